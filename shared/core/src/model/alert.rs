@@ -1,0 +1,65 @@
+//! What people are told.
+
+use serde::{Deserialize, Serialize};
+
+use super::names::SlotName;
+use super::text::OutsideText;
+
+/// How soon a person must look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Worth knowing.
+    Notice,
+    /// Needs a person during working hours.
+    Warning,
+    /// Needs a person now.
+    Page,
+}
+
+/// What an alert is about; the stable name that receivers route by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertKind {
+    /// The provider refuses Keyward's own credential.
+    AdminCredentialRefused,
+    /// A rotation step ended without effect and will not mend by itself.
+    RotationFailed,
+    /// A new key has no money to spend but is otherwise accepted.
+    NewKeyWithoutMoney,
+    /// A key that is alive could not be revoked when it had to be.
+    Orphan,
+    /// An old key is still in use and was not revoked yet.
+    OldKeyStillUsed,
+    /// An old key was in use up to its hard deadline and was revoked.
+    DeadlineRevocation,
+    /// A revoke was accepted, but the key is still not refused.
+    RevokeUnconfirmed,
+    /// A key that cannot be named at the provider cannot be revoked by Keyward.
+    HandleUnknown,
+    /// The secret was changed by somebody else.
+    ForeignSecretChange,
+    /// An unfinished rotation was cleared away.
+    StuckPendingCleared,
+    /// A current key comes close to the age or the expiry at which it stops.
+    KeyNearEnd,
+    /// What `retire` had to do could not be done and is tried again.
+    WorkFailed,
+}
+
+/// One message to people: what happened, to which slot, what was done, what is left, the command to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// How soon a person must look.
+    pub severity: Severity,
+    /// The stable name of what happened.
+    pub kind: AlertKind,
+    /// The slot that it happened to.
+    pub slot: SlotName,
+    /// What happened.
+    pub what: OutsideText,
+    /// What Keyward did about it, and what is safe.
+    pub done: OutsideText,
+    /// What is left for a person, with the command where there is one.
+    pub left: OutsideText,
+}

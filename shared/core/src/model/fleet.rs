@@ -1,0 +1,427 @@
+//! The fleet: every agent, owner, provider account and slot of a deployment, as people write it down.
+//!
+//! Key text, provider hosts and admin credentials are never in it: unknown fields are refused by name.
+
+use std::collections::BTreeMap;
+
+use jiff::SignedDuration;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::money::MicroDollars;
+use super::names::{AccountName, AgentName, Principal, SecretArn, SlotName};
+use super::slot::{CredentialKind, Environment, ExpectedSpend, Mode, Policy, ProviderName, Scope};
+
+/// The version of the fleet format that this release reads and writes.
+pub const FLEET_VERSION: u32 = 1;
+
+/// A fleet as written down.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Keyward fleet")]
+pub struct Fleet {
+    /// The format's version: 1.
+    pub version: u32,
+    /// Provider accounts by name. Their hosts and admin credentials are in the deployment's configuration.
+    #[serde(default)]
+    pub accounts: BTreeMap<AccountName, AccountEntry>,
+    /// Agents by name.
+    #[serde(default)]
+    pub agents: BTreeMap<AgentName, AgentEntry>,
+    /// Slots by name.
+    #[serde(default)]
+    pub slots: BTreeMap<SlotName, SlotEntry>,
+}
+
+/// A provider account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AccountEntry {
+    /// Whose API it opens.
+    pub provider: ProviderName,
+}
+
+/// An agent and the people behind it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentEntry {
+    /// Who answers for it.
+    pub owner: Principal,
+    /// Who takes over when the owner leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup_owner: Option<Principal>,
+    /// Where it runs.
+    pub environment: Environment,
+}
+
+/// One agent's place for one provider.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SlotEntry {
+    /// The agent that uses the key.
+    pub agent: AgentName,
+    /// The provider account that the key is made in.
+    pub account: AccountName,
+    /// The secret that the agent fetches.
+    pub secret: SecretArn,
+    /// What the key is limited to from birth.
+    #[serde(default)]
+    pub scope: Scope,
+    /// Who else can read the secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<Principal>,
+    /// What the agent normally spends. Caps are derived from it, so there is no default.
+    pub expected_spend: SpendEntry,
+    /// How long keys live.
+    #[serde(default)]
+    pub policy: PolicyEntry,
+    /// Whether usage statistics may kill; a new slot observes.
+    #[serde(default = "observe")]
+    pub mode: Mode,
+}
+
+const fn observe() -> Mode {
+    Mode::Observe
+}
+
+/// Expected spend in US dollars.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SpendEntry {
+    /// In a normal day, in whole cents.
+    pub daily_cents: u32,
+    /// In a normal month, in whole cents.
+    pub monthly_cents: u32,
+}
+
+/// How long keys live.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyEntry {
+    /// No key is older than this many days.
+    pub max_age_days: u32,
+    /// The old key stays valid this long beside the new one: at least twice the refresh interval.
+    pub overlap_minutes: u32,
+    /// So long after promotion the old key is revoked whatever happens.
+    pub deadline_hours: u32,
+    /// Agents fetch their key at most this far apart: 30 to 60.
+    pub refresh_minutes: u32,
+}
+
+impl Default for PolicyEntry {
+    fn default() -> Self {
+        Self {
+            max_age_days: 60,
+            overlap_minutes: 120,
+            deadline_hours: 24,
+            refresh_minutes: 60,
+        }
+    }
+}
+
+impl From<PolicyEntry> for Policy {
+    fn from(entry: PolicyEntry) -> Self {
+        Self {
+            max_age: SignedDuration::from_hours(i64::from(entry.max_age_days) * 24),
+            overlap: SignedDuration::from_mins(i64::from(entry.overlap_minutes)),
+            deadline: SignedDuration::from_hours(i64::from(entry.deadline_hours)),
+            refresh: SignedDuration::from_mins(i64::from(entry.refresh_minutes)),
+        }
+    }
+}
+
+impl From<SpendEntry> for ExpectedSpend {
+    fn from(entry: SpendEntry) -> Self {
+        let dollars = |cents: u32| MicroDollars(u64::from(cents) * 10_000);
+        Self {
+            daily: dollars(entry.daily_cents),
+            monthly: dollars(entry.monthly_cents),
+        }
+    }
+}
+
+/// One thing that is wrong with a fleet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct Problem {
+    /// Where, as a path into the file.
+    pub place: String,
+    /// What, and what to do about it.
+    pub problem: String,
+}
+
+/// Everything that is wrong with a fleet, in one go.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the fleet is refused, nothing was changed:{}", list(.0))]
+pub struct FleetError(pub Vec<Problem>);
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(|p| format!("\n  - {p}")).collect()
+}
+
+/// A slot of a fleet with what it refers to, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedSlot {
+    /// The slot's name.
+    pub name: SlotName,
+    /// Its agent.
+    pub agent: AgentName,
+    /// Who answers for the agent, who takes over, where it runs.
+    pub people: AgentEntry,
+    /// Whose API.
+    pub provider: ProviderName,
+    /// How keys come about there.
+    pub kind: CredentialKind,
+    /// The entry itself.
+    pub entry: SlotEntry,
+    /// How long keys live.
+    pub policy: Policy,
+    /// What is normal.
+    pub expected: ExpectedSpend,
+}
+
+impl Fleet {
+    /// Reads a fleet from JSON. Unknown fields, missing ones and bad names are refused with their place.
+    ///
+    /// # Errors
+    /// [`FleetError`] with one problem: reading stops at the first.
+    pub fn from_json(text: &str) -> Result<Self, FleetError> {
+        let place = |e: &serde_json::Error| format!("line {}, column {}", e.line(), e.column());
+        serde_json::from_str(text).map_err(|e| {
+            FleetError(vec![Problem {
+                place: place(&e),
+                problem: e.to_string(),
+            }])
+        })
+    }
+
+    /// The JSON Schema of the format, for editors.
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+
+    /// Checks every slot against every rule that needs no look outside, and returns them ready to be registered.
+    ///
+    /// # Errors
+    /// [`FleetError`] with all problems together.
+    pub fn check(&self) -> Result<Vec<PlannedSlot>, FleetError> {
+        let mut problems = Vec::new();
+        if self.version != FLEET_VERSION {
+            let problem = format!(
+                "version {} is not known here; this release reads {FLEET_VERSION}",
+                self.version
+            );
+            problems.push(Problem {
+                place: "version".to_owned(),
+                problem,
+            });
+        }
+        let mut planned = Vec::new();
+        for (name, entry) in &self.slots {
+            match self.plan(name, entry) {
+                Ok(slot) => planned.push(slot),
+                Err(found) => problems.extend(found),
+            }
+        }
+        problems.extend(twice(&planned));
+        if problems.is_empty() {
+            Ok(planned)
+        } else {
+            Err(FleetError(problems))
+        }
+    }
+
+    fn plan(&self, name: &SlotName, entry: &SlotEntry) -> Result<PlannedSlot, Vec<Problem>> {
+        let place = |field: &str| format!("slots.{name}.{field}");
+        let mut problems = Vec::new();
+        let mut problem = |field: &str, problem: String| {
+            problems.push(Problem {
+                place: place(field),
+                problem,
+            })
+        };
+        let people = self.agents.get(&entry.agent);
+        if people.is_none() {
+            problem(
+                "agent",
+                format!("there is no agent `{}` in this fleet", entry.agent),
+            );
+        }
+        let account = self.accounts.get(&entry.account);
+        if account.is_none() {
+            problem(
+                "account",
+                format!(
+                    "there is no provider account `{}` in this fleet",
+                    entry.account
+                ),
+            );
+        }
+        if entry.expected_spend.daily_cents == 0 || entry.expected_spend.monthly_cents == 0 {
+            problem(
+                "expected_spend",
+                "must be above zero: the caps are derived from it".to_owned(),
+            );
+        }
+        if entry.expected_spend.monthly_cents < entry.expected_spend.daily_cents {
+            problem(
+                "expected_spend",
+                "a month is expected to cost less than a day".to_owned(),
+            );
+        }
+        let policy = Policy::from(entry.policy);
+        for (field, text) in crate::rules::policy::problems(&policy) {
+            problem(field, text);
+        }
+        match (people, account) {
+            (Some(people), Some(account)) if problems.is_empty() => Ok(PlannedSlot {
+                name: name.clone(),
+                agent: entry.agent.clone(),
+                people: people.clone(),
+                provider: account.provider,
+                kind: match account.provider {
+                    ProviderName::OpenRouter => CredentialKind::Minted,
+                },
+                entry: entry.clone(),
+                policy,
+                expected: entry.expected_spend.into(),
+            }),
+            _ => Err(problems),
+        }
+    }
+}
+
+/// Slots that share an agent, provider and environment, or a secret.
+fn twice(planned: &[PlannedSlot]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (i, slot) in planned.iter().enumerate() {
+        for earlier in &planned[..i] {
+            let place = format!("slots.{}", slot.name);
+            if slot.entry.secret == earlier.entry.secret {
+                let problem = format!(
+                    "has the same secret as slot `{}`; keys are never shared",
+                    earlier.name
+                );
+                problems.push(Problem {
+                    place: place.clone(),
+                    problem,
+                });
+            }
+            if slot.agent == earlier.agent && slot.provider == earlier.provider {
+                let problem = format!(
+                    "agent `{}` already has slot `{}` at {}",
+                    slot.agent, earlier.name, slot.provider
+                );
+                problems.push(Problem { place, problem });
+            }
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fleet(change: impl FnOnce(&mut serde_json::Value)) -> Result<Vec<PlannedSlot>, FleetError> {
+        let mut value = serde_json::json!({
+            "version": 1,
+            "accounts": {"openrouter-main": {"provider": "openrouter"}},
+            "agents": {"support-bot": {"owner": "ana@example.com", "environment": "prod"}},
+            "slots": {"support-bot-openrouter": {
+                "agent": "support-bot", "account": "openrouter-main",
+                "secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/support-a1B2c3",
+                "expected_spend": {"daily_cents": 1000, "monthly_cents": 30000},
+            }},
+        });
+        change(&mut value);
+        Fleet::from_json(&value.to_string()).and_then(|fleet| fleet.check())
+    }
+
+    #[test]
+    fn a_good_fleet_is_planned_with_the_default_policy() {
+        let planned = fleet(|_| {}).unwrap();
+        assert_eq!(planned[0].policy.overlap, SignedDuration::from_hours(2));
+        assert_eq!(planned[0].expected.daily, MicroDollars::from_dollars(10));
+        assert_eq!(planned[0].entry.mode, Mode::Observe);
+    }
+
+    #[test]
+    fn each_fault_is_named_with_its_place() {
+        type Change = fn(&mut serde_json::Value);
+        let slot = "/slots/support-bot-openrouter";
+        assert_eq!(slot.len(), 29);
+        let cases: [(&str, Change, &str); 9] = [
+            (
+                "version",
+                |v| v["version"] = 2.into(),
+                "version 2 is not known",
+            ),
+            (
+                "no spend",
+                |v| {
+                    drop(
+                        v.pointer_mut("/slots/support-bot-openrouter")
+                            .unwrap()
+                            .as_object_mut()
+                            .unwrap()
+                            .remove("expected_spend"),
+                    )
+                },
+                "missing field `expected_spend`",
+            ),
+            (
+                "zero spend",
+                |v| {
+                    v["slots"]["support-bot-openrouter"]["expected_spend"]["daily_cents"] = 0.into()
+                },
+                "above zero",
+            ),
+            (
+                "a host in a slot",
+                |v| {
+                    v["slots"]["support-bot-openrouter"]["base_url"] = "https://evil.example".into()
+                },
+                "unknown field `base_url`",
+            ),
+            (
+                "unknown provider",
+                |v| v["accounts"]["openrouter-main"]["provider"] = "nope".into(),
+                "unknown variant `nope`",
+            ),
+            (
+                "unknown agent",
+                |v| v["slots"]["support-bot-openrouter"]["agent"] = "other".into(),
+                "no agent `other`",
+            ),
+            (
+                "interval under a day",
+                |v| {
+                    v["slots"]["support-bot-openrouter"]["policy"] =
+                        serde_json::json!({"max_age_days": 5})
+                },
+                "rotation interval",
+            ),
+            (
+                "short overlap",
+                |v| {
+                    v["slots"]["support-bot-openrouter"]["policy"] =
+                        serde_json::json!({"overlap_minutes": 90})
+                },
+                "twice the refresh interval",
+            ),
+            (
+                "duplicate",
+                |v| {
+                    let s = v["slots"]["support-bot-openrouter"].clone();
+                    v["slots"]["other"] = s;
+                },
+                "keys are never shared",
+            ),
+        ];
+        for (name, change, expected) in cases {
+            let error = fleet(change).unwrap_err().to_string();
+            assert!(error.contains(expected), "{name}: {error}");
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Key text and its printable forms.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// A shorter random part shows no tail: four characters of it would be too much of it.
+const MIN_RANDOM_FOR_A_TAIL: usize = 20;
+
+/// The text of one API key. It cannot be printed, serialised or compared; what may be shown of it is its
+/// [`Fingerprint`] and its [`Hint`].
+#[derive(Clone)]
+pub struct ApiKey(SecretString);
+
+impl ApiKey {
+    /// Takes the text as it is, without surrounding white space.
+    pub fn new(text: &str) -> Self {
+        Self(SecretString::from(text.trim()))
+    }
+
+    /// SHA-256 of the text.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(Sha256::digest(self.0.expose_secret().as_bytes()).into())
+    }
+
+    /// What may be shown of this key: the format's prefix and the last four characters.
+    pub fn hint(&self, format: &KeyFormat) -> Hint {
+        let text = self.0.expose_secret();
+        let prefix = if text.starts_with(format.prefix) {
+            format.prefix
+        } else {
+            ""
+        };
+        let random: Vec<char> = text[prefix.len()..].chars().collect();
+        let shown = if random.len() < MIN_RANDOM_FOR_A_TAIL {
+            0
+        } else {
+            4
+        };
+        let tail: String = random[random.len() - shown..].iter().collect();
+        Hint(format!("{prefix}…{tail}"))
+    }
+
+    /// Entropy in bits by the format: random length x log2 of its alphabet. Characters outside the alphabet add
+    /// nothing. `None` if the text does not begin with the format's prefix.
+    pub fn entropy_bits(&self, format: &KeyFormat) -> Option<f64> {
+        let random = self.0.expose_secret().strip_prefix(format.prefix)?;
+        let counted = random
+            .chars()
+            .filter(|c| format.alphabet.contains(*c))
+            .count();
+        let symbols = format.alphabet.chars().count();
+        Some(counted as f64 * (symbols as f64).log2())
+    }
+
+    /// Whether the text begins as the provider's keys do.
+    pub fn looks_like(&self, format: &KeyFormat) -> bool {
+        self.0.expose_secret().starts_with(format.prefix)
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ApiKey([hidden])")
+    }
+}
+
+impl ExposeSecret<str> for ApiKey {
+    fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// A credential that administers other keys. Never handed to an agent, never stored by Keyward.
+#[derive(Clone)]
+pub struct AdminKey(SecretString);
+
+impl AdminKey {
+    /// Takes the text as it is, without surrounding white space.
+    pub fn new(text: &str) -> Self {
+        Self(SecretString::from(text.trim()))
+    }
+}
+
+impl fmt::Debug for AdminKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminKey([hidden])")
+    }
+}
+
+impl ExposeSecret<str> for AdminKey {
+    fn expose_secret(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+/// How a provider's keys look: a fixed prefix, then random characters of an alphabet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyFormat {
+    /// The text that every key of the provider begins with.
+    pub prefix: &'static str,
+    /// The characters that the random part is drawn from.
+    pub alphabet: &'static str,
+}
+
+/// SHA-256 of a key's text: matches a leaked key to its slot. Prints as its first twelve hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// All 64 hex digits: for storing and matching, not for showing.
+    pub fn to_hex(self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Reads what [`Fingerprint::to_hex`] wrote.
+    pub fn from_hex(hex: &str) -> Option<Self> {
+        if hex.len() != 64 || !hex.is_ascii() {
+            return None;
+        }
+        let mut bytes = [0; 32];
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex()[..12])
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Fingerprint({self})")
+    }
+}
+
+impl Serialize for Fingerprint {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for Fingerprint {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let hex = String::deserialize(deserializer)?;
+        Self::from_hex(&hex)
+            .ok_or_else(|| serde::de::Error::custom("a fingerprint is 64 hex digits"))
+    }
+}
+
+/// At most a key's prefix and its last four characters.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hint(String);
+
+impl Hint {
+    /// The last four characters, for comparing with a provider's redacted form.
+    pub fn tail(&self) -> &str {
+        self.0.rsplit('…').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FORMAT: KeyFormat = KeyFormat {
+        prefix: "sk-or-v1-",
+        alphabet: "0123456789abcdef",
+    };
+
+    #[test]
+    fn nothing_printable_holds_the_text() {
+        let text = "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef";
+        let key = ApiKey::new(text);
+        let admin = AdminKey::new(text);
+        let shown = format!(
+            "{key:?} {admin:?} {:?} {} {}",
+            key.fingerprint(),
+            key.fingerprint(),
+            key.hint(&FORMAT)
+        );
+        assert!(!shown.contains("0123456789ab"), "{shown}");
+        assert_eq!(key.hint(&FORMAT).to_string(), "sk-or-v1-…cdef");
+        assert_eq!(key.hint(&FORMAT).tail(), "cdef");
+    }
+
+    #[test]
+    fn entropy_counts_random_characters_of_the_alphabet_only() {
+        for (name, text, expected) in [
+            ("full", format!("sk-or-v1-{}", "0f".repeat(32)), Some(256.0)),
+            (
+                "the marker adds nothing",
+                "sk-or-v1-MNOP".to_owned(),
+                Some(0.0),
+            ),
+            ("other prefix", "sk-proj-0123".to_owned(), None),
+        ] {
+            assert_eq!(ApiKey::new(&text).entropy_bits(&FORMAT), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn fingerprints_survive_their_hex_form() {
+        let print = ApiKey::new("EXAMPLE").fingerprint();
+        assert_eq!(Fingerprint::from_hex(&print.to_hex()), Some(print));
+        assert_eq!(Fingerprint::from_hex("zz"), None);
+        assert_eq!(print.to_string().len(), 12);
+    }
+}

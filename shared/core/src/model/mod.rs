@@ -1,0 +1,15 @@
+//! The words of Keyward as types: slot, version, incident, key, money, fleet.
+
+pub mod alert;
+pub mod fleet;
+pub mod incident;
+pub mod key;
+pub mod money;
+pub mod names;
+pub mod secret_document;
+pub mod slot;
+pub mod text;
+pub mod version;
+
+/// The item layout that this release writes. A release reads its own and the one before.
+pub const SCHEMA: u32 = 1;

@@ -1,0 +1,179 @@
+//! Validated names. What has one of these types may be printed in a command.
+
+use std::fmt;
+use std::str::FromStr;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A name was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} `{shown}` is refused: {rule}")]
+pub struct NameError {
+    /// What kind of name it was to be.
+    pub what: &'static str,
+    /// The name as given, cleaned and cut.
+    pub shown: String,
+    /// What such a name looks like.
+    pub rule: &'static str,
+}
+
+fn refuse(what: &'static str, given: &str, rule: &'static str) -> NameError {
+    let shown: String = given
+        .chars()
+        .take(64)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    NameError { what, shown, rule }
+}
+
+macro_rules! name {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $rule:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+        #[serde(try_from = "String", into = "String")]
+        #[schemars(with = "String")]
+        pub struct $type(String);
+
+        impl $type {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = NameError;
+
+            fn from_str(text: &str) -> Result<Self, NameError> {
+                let valid: fn(&str) -> bool = $valid;
+                if valid(text) { Ok(Self(text.to_owned())) } else { Err(refuse($what, text, $rule)) }
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = NameError;
+
+            fn try_from(text: String) -> Result<Self, NameError> {
+                text.parse()
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(name: $type) -> Self {
+                name.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.0)
+            }
+        }
+    };
+}
+
+/// Lower-case letters, digits and single dashes between them, `max` characters at most.
+fn is_slug(text: &str, max: usize) -> bool {
+    !text.is_empty()
+        && text.len() <= max
+        && !text.contains("--")
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+name!(
+    /// A slot's name: stable for as long as the slot exists, and part of key names, tags, alarms and commands.
+    SlotName, "slot name", "1 to 63 lower-case letters and digits, with single dashes between", |t| is_slug(t, 63)
+);
+name!(
+    /// The workload that uses a slot's key.
+    AgentName, "agent name", "1 to 63 lower-case letters and digits, with single dashes between", |t| is_slug(t, 63)
+);
+name!(
+    /// A provider account as the deployment configuration names it; host and admin credential are found under it.
+    AccountName, "provider account", "1 to 63 lower-case letters and digits, with single dashes between", |t| is_slug(t, 63)
+);
+name!(
+    /// A person or team: an e-mail address or a team's name.
+    Principal, "person or team", "1 to 128 of a-z A-Z 0-9 . _ @ + -", |t| (1..=128).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@+-".contains(&b))
+);
+name!(
+    /// The ARN of a Secrets Manager secret.
+    SecretArn, "secret ARN", "arn:<partition>:secretsmanager:<region>:<account>:secret:<name>", |t| {
+        let parts: Vec<&str> = t.splitn(7, ':').collect();
+        t.len() <= 2048
+            && parts.len() == 7
+            && parts[0] == "arn"
+            && parts[2] == "secretsmanager"
+            && parts[5] == "secret"
+            && !parts[6].is_empty()
+            && t.bytes().all(|b| b.is_ascii_graphic())
+    }
+);
+name!(
+    /// The id of one version of a secret: the ClientRequestToken that made it.
+    /// 32 to 64 characters: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>.
+    SecretVersionId, "secret version id", "32 to 64 letters, digits and dashes", |t| (32..=64).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+);
+name!(
+    /// What must be named at the provider to suspend or delete a key. Opaque, and unique within a provider account.
+    KeyHandle, "key handle", "1 to 256 printable characters without spaces", |t| (1..=256).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_graphic())
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_refused_by_rule() {
+        for (text, good) in [
+            ("support-bot-openrouter-prod", true),
+            ("a", true),
+            ("", false),
+            ("-a", false),
+            ("a--b", false),
+            ("Upper", false),
+            ("a;rm -rf", false),
+            (&"x".repeat(64), false),
+        ] {
+            assert_eq!(text.parse::<SlotName>().is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_what_was_wrong_on_one_line() {
+        let error = "a\nb".parse::<SlotName>().unwrap_err().to_string();
+        assert!(error.contains("slot name `a b` is refused"), "{error}");
+    }
+
+    #[test]
+    fn arns_of_any_partition_are_read() {
+        for (text, good) in [
+            (
+                "arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/a-b1C2d3",
+                true,
+            ),
+            (
+                "arn:aws-us-gov:secretsmanager:us-gov-west-1:111122223333:secret:x",
+                true,
+            ),
+            ("llm/agent-billing", false),
+            ("arn:aws:s3:::bucket", false),
+        ] {
+            assert_eq!(text.parse::<SecretArn>().is_ok(), good, "{text}");
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! A slot: one agent's place for one provider.
+
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::money::MicroDollars;
+use super::names::{AccountName, AgentName, Principal, SecretArn, SecretVersionId, SlotName};
+
+/// Counts a slot's kills, suspensions and decommissioning. What began under an older epoch may not finish.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    /// The epoch after this one.
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// Counts the writes of one item. Every write names the revision it read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// The revision after this one.
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// Where an agent runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// Development.
+    Dev,
+    /// Staging.
+    Staging,
+    /// Production.
+    Prod,
+}
+
+/// The providers that this release can drive.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderName {
+    /// <https://openrouter.ai>
+    #[serde(rename = "openrouter")]
+    OpenRouter,
+}
+
+impl ProviderName {
+    /// The name as it is written in the fleet file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenRouter => "openrouter",
+        }
+    }
+}
+
+impl std::fmt::Display for ProviderName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a slot comes by its keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    /// The provider creates keys on request.
+    Minted,
+}
+
+/// Whether a kill acts at the provider or only reports what it would have done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Statistics report only; caps and leak orders act all the same.
+    Observe,
+    /// Statistics act.
+    Enforce,
+}
+
+/// What a slot may do at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotState {
+    /// Rotates and serves its agent.
+    Active,
+    /// After a kill: rotates, its new key capped at one normal day until a person lifts it.
+    Restricted,
+    /// No key is made until a person says so.
+    Suspended,
+    /// The agent is gone; nothing is made any more.
+    Decommissioned,
+}
+
+/// What a key is allowed to reach, set at birth and never widened. An empty list adds no restriction of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scope {
+    /// The provider's workspace or project that the key lives in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workspace: Option<String>,
+}
+
+/// How long a slot's keys live. All times in whole seconds when written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// No key is older than this.
+    #[serde(with = "seconds")]
+    pub max_age: SignedDuration,
+    /// How long the old key stays valid beside the new one, at least.
+    #[serde(with = "seconds")]
+    pub overlap: SignedDuration,
+    /// When after promotion the old key is revoked whatever happens.
+    #[serde(with = "seconds")]
+    pub deadline: SignedDuration,
+    /// How often agents fetch their key, at most this far apart.
+    #[serde(with = "seconds")]
+    pub refresh: SignedDuration,
+}
+
+/// What a slot normally spends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpectedSpend {
+    /// In a normal day.
+    pub daily: MicroDollars,
+    /// In a normal month.
+    pub monthly: MicroDollars,
+}
+
+/// One agent's place for one provider: one secret, one policy, many versions over time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slot {
+    /// The item layout.
+    pub schema: u32,
+    /// Counts the writes of this item.
+    pub revision: Revision,
+    /// Stable name.
+    pub name: SlotName,
+    /// The workload that uses the key.
+    pub agent: AgentName,
+    /// Who answers for it.
+    pub owner: Principal,
+    /// Who takes over when the owner leaves.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub backup_owner: Option<Principal>,
+    /// Where the agent runs.
+    pub environment: Environment,
+    /// Whose API the key opens.
+    pub provider: ProviderName,
+    /// Under which account of the deployment configuration.
+    pub account: AccountName,
+    /// What each key is limited to from birth.
+    #[serde(default)]
+    pub scope: Scope,
+    /// Who else can read the secret.
+    #[serde(default)]
+    pub readers: Vec<Principal>,
+    /// The secret that agents fetch.
+    pub secret: SecretArn,
+    /// How keys come about.
+    pub kind: CredentialKind,
+    /// How long they live.
+    pub policy: Policy,
+    /// What is normal.
+    pub expected: ExpectedSpend,
+    /// Whether statistics may kill.
+    pub mode: Mode,
+    /// What the slot may do now.
+    pub state: SlotState,
+    /// Raised by each kill, suspension and decommissioning.
+    pub epoch: Epoch,
+    /// An AWSPENDING label that stands on a version other than AWSCURRENT, and since when it was seen.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub pending_seen: Option<PendingSeen>,
+    /// When `retire` looks at the slot next.
+    pub due_at: Timestamp,
+}
+
+/// An AWSPENDING label that `retire` keeps an eye on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingSeen {
+    /// The secret version that carries the label.
+    pub version: SecretVersionId,
+    /// When it was first seen there.
+    pub since: Timestamp,
+}
+
+/// Durations as whole seconds.
+pub(crate) mod seconds {
+    use jiff::SignedDuration;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(
+        value: &SignedDuration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(value.as_secs())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<SignedDuration, D::Error> {
+        i64::deserialize(deserializer).map(SignedDuration::from_secs)
+    }
+}

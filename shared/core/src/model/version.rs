@@ -1,0 +1,419 @@
+//! A version: one actual key at the provider, from the intent to create it to its confirmed end.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::key::{Fingerprint, Hint};
+use super::money::{MicroDollars, SpendCap};
+use super::names::{KeyHandle, NameError, SecretVersionId, SlotName};
+use super::slot::{Epoch, Revision, Scope};
+
+/// Names one attempt to make a key. Each create call at a provider has a `VersionId` of its own, so that a key found
+/// there under a [`KeyLabel`] belongs to exactly one record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VersionId {
+    /// The secret version that the key's text is, or was to be, stored under.
+    pub secret_version: SecretVersionId,
+    /// 1 for the first create call under that secret version; 0 for a key that was found, not made.
+    pub attempt: u32,
+}
+
+impl fmt::Display for VersionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.secret_version, self.attempt)
+    }
+}
+
+impl FromStr for VersionId {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let (secret_version, attempt) = text.rsplit_once('.').unwrap_or((text, ""));
+        let refused = || NameError {
+            what: "version id",
+            shown: text.chars().take(80).collect(),
+            rule: "a secret version id, a dot and a number",
+        };
+        Ok(Self {
+            secret_version: secret_version.parse()?,
+            attempt: attempt.parse().map_err(|_| refused())?,
+        })
+    }
+}
+
+impl TryFrom<String> for VersionId {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<VersionId> for String {
+    fn from(id: VersionId) -> Self {
+        id.to_string()
+    }
+}
+
+/// The name that a key is created under at its provider: `keyward-<slot>-<ClientRequestToken>-<attempt>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyLabel(String);
+
+impl KeyLabel {
+    /// What the labels of all keys that Keyward makes begin with.
+    pub const PREFIX: &str = "keyward-";
+
+    /// The label of one attempt.
+    pub fn new(slot: &SlotName, id: &VersionId) -> Self {
+        Self(format!(
+            "{}{slot}-{}-{}",
+            Self::PREFIX,
+            id.secret_version,
+            id.attempt
+        ))
+    }
+
+    /// The label as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyLabel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a version stands between intent and confirmed end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionState {
+    /// Recorded before the provider is asked: a key may or may not exist.
+    Intended,
+    /// The key exists and its text is stored under AWSPENDING.
+    Pending,
+    /// Accepted by the provider; AWSCURRENT is being moved to it.
+    Promoting,
+    /// What agents fetch.
+    Current,
+    /// Replaced, still valid until its overlap is over.
+    Retiring,
+    /// Being revoked: refused by confirmation only.
+    Revoking,
+    /// Revoked and confirmed.
+    Revoked,
+    /// Left behind by a rotation that did not finish.
+    Abandoned,
+    /// Cut off by a kill.
+    Contained,
+}
+
+impl VersionState {
+    /// Every state, in the order of a key's life.
+    pub const ALL: [Self; 9] = [
+        Self::Intended,
+        Self::Pending,
+        Self::Promoting,
+        Self::Current,
+        Self::Retiring,
+        Self::Revoking,
+        Self::Revoked,
+        Self::Abandoned,
+        Self::Contained,
+    ];
+
+    /// Whether a version may go from this state to `next`. Nothing leaves `Revoked`, and nothing that was contained,
+    /// abandoned or being revoked becomes current again.
+    pub const fn may_become(self, next: Self) -> bool {
+        use VersionState::{
+            Abandoned, Contained, Current, Intended, Pending, Promoting, Retiring, Revoked,
+            Revoking,
+        };
+        matches!(
+            (self, next),
+            (Intended, Pending | Abandoned | Contained)
+                | (Pending, Promoting | Abandoned | Contained)
+                | (Promoting, Current | Abandoned | Contained)
+                | (Current, Retiring | Contained)
+                | (Retiring, Revoking | Contained)
+                | (Abandoned | Contained, Revoking)
+                | (Revoking, Revoked)
+        )
+    }
+
+    /// Whether a key in this state can be alive at the provider.
+    pub const fn may_be_alive(self) -> bool {
+        !matches!(self, Self::Revoked)
+    }
+
+    /// Whether a rotation is still at work on the version.
+    pub const fn is_in_rotation(self) -> bool {
+        matches!(self, Self::Intended | Self::Pending | Self::Promoting)
+    }
+}
+
+/// A version was to change in a way that its state does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("version {id} of slot {slot} cannot go from {from:?} to {to:?}")]
+pub struct IllegalTransition {
+    /// The slot.
+    pub slot: SlotName,
+    /// The version.
+    pub id: VersionId,
+    /// Where it stands.
+    pub from: VersionState,
+    /// Where it was to go.
+    pub to: VersionState,
+}
+
+/// The provider accepted the key in testSecret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tested {
+    /// When.
+    pub at: Timestamp,
+    /// The slot's epoch at that time.
+    pub epoch: Epoch,
+}
+
+/// A provider's running usage figure for a key, and since when it has stood still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageSeen {
+    /// Spent over the key's whole life.
+    pub total: MicroDollars,
+    /// When this total was first seen.
+    pub since: Timestamp,
+}
+
+/// Consecutive refusals of a key that was revoked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusals {
+    /// How many in a row.
+    pub count: u32,
+    /// The first of them.
+    pub first: Timestamp,
+    /// The latest.
+    pub last: Timestamp,
+}
+
+/// How the end of a key is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confirmation {
+    /// The provider refused the key's own text, several times over.
+    Refused,
+    /// The text could not be read any more; the key is absent from the provider's list.
+    ListOnly,
+    /// The provider was never seen to have made a key for this intent.
+    NeverMade,
+}
+
+/// When and how the end of a key was established.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Confirmed {
+    /// When.
+    pub at: Timestamp,
+    /// By what.
+    pub by: Confirmation,
+}
+
+/// What was last said to people about a version, so that it is not said again every five minutes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Told {
+    /// That the key is still in use after its overlap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub still_used: Option<Timestamp>,
+    /// That its revoke is not confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unconfirmed: Option<Timestamp>,
+    /// That it comes near its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub near_end: Option<Timestamp>,
+}
+
+/// One actual key at the provider. Carries no key text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Version {
+    /// The item layout.
+    pub schema: u32,
+    /// Counts the writes of this item.
+    pub revision: Revision,
+    /// The slot it belongs to.
+    pub slot: SlotName,
+    /// Which attempt this is.
+    pub id: VersionId,
+    /// Where it stands.
+    pub state: VersionState,
+    /// The slot's epoch when it was begun.
+    pub epoch: Epoch,
+    /// The name at the provider; absent for a key that Keyward did not make.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub label: Option<KeyLabel>,
+    /// What must be named to kill it; absent while unknown.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub handle: Option<KeyHandle>,
+    /// SHA-256 of the text; absent until there is one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fingerprint: Option<Fingerprint>,
+    /// Prefix and last four characters.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hint: Option<Hint>,
+    /// The limit it was born with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cap: Option<SpendCap>,
+    /// What it was limited to at birth.
+    #[serde(default)]
+    pub scope: Scope,
+    /// When the provider ends it by itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expires: Option<Timestamp>,
+    /// When it was intended, or found.
+    pub created: Timestamp,
+    /// Until when the invocation that began this attempt may still be at work on it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lease_until: Option<Timestamp>,
+    /// When the provider accepted it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tested: Option<Tested>,
+    /// When AWSCURRENT was moved to it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub promoted: Option<Timestamp>,
+    /// When the provider last saw it in use; `None` is unknown, not never.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub last_used: Option<Timestamp>,
+    /// Its usage figure, for providers without a time of last use.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub usage_seen: Option<UsageSeen>,
+    /// When its overlap ends.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub retire_after: Option<Timestamp>,
+    /// When it is revoked whatever happens.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub deadline: Option<Timestamp>,
+    /// When its revocation began.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub revoke_begun: Option<Timestamp>,
+    /// When the provider accepted the revoke.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub revoke_accepted: Option<Timestamp>,
+    /// Refusals seen since.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub refusals: Option<Refusals>,
+    /// When the end was established.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub revoke_confirmed: Option<Confirmed>,
+    /// What people were told.
+    #[serde(default)]
+    pub told: Told,
+    /// When `retire` looks at it next; absent when nothing is left to do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub due_at: Option<Timestamp>,
+}
+
+impl Version {
+    /// A version that is only intended so far.
+    pub fn intended(slot: &SlotName, id: VersionId, epoch: Epoch, now: Timestamp) -> Self {
+        Self {
+            schema: super::SCHEMA,
+            revision: Revision::default(),
+            slot: slot.clone(),
+            label: Some(KeyLabel::new(slot, &id)),
+            id,
+            state: VersionState::Intended,
+            epoch,
+            handle: None,
+            fingerprint: None,
+            hint: None,
+            cap: None,
+            scope: Scope::default(),
+            expires: None,
+            created: now,
+            lease_until: None,
+            tested: None,
+            promoted: None,
+            last_used: None,
+            usage_seen: None,
+            retire_after: None,
+            deadline: None,
+            revoke_begun: None,
+            revoke_accepted: None,
+            refusals: None,
+            revoke_confirmed: None,
+            told: Told::default(),
+            due_at: Some(now),
+        }
+    }
+
+    /// The same version in another state.
+    ///
+    /// # Errors
+    /// [`IllegalTransition`] where the state machine does not lead there.
+    pub fn become_state(mut self, to: VersionState) -> Result<Self, IllegalTransition> {
+        if !self.state.may_become(to) {
+            return Err(IllegalTransition {
+                slot: self.slot,
+                id: self.id,
+                from: self.state,
+                to,
+            });
+        }
+        self.state = to;
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn id() -> VersionId {
+        "11111111-aaaa-4bbb-8ccc-000000000002.1".parse().unwrap()
+    }
+
+    #[test]
+    fn ids_and_labels_read_back() {
+        assert_eq!(id().to_string().parse::<VersionId>().unwrap(), id());
+        let slot = "support-bot".parse().unwrap();
+        let label = KeyLabel::new(&slot, &id());
+        assert_eq!(
+            label.as_str(),
+            "keyward-support-bot-11111111-aaaa-4bbb-8ccc-000000000002-1"
+        );
+        for bad in [
+            "",
+            ".",
+            "x.1",
+            "11111111-aaaa-4bbb-8ccc-000000000002",
+            "11111111-aaaa-4bbb-8ccc-000000000002.x",
+        ] {
+            assert!(bad.parse::<VersionId>().is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        /// Whatever path a version takes: nothing returns from contained, abandoned, revoking or revoked to life.
+        #[test]
+        fn the_dead_stay_dead(path in proptest::collection::vec(0..VersionState::ALL.len(), 1..40)) {
+            use VersionState::*;
+            let mut version = Version::intended(&"s".parse().unwrap(), id(), Epoch(0), Timestamp::UNIX_EPOCH);
+            let mut ended = false;
+            for step in path {
+                let next = VersionState::ALL[step];
+                if version.state.may_become(next) {
+                    version = version.become_state(next).unwrap();
+                    ended |= matches!(next, Contained | Abandoned | Revoking | Revoked);
+                    prop_assert!(!(ended && matches!(next, Intended | Pending | Promoting | Current | Retiring)));
+                } else {
+                    prop_assert!(version.clone().become_state(next).is_err());
+                }
+            }
+        }
+    }
+}

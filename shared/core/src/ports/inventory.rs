@@ -1,0 +1,165 @@
+//! The inventory: slots, versions, incidents.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::model::incident::Incident;
+use crate::model::names::SlotName;
+use crate::model::slot::{Epoch, Slot};
+use crate::model::version::{Version, VersionId};
+
+/// Whether a write depends on the slot's epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fence {
+    /// Only while the slot is still in this epoch: for everything that brings a key nearer to use.
+    Epoch(Epoch),
+    /// In any epoch: for everything that brings a key nearer to its end.
+    None,
+}
+
+/// Work that is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Due {
+    /// Look at the slot and its secret.
+    Slot(SlotName),
+    /// Carry the version on.
+    Version(SlotName, VersionId),
+}
+
+/// Stores slots, versions and incidents.
+///
+/// Every write is conditional on the revision that was read and raises it by one: pass the item as it is to be, with
+/// the revision as read. A write of several items happens whole or not at all. Reads by key are consistent.
+#[async_trait]
+pub trait Inventory: Send + Sync {
+    /// The slot, or `None`.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn slot(&self, name: &SlotName) -> Result<Option<Slot>, InventoryError>;
+
+    /// All versions of a slot, oldest first.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn versions(&self, slot: &SlotName) -> Result<Vec<Version>, InventoryError>;
+
+    /// Creates a slot, and its current version if it has a key already, with the uniqueness items of its secret, its
+    /// place (agent, provider, environment), the key's fingerprint and its handle.
+    ///
+    /// # Errors
+    /// [`InventoryError::Taken`] names the slot that has one of them; nothing was written.
+    async fn create_slot(
+        &self,
+        slot: &Slot,
+        current: Option<&Version>,
+    ) -> Result<(), InventoryError>;
+
+    /// Writes a slot that exists.
+    ///
+    /// # Errors
+    /// [`InventoryError::Conflict`].
+    async fn save_slot(&self, slot: &Slot) -> Result<(), InventoryError>;
+
+    /// Records a version that is new to the inventory, before the provider is asked for its key; with uniqueness items
+    /// for whichever of fingerprint and handle it already has.
+    ///
+    /// # Errors
+    /// [`InventoryError::Fenced`], [`InventoryError::Taken`], or [`InventoryError::Conflict`] if it exists.
+    async fn add_version(&self, version: &Version, fence: Fence) -> Result<(), InventoryError>;
+
+    /// Writes versions of one slot that exist, in one transaction, with uniqueness items for each fingerprint and
+    /// handle that they carry.
+    ///
+    /// # Errors
+    /// [`InventoryError::Fenced`], [`InventoryError::Taken`] or [`InventoryError::Conflict`]; nothing was written.
+    async fn save_versions(&self, versions: &[Version], fence: Fence)
+    -> Result<(), InventoryError>;
+
+    /// Opens an incident, in one transaction with the slot's raised epoch.
+    ///
+    /// # Errors
+    /// [`InventoryError::Conflict`] if the slot was written since, or has an open incident.
+    async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError>;
+
+    /// Work due at `now`, most urgent first, at most `limit`. Found through an index that lags: read the item itself
+    /// again before acting.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, InventoryError>;
+}
+
+/// What must be unique across the inventory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UniqueItem {
+    /// A key's fingerprint.
+    Fingerprint,
+    /// A key's handle within its provider account.
+    Handle,
+    /// A secret.
+    Secret,
+    /// An agent's place at a provider in an environment.
+    Place,
+    /// The slot's own name.
+    Name,
+}
+
+impl std::fmt::Display for UniqueItem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Fingerprint => "key",
+            Self::Handle => "key handle",
+            Self::Secret => "secret",
+            Self::Place => "agent, provider and environment",
+            Self::Name => "name",
+        })
+    }
+}
+
+/// Why the inventory was not read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    /// Somebody else wrote the item first. Read it again and decide anew.
+    #[error("an inventory item was changed by somebody else meanwhile")]
+    Conflict,
+    /// The slot is in another epoch: a kill, suspension or decommissioning came between. Do not finish.
+    #[error("the slot was cut off meanwhile (its epoch is no longer {})", .0.0)]
+    Fenced(Epoch),
+    /// Another slot has it.
+    #[error("the {what} already belongs to {}", holder(.by.as_ref()))]
+    Taken {
+        /// What.
+        what: UniqueItem,
+        /// The slot that has it, where the store can tell.
+        by: Option<SlotName>,
+    },
+    /// An item cannot be read as what it should be. Others are not affected.
+    #[error("inventory item {key} cannot be read ({why})")]
+    Corrupt {
+        /// The item's key.
+        key: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No answer, or a passing fault: a write may have had its effect. Read again.
+    #[error("the inventory did not answer as expected")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+fn holder(slot: Option<&SlotName>) -> String {
+    slot.map_or_else(
+        || "another slot".to_owned(),
+        |slot| format!("slot `{slot}`"),
+    )
+}
+
+impl InventoryError {
+    /// Whether the same work can succeed later without a person. Exhaustive on purpose.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Conflict | Self::Unavailable(_) => true,
+            Self::Fenced(_) | Self::Taken { .. } | Self::Corrupt { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Ports: what Keyward needs of the outside world, one trait a file with its error.
+//!
+//! Every call may be cut off before, during or after its effect. An error that leaves the effect open says so.
+
+mod alerts;
+mod clock;
+mod inventory;
+mod provider;
+mod secrets;
+
+pub use alerts::{AlertError, Alerts};
+pub use clock::{Clock, Deadline};
+pub use inventory::{Due, Fence, Inventory, InventoryError, UniqueItem};
+pub use provider::{
+    Abilities, Advice, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page,
+    PageToken, ProviderError, Providers, SpendCaps, Verdict,
+};
+pub use secrets::{
+    RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_HANDLE_PREFIX, TAG_SLOT,
+    VersionSelector,
+};

@@ -1,0 +1,267 @@
+//! A provider's key API.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::key::{ApiKey, Hint, KeyFormat};
+use crate::model::money::{MicroDollars, SpendCap};
+use crate::model::names::{AccountName, KeyHandle};
+use crate::model::slot::{ProviderName, Scope};
+use crate::model::text::OutsideText;
+use crate::model::version::KeyLabel;
+
+/// Opens the configured provider accounts.
+#[async_trait]
+pub trait Providers: Send + Sync {
+    /// The driver for an account.
+    ///
+    /// # Errors
+    /// [`ProviderError::Refused`] if the deployment configures no such account, or one of another provider;
+    /// [`ProviderError::AdminCredential`] if its admin credential cannot be read.
+    async fn open(
+        &self,
+        account: &AccountName,
+        provider: ProviderName,
+    ) -> Result<Arc<dyn KeyProvider>, ProviderError>;
+}
+
+/// What every provider has. Which of the optional abilities there are is told by what is returned.
+#[async_trait]
+pub trait KeyProvider: Send + Sync {
+    /// What the provider's API can do.
+    fn abilities(&self) -> Abilities;
+
+    /// One page of all keys of the account in `scope`, disabled ones included.
+    ///
+    /// # Errors
+    /// [`ProviderError`]. A page that cannot be read is an error, never an empty page.
+    async fn list(&self, scope: &Scope, page: Option<&PageToken>) -> Result<Page, ProviderError>;
+
+    /// One key; `None` only if the provider says that there is none.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    async fn get(&self, handle: &KeyHandle) -> Result<Option<KeyRecord>, ProviderError>;
+
+    /// Whether the provider accepts the key, at no cost and over a fresh connection.
+    async fn verify(&self, key: &ApiKey) -> Verdict;
+
+    /// Suspends the key, so that it is refused but can be resumed.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotFound`] proves nothing by itself: look at the list.
+    /// [`ProviderError::Unsupported`] where keys can only be deleted.
+    async fn disable(&self, handle: &KeyHandle) -> Result<Disabled, ProviderError>;
+
+    /// Resumes a suspended key.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    async fn restore(&self, handle: &KeyHandle) -> Result<(), ProviderError>;
+
+    /// Deletes the key for good.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotFound`] proves nothing by itself: look at the list.
+    async fn delete(&self, handle: &KeyHandle) -> Result<(), ProviderError>;
+
+    /// Creating keys, where the provider can.
+    fn issuer(&self) -> Option<&dyn KeyIssuer>;
+
+    /// Hard limits per key, where the provider has them.
+    fn caps(&self) -> Option<&dyn SpendCaps>;
+}
+
+/// Creates keys.
+#[async_trait]
+pub trait KeyIssuer: Send + Sync {
+    /// Creates one key. Never repeated by any layer: each label is used for one call.
+    ///
+    /// # Errors
+    /// [`ProviderError::Ambiguous`] if a key may exist now: look it up by its label.
+    async fn issue(&self, request: &IssueRequest) -> Result<IssuedKey, ProviderError>;
+}
+
+/// Hard limits per key, enforced by the provider.
+#[async_trait]
+pub trait SpendCaps: Send + Sync {
+    /// Sets the limit of one key. May be repeated.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    async fn set_cap(&self, handle: &KeyHandle, cap: SpendCap) -> Result<(), ProviderError>;
+}
+
+/// What a provider's API can do for a single key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// The provider.
+    pub provider: ProviderName,
+    /// How its keys look.
+    pub format: KeyFormat,
+    /// Whether a key can be suspended and resumed.
+    pub suspend: bool,
+    /// Whether a key can be given an expiry at birth.
+    pub expiry: bool,
+}
+
+/// What a new key is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssueRequest {
+    /// Its name at the provider.
+    pub label: KeyLabel,
+    /// What it may reach.
+    pub scope: Scope,
+    /// Its limit from birth, where the provider has them.
+    pub cap: SpendCap,
+    /// When it ends by itself, where the provider can.
+    pub expires: Timestamp,
+}
+
+/// A key that was just made: the only value that carries a new key.
+#[derive(Debug)]
+pub struct IssuedKey {
+    /// Its text, shown once.
+    pub key: ApiKey,
+    /// What must be named to kill it.
+    pub handle: KeyHandle,
+    /// When it ends by itself, as the provider says; `None` if it does not.
+    pub expires: Option<Timestamp>,
+}
+
+/// A key as the provider lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// What must be named to kill it.
+    pub handle: KeyHandle,
+    /// Its name.
+    pub label: OutsideText,
+    /// The provider's own redacted form of its text.
+    pub redacted: OutsideText,
+    /// Whether it is suspended.
+    pub disabled: bool,
+    /// When it was made.
+    pub created: Option<Timestamp>,
+    /// When it ends by itself.
+    pub expires: Option<Timestamp>,
+    /// When it was last used; `None` is unknown.
+    pub last_used: Option<Timestamp>,
+    /// What it spent over its whole life; `None` is unknown, never zero.
+    pub spent: Option<MicroDollars>,
+    /// Its hard limit; `None` is none.
+    pub cap: Option<SpendCap>,
+}
+
+impl KeyRecord {
+    /// Whether the redacted form ends as `hint` does. Not proof: several keys may.
+    pub fn may_be(&self, hint: &Hint) -> bool {
+        !hint.tail().is_empty() && self.redacted.as_str().ends_with(hint.tail())
+    }
+}
+
+/// Where the next page begins; opaque.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageToken(pub String);
+
+/// One page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The keys on it.
+    pub keys: Vec<KeyRecord>,
+    /// The next page; `None` on the last.
+    pub next: Option<PageToken>,
+}
+
+/// What the provider says about a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Accepted.
+    Live,
+    /// Alive, but without money.
+    BlockedForMoney(OutsideText),
+    /// Alive, but not allowed to do its work.
+    BlockedForScope(OutsideText),
+    /// Refused as a key: the provider said so in a form that is known to mean it.
+    Dead(OutsideText),
+    /// No answer that means anything. Never counts as dead, zero or clean.
+    Unknown(OutsideText),
+}
+
+/// How a key came to be suspended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disabled {
+    /// By this call.
+    Now,
+    /// It was already.
+    Already,
+}
+
+/// Why a call to a provider had no, or no known, effect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProviderError {
+    /// Too many requests, a passing fault, or no answer to a request that may be repeated.
+    #[error("the provider did not answer usefully ({detail})")]
+    RetryAfter {
+        /// How long the provider asks to wait.
+        after: Option<SignedDuration>,
+        /// The provider's own words, cut and cleaned.
+        detail: OutsideText,
+    },
+    /// A create whose answer was lost or could not be read: a key may exist.
+    #[error("the answer to a create was lost, a key may exist ({detail})")]
+    Ambiguous {
+        /// What went wrong.
+        detail: OutsideText,
+    },
+    /// The provider knows no such key, under this credential.
+    #[error("the provider knows no such key")]
+    NotFound,
+    /// No more keys can be made.
+    #[error("the provider's limit of keys is reached ({detail})")]
+    LimitReached {
+        /// The provider's own words, cut and cleaned.
+        detail: OutsideText,
+    },
+    /// The request is not acceptable, now or later.
+    #[error("the provider refused the request ({detail})")]
+    Refused {
+        /// The provider's own words, cut and cleaned.
+        detail: OutsideText,
+    },
+    /// The account's admin credential is refused or cannot be read.
+    #[error("the admin credential of the provider account is refused or unreadable ({detail})")]
+    AdminCredential {
+        /// The provider's own words, cut and cleaned.
+        detail: OutsideText,
+    },
+    /// The provider's API has no such call.
+    #[error("the provider's API cannot {0}")]
+    Unsupported(&'static str),
+}
+
+/// What to do about a [`ProviderError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Advice {
+    /// The same call may succeed later.
+    RetryLater,
+    /// Look at the provider's list before anything else.
+    LookUpFirst,
+    /// Only a person can mend it.
+    StopAndAlert,
+}
+
+impl ProviderError {
+    /// What the caller should do. Exhaustive on purpose.
+    pub const fn advice(&self) -> Advice {
+        match self {
+            Self::RetryAfter { .. } => Advice::RetryLater,
+            Self::Ambiguous { .. } | Self::NotFound => Advice::LookUpFirst,
+            Self::LimitReached { .. }
+            | Self::Refused { .. }
+            | Self::AdminCredential { .. }
+            | Self::Unsupported(_) => Advice::StopAndAlert,
+        }
+    }
+}

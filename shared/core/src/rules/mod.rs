@@ -1,0 +1,7 @@
+//! Rules: pure functions from facts to a decision. They read no clock and touch nothing.
+
+pub mod birth;
+pub mod overlap;
+pub mod policy;
+pub mod revoke;
+pub mod rotation;

@@ -1,0 +1,95 @@
+//! What a rotation policy must satisfy, and the schedule that follows from it.
+
+use jiff::SignedDuration;
+
+use crate::model::slot::Policy;
+
+/// Secrets Manager starts a rotation at some time within a window of this length.
+const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// Time kept back to mend a rotation that fails.
+const TIME_TO_MEND: SignedDuration = SignedDuration::from_hours(3 * 24);
+
+const DAY_SECONDS: i64 = 24 * 60 * 60;
+
+/// Whole days between two scheduled rotations, so that no key is ever older than the policy: max age - overlap -
+/// deadline - one day of window - three days to mend failures. Zero or less means the policy cannot be kept.
+pub const fn interval_days(policy: &Policy) -> i64 {
+    let seconds = policy.max_age.as_secs()
+        - policy.overlap.as_secs()
+        - policy.deadline.as_secs()
+        - WINDOW.as_secs()
+        - TIME_TO_MEND.as_secs();
+    seconds.div_euclid(DAY_SECONDS)
+}
+
+/// Everything that is wrong with a policy: the field, and what to do about it. Empty when it can be kept.
+pub fn problems(policy: &Policy) -> Vec<(&'static str, String)> {
+    let mut problems = Vec::new();
+    let minutes = |d: SignedDuration| d.as_secs() / 60;
+    if !(30..=60).contains(&minutes(policy.refresh)) {
+        problems.push(("policy.refresh_minutes", "must be 30 to 60".to_owned()));
+    }
+    if policy.overlap < policy.refresh * 2 {
+        let needed = minutes(policy.refresh) * 2;
+        problems.push((
+            "policy.overlap_minutes",
+            format!("must be at least twice the refresh interval: {needed}"),
+        ));
+    }
+    if policy.deadline < policy.overlap {
+        problems.push((
+            "policy.deadline_hours",
+            "must not be shorter than the overlap".to_owned(),
+        ));
+    }
+    let days = interval_days(policy);
+    if days < 1 {
+        let text = format!(
+            "leaves a rotation interval of {days} days after overlap, deadline and reserves; at least 1 is needed"
+        );
+        problems.push(("policy.max_age_days", text));
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fleet::PolicyEntry;
+
+    #[test]
+    fn the_interval_leaves_room_for_everything_that_follows() {
+        for (name, entry, days) in [
+            ("defaults", PolicyEntry::default(), 54),
+            (
+                "exactly whole",
+                PolicyEntry {
+                    max_age_days: 6,
+                    overlap_minutes: 24 * 60,
+                    ..PolicyEntry::default()
+                },
+                0,
+            ),
+            (
+                "short",
+                PolicyEntry {
+                    max_age_days: 5,
+                    ..PolicyEntry::default()
+                },
+                -1,
+            ),
+            (
+                "least",
+                PolicyEntry {
+                    max_age_days: 7,
+                    ..PolicyEntry::default()
+                },
+                1,
+            ),
+        ] {
+            assert_eq!(interval_days(&entry.into()), days, "{name}");
+            assert_eq!(problems(&entry.into()).is_empty(), days >= 1, "{name}");
+        }
+    }
+}
