@@ -1,1 +1,51 @@
-//! x
+//! What a new key is born with.
+
+use jiff::Timestamp;
+
+use crate::model::money::{CapPeriod, SpendCap};
+use crate::model::slot::{Policy, Slot, SlotState};
+
+/// Of a normal day's spend, what an active slot's key may spend in one.
+const ACTIVE_PERCENT_OF_A_DAY: u64 = 250;
+
+/// Of a normal day's spend, what a restricted slot's key may spend in one.
+const RESTRICTED_PERCENT_OF_A_DAY: u64 = 100;
+
+/// The hard limit of a slot's next key: two and a half normal days in a day, one after a kill.
+pub const fn cap(slot: &Slot) -> SpendCap {
+    let percent = match slot.state {
+        SlotState::Active => ACTIVE_PERCENT_OF_A_DAY,
+        SlotState::Restricted | SlotState::Suspended | SlotState::Decommissioned => {
+            RESTRICTED_PERCENT_OF_A_DAY
+        }
+    };
+    SpendCap {
+        amount: slot.expected.daily.percent(percent),
+        period: CapPeriod::Daily,
+    }
+}
+
+/// When a key made at `now` ends by itself: at the policy's greatest age. Rotation, overlap, deadline and the reserve
+/// for mending all end before that.
+pub fn expires(policy: &Policy, now: Timestamp) -> Timestamp {
+    now + policy.max_age
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fleet::PolicyEntry;
+    use crate::rules::policy::interval_days;
+
+    #[test]
+    fn expiry_is_a_backstop_beyond_the_planned_end() {
+        let policy = Policy::from(PolicyEntry::default());
+        let born = Timestamp::UNIX_EPOCH;
+        let window = jiff::SignedDuration::from_hours(24);
+        let planned_end = born
+            + jiff::SignedDuration::from_hours(24 * interval_days(&policy))
+            + window
+            + policy.deadline;
+        assert!(expires(&policy, born) >= planned_end + jiff::SignedDuration::from_hours(72));
+    }
+}

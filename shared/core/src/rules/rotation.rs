@@ -1,1 +1,226 @@
-//! x
+//! The guard before the four rotation steps.
+//!
+//! The contract is Secrets Manager's:
+//! <https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html>.
+
+use std::str::FromStr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::names::SecretVersionId;
+use crate::model::slot::{Slot, SlotState};
+use crate::model::version::Version;
+use crate::ports::{SecretDescription, Stage};
+
+/// Rotations of one slot within [`BUDGET_WINDOW`], at most: a secret holds 100 versions, and those younger than a day
+/// are not pruned.
+const BUDGET: usize = 20;
+
+/// The window of [`BUDGET`].
+const BUDGET_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// Two rotations of one slot begin at least so far apart, unless a kill asks for the second.
+const SPACING: SignedDuration = SignedDuration::from_mins(10);
+
+/// The four steps of a rotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RotationStep {
+    /// Make the new key and store it under AWSPENDING.
+    Create,
+    /// Put limits on it.
+    Set,
+    /// See that the provider accepts it.
+    Test,
+    /// Move AWSCURRENT to it.
+    Finish,
+}
+
+impl RotationStep {
+    /// All steps in their order.
+    pub const ALL: [Self; 4] = [Self::Create, Self::Set, Self::Test, Self::Finish];
+}
+
+/// The step is none of the four.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{0}` is no rotation step; known are createSecret, setSecret, testSecret and finishSecret"
+)]
+pub struct UnknownStep(pub String);
+
+impl FromStr for RotationStep {
+    type Err = UnknownStep;
+
+    /// Reads a step as Secrets Manager sends it (`createSecret`) and as its guide spells it (`create_secret`).
+    fn from_str(text: &str) -> Result<Self, UnknownStep> {
+        match text {
+            "createSecret" | "create_secret" => Ok(Self::Create),
+            "setSecret" | "set_secret" => Ok(Self::Set),
+            "testSecret" | "test_secret" => Ok(Self::Test),
+            "finishSecret" | "finish_secret" => Ok(Self::Finish),
+            other => Err(UnknownStep(
+                crate::model::text::OutsideText::new(other)
+                    .as_str()
+                    .chars()
+                    .take(40)
+                    .collect(),
+            )),
+        }
+    }
+}
+
+/// What the guard looks at.
+#[derive(Debug, Clone, Copy)]
+pub struct RotationFacts<'a> {
+    /// The step that is asked for.
+    pub step: RotationStep,
+    /// The ClientRequestToken of the rotation.
+    pub token: &'a SecretVersionId,
+    /// The secret as it is.
+    pub secret: &'a SecretDescription,
+    /// The slot that the secret's tag names.
+    pub slot: &'a Slot,
+    /// The slot's versions.
+    pub versions: &'a [Version],
+    /// The time of the decision.
+    pub now: Timestamp,
+}
+
+/// What to do about a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepDecision {
+    /// Carry it out.
+    Proceed,
+    /// Nothing is left to do.
+    AlreadyDone,
+    /// Do nothing, and say why.
+    Refuse(Refusal),
+}
+
+/// Why a step is refused. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The slot names another secret.
+    #[error("the secret's tag names slot `{slot}`, but that slot belongs to another secret")]
+    OtherSecret {
+        /// The slot in the tag.
+        slot: crate::model::names::SlotName,
+    },
+    /// Rotation is off, or was never configured.
+    #[error("rotation is not enabled for the secret")]
+    RotationOff,
+    /// The secret has no version with this token that carries a label.
+    #[error(
+        "version {0} carries no label of the secret: the rotation it belonged to is over or was cancelled"
+    )]
+    UnknownToken(SecretVersionId),
+    /// The version carries labels, but not AWSPENDING.
+    #[error("version {token} carries {found} instead of AWSPENDING")]
+    NotPending {
+        /// The version.
+        token: SecretVersionId,
+        /// Its labels.
+        found: String,
+    },
+    /// The slot makes no keys at present.
+    #[error("the slot is {0}: no key is made until a person says so")]
+    SlotClosed(&'static str),
+    /// The slot has rotated too often lately.
+    #[error("the slot was rotated {0} times within 24 hours; the next rotation waits")]
+    Budget(usize),
+    /// The slot was rotated a moment ago.
+    #[error("the slot was rotated less than 10 minutes ago; the next rotation waits until {0}")]
+    TooSoon(Timestamp),
+}
+
+impl Refusal {
+    /// Whether the same step can be accepted later without a person.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Budget(_) | Self::TooSoon(_) => true,
+            Self::OtherSecret { .. }
+            | Self::RotationOff
+            | Self::UnknownToken(_)
+            | Self::NotPending { .. }
+            | Self::SlotClosed(_) => false,
+        }
+    }
+}
+
+/// Decides whether a step may be carried out. finishSecret on a version that is AWSCURRENT already proceeds, so that
+/// the records are brought up to date.
+pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
+    let RotationFacts {
+        step,
+        token,
+        secret,
+        slot,
+        ..
+    } = *facts;
+    if secret.arn != slot.secret {
+        return StepDecision::Refuse(Refusal::OtherSecret {
+            slot: slot.name.clone(),
+        });
+    }
+    if secret.has(token, &Stage::Current) {
+        let finish = step == RotationStep::Finish;
+        return if finish {
+            StepDecision::Proceed
+        } else {
+            StepDecision::AlreadyDone
+        };
+    }
+    if !secret.rotation_enabled {
+        return StepDecision::Refuse(Refusal::RotationOff);
+    }
+    let Some(stages) = secret.stages.get(token) else {
+        return StepDecision::Refuse(Refusal::UnknownToken(token.clone()));
+    };
+    if !stages.contains(&Stage::Pending) {
+        let found: Vec<String> = stages.iter().map(Stage::to_string).collect();
+        let found = if found.is_empty() {
+            "no label".to_owned()
+        } else {
+            found.join(", ")
+        };
+        return StepDecision::Refuse(Refusal::NotPending {
+            token: token.clone(),
+            found,
+        });
+    }
+    match slot.state {
+        SlotState::Active | SlotState::Restricted => {}
+        SlotState::Suspended => return StepDecision::Refuse(Refusal::SlotClosed("suspended")),
+        SlotState::Decommissioned => {
+            return StepDecision::Refuse(Refusal::SlotClosed("decommissioned"));
+        }
+    }
+    match step {
+        RotationStep::Create => budget(facts).map_or(StepDecision::Proceed, StepDecision::Refuse),
+        RotationStep::Set | RotationStep::Test | RotationStep::Finish => StepDecision::Proceed,
+    }
+}
+
+/// Whether the slot has rotated too often or too lately. The first rotation of an epoch, which a kill asks for, does
+/// not wait for the spacing.
+fn budget(facts: &RotationFacts<'_>) -> Option<Refusal> {
+    let mut begun: Vec<(&SecretVersionId, Timestamp)> = facts
+        .versions
+        .iter()
+        .filter(|v| v.id.attempt > 0 && v.id.secret_version != *facts.token)
+        .filter(|v| v.created + BUDGET_WINDOW > facts.now)
+        .map(|v| (&v.id.secret_version, v.created))
+        .collect();
+    begun.sort();
+    begun.dedup_by_key(|(token, _)| *token);
+    if begun.len() >= BUDGET {
+        return Some(Refusal::Budget(begun.len()));
+    }
+    let first_of_its_epoch = !facts
+        .versions
+        .iter()
+        .any(|v| v.id.attempt > 0 && v.epoch == facts.slot.epoch);
+    let latest = begun.iter().map(|(_, created)| *created).max()?;
+    let next = latest + SPACING;
+    (next > facts.now && !(first_of_its_epoch && facts.slot.epoch.0 > 0))
+        .then_some(Refusal::TooSoon(next))
+}

@@ -1,0 +1,154 @@
+//! Taking a key into the inventory that Keyward did not make.
+
+use jiff::Timestamp;
+
+use super::Ports;
+use super::find;
+use crate::model::alert::{Alert, AlertKind, Severity};
+use crate::model::names::SecretVersionId;
+use crate::model::secret_document::SecretDocument;
+use crate::model::slot::{Epoch, Scope, Slot};
+use crate::model::text::OutsideText;
+use crate::model::version::{Version, VersionId, VersionState};
+use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError};
+use crate::rules::birth;
+
+/// The record of a key that stands under AWSCURRENT: its handle found at the provider by list and hint, or unknown.
+///
+/// # Errors
+/// [`ProviderError`] if the list cannot be read: "not found" and "not seen" are not the same.
+pub(crate) async fn describe_found_key(
+    provider: &dyn KeyProvider,
+    place: &FoundAt<'_>,
+    document: &SecretDocument,
+    now: Timestamp,
+) -> Result<Version, ProviderError> {
+    let hint = document.key().hint(&provider.abilities().format);
+    let record = find::by_hint(provider, place.scope, &hint).await?;
+    let id = VersionId {
+        secret_version: place.secret_version.clone(),
+        attempt: 0,
+    };
+    let mut version = Version::intended(place.slot, id, place.epoch, now);
+    version.state = VersionState::Current;
+    version.label = None;
+    version.scope = place.scope.clone();
+    version.fingerprint = Some(document.key().fingerprint());
+    version.hint = Some(hint);
+    version.promoted = Some(now);
+    if let Some(record) = record {
+        version.handle = Some(record.handle);
+        version.created = record.created.unwrap_or(now);
+        version.expires = record.expires;
+        version.cap = record.cap;
+    }
+    Ok(version)
+}
+
+/// Where a found key stands.
+pub(crate) struct FoundAt<'a> {
+    /// The slot it is to belong to.
+    pub(crate) slot: &'a crate::model::names::SlotName,
+    /// The slot's epoch.
+    pub(crate) epoch: Epoch,
+    /// Where the slot's keys live.
+    pub(crate) scope: &'a Scope,
+    /// The secret version that holds it.
+    pub(crate) secret_version: &'a SecretVersionId,
+}
+
+/// Takes in the key that somebody put under AWSCURRENT by hand, if the inventory does not know it. What was current
+/// before is retired.
+///
+/// # Errors
+/// [`AdoptError`]; nothing was changed.
+pub(crate) async fn adopt_current(
+    ports: &Ports,
+    slot: &Slot,
+    provider: &dyn KeyProvider,
+    secret_version: &SecretVersionId,
+    document: &SecretDocument,
+    versions: &[Version],
+) -> Result<(), AdoptError> {
+    let fingerprint = document.key().fingerprint();
+    if versions.iter().any(|v| v.fingerprint == Some(fingerprint)) {
+        return Ok(());
+    }
+    let now = ports.clock.now();
+    let place = FoundAt {
+        slot: &slot.name,
+        epoch: slot.epoch,
+        scope: &slot.scope,
+        secret_version,
+    };
+    let found = describe_found_key(provider, &place, document, now).await?;
+    ports
+        .inventory
+        .add_version(&found, Fence::Epoch(slot.epoch))
+        .await?;
+    let superseded: Vec<Version> = versions
+        .iter()
+        .filter(|v| v.state == VersionState::Current)
+        .filter_map(|v| retiring(v.clone(), slot, now))
+        .collect();
+    if !superseded.is_empty() {
+        ports
+            .inventory
+            .save_versions(&superseded, Fence::Epoch(slot.epoch))
+            .await?;
+    }
+    ports.tell(foreign_change(slot, &found)).await;
+    Ok(())
+}
+
+/// Why a key was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AdoptError {
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+}
+
+/// A version that another one has replaced: its overlap begins now.
+pub(crate) fn retiring(version: Version, slot: &Slot, now: Timestamp) -> Option<Version> {
+    let mut version = version.become_state(VersionState::Retiring).ok()?;
+    version.retire_after = Some(now + slot.policy.overlap);
+    version.deadline = Some(now + slot.policy.deadline);
+    // One look before the overlap ends, so that a usage figure can be seen to stand still.
+    version.due_at = Some(now + slot.policy.overlap - slot.policy.refresh);
+    version.lease_until = None;
+    Some(version)
+}
+
+fn foreign_change(slot: &Slot, found: &Version) -> Alert {
+    let revocable = if found.handle.is_some() {
+        "It was found at the provider and is looked after like any other."
+    } else {
+        "It was not found at the provider, so Keyward cannot revoke it."
+    };
+    Alert {
+        severity: Severity::Warning,
+        kind: AlertKind::ForeignSecretChange,
+        slot: slot.name.clone(),
+        what: OutsideText::new(&format!(
+            "The secret of slot {} holds a key that Keyward did not put there (fingerprint {}).",
+            slot.name,
+            found.fingerprint.map(|f| f.to_string()).unwrap_or_default(),
+        )),
+        done: OutsideText::new(&format!(
+            "The key was taken into the inventory. {revocable}"
+        )),
+        left: OutsideText::new(
+            "Find out who changed the secret; CloudTrail names the caller of PutSecretValue.",
+        ),
+    }
+}
+
+/// What the current key of a slot should have been limited to at birth; for keys that were found.
+pub(crate) fn due_for_age_check(version: &mut Version, slot: &Slot) {
+    let end = version
+        .expires
+        .unwrap_or_else(|| birth::expires(&slot.policy, version.created));
+    version.due_at = Some(end - super::retire::NEAR_END);
+}

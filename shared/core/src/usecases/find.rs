@@ -1,0 +1,76 @@
+//! Finding keys in a provider's list, page by page.
+
+use super::Ports;
+use crate::model::alert::{Alert, AlertKind, Severity};
+use crate::model::key::Hint;
+use crate::model::names::KeyHandle;
+use crate::model::slot::{Scope, Slot};
+use crate::model::text::OutsideText;
+use crate::model::version::KeyLabel;
+use crate::ports::{KeyProvider, KeyRecord, ProviderError};
+
+/// Every key of the list that `wanted` keeps, to the last page.
+async fn keys(
+    provider: &dyn KeyProvider,
+    scope: &Scope,
+    wanted: impl Fn(&KeyRecord) -> bool + Send,
+) -> Result<Vec<KeyRecord>, ProviderError> {
+    let mut found = Vec::new();
+    let mut page = provider.list(scope, None).await?;
+    loop {
+        found.extend(page.keys.into_iter().filter(&wanted));
+        let Some(next) = page.next else {
+            return Ok(found);
+        };
+        page = provider.list(scope, Some(&next)).await?;
+    }
+}
+
+/// The keys that were made under a label. One create call has one label, so there is at most one.
+pub(crate) async fn by_label(
+    provider: &dyn KeyProvider,
+    scope: &Scope,
+    label: &KeyLabel,
+) -> Result<Vec<KeyRecord>, ProviderError> {
+    keys(provider, scope, |key| key.label.as_str() == label.as_str()).await
+}
+
+/// The one key whose redacted form ends as the hint does; `None` if there is none or several.
+pub(crate) async fn by_hint(
+    provider: &dyn KeyProvider,
+    scope: &Scope,
+    hint: &Hint,
+) -> Result<Option<KeyRecord>, ProviderError> {
+    let mut found = keys(provider, scope, |key| key.may_be(hint)).await?;
+    Ok(if found.len() == 1 { found.pop() } else { None })
+}
+
+/// Whether the list shows the handle.
+pub(crate) async fn is_listed(
+    provider: &dyn KeyProvider,
+    scope: &Scope,
+    handle: &KeyHandle,
+) -> Result<bool, ProviderError> {
+    Ok(!keys(provider, scope, |key| key.handle == *handle)
+        .await?
+        .is_empty())
+}
+
+/// Pages a person if the provider refuses the account's admin credential: nothing works until it is mended.
+pub(crate) async fn page_if_admin(ports: &Ports, slot: &Slot, error: &ProviderError) {
+    if !matches!(error, ProviderError::AdminCredential { .. }) {
+        return;
+    }
+    let alert = Alert {
+        severity: Severity::Page,
+        kind: AlertKind::AdminCredentialRefused,
+        slot: slot.name.clone(),
+        what: OutsideText::new(&format!("Provider account {}: {error}.", slot.account)),
+        done: OutsideText::new("No key was changed. Agents keep working with the keys they have."),
+        left: OutsideText::new(&format!(
+            "Store a working admin credential for {} in its admin secret; until then no key of the account can be rotated or revoked.",
+            slot.account
+        )),
+    };
+    ports.tell(alert).await;
+}

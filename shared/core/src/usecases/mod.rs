@@ -1,0 +1,72 @@
+//! Use cases: each reads facts, asks a rule, acts through ports and saves, so that it can run twice and be cut off
+//! anywhere.
+
+mod adopt;
+mod find;
+pub mod register;
+pub mod retire;
+pub mod rotate;
+mod unmake;
+
+use std::sync::Arc;
+
+use crate::model::alert::Alert;
+use crate::model::names::{SecretArn, SecretVersionId};
+use crate::model::secret_document::SecretText;
+use crate::ports::{
+    Alerts, Clock, Inventory, Providers, SecretError, SecretStore, VersionSelector,
+};
+
+/// The outside world of a use case.
+#[derive(Clone)]
+pub struct Ports {
+    /// Secrets Manager.
+    pub secrets: Arc<dyn SecretStore>,
+    /// The inventory.
+    pub inventory: Arc<dyn Inventory>,
+    /// The provider accounts.
+    pub providers: Arc<dyn Providers>,
+    /// People.
+    pub alerts: Arc<dyn Alerts>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// How often, and how far apart in seconds, a value that was just written is looked for.
+const READ_AFTER_WRITE_WAITS: [i64; 4] = [1, 2, 4, 8];
+
+impl Ports {
+    /// Sends an alert. One that cannot be sent is logged and stops nothing; whether it went out is returned.
+    pub(crate) async fn tell(&self, alert: Alert) -> bool {
+        let sent = self.alerts.send(&alert).await;
+        if let Err(error) = &sent {
+            tracing::error!(kind = ?alert.kind, slot = %alert.slot, what = %alert.what, %error, "an alert was not sent");
+        }
+        sent.is_ok()
+    }
+
+    /// The value of one version, waiting out the gap between a write and its being readable.
+    pub(crate) async fn value_written(
+        &self,
+        arn: &SecretArn,
+        version: &SecretVersionId,
+    ) -> Result<Option<SecretText>, SecretError> {
+        for wait in READ_AFTER_WRITE_WAITS {
+            if let Some((_, text)) = self
+                .secrets
+                .value(arn, VersionSelector::Id(version))
+                .await?
+            {
+                return Ok(Some(text));
+            }
+            self.clock
+                .sleep(jiff::SignedDuration::from_secs(wait))
+                .await;
+        }
+        let last = self
+            .secrets
+            .value(arn, VersionSelector::Id(version))
+            .await?;
+        Ok(last.map(|(_, text)| text))
+    }
+}

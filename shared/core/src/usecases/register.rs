@@ -1,0 +1,222 @@
+//! Registering: a slot of the fleet file, and the key that its secret already holds, come into the inventory.
+
+use crate::model::SCHEMA;
+use crate::model::alert::{Alert, AlertKind, Severity};
+use crate::model::fleet::PlannedSlot;
+use crate::model::names::SlotName;
+use crate::model::secret_document::{DocumentError, SecretDocument};
+use crate::model::slot::{Epoch, ProviderName, Revision, Slot, SlotState};
+use crate::model::text::OutsideText;
+use crate::model::version::Version;
+use crate::ports::{
+    InventoryError, KeyProvider, ProviderError, SecretDescription, SecretError, TAG_HANDLE_PREFIX,
+    TAG_SLOT, VersionSelector,
+};
+
+use super::Ports;
+use super::adopt::{FoundAt, describe_found_key, due_for_age_check};
+use super::find;
+
+/// A key with less entropy could be guessed from its fingerprint.
+const MIN_ENTROPY_BITS: f64 = 128.0;
+
+/// How a slot was registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// Its secret has no value: the first rotation makes its first key.
+    WithoutKey,
+    /// With the key that its secret holds.
+    WithKey {
+        /// Whether the key can be named at the provider. What cannot be named cannot be revoked.
+        handle_known: bool,
+    },
+    /// It was registered before, as it is in the fleet.
+    Already,
+}
+
+/// Why a slot was not registered. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// It is registered with another agent, account, environment or secret.
+    #[error("slot `{0}` is registered already, with another agent, environment, account or secret")]
+    Exists(SlotName),
+    /// The secret's tag names another slot.
+    #[error("the secret is tagged for slot `{0}`; a secret belongs to one slot")]
+    TaggedForAnother(OutsideText),
+    /// The secret's value cannot be used.
+    #[error("the secret's value cannot be used")]
+    Document(#[from] DocumentError),
+    /// The key does not look like the provider's.
+    #[error("the secret's value does not begin as keys of {0} do")]
+    WrongProvider(ProviderName),
+    /// The key could be guessed.
+    #[error(
+        "the key has {0} bits of entropy; {MIN_ENTROPY_BITS} are needed, so that its fingerprint gives nothing away"
+    )]
+    LowEntropy(u32),
+    /// Secrets Manager.
+    #[error("Secrets Manager: {0}")]
+    Secret(#[from] SecretError),
+    /// The inventory; `Taken` names the slot that has the same key, secret or place.
+    #[error("inventory: {0}")]
+    Inventory(#[from] InventoryError),
+    /// The provider: whether it knows the key could not be seen.
+    #[error("provider: {0}")]
+    Provider(#[from] ProviderError),
+}
+
+/// Registers one slot. May be repeated.
+///
+/// # Errors
+/// [`RegisterError`]; nothing was changed.
+pub async fn register(ports: &Ports, planned: &PlannedSlot) -> Result<Registered, RegisterError> {
+    let secret = ports
+        .secrets
+        .describe(planned.entry.secret.as_str())
+        .await?;
+    refuse_other_tag(&secret, &planned.name)?;
+    if let Some(existing) = ports.inventory.slot(&planned.name).await? {
+        if !is_same(&existing, planned) {
+            return Err(RegisterError::Exists(planned.name.clone()));
+        }
+        let versions = ports.inventory.versions(&planned.name).await?;
+        tag(ports, &existing, &versions).await?;
+        return Ok(Registered::Already);
+    }
+    let slot = new_slot(planned, ports.clock.now());
+    let provider = ports.providers.open(&slot.account, slot.provider).await;
+    let provider = match provider {
+        Ok(provider) => provider,
+        Err(error) => {
+            find::page_if_admin(ports, &slot, &error).await;
+            return Err(error.into());
+        }
+    };
+    let current = current_key(ports, &slot, provider.as_ref()).await?;
+    ports.inventory.create_slot(&slot, current.as_ref()).await?;
+    tag(ports, &slot, current.as_slice()).await?;
+    let Some(version) = current else {
+        return Ok(Registered::WithoutKey);
+    };
+    if version.handle.is_none() {
+        ports.tell(handle_unknown(&slot, &version)).await;
+    }
+    Ok(Registered::WithKey {
+        handle_known: version.handle.is_some(),
+    })
+}
+
+fn refuse_other_tag(secret: &SecretDescription, name: &SlotName) -> Result<(), RegisterError> {
+    match secret.tags.get(TAG_SLOT) {
+        Some(tagged) if tagged != name.as_str() => {
+            Err(RegisterError::TaggedForAnother(OutsideText::new(tagged)))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn is_same(slot: &Slot, planned: &PlannedSlot) -> bool {
+    slot.agent == planned.agent
+        && slot.environment == planned.people.environment
+        && slot.provider == planned.provider
+        && slot.account == planned.entry.account
+        && slot.secret == planned.entry.secret
+}
+
+fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
+    Slot {
+        schema: SCHEMA,
+        revision: Revision::default(),
+        name: planned.name.clone(),
+        agent: planned.agent.clone(),
+        owner: planned.people.owner.clone(),
+        backup_owner: planned.people.backup_owner.clone(),
+        environment: planned.people.environment,
+        provider: planned.provider,
+        account: planned.entry.account.clone(),
+        scope: planned.entry.scope.clone(),
+        readers: planned.entry.readers.clone(),
+        secret: planned.entry.secret.clone(),
+        kind: planned.kind,
+        policy: planned.policy,
+        expected: planned.expected,
+        mode: planned.entry.mode,
+        state: SlotState::Active,
+        epoch: Epoch::default(),
+        pending_seen: None,
+        due_at: now,
+    }
+}
+
+/// The record of the key that the secret holds already, if it holds one.
+async fn current_key(
+    ports: &Ports,
+    slot: &Slot,
+    provider: &dyn KeyProvider,
+) -> Result<Option<Version>, RegisterError> {
+    let current = ports
+        .secrets
+        .value(&slot.secret, VersionSelector::Current)
+        .await?;
+    let Some((id, text)) = current else {
+        return Ok(None);
+    };
+    let format = provider.abilities().format;
+    let document = SecretDocument::parse(&text, &format)?;
+    let bits = document.key().entropy_bits(&format);
+    let bits = bits.ok_or(RegisterError::WrongProvider(slot.provider))?;
+    if bits < MIN_ENTROPY_BITS {
+        return Err(RegisterError::LowEntropy(bits as u32));
+    }
+    let place = FoundAt {
+        slot: &slot.name,
+        epoch: slot.epoch,
+        scope: &slot.scope,
+        secret_version: &id,
+    };
+    let mut version = describe_found_key(provider, &place, &document, ports.clock.now()).await?;
+    due_for_age_check(&mut version, slot);
+    Ok(Some(version))
+}
+
+/// Names the slot in the secret's tags, and mirrors the handles of its live keys there.
+async fn tag(ports: &Ports, slot: &Slot, versions: &[Version]) -> Result<(), SecretError> {
+    ports
+        .secrets
+        .tag(&slot.secret, TAG_SLOT, slot.name.as_str())
+        .await?;
+    for version in versions.iter().filter(|v| v.state.may_be_alive()) {
+        if let Some(handle) = &version.handle {
+            let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);
+            ports
+                .secrets
+                .tag(&slot.secret, &key, handle.as_str())
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+fn handle_unknown(slot: &Slot, version: &Version) -> Alert {
+    let hint = version
+        .hint
+        .as_ref()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    Alert {
+        severity: Severity::Warning,
+        kind: AlertKind::HandleUnknown,
+        slot: slot.name.clone(),
+        what: OutsideText::new(&format!(
+            "The key {hint} of slot {} was not singled out in the list of {}: its id is unknown.",
+            slot.name, slot.provider
+        )),
+        done: OutsideText::new(
+            "The slot is registered and will be rotated; this first key cannot be revoked by Keyward.",
+        ),
+        left: OutsideText::new(&format!(
+            "After the first rotation, delete the key that ends so at {} by hand.",
+            slot.provider
+        )),
+    }
+}

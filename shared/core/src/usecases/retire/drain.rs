@@ -1,0 +1,253 @@
+//! Old keys: overlap, then drain, then revocation. And rotations that did not finish.
+
+use super::{ItemError, NEAR_END, ROUND, RetireReport, STUCK_AFTER, Work};
+use crate::model::alert::{AlertKind, Severity};
+use crate::model::version::{UsageSeen, Version, VersionState};
+use crate::ports::Stage;
+use crate::rules::overlap::{Drain, DrainFacts, Hold, Use, Why, drain};
+use crate::usecases::{rotate, unmake};
+
+impl Work<'_> {
+    /// Revokes an old key once it may go; holds one that is still in use, and says so.
+    pub(super) async fn drain(
+        &self,
+        mut version: Version,
+        report: &mut RetireReport,
+    ) -> Result<(), ItemError> {
+        let secret = self
+            .ports
+            .secrets
+            .describe(self.slot.secret.as_str())
+            .await?;
+        if secret.has(&version.id.secret_version, &Stage::Current) {
+            return self.hold_what_agents_fetch(version).await;
+        }
+        let old = self.look_at_use(&mut version).await?;
+        let facts = self.facts(&version, old).await?;
+        match drain(&facts) {
+            Drain::Hold(Hold::Overlap) => {
+                let wait = facts.retire_after.duration_since(facts.now);
+                self.put_off(version, Some(wait.min(self.slot.policy.refresh / 4)))
+                    .await
+            }
+            Drain::Hold(Hold::ReplacementUnused) => self.put_off(version, Some(ROUND)).await,
+            Drain::Hold(Hold::StillUsed) => self.hold_what_is_used(version, &facts).await,
+            Drain::Revoke(why) => self.begin_revoking(version, why, report).await,
+        }
+    }
+
+    /// Reads what the provider says of the key's use, and keeps it.
+    async fn look_at_use(&self, version: &mut Version) -> Result<Use, ItemError> {
+        let Some(handle) = &version.handle else {
+            return Ok(Use::Unknown);
+        };
+        let Some(record) = self.provider.get(handle).await? else {
+            return Ok(Use::Unknown);
+        };
+        let now = self.ports.clock.now();
+        if let Some(at) = record.last_used {
+            version.last_used = Some(at);
+            return Ok(Use::Last(at));
+        }
+        let Some(total) = record.spent else {
+            return Ok(Use::Unknown);
+        };
+        let seen = match version.usage_seen {
+            Some(seen) if seen.total == total => seen,
+            _ => UsageSeen { total, since: now },
+        };
+        version.usage_seen = Some(seen);
+        Ok(Use::Figure(seen))
+    }
+
+    async fn facts(&self, version: &Version, old: Use) -> Result<DrainFacts, ItemError> {
+        let now = self.ports.clock.now();
+        let mut new = Use::Unknown;
+        let mut promoted = now;
+        if let Some(current) = self
+            .versions
+            .iter()
+            .find(|v| v.state == VersionState::Current)
+        {
+            promoted = current.promoted.unwrap_or(now);
+            new = self.look_at_use(&mut current.clone()).await?;
+        }
+        Ok(DrainFacts {
+            now,
+            retire_after: version.retire_after.unwrap_or(now),
+            deadline: version.deadline.unwrap_or(now),
+            refresh: self.slot.policy.refresh,
+            old,
+            new,
+            promoted,
+        })
+    }
+
+    async fn hold_what_is_used(
+        &self,
+        mut version: Version,
+        facts: &DrainFacts,
+    ) -> Result<(), ItemError> {
+        if version.told.still_used.is_none() {
+            let alert = self.alert(
+                Severity::Warning,
+                AlertKind::OldKeyStillUsed,
+                &format!(
+                    "Agent {} (owner {}) still uses the old key {} of slot {} after its overlap.",
+                    self.slot.agent,
+                    self.slot.owner,
+                    self.key_name(&version),
+                    self.slot.name,
+                ),
+                &format!(
+                    "The old key is held, at the latest until {}.",
+                    facts.deadline
+                ),
+                &format!(
+                    "Restart agent {}, or see that it fetches its key every {} minutes.",
+                    self.slot.agent,
+                    self.slot.policy.refresh.as_mins()
+                ),
+            );
+            if self.ports.tell(alert).await {
+                version.told.still_used = Some(facts.now);
+            }
+        }
+        self.put_off(version, Some(ROUND)).await
+    }
+
+    /// Somebody has moved AWSCURRENT back to a key that was replaced: it is what agents fetch, so it is not revoked.
+    async fn hold_what_agents_fetch(&self, mut version: Version) -> Result<(), ItemError> {
+        if version.told.still_used.is_none() {
+            let alert = self.alert(
+                Severity::Page,
+                AlertKind::ForeignSecretChange,
+                &format!(
+                    "AWSCURRENT of slot {} is back on the old key {}.",
+                    self.slot.name,
+                    self.key_name(&version)
+                ),
+                "The old key is not revoked while agents fetch it.",
+                "Find out who moved the label, then rotate the secret.",
+            );
+            if self.ports.tell(alert).await {
+                version.told.still_used = Some(self.ports.clock.now());
+            }
+        }
+        self.put_off(version, Some(ROUND)).await
+    }
+
+    async fn begin_revoking(
+        &self,
+        version: Version,
+        why: Why,
+        report: &mut RetireReport,
+    ) -> Result<(), ItemError> {
+        if let Why::Deadline { still_used: true } = why {
+            let alert = self.alert(
+                Severity::Page,
+                AlertKind::DeadlineRevocation,
+                &format!(
+                    "Agent {} (owner {}) still used the old key {} of slot {} at its hard deadline.",
+                    self.slot.agent, self.slot.owner, self.key_name(&version), self.slot.name,
+                ),
+                "The old key is being revoked; the agent fails until it fetches the new one.",
+                &format!("Restart agent {}.", self.slot.agent),
+            );
+            self.ports.tell(alert).await;
+        }
+        tracing::info!(slot = %self.slot.name, version = %version.id, ?why, "revoking an old key");
+        self.revoke(version, report).await
+    }
+
+    /// A rotation left this version behind: if AWSCURRENT is on it, the records are brought up to that; else it is
+    /// taken back, and its AWSPENDING label taken off.
+    pub(super) async fn clear_stuck(
+        &self,
+        version: Version,
+        report: &mut RetireReport,
+    ) -> Result<(), ItemError> {
+        let now = self.ports.clock.now();
+        let begun = version.lease_until.unwrap_or(version.created);
+        let stuck_at = if version.state == VersionState::Intended {
+            begun
+        } else {
+            begun + STUCK_AFTER
+        };
+        if version.epoch == self.slot.epoch && now < stuck_at {
+            return self
+                .put_off(version, Some(stuck_at.duration_since(now)))
+                .await;
+        }
+        let secret = self
+            .ports
+            .secrets
+            .describe(self.slot.secret.as_str())
+            .await?;
+        let is_current = secret.has(&version.id.secret_version, &Stage::Current);
+        if is_current && version.epoch == self.slot.epoch && version.state != VersionState::Intended
+        {
+            return self.settle(version).await;
+        }
+        let mut abandoned = version.become_state(VersionState::Abandoned)?;
+        abandoned.lease_until = None;
+        abandoned.due_at = Some(now);
+        let abandoned = self.save(abandoned).await?;
+        let id = &abandoned.id.secret_version;
+        if !is_current && secret.has(id, &Stage::Pending) {
+            unmake::make_room_for_the_next(self.ports, self.slot, &abandoned).await?;
+            self.say_cleared(&abandoned).await;
+        }
+        self.revoke(abandoned, report).await
+    }
+
+    async fn settle(&self, version: Version) -> Result<(), ItemError> {
+        let promoting = match version.state {
+            VersionState::Promoting => version,
+            _ => {
+                self.save(version.become_state(VersionState::Promoting)?)
+                    .await?
+            }
+        };
+        Ok(rotate::settle_promotion(self.ports, self.slot, &promoting).await?)
+    }
+
+    async fn say_cleared(&self, version: &Version) {
+        let alert = self.alert(
+            Severity::Warning,
+            AlertKind::StuckPendingCleared,
+            &format!("A rotation of slot {} did not finish.", self.slot.name),
+            &format!("Its key {} is being revoked and AWSPENDING was taken off; the current key is untouched.", self.key_name(version)),
+            "The next rotation can start. Look at the rotate function's log for the reason.",
+        );
+        self.ports.tell(alert).await;
+    }
+
+    /// A current key that comes near its end pages once a day: a rotation that should have replaced it has not.
+    pub(super) async fn watch_age(&self, mut version: Version) -> Result<(), ItemError> {
+        let now = self.ports.clock.now();
+        let end = version
+            .expires
+            .unwrap_or(version.created + self.slot.policy.max_age);
+        if end - NEAR_END > now {
+            let wait = (end - NEAR_END).duration_since(now);
+            return self.put_off(version, Some(wait)).await;
+        }
+        let alert = self.alert(
+            Severity::Page,
+            AlertKind::KeyNearEnd,
+            &format!(
+                "The current key {} of slot {} ends at {end} and was not replaced.",
+                self.key_name(&version),
+                self.slot.name
+            ),
+            "Nothing was changed; agents work until then.",
+            "Rotate the secret now, and see why its schedule did not.",
+        );
+        if self.ports.tell(alert).await {
+            version.told.near_end = Some(now);
+        }
+        self.put_off(version, Some(jiff::SignedDuration::from_hours(24)))
+            .await
+    }
+}

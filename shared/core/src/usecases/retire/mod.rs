@@ -1,0 +1,279 @@
+//! Retire: revokes what is past its overlap, sweeps what rotations left behind, and confirms that what was revoked is
+//! really dead. Level-triggered: whatever is due is carried on from where its record stands.
+
+mod drain;
+mod revoke;
+mod watch;
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use super::Ports;
+use crate::model::alert::{Alert, AlertKind, Severity};
+use crate::model::names::SlotName;
+use crate::model::slot::Slot;
+use crate::model::text::OutsideText;
+use crate::model::version::{IllegalTransition, Version, VersionId, VersionState};
+use crate::ports::{Deadline, Due, Fence, InventoryError, KeyProvider, ProviderError, SecretError};
+use crate::rules::revoke::ConfirmPolicy;
+
+/// A version that a rotation has not finished within this time after its invocation's end is taken back.
+pub(crate) const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
+
+/// So long before its end a current key pages.
+pub(crate) const NEAR_END: SignedDuration = SignedDuration::from_hours(72);
+
+/// How often `retire` is woken; what waits for nothing else is looked at again after so long.
+const ROUND: SignedDuration = SignedDuration::from_mins(5);
+
+/// Work taken from the inventory at a time.
+const BATCH: usize = 100;
+
+/// Time kept back of the invocation for the item at hand.
+const MARGIN: SignedDuration = SignedDuration::from_secs(20);
+
+/// What `retire` was able to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RetireReport {
+    /// Items looked at.
+    pub seen: usize,
+    /// Versions whose revoke was accepted in this run.
+    pub revoked: usize,
+    /// Versions confirmed dead in this run.
+    pub confirmed: usize,
+    /// Items that failed and are due again.
+    pub failed: usize,
+    /// Whether time ran out with work left.
+    pub unfinished: bool,
+}
+
+/// Carries on whatever is due. One item's failure holds up no other.
+///
+/// # Errors
+/// [`InventoryError`] if the list of due work cannot be read.
+pub async fn run(
+    ports: &Ports,
+    confirm: &ConfirmPolicy,
+    deadline: Deadline,
+) -> Result<RetireReport, InventoryError> {
+    let started = ports.clock.now();
+    let mut report = RetireReport::default();
+    let due = ports.inventory.due(started, BATCH).await?;
+    report.unfinished = due.len() == BATCH;
+    for item in due {
+        if !deadline.allows(ports.clock.as_ref(), MARGIN) {
+            report.unfinished = true;
+            break;
+        }
+        report.seen += 1;
+        let (name, outcome) = match &item {
+            Due::Slot(name) => (name, carry_slot(ports, name).await),
+            Due::Version(name, id) => (
+                name,
+                carry_version(ports, confirm, name, id, &mut report).await,
+            ),
+        };
+        if let Err(error) = outcome {
+            report.failed += 1;
+            failed(ports, name, &item, &error).await;
+        }
+    }
+    Ok(report)
+}
+
+/// Why one item was not carried on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ItemError {
+    #[error("Secrets Manager: {0}")]
+    Secret(#[from] SecretError),
+    #[error("inventory: {0}")]
+    Inventory(#[from] InventoryError),
+    #[error("provider: {0}")]
+    Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Transition(#[from] IllegalTransition),
+    #[error("the provider says that it knows no such key, but lists it")]
+    StillListed,
+}
+
+async fn carry_slot(ports: &Ports, name: &SlotName) -> Result<(), ItemError> {
+    let Some(slot) = ports.inventory.slot(name).await? else {
+        return Ok(());
+    };
+    if slot.due_at > ports.clock.now() {
+        return Ok(());
+    }
+    watch::watch(ports, slot).await
+}
+
+async fn carry_version(
+    ports: &Ports,
+    confirm: &ConfirmPolicy,
+    name: &SlotName,
+    id: &VersionId,
+    report: &mut RetireReport,
+) -> Result<(), ItemError> {
+    let Some(slot) = ports.inventory.slot(name).await? else {
+        return Ok(());
+    };
+    let versions = ports.inventory.versions(name).await?;
+    let now = ports.clock.now();
+    let due = versions
+        .iter()
+        .find(|v| v.id == *id && v.due_at.is_some_and(|at| at <= now));
+    let Some(version) = due.cloned() else {
+        return Ok(());
+    };
+    let provider = match ports.providers.open(&slot.account, slot.provider).await {
+        Ok(provider) => provider,
+        Err(error) => {
+            super::find::page_if_admin(ports, &slot, &error).await;
+            return Err(error.into());
+        }
+    };
+    let work = Work {
+        ports,
+        confirm,
+        slot: &slot,
+        versions: &versions,
+        provider,
+    };
+    let outcome = work.carry(version, report).await;
+    if let Err(ItemError::Provider(error)) = &outcome {
+        super::find::page_if_admin(ports, &slot, error).await;
+    }
+    outcome
+}
+
+/// One version's work, with what it needs.
+pub(crate) struct Work<'a> {
+    ports: &'a Ports,
+    confirm: &'a ConfirmPolicy,
+    slot: &'a Slot,
+    versions: &'a [Version],
+    provider: Arc<dyn KeyProvider>,
+}
+
+impl Work<'_> {
+    async fn carry(&self, version: Version, report: &mut RetireReport) -> Result<(), ItemError> {
+        match version.state {
+            VersionState::Intended | VersionState::Pending | VersionState::Promoting => {
+                self.clear_stuck(version, report).await
+            }
+            VersionState::Current => self.watch_age(version).await,
+            VersionState::Retiring => self.drain(version, report).await,
+            VersionState::Abandoned | VersionState::Contained | VersionState::Revoking => {
+                self.revoke(version, report).await
+            }
+            VersionState::Revoked => self.put_off(version, None).await,
+        }
+    }
+
+    /// Saves the version as it is, due again after `wait`, or never.
+    async fn put_off(
+        &self,
+        mut version: Version,
+        wait: Option<SignedDuration>,
+    ) -> Result<(), ItemError> {
+        version.due_at = wait.map(|wait| self.ports.clock.now() + wait);
+        self.save(version).await.map(drop)
+    }
+
+    /// Saves what brings a key nearer to its end: in any epoch.
+    async fn save(&self, version: Version) -> Result<Version, ItemError> {
+        self.ports
+            .inventory
+            .save_versions(std::slice::from_ref(&version), Fence::None)
+            .await?;
+        Ok(Version {
+            revision: version.revision.next(),
+            ..version
+        })
+    }
+
+    fn alert(
+        &self,
+        severity: Severity,
+        kind: AlertKind,
+        what: &str,
+        done: &str,
+        left: &str,
+    ) -> Alert {
+        Alert {
+            severity,
+            kind,
+            slot: self.slot.name.clone(),
+            what: OutsideText::new(what),
+            done: OutsideText::new(done),
+            left: OutsideText::new(left),
+        }
+    }
+
+    /// How people know the key.
+    fn key_name(&self, version: &Version) -> String {
+        match (&version.label, &version.hint) {
+            (Some(label), _) => label.to_string(),
+            (None, Some(hint)) => hint.to_string(),
+            (None, None) => version.id.to_string(),
+        }
+    }
+}
+
+/// An item failed: it is due again, people are told, and the others go on.
+async fn failed(ports: &Ports, name: &SlotName, item: &Due, error: &ItemError) {
+    tracing::warn!(slot = %name, ?item, %error, "due work failed and is tried again");
+    if let Err(error) = postpone(ports, item).await {
+        tracing::warn!(slot = %name, %error, "failed work could not be put off; it stays first in line");
+    }
+    if matches!(
+        error,
+        ItemError::Inventory(InventoryError::Conflict | InventoryError::Unavailable(_))
+    ) {
+        return;
+    }
+    let alert = Alert {
+        severity: Severity::Warning,
+        kind: AlertKind::WorkFailed,
+        slot: name.clone(),
+        what: OutsideText::new(&format!(
+            "Work that is due on slot {name} could not be done: {error}."
+        )),
+        done: OutsideText::new("Nothing else was held up. It is tried again every 5 minutes."),
+        left: OutsideText::new(
+            "If it goes on, look at the provider's status and at the slot's admin credential.",
+        ),
+    };
+    ports.tell(alert).await;
+}
+
+/// Puts failed work behind what is due already, so that it cannot keep the rest from its turn.
+async fn postpone(ports: &Ports, item: &Due) -> Result<(), InventoryError> {
+    let next = ports.clock.now() + ROUND;
+    match item {
+        Due::Slot(name) => match ports.inventory.slot(name).await? {
+            Some(slot) => {
+                ports
+                    .inventory
+                    .save_slot(&Slot {
+                        due_at: next,
+                        ..slot
+                    })
+                    .await
+            }
+            None => Ok(()),
+        },
+        Due::Version(name, id) => {
+            let stored = ports.inventory.versions(name).await?;
+            let stored = stored
+                .into_iter()
+                .find(|v| v.id == *id && v.due_at.is_some());
+            let Some(version) = stored else { return Ok(()) };
+            let later = Version {
+                due_at: Some(next),
+                ..version
+            };
+            ports.inventory.save_versions(&[later], Fence::None).await
+        }
+    }
+}

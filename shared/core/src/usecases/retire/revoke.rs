@@ -1,0 +1,274 @@
+//! Revocation: cut off, confirm, delete. Accepted is not done.
+
+use jiff::SignedDuration;
+
+use super::{ItemError, ROUND, RetireReport, Work};
+use crate::model::alert::{AlertKind, Severity};
+use crate::model::key::ApiKey;
+use crate::model::names::KeyHandle;
+use crate::model::secret_document::SecretDocument;
+use crate::model::version::{Confirmation, Confirmed, Version, VersionState};
+use crate::ports::{SecretError, TAG_HANDLE_PREFIX, VersionSelector};
+use crate::rules::revoke::{Confirming, confirm};
+use crate::usecases::{find, unmake};
+
+/// A create request can still arrive at the provider so long after it was sent.
+const LATE_CREATE: SignedDuration = SignedDuration::from_hours(1);
+
+/// A revoke that is not confirmed after this time is alerted.
+const UNCONFIRMED_AFTER: SignedDuration = SignedDuration::from_mins(15);
+
+/// How often a key that cannot be named is looked for again.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(24);
+
+impl Work<'_> {
+    /// Carries a revocation on from where its record stands.
+    pub(super) async fn revoke(
+        &self,
+        version: Version,
+        report: &mut RetireReport,
+    ) -> Result<(), ItemError> {
+        let version = self.enter(version).await?;
+        let Some((version, handle)) = self.name(version).await? else {
+            return Ok(());
+        };
+        let version = self.cut_off(version, &handle, report).await?;
+        match self.readable_key(&version).await? {
+            Some(key) => {
+                self.confirm_by_refusals(version, &handle, &key, report)
+                    .await
+            }
+            None => self.confirm_by_list(version, &handle, report).await,
+        }
+    }
+
+    /// Records the intent to revoke, before the provider is asked.
+    async fn enter(&self, version: Version) -> Result<Version, ItemError> {
+        if version.state == VersionState::Revoking {
+            return Ok(version);
+        }
+        let mut revoking = version.become_state(VersionState::Revoking)?;
+        revoking.revoke_begun = Some(self.ports.clock.now());
+        revoking.lease_until = None;
+        revoking.due_at = Some(self.ports.clock.now());
+        self.save(revoking).await
+    }
+
+    /// The handle, looked up by label or hint where it is not known. `None` if there is nothing to revoke, yet or ever.
+    async fn name(&self, mut version: Version) -> Result<Option<(Version, KeyHandle)>, ItemError> {
+        if let Some(handle) = version.handle.clone() {
+            return Ok(Some((version, handle)));
+        }
+        let found = match (&version.label, &version.hint) {
+            (Some(label), _) => find::by_label(self.provider.as_ref(), &version.scope, label)
+                .await?
+                .pop(),
+            (None, Some(hint)) => {
+                find::by_hint(self.provider.as_ref(), &version.scope, hint).await?
+            }
+            (None, None) => None,
+        };
+        if let Some(record) = found {
+            version.handle = Some(record.handle.clone());
+            let version = self.save(version).await?;
+            return Ok(Some((version, record.handle)));
+        }
+        if version.label.is_some() {
+            self.never_made(version).await?
+        } else {
+            self.cannot_be_named(version).await?
+        }
+        Ok(None)
+    }
+
+    /// No key is listed for this intent. A late create may still arrive; after that it was never made.
+    async fn never_made(&self, version: Version) -> Result<(), ItemError> {
+        let now = self.ports.clock.now();
+        if now < version.created + LATE_CREATE {
+            return self.put_off(version, Some(ROUND)).await;
+        }
+        self.end(version, Confirmation::NeverMade).await
+    }
+
+    /// A key that Keyward did not make and that the provider's list does not single out.
+    async fn cannot_be_named(&self, mut version: Version) -> Result<(), ItemError> {
+        let now = self.ports.clock.now();
+        if version.told.unconfirmed.is_none() {
+            let alert = self.alert(
+                Severity::Page,
+                AlertKind::HandleUnknown,
+                &format!(
+                    "The old key {} of slot {} was NOT revoked: its id at {} is unknown.",
+                    self.key_name(&version),
+                    self.slot.name,
+                    self.slot.provider
+                ),
+                "The slot's current key is another one; agents are not affected.",
+                &format!(
+                    "Delete the key that ends so at {} by hand; its absence is noticed here.",
+                    self.slot.provider
+                ),
+            );
+            if self.ports.tell(alert).await {
+                version.told.unconfirmed = Some(now);
+            }
+        }
+        let Some(key) = self.readable_key(&version).await? else {
+            return self.put_off(version, Some(LOOK_AGAIN)).await;
+        };
+        match confirm(
+            version.refusals,
+            &self.provider.verify(&key).await,
+            now,
+            self.confirm,
+        ) {
+            Confirming::Dead(refusals) => {
+                version.refusals = Some(refusals);
+                self.end(version, Confirmation::Refused).await
+            }
+            Confirming::NotYet(refusals) => {
+                version.refusals = Some(refusals);
+                self.put_off(version, Some(self.confirm.spacing())).await
+            }
+            Confirming::Alive | Confirming::Unknown => {
+                self.put_off(version, Some(LOOK_AGAIN)).await
+            }
+        }
+    }
+
+    /// Asks the provider to cut the key off, once, and records that it accepted.
+    async fn cut_off(
+        &self,
+        mut version: Version,
+        handle: &KeyHandle,
+        report: &mut RetireReport,
+    ) -> Result<Version, ItemError> {
+        if version.revoke_accepted.is_some() {
+            return Ok(version);
+        }
+        unmake::revoke(self.provider.as_ref(), &version, handle).await?;
+        version.revoke_accepted = Some(self.ports.clock.now());
+        report.revoked += 1;
+        self.save(version).await
+    }
+
+    /// The text of the version's key, while its secret version can still be read and holds this very key.
+    async fn readable_key(&self, version: &Version) -> Result<Option<ApiKey>, ItemError> {
+        let selector = VersionSelector::Id(&version.id.secret_version);
+        let text = match self.ports.secrets.value(&self.slot.secret, selector).await {
+            Ok(text) => text,
+            Err(SecretError::NotFound(_) | SecretError::Binary) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Some((_, text)) = text else {
+            return Ok(None);
+        };
+        let document = SecretDocument::parse(&text, &self.provider.abilities().format).ok();
+        Ok(document
+            .map(|d| d.key().clone())
+            .filter(|key| Some(key.fingerprint()) == version.fingerprint))
+    }
+
+    async fn confirm_by_refusals(
+        &self,
+        mut version: Version,
+        handle: &KeyHandle,
+        key: &ApiKey,
+        report: &mut RetireReport,
+    ) -> Result<(), ItemError> {
+        let verdict = self.provider.verify(key).await;
+        let now = self.ports.clock.now();
+        match confirm(version.refusals, &verdict, now, self.confirm) {
+            Confirming::Dead(refusals) => {
+                version.refusals = Some(refusals);
+                let version = self.save(version).await?;
+                unmake::delete(self.provider.as_ref(), &version, handle).await?;
+                report.confirmed += 1;
+                self.end(version, Confirmation::Refused).await
+            }
+            Confirming::NotYet(refusals) => {
+                version.refusals = Some(refusals);
+                self.put_off(version, Some(self.confirm.spacing())).await
+            }
+            Confirming::Alive => {
+                version.refusals = None;
+                self.ask_again(&mut version, handle, "the provider still accepts it")
+                    .await?;
+                self.put_off(version, Some(self.confirm.spacing())).await
+            }
+            Confirming::Unknown => {
+                self.ask_again(
+                    &mut version,
+                    handle,
+                    "the provider gives no answer that means anything",
+                )
+                .await?;
+                self.put_off(version, Some(self.confirm.spacing())).await
+            }
+        }
+    }
+
+    /// Without the text there is only the list: delete, and see that it is gone.
+    async fn confirm_by_list(
+        &self,
+        version: Version,
+        handle: &KeyHandle,
+        report: &mut RetireReport,
+    ) -> Result<(), ItemError> {
+        unmake::delete(self.provider.as_ref(), &version, handle).await?;
+        if find::is_listed(self.provider.as_ref(), &version.scope, handle).await? {
+            return Err(ItemError::StillListed);
+        }
+        report.confirmed += 1;
+        self.end(version, Confirmation::ListOnly).await
+    }
+
+    async fn end(&self, version: Version, by: Confirmation) -> Result<(), ItemError> {
+        let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);
+        match self.ports.secrets.untag(&self.slot.secret, &key).await {
+            Ok(()) | Err(SecretError::NotFound(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut revoked = version.become_state(VersionState::Revoked)?;
+        revoked.revoke_confirmed = Some(Confirmed {
+            at: self.ports.clock.now(),
+            by,
+        });
+        revoked.due_at = None;
+        self.save(revoked).await.map(drop)
+    }
+
+    /// A revoke that stays unconfirmed is asked for again, and people are told once.
+    async fn ask_again(
+        &self,
+        version: &mut Version,
+        handle: &KeyHandle,
+        why: &str,
+    ) -> Result<(), ItemError> {
+        let now = self.ports.clock.now();
+        let accepted = version.revoke_accepted.unwrap_or(now);
+        if accepted + UNCONFIRMED_AFTER > now {
+            return Ok(());
+        }
+        if version.told.unconfirmed.is_none() {
+            let alert = self.alert(
+                Severity::Page,
+                AlertKind::RevokeUnconfirmed,
+                &format!(
+                    "The old key {} of slot {} was revoked at {accepted}, but {why}.",
+                    self.key_name(version),
+                    self.slot.name
+                ),
+                "The revoke is asked for again, and its effect looked for, every few minutes.",
+                &format!(
+                    "Look at the key at {}; if it goes on, delete it there by hand.",
+                    self.slot.provider
+                ),
+            );
+            if self.ports.tell(alert).await {
+                version.told.unconfirmed = Some(now);
+            }
+        }
+        Ok(unmake::revoke(self.provider.as_ref(), version, handle).await?)
+    }
+}

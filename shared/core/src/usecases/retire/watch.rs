@@ -1,0 +1,154 @@
+//! The slot as a whole: labels that stand where they should not, and a slot without a key.
+
+use jiff::SignedDuration;
+use sha2::{Digest, Sha256};
+
+use super::{ItemError, STUCK_AFTER};
+use crate::model::alert::{Alert, AlertKind, Severity};
+use crate::model::names::SecretVersionId;
+use crate::model::slot::{PendingSeen, Slot, SlotState};
+use crate::model::text::OutsideText;
+use crate::model::version::{Version, VersionState};
+use crate::ports::{Fence, SecretDescription, SecretError, Stage};
+use crate::usecases::Ports;
+use crate::usecases::adopt::retiring;
+
+/// How often a slot is looked at when nothing is the matter.
+const REGULAR: SignedDuration = SignedDuration::from_mins(30);
+
+/// Looks at one slot and its secret, and mends what it can.
+pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError> {
+    let secret = ports.secrets.describe(slot.secret.as_str()).await?;
+    let versions = ports.inventory.versions(&slot.name).await?;
+    let stray = stray_pending(&secret);
+    let cleared = clear_stray(ports, &mut slot, stray.as_ref(), &versions).await?;
+    retire_superseded(ports, &slot, &secret, &versions).await?;
+    if needs_a_key(&slot, &secret, &versions) && (stray.is_none() || cleared) {
+        start_rotation(ports, &slot, &versions).await?;
+    }
+    slot.due_at = ports.clock.now() + REGULAR;
+    Ok(ports.inventory.save_slot(&slot).await?)
+}
+
+/// The version that carries AWSPENDING apart from AWSCURRENT: Secrets Manager refuses RotateSecret while there is one.
+fn stray_pending(secret: &SecretDescription) -> Option<SecretVersionId> {
+    let pending = secret.holder(&Stage::Pending)?;
+    (!secret.has(pending, &Stage::Current)).then(|| pending.clone())
+}
+
+/// Takes the label off a version that no rotation is at work on any more. What this inventory has a version for is
+/// left to that version's own work. Returns whether it was taken off.
+async fn clear_stray(
+    ports: &Ports,
+    slot: &mut Slot,
+    stray: Option<&SecretVersionId>,
+    versions: &[Version],
+) -> Result<bool, ItemError> {
+    let now = ports.clock.now();
+    let Some(stray) = stray else {
+        slot.pending_seen = None;
+        return Ok(false);
+    };
+    let at_work = versions.iter().any(|v| {
+        v.id.secret_version == *stray && v.state.is_in_rotation() && v.epoch == slot.epoch
+    });
+    if at_work {
+        return Ok(false);
+    }
+    let since = match &slot.pending_seen {
+        Some(seen) if seen.version == *stray => seen.since,
+        _ => now,
+    };
+    slot.pending_seen = Some(PendingSeen {
+        version: stray.clone(),
+        since,
+    });
+    let outdated = versions
+        .iter()
+        .any(|v| v.id.secret_version == *stray && v.id.attempt > 0);
+    if !outdated && now < since + STUCK_AFTER {
+        return Ok(false);
+    }
+    ports.secrets.unstage_pending(&slot.secret, stray).await?;
+    slot.pending_seen = None;
+    ports.tell(cleared(slot, stray)).await;
+    Ok(true)
+}
+
+/// What is recorded as current but is not under AWSCURRENT, while another recorded key is, begins its overlap.
+async fn retire_superseded(
+    ports: &Ports,
+    slot: &Slot,
+    secret: &SecretDescription,
+    versions: &[Version],
+) -> Result<(), ItemError> {
+    let Some(holder) = secret.holder(&Stage::Current) else {
+        return Ok(());
+    };
+    let is_current = |v: &&Version| v.state == VersionState::Current;
+    if !versions
+        .iter()
+        .filter(is_current)
+        .any(|v| v.id.secret_version == *holder)
+    {
+        return Ok(());
+    }
+    let now = ports.clock.now();
+    let superseded: Vec<Version> = versions
+        .iter()
+        .filter(is_current)
+        .filter(|v| v.id.secret_version != *holder)
+        .filter_map(|v| retiring(v.clone(), slot, now))
+        .collect();
+    if superseded.is_empty() {
+        return Ok(());
+    }
+    Ok(ports
+        .inventory
+        .save_versions(&superseded, Fence::Epoch(slot.epoch))
+        .await?)
+}
+
+/// Whether the slot should have a key and has none that works or is on its way.
+fn needs_a_key(slot: &Slot, secret: &SecretDescription, versions: &[Version]) -> bool {
+    let open = matches!(slot.state, SlotState::Active | SlotState::Restricted);
+    let served = versions.iter().any(|v| {
+        v.state == VersionState::Current || (v.state.is_in_rotation() && v.epoch == slot.epoch)
+    });
+    open && secret.rotation_enabled && !served
+}
+
+/// Asks Secrets Manager for a rotation, under a token made from the slot's epoch and history: asked twice, it starts
+/// once.
+async fn start_rotation(ports: &Ports, slot: &Slot, versions: &[Version]) -> Result<(), ItemError> {
+    let seed = format!("{}/{}/{}", slot.name, slot.epoch.0, versions.len());
+    let digest = Sha256::digest(seed.as_bytes());
+    let token: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let Ok(token) = token.parse::<SecretVersionId>() else {
+        return Ok(());
+    };
+    match ports.secrets.rotate_now(&slot.secret, &token).await {
+        Ok(()) | Err(SecretError::RotationUnfinished) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn cleared(slot: &Slot, stray: &SecretVersionId) -> Alert {
+    Alert {
+        severity: Severity::Warning,
+        kind: AlertKind::StuckPendingCleared,
+        slot: slot.name.clone(),
+        what: OutsideText::new(&format!(
+            "AWSPENDING of slot {} stood on version {stray}, on which no rotation is at work.",
+            slot.name
+        )),
+        done: OutsideText::new("The label was taken off; the current key is untouched."),
+        left: OutsideText::new(
+            "The next rotation can start. Look at the rotate function's log for why the last one did not finish.",
+        ),
+    }
+}

@@ -1,0 +1,287 @@
+//! Rotation: Secrets Manager's four steps. Each can be called again at any point and ends in the same state.
+
+mod create;
+mod error;
+mod finish;
+mod set;
+mod test;
+
+use std::sync::Arc;
+
+pub use error::RotationError;
+pub(crate) use finish::settle_promotion;
+
+use super::{Ports, unmake};
+use crate::model::alert::{Alert, AlertKind, Severity};
+use crate::model::names::{SecretVersionId, SlotName};
+use crate::model::secret_document::SecretDocument;
+use crate::model::slot::Slot;
+use crate::model::text::OutsideText;
+use crate::model::version::{Version, VersionState};
+use crate::ports::{
+    Deadline, InventoryError, KeyProvider, ProviderError, RotationToken, SecretDescription,
+    TAG_SLOT,
+};
+use crate::rules::rotation::{RotationFacts, RotationStep, StepDecision, guard};
+
+/// One step of one rotation, as Secrets Manager asks for it.
+#[derive(Debug, Clone)]
+pub struct StepRequest {
+    /// Which step.
+    pub step: RotationStep,
+    /// The secret, by ARN or name.
+    pub secret_id: String,
+    /// The ClientRequestToken: the version that the new key is stored under.
+    pub token: SecretVersionId,
+    /// The credential for writing across accounts, if Secrets Manager sent one.
+    pub rotation_token: Option<RotationToken>,
+    /// When the invocation must have ended.
+    pub deadline: Deadline,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// Carried out now.
+    Done,
+    /// It was done before; nothing was changed.
+    AlreadyDone,
+    /// The pending value is not of this rotation: it was tested and nothing was written.
+    TestedOnly,
+}
+
+/// Carries out one step.
+///
+/// # Errors
+/// [`RotationError`]: AWSCURRENT and its key are as they were, whatever the error. Its `is_retryable` says whether
+/// Secrets Manager's own retry can succeed.
+pub async fn run_step(ports: &Ports, request: &StepRequest) -> Result<StepOutcome, RotationError> {
+    let rotation = gather(ports, request).await?;
+    let outcome = match rotation.decide() {
+        StepDecision::AlreadyDone => Ok(StepOutcome::AlreadyDone),
+        StepDecision::Refuse(why) => Err(RotationError::Refused(why)),
+        StepDecision::Proceed => rotation.carry_out().await,
+    };
+    if let Err(error) = &outcome {
+        rotation.report(error).await;
+    }
+    outcome
+}
+
+/// The facts of one step.
+struct Rotation<'a> {
+    ports: &'a Ports,
+    request: &'a StepRequest,
+    secret: SecretDescription,
+    slot: Slot,
+    versions: Vec<Version>,
+}
+
+async fn gather<'a>(
+    ports: &'a Ports,
+    request: &'a StepRequest,
+) -> Result<Rotation<'a>, RotationError> {
+    let secret = ports.secrets.describe(&request.secret_id).await?;
+    let tagged = secret
+        .tags
+        .get(TAG_SLOT)
+        .ok_or_else(|| RotationError::NoSlot {
+            secret: secret.arn.clone(),
+        })?;
+    let name: SlotName = tagged.parse()?;
+    let slot = ports
+        .inventory
+        .slot(&name)
+        .await?
+        .ok_or_else(|| RotationError::UnknownSlot { slot: name.clone() })?;
+    let versions = ports.inventory.versions(&name).await?;
+    Ok(Rotation {
+        ports,
+        request,
+        secret,
+        slot,
+        versions,
+    })
+}
+
+impl Rotation<'_> {
+    fn decide(&self) -> StepDecision {
+        guard(&RotationFacts {
+            step: self.request.step,
+            token: &self.request.token,
+            secret: &self.secret,
+            slot: &self.slot,
+            versions: &self.versions,
+            now: self.ports.clock.now(),
+        })
+    }
+
+    async fn carry_out(&self) -> Result<StepOutcome, RotationError> {
+        let provider = self.open_provider().await?;
+        match self.request.step {
+            RotationStep::Create => self.create(provider.as_ref()).await,
+            RotationStep::Set => self.set(provider.as_ref()).await,
+            RotationStep::Test => self.test(provider.as_ref()).await,
+            RotationStep::Finish => self.finish(provider.as_ref()).await,
+        }
+    }
+
+    async fn open_provider(&self) -> Result<Arc<dyn KeyProvider>, RotationError> {
+        let opened = self
+            .ports
+            .providers
+            .open(&self.slot.account, self.slot.provider)
+            .await;
+        match opened {
+            Ok(provider) => Ok(provider),
+            Err(error) => Err(self.provider_failed(error).await),
+        }
+    }
+
+    /// The error of a provider call, after people were told where only they can mend it.
+    async fn provider_failed(&self, error: ProviderError) -> RotationError {
+        super::find::page_if_admin(self.ports, &self.slot, &error).await;
+        RotationError::Provider(error)
+    }
+
+    /// Versions that this rotation began, oldest first.
+    fn own(&self) -> impl Iterator<Item = &Version> {
+        self.versions
+            .iter()
+            .filter(|v| v.id.attempt > 0 && v.id.secret_version == self.request.token)
+    }
+
+    /// The version of this rotation whose key is the pending value, and that value.
+    ///
+    /// # Errors
+    /// [`RotationError::NothingPending`] or [`RotationError::ForeignValue`].
+    async fn pending(
+        &self,
+        provider: &dyn KeyProvider,
+    ) -> Result<(Version, SecretDocument), RotationError> {
+        let text = self
+            .ports
+            .value_written(&self.slot.secret, &self.request.token)
+            .await?;
+        let text = text.ok_or_else(|| RotationError::NothingPending {
+            token: self.request.token.clone(),
+        })?;
+        let document = SecretDocument::parse(&text, &provider.abilities().format)?;
+        let fingerprint = document.key().fingerprint();
+        let version = self
+            .own()
+            .find(|v| v.fingerprint == Some(fingerprint))
+            .cloned();
+        let version = version.ok_or_else(|| RotationError::ForeignValue {
+            token: self.request.token.clone(),
+        })?;
+        Ok((version, document))
+    }
+
+    /// Refuses to go on with a key that was begun in another epoch, or that something else has taken out of rotation.
+    async fn still_wanted(
+        &self,
+        provider: &dyn KeyProvider,
+        version: &Version,
+    ) -> Result<(), RotationError> {
+        if version.epoch == self.slot.epoch && version.state.is_in_rotation() {
+            return Ok(());
+        }
+        Err(self.cut_off(provider, version).await)
+    }
+
+    /// The slot was cut off, or the key was, while this rotation was under way: the new key is revoked, and room is
+    /// made for the next rotation.
+    async fn cut_off(&self, provider: &dyn KeyProvider, version: &Version) -> RotationError {
+        unmake::unmake(self.ports, &self.slot, provider, version).await;
+        if let Err(error) = unmake::make_room_for_the_next(self.ports, &self.slot, version).await {
+            tracing::warn!(slot = %self.slot.name, %error, "AWSPENDING stays for now; retire clears it");
+        }
+        RotationError::CutOff {
+            slot: self.slot.name.clone(),
+        }
+    }
+
+    /// What a write of this rotation's version came to. A fence means that the slot was cut off; a conflict means it if
+    /// the version was taken out of rotation meanwhile, else another invocation of the same step was faster.
+    async fn saved(
+        &self,
+        provider: &dyn KeyProvider,
+        version: &Version,
+        result: Result<(), InventoryError>,
+    ) -> Result<(), RotationError> {
+        let Err(error) = result else { return Ok(()) };
+        let unwanted = match &error {
+            InventoryError::Fenced(_) => true,
+            InventoryError::Conflict => self.was_taken_out(version).await?,
+            InventoryError::Taken { .. }
+            | InventoryError::Corrupt { .. }
+            | InventoryError::Unavailable(_) => false,
+        };
+        if unwanted {
+            Err(self.cut_off(provider, version).await)
+        } else {
+            Err(error.into())
+        }
+    }
+
+    /// Whether the stored version has left the rotation without becoming current.
+    async fn was_taken_out(&self, version: &Version) -> Result<bool, InventoryError> {
+        let stored = self.ports.inventory.versions(&self.slot.name).await?;
+        let stored = stored.iter().find(|v| v.id == version.id);
+        Ok(stored.is_some_and(|v| !v.state.is_in_rotation() && v.state != VersionState::Current))
+    }
+
+    /// Tells people of a failure that no retry mends, unless they were told already.
+    async fn report(&self, error: &RotationError) {
+        let told = matches!(
+            error,
+            RotationError::CutOff { .. }
+                | RotationError::Provider(ProviderError::AdminCredential { .. })
+        );
+        if told || error.is_retryable() {
+            return;
+        }
+        let reason = std::error::Error::source(error)
+            .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+        let alert = self.alert(
+            Severity::Warning,
+            AlertKind::RotationFailed,
+            &format!("Slot {} was not rotated: {reason}.", self.slot.name),
+            "AWSCURRENT and its key are as they were; agents keep working.",
+            "Mend the cause, then rotate the secret again.",
+        );
+        self.ports.tell(alert).await;
+    }
+
+    fn alert(
+        &self,
+        severity: Severity,
+        kind: AlertKind,
+        what: &str,
+        done: &str,
+        left: &str,
+    ) -> Alert {
+        Alert {
+            severity,
+            kind,
+            slot: self.slot.name.clone(),
+            what: OutsideText::new(what),
+            done: OutsideText::new(done),
+            left: OutsideText::new(left),
+        }
+    }
+
+    /// Raises the revision of a version that was just written, as the store did.
+    fn written(mut version: Version) -> Version {
+        version.revision = version.revision.next();
+        version
+    }
+
+    /// Takes the version into `state`, with a lease for this invocation.
+    fn advanced(&self, version: &Version, state: VersionState) -> Result<Version, RotationError> {
+        let mut next = version.clone().become_state(state)?;
+        next.lease_until = Some(self.request.deadline.0);
+        Ok(next)
+    }
+}

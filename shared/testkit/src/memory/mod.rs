@@ -1,0 +1,9 @@
+//! In-memory ports: they keep state and hold the same contracts as the real ones.
+
+mod alerts;
+mod inventory;
+mod secrets;
+
+pub use alerts::MemoryAlerts;
+pub use inventory::MemoryInventory;
+pub use secrets::{MemorySecrets, StartedRotation};

@@ -1,0 +1,294 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use keyward_core::model::names::{SecretArn, SecretVersionId};
+use keyward_core::model::secret_document::SecretText;
+use keyward_core::ports::{
+    RotationToken, SecretDescription, SecretError, SecretStore, Stage, VersionSelector,
+};
+use secrecy::ExposeSecret;
+
+/// A rotation that was asked for and is waiting to be carried out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StartedRotation {
+    /// The secret.
+    pub arn: SecretArn,
+    /// The ClientRequestToken of the rotation.
+    pub token: SecretVersionId,
+}
+
+/// Secrets Manager in memory, by AWS's documentation. It keeps two rules that emulators do not: a version's value
+/// never changes, and no rotation starts while AWSPENDING stands on a version other than AWSCURRENT.
+#[derive(Debug, Default)]
+pub struct MemorySecrets(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    secrets: BTreeMap<SecretArn, Secret>,
+    started: Vec<StartedRotation>,
+}
+
+#[derive(Debug, Default)]
+struct Secret {
+    name: String,
+    rotation_enabled: bool,
+    binary: bool,
+    values: BTreeMap<SecretVersionId, SecretText>,
+    stages: BTreeMap<Stage, SecretVersionId>,
+    tags: BTreeMap<String, String>,
+}
+
+impl MemorySecrets {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("not poisoned")
+    }
+
+    fn with<T>(
+        &self,
+        id: &str,
+        read: impl FnOnce(&mut Secret) -> Result<T, SecretError>,
+    ) -> Result<T, SecretError> {
+        let mut state = self.state();
+        let found = state
+            .secrets
+            .iter_mut()
+            .find(|(arn, s)| arn.as_str() == id || s.name == id);
+        match found {
+            Some((_, secret)) => read(secret),
+            None => Err(SecretError::NotFound(id.to_owned())),
+        }
+    }
+
+    /// Creates a secret with rotation on, and a value under AWSCURRENT if one is given.
+    pub fn create(&self, arn: &SecretArn, value: Option<(&SecretVersionId, &str)>) {
+        let name = arn.as_str().rsplit(':').next().unwrap_or_default();
+        let name = name
+            .rsplit_once('-')
+            .map_or(name, |(name, _)| name)
+            .to_owned();
+        let mut secret = Secret {
+            name,
+            rotation_enabled: true,
+            ..Secret::default()
+        };
+        if let Some((id, text)) = value {
+            secret
+                .values
+                .insert(id.clone(), SecretText::new(text.to_owned()));
+            secret.stages.insert(Stage::Current, id.clone());
+        }
+        self.state().secrets.insert(arn.clone(), secret);
+    }
+
+    /// Makes the secret hold bytes instead of text.
+    pub fn make_binary(&self, arn: &SecretArn) {
+        self.change(arn, |secret| secret.binary = true);
+    }
+
+    /// Turns rotation off.
+    pub fn cancel_rotation(&self, arn: &SecretArn) {
+        self.change(arn, |secret| secret.rotation_enabled = false);
+    }
+
+    /// Puts a label on a version, as a person can.
+    pub fn stage(&self, arn: &SecretArn, stage: Stage, version: &SecretVersionId) {
+        self.change(arn, |secret| {
+            drop(secret.stages.insert(stage, version.clone()))
+        });
+    }
+
+    /// Stores a value under AWSCURRENT, as a person can with PutSecretValue.
+    pub fn put_current(&self, arn: &SecretArn, version: &SecretVersionId, text: &str) {
+        self.change(arn, |secret| {
+            secret
+                .values
+                .insert(version.clone(), SecretText::new(text.to_owned()));
+            secret.move_current(version);
+        });
+    }
+
+    /// Begins a rotation as Secrets Manager does before it calls the function: AWSPENDING stands on a version that has
+    /// no value.
+    pub fn begin_rotation(&self, arn: &SecretArn, token: &SecretVersionId) {
+        self.stage(arn, Stage::Pending, token);
+    }
+
+    /// The rotations that were asked for since the last call.
+    pub fn take_started(&self) -> Vec<StartedRotation> {
+        std::mem::take(&mut self.state().started)
+    }
+
+    /// The text under AWSCURRENT, as an agent fetches it.
+    pub fn current_text(&self, arn: &SecretArn) -> Option<String> {
+        let state = self.state();
+        let secret = state.secrets.get(arn)?;
+        let text = secret.values.get(secret.stages.get(&Stage::Current)?)?;
+        Some(text.expose_secret().to_owned())
+    }
+
+    /// Every value of every secret: what must be found nowhere else.
+    pub fn all_texts(&self) -> Vec<String> {
+        let state = self.state();
+        let values = state
+            .secrets
+            .values()
+            .flat_map(|secret| secret.values.values());
+        values.map(|text| text.expose_secret().to_owned()).collect()
+    }
+
+    fn change(&self, arn: &SecretArn, change: impl FnOnce(&mut Secret)) {
+        change(
+            self.state()
+                .secrets
+                .get_mut(arn)
+                .expect("the secret was created"),
+        );
+    }
+}
+
+impl Secret {
+    fn move_current(&mut self, to: &SecretVersionId) {
+        if let Some(previous) = self.stages.insert(Stage::Current, to.clone())
+            && previous != *to
+        {
+            self.stages.insert(Stage::Previous, previous);
+        }
+    }
+
+    fn describe(&self, arn: &SecretArn) -> SecretDescription {
+        let mut stages: BTreeMap<SecretVersionId, BTreeSet<Stage>> = BTreeMap::new();
+        for (stage, version) in &self.stages {
+            stages
+                .entry(version.clone())
+                .or_default()
+                .insert(stage.clone());
+        }
+        SecretDescription {
+            arn: arn.clone(),
+            rotation_enabled: self.rotation_enabled,
+            stages,
+            tags: self.tags.clone(),
+        }
+    }
+}
+
+#[async_trait]
+impl SecretStore for MemorySecrets {
+    async fn describe(&self, id: &str) -> Result<SecretDescription, SecretError> {
+        let state = self.state();
+        let found = state
+            .secrets
+            .iter()
+            .find(|(arn, s)| arn.as_str() == id || s.name == id);
+        let (arn, secret) = found.ok_or_else(|| SecretError::NotFound(id.to_owned()))?;
+        Ok(secret.describe(arn))
+    }
+
+    async fn value(
+        &self,
+        arn: &SecretArn,
+        version: VersionSelector<'_>,
+    ) -> Result<Option<(SecretVersionId, SecretText)>, SecretError> {
+        self.with(arn.as_str(), |secret| {
+            if secret.binary {
+                return Err(SecretError::Binary);
+            }
+            let id = match version {
+                VersionSelector::Current => secret.stages.get(&Stage::Current),
+                VersionSelector::Id(id) => Some(id),
+            };
+            Ok(id.and_then(|id| Some((id.clone(), secret.values.get(id)?.clone()))))
+        })
+    }
+
+    async fn put_pending(
+        &self,
+        arn: &SecretArn,
+        token: &SecretVersionId,
+        _rotation_token: Option<&RotationToken>,
+        text: &SecretText,
+    ) -> Result<(), SecretError> {
+        self.with(arn.as_str(), |secret| {
+            match secret.values.get(token) {
+                Some(stored) if stored.expose_secret() != text.expose_secret() => {
+                    return Err(SecretError::TokenTaken(token.clone()));
+                }
+                Some(_) => {}
+                None => drop(secret.values.insert(token.clone(), text.clone())),
+            }
+            secret.stages.insert(Stage::Pending, token.clone());
+            Ok(())
+        })
+    }
+
+    async fn promote(
+        &self,
+        arn: &SecretArn,
+        to: &SecretVersionId,
+        from: Option<&SecretVersionId>,
+    ) -> Result<(), SecretError> {
+        self.with(arn.as_str(), |secret| {
+            let holder = secret.stages.get(&Stage::Current);
+            if holder == Some(to) {
+                return Ok(());
+            }
+            if holder != from {
+                return Err(SecretError::Moved);
+            }
+            secret.move_current(to);
+            Ok(())
+        })
+    }
+
+    async fn unstage_pending(
+        &self,
+        arn: &SecretArn,
+        from: &SecretVersionId,
+    ) -> Result<(), SecretError> {
+        self.with(arn.as_str(), |secret| {
+            if secret.stages.get(&Stage::Pending) == Some(from) {
+                secret.stages.remove(&Stage::Pending);
+            }
+            Ok(())
+        })
+    }
+
+    async fn tag(&self, arn: &SecretArn, key: &str, value: &str) -> Result<(), SecretError> {
+        self.with(arn.as_str(), |secret| {
+            secret.tags.insert(key.to_owned(), value.to_owned());
+            Ok(())
+        })
+    }
+
+    async fn untag(&self, arn: &SecretArn, key: &str) -> Result<(), SecretError> {
+        self.with(arn.as_str(), |secret| {
+            secret.tags.remove(key);
+            Ok(())
+        })
+    }
+
+    async fn rotate_now(
+        &self,
+        arn: &SecretArn,
+        token: &SecretVersionId,
+    ) -> Result<(), SecretError> {
+        let mut state = self.state();
+        let secret = state.secrets.get_mut(arn);
+        let secret = secret.ok_or_else(|| SecretError::NotFound(arn.to_string()))?;
+        let pending = secret.stages.get(&Stage::Pending);
+        if pending.is_some() && pending == Some(token) {
+            return Ok(());
+        }
+        if pending.is_some() && pending != secret.stages.get(&Stage::Current) {
+            return Err(SecretError::RotationUnfinished);
+        }
+        secret.rotation_enabled = true;
+        secret.stages.insert(Stage::Pending, token.clone());
+        state.started.push(StartedRotation {
+            arn: arn.clone(),
+            token: token.clone(),
+        });
+        Ok(())
+    }
+}
