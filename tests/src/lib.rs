@@ -1,1 +1,4 @@
-//! x
+#![doc = include_str!("../README.md")]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test code")]
+
+pub mod support;

@@ -1,4 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod clock;
+pub mod drive;
+pub mod gate;
 pub mod memory;

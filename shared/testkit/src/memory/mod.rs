@@ -2,8 +2,10 @@
 
 mod alerts;
 mod inventory;
+mod provider;
 mod secrets;
 
 pub use alerts::MemoryAlerts;
 pub use inventory::MemoryInventory;
+pub use provider::{MemoryProvider, OneAccount};
 pub use secrets::{MemorySecrets, StartedRotation};

@@ -86,6 +86,16 @@ impl MemorySecrets {
         self.change(arn, |secret| secret.binary = true);
     }
 
+    /// Deletes the secret.
+    pub fn remove(&self, arn: &SecretArn) {
+        self.state().secrets.remove(arn);
+    }
+
+    /// Removes a tag, as a person can.
+    pub fn forget_tag(&self, arn: &SecretArn, key: &str) {
+        self.change(arn, |secret| drop(secret.tags.remove(key)));
+    }
+
     /// Turns rotation off.
     pub fn cancel_rotation(&self, arn: &SecretArn) {
         self.change(arn, |secret| secret.rotation_enabled = false);

@@ -49,7 +49,10 @@ impl Rotation<'_> {
         let saved = self
             .ports
             .inventory
-            .save_versions(&[promoting.clone()], Fence::Epoch(self.slot.epoch))
+            .save_versions(
+                std::slice::from_ref(&promoting),
+                Fence::Epoch(self.slot.epoch),
+            )
             .await;
         self.saved(provider, &version, saved).await?;
         Ok(Self::written(promoting))

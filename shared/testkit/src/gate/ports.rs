@@ -1,0 +1,231 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use keyward_core::model::alert::Alert;
+use keyward_core::model::incident::Incident;
+use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId, SlotName};
+use keyward_core::model::secret_document::SecretText;
+use keyward_core::model::slot::{ProviderName, Slot};
+use keyward_core::model::text::OutsideText;
+use keyward_core::model::version::Version;
+use keyward_core::ports::{
+    AlertError, Alerts, Due, Fence, Inventory, InventoryError, KeyProvider, ProviderError,
+    Providers, RotationToken, SecretDescription, SecretError, SecretStore, VersionSelector,
+};
+use keyward_core::usecases::Ports;
+
+use super::provider::GatedProvider;
+use super::{Gate, Lost};
+
+/// The same ports, each call passing `gate`. The clock does not.
+pub fn gated(ports: &Ports, gate: &Arc<Gate>) -> Ports {
+    Ports {
+        secrets: Arc::new(Gated {
+            inner: ports.secrets.clone(),
+            gate: gate.clone(),
+        }),
+        inventory: Arc::new(Gated {
+            inner: ports.inventory.clone(),
+            gate: gate.clone(),
+        }),
+        providers: Arc::new(Gated {
+            inner: ports.providers.clone(),
+            gate: gate.clone(),
+        }),
+        alerts: Arc::new(Gated {
+            inner: ports.alerts.clone(),
+            gate: gate.clone(),
+        }),
+        clock: ports.clock.clone(),
+    }
+}
+
+struct Gated<T: ?Sized> {
+    gate: Arc<Gate>,
+    inner: Arc<T>,
+}
+
+fn no_secret<T>() -> Result<T, SecretError> {
+    Err(SecretError::Unavailable(Box::new(Lost)))
+}
+
+fn no_item<T>() -> Result<T, InventoryError> {
+    Err(InventoryError::Unavailable(Box::new(Lost)))
+}
+
+#[async_trait]
+impl SecretStore for Gated<dyn SecretStore> {
+    async fn describe(&self, id: &str) -> Result<SecretDescription, SecretError> {
+        self.gate
+            .pass("secrets.describe", no_secret, self.inner.describe(id))
+            .await
+    }
+
+    async fn value(
+        &self,
+        arn: &SecretArn,
+        version: VersionSelector<'_>,
+    ) -> Result<Option<(SecretVersionId, SecretText)>, SecretError> {
+        self.gate
+            .pass("secrets.value", no_secret, self.inner.value(arn, version))
+            .await
+    }
+
+    async fn put_pending(
+        &self,
+        arn: &SecretArn,
+        token: &SecretVersionId,
+        rotation_token: Option<&RotationToken>,
+        text: &SecretText,
+    ) -> Result<(), SecretError> {
+        let call = self.inner.put_pending(arn, token, rotation_token, text);
+        self.gate.pass("secrets.put_pending", no_secret, call).await
+    }
+
+    async fn promote(
+        &self,
+        arn: &SecretArn,
+        to: &SecretVersionId,
+        from: Option<&SecretVersionId>,
+    ) -> Result<(), SecretError> {
+        self.gate
+            .pass(
+                "secrets.promote",
+                no_secret,
+                self.inner.promote(arn, to, from),
+            )
+            .await
+    }
+
+    async fn unstage_pending(
+        &self,
+        arn: &SecretArn,
+        from: &SecretVersionId,
+    ) -> Result<(), SecretError> {
+        let call = self.inner.unstage_pending(arn, from);
+        self.gate
+            .pass("secrets.unstage_pending", no_secret, call)
+            .await
+    }
+
+    async fn tag(&self, arn: &SecretArn, key: &str, value: &str) -> Result<(), SecretError> {
+        self.gate
+            .pass("secrets.tag", no_secret, self.inner.tag(arn, key, value))
+            .await
+    }
+
+    async fn untag(&self, arn: &SecretArn, key: &str) -> Result<(), SecretError> {
+        self.gate
+            .pass("secrets.untag", no_secret, self.inner.untag(arn, key))
+            .await
+    }
+
+    async fn rotate_now(
+        &self,
+        arn: &SecretArn,
+        token: &SecretVersionId,
+    ) -> Result<(), SecretError> {
+        self.gate
+            .pass(
+                "secrets.rotate_now",
+                no_secret,
+                self.inner.rotate_now(arn, token),
+            )
+            .await
+    }
+}
+
+#[async_trait]
+impl Inventory for Gated<dyn Inventory> {
+    async fn slot(&self, name: &SlotName) -> Result<Option<Slot>, InventoryError> {
+        self.gate
+            .pass("inventory.slot", no_item, self.inner.slot(name))
+            .await
+    }
+
+    async fn versions(&self, slot: &SlotName) -> Result<Vec<Version>, InventoryError> {
+        self.gate
+            .pass("inventory.versions", no_item, self.inner.versions(slot))
+            .await
+    }
+
+    async fn create_slot(
+        &self,
+        slot: &Slot,
+        current: Option<&Version>,
+    ) -> Result<(), InventoryError> {
+        let call = self.inner.create_slot(slot, current);
+        self.gate.pass("inventory.create_slot", no_item, call).await
+    }
+
+    async fn save_slot(&self, slot: &Slot) -> Result<(), InventoryError> {
+        self.gate
+            .pass("inventory.save_slot", no_item, self.inner.save_slot(slot))
+            .await
+    }
+
+    async fn add_version(&self, version: &Version, fence: Fence) -> Result<(), InventoryError> {
+        let call = self.inner.add_version(version, fence);
+        self.gate.pass("inventory.add_version", no_item, call).await
+    }
+
+    async fn save_versions(
+        &self,
+        versions: &[Version],
+        fence: Fence,
+    ) -> Result<(), InventoryError> {
+        let call = self.inner.save_versions(versions, fence);
+        self.gate
+            .pass("inventory.save_versions", no_item, call)
+            .await
+    }
+
+    async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError> {
+        let call = self.inner.open_incident(incident, slot);
+        self.gate
+            .pass("inventory.open_incident", no_item, call)
+            .await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, InventoryError> {
+        self.gate
+            .pass("inventory.due", no_item, self.inner.due(now, limit))
+            .await
+    }
+}
+
+#[async_trait]
+impl Alerts for Gated<dyn Alerts> {
+    async fn send(&self, alert: &Alert) -> Result<(), AlertError> {
+        let lost = || Err(AlertError(Box::new(Lost)));
+        self.gate
+            .pass("alerts.send", lost, self.inner.send(alert))
+            .await
+    }
+}
+
+#[async_trait]
+impl Providers for Gated<dyn Providers> {
+    async fn open(
+        &self,
+        account: &AccountName,
+        provider: ProviderName,
+    ) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        let lost = || Err(no_answer());
+        let call = self.inner.open(account, provider);
+        let inner = self.gate.pass("providers.open", lost, call).await?;
+        Ok(Arc::new(GatedProvider {
+            gate: self.gate.clone(),
+            inner,
+        }))
+    }
+}
+
+/// What a caller sees of a provider call whose answer was lost.
+pub(crate) fn no_answer() -> ProviderError {
+    ProviderError::RetryAfter {
+        after: None,
+        detail: OutsideText::new("the answer was lost"),
+    }
+}

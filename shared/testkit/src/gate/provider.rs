@@ -1,0 +1,108 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use keyward_core::model::key::ApiKey;
+use keyward_core::model::money::SpendCap;
+use keyward_core::model::names::KeyHandle;
+use keyward_core::model::slot::Scope;
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{
+    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page,
+    PageToken, ProviderError, SpendCaps, Verdict,
+};
+
+use super::Gate;
+use super::ports::no_answer;
+
+pub(crate) struct GatedProvider {
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) inner: Arc<dyn KeyProvider>,
+}
+
+fn lost<T>() -> Result<T, ProviderError> {
+    Err(no_answer())
+}
+
+#[async_trait]
+impl KeyProvider for GatedProvider {
+    fn abilities(&self) -> Abilities {
+        self.inner.abilities()
+    }
+
+    async fn list(&self, scope: &Scope, page: Option<&PageToken>) -> Result<Page, ProviderError> {
+        self.gate
+            .pass("provider.list", lost, self.inner.list(scope, page))
+            .await
+    }
+
+    async fn get(&self, handle: &KeyHandle) -> Result<Option<KeyRecord>, ProviderError> {
+        self.gate
+            .pass("provider.get", lost, self.inner.get(handle))
+            .await
+    }
+
+    async fn verify(&self, key: &ApiKey) -> Verdict {
+        let lost = || Verdict::Unknown(OutsideText::new("the answer was lost"));
+        self.gate
+            .pass("provider.verify", lost, self.inner.verify(key))
+            .await
+    }
+
+    async fn disable(&self, handle: &KeyHandle) -> Result<Disabled, ProviderError> {
+        self.gate
+            .pass("provider.disable", lost, self.inner.disable(handle))
+            .await
+    }
+
+    async fn restore(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
+        self.gate
+            .pass("provider.restore", lost, self.inner.restore(handle))
+            .await
+    }
+
+    async fn delete(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
+        self.gate
+            .pass("provider.delete", lost, self.inner.delete(handle))
+            .await
+    }
+
+    fn issuer(&self) -> Option<&dyn KeyIssuer> {
+        self.inner
+            .issuer()
+            .is_some()
+            .then_some(self as &dyn KeyIssuer)
+    }
+
+    fn caps(&self) -> Option<&dyn SpendCaps> {
+        self.inner
+            .caps()
+            .is_some()
+            .then_some(self as &dyn SpendCaps)
+    }
+}
+
+#[async_trait]
+impl KeyIssuer for GatedProvider {
+    async fn issue(&self, request: &IssueRequest) -> Result<IssuedKey, ProviderError> {
+        let Some(issuer) = self.inner.issuer() else {
+            return Err(ProviderError::Unsupported("create keys"));
+        };
+        let detail = OutsideText::new("the answer was lost");
+        let lost = || Err(ProviderError::Ambiguous { detail });
+        self.gate
+            .pass("provider.issue", lost, issuer.issue(request))
+            .await
+    }
+}
+
+#[async_trait]
+impl SpendCaps for GatedProvider {
+    async fn set_cap(&self, handle: &KeyHandle, cap: SpendCap) -> Result<(), ProviderError> {
+        let Some(caps) = self.inner.caps() else {
+            return Err(ProviderError::Unsupported("cap a key"));
+        };
+        self.gate
+            .pass("provider.set_cap", lost, caps.set_cap(handle, cap))
+            .await
+    }
+}

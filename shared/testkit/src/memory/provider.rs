@@ -1,0 +1,236 @@
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use keyward_core::model::key::{ApiKey, KeyFormat};
+use keyward_core::model::money::{MicroDollars, SpendCap};
+use keyward_core::model::names::{AccountName, KeyHandle};
+use keyward_core::model::slot::{ProviderName, Scope};
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{
+    Abilities, Clock, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page,
+    PageToken, ProviderError, Providers, SpendCaps, Verdict,
+};
+use secrecy::ExposeSecret;
+
+/// Keys on one page of the list: few, so that every test reads more than one.
+const PAGE: usize = 2;
+
+/// A provider in memory: creates keys, suspends, resumes, deletes, and counts what they spend.
+pub struct MemoryProvider {
+    clock: Arc<dyn Clock>,
+    keys: Mutex<Vec<Key>>,
+}
+
+#[derive(Clone)]
+struct Key {
+    text: String,
+    record: KeyRecord,
+    deleted: bool,
+}
+
+impl MemoryProvider {
+    /// One without keys.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            keys: Mutex::default(),
+        }
+    }
+
+    fn keys(&self) -> MutexGuard<'_, Vec<Key>> {
+        self.keys.lock().expect("not poisoned")
+    }
+
+    /// Makes a key as a person would, outside Keyward. Returns its text.
+    pub fn seed(&self, name: &str) -> String {
+        self.make(name, None, None).0
+    }
+
+    fn make(
+        &self,
+        name: &str,
+        cap: Option<SpendCap>,
+        expires: Option<Timestamp>,
+    ) -> (String, KeyHandle) {
+        let mut keys = self.keys();
+        let number = keys.len() + 1;
+        let text = format!("{}EXAMPLE{:0>57x}", FORMAT.prefix, number * 0x9e37_79b9);
+        let handle: KeyHandle = format!("handle-{number}").parse().expect("a valid handle");
+        let redacted = format!("{}…{}", FORMAT.prefix, &text[text.len() - 4..]);
+        let record = KeyRecord {
+            handle: handle.clone(),
+            label: OutsideText::new(name),
+            redacted: OutsideText::new(&redacted),
+            disabled: false,
+            created: Some(self.clock.now()),
+            expires,
+            last_used: None,
+            spent: Some(MicroDollars(0)),
+            cap,
+        };
+        keys.push(Key {
+            text: text.clone(),
+            record,
+            deleted: false,
+        });
+        (text, handle)
+    }
+
+    /// Whether a call with this key would be accepted now.
+    pub fn accepts(&self, text: &str) -> bool {
+        let now = self.clock.now();
+        let alive = |key: &Key| {
+            !key.deleted && !key.record.disabled && key.record.expires.is_none_or(|at| at > now)
+        };
+        self.keys().iter().any(|key| key.text == text && alive(key))
+    }
+
+    /// One call of an agent: spends a cent, and says whether it was accepted.
+    pub fn call(&self, text: &str) -> bool {
+        let accepted = self.accepts(text);
+        if accepted {
+            let mut keys = self.keys();
+            let key = keys
+                .iter_mut()
+                .find(|key| key.text == text)
+                .expect("accepted");
+            let spent = key.record.spent.map_or(0, |spent| spent.0);
+            key.record.spent = Some(MicroDollars(spent + 10_000));
+        }
+        accepted
+    }
+
+    /// Text and record of every key that would be accepted now.
+    pub fn live(&self) -> Vec<(String, KeyRecord)> {
+        let keys: Vec<Key> = self.keys().clone();
+        let live = keys.into_iter().filter(|key| self.accepts(&key.text));
+        live.map(|key| (key.text, key.record)).collect()
+    }
+
+    fn with<T>(
+        &self,
+        handle: &KeyHandle,
+        change: impl FnOnce(&mut Key) -> T,
+    ) -> Result<T, ProviderError> {
+        let mut keys = self.keys();
+        let found = keys
+            .iter_mut()
+            .find(|key| key.record.handle == *handle && !key.deleted);
+        found.map(change).ok_or(ProviderError::NotFound)
+    }
+}
+
+const FORMAT: KeyFormat = KeyFormat {
+    prefix: "sk-or-v1-",
+    alphabet: "0123456789abcdef",
+};
+
+#[async_trait]
+impl KeyProvider for MemoryProvider {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            provider: ProviderName::OpenRouter,
+            format: FORMAT,
+            suspend: true,
+            expiry: true,
+        }
+    }
+
+    async fn list(&self, _: &Scope, page: Option<&PageToken>) -> Result<Page, ProviderError> {
+        let start = page.map_or(0, |page| page.0.parse().expect("a token of this list"));
+        let keys: Vec<KeyRecord> = self
+            .keys()
+            .iter()
+            .filter(|key| !key.deleted)
+            .map(|key| key.record.clone())
+            .collect();
+        let next = (keys.len() > start + PAGE).then(|| PageToken((start + PAGE).to_string()));
+        Ok(Page {
+            keys: keys.into_iter().skip(start).take(PAGE).collect(),
+            next,
+        })
+    }
+
+    async fn get(&self, handle: &KeyHandle) -> Result<Option<KeyRecord>, ProviderError> {
+        Ok(self.with(handle, |key| key.record.clone()).ok())
+    }
+
+    async fn verify(&self, key: &ApiKey) -> Verdict {
+        if self.accepts(key.expose_secret()) {
+            Verdict::Live
+        } else {
+            Verdict::Dead(OutsideText::new("no such key"))
+        }
+    }
+
+    async fn disable(&self, handle: &KeyHandle) -> Result<Disabled, ProviderError> {
+        let was = self.with(handle, |key| {
+            std::mem::replace(&mut key.record.disabled, true)
+        })?;
+        Ok(if was {
+            Disabled::Already
+        } else {
+            Disabled::Now
+        })
+    }
+
+    async fn restore(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
+        self.with(handle, |key| key.record.disabled = false)
+    }
+
+    async fn delete(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
+        self.with(handle, |key| key.deleted = true)
+    }
+
+    fn issuer(&self) -> Option<&dyn KeyIssuer> {
+        Some(self)
+    }
+
+    fn caps(&self) -> Option<&dyn SpendCaps> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl KeyIssuer for MemoryProvider {
+    async fn issue(&self, request: &IssueRequest) -> Result<IssuedKey, ProviderError> {
+        let label = request.label.as_str();
+        let (text, handle) = self.make(label, Some(request.cap), Some(request.expires));
+        Ok(IssuedKey {
+            key: ApiKey::new(&text),
+            handle,
+            expires: Some(request.expires),
+        })
+    }
+}
+
+#[async_trait]
+impl SpendCaps for MemoryProvider {
+    async fn set_cap(&self, handle: &KeyHandle, cap: SpendCap) -> Result<(), ProviderError> {
+        self.with(handle, |key| key.record.cap = Some(cap))
+    }
+}
+
+/// The one account of a deployment, or none under any other name.
+pub struct OneAccount {
+    /// The account's name.
+    pub name: AccountName,
+    /// Its driver.
+    pub provider: Arc<dyn KeyProvider>,
+}
+
+#[async_trait]
+impl Providers for OneAccount {
+    async fn open(
+        &self,
+        account: &AccountName,
+        provider: ProviderName,
+    ) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        if *account == self.name && provider == self.provider.abilities().provider {
+            return Ok(self.provider.clone());
+        }
+        let detail = OutsideText::new(&format!("no account `{account}` of {provider}"));
+        Err(ProviderError::Refused { detail })
+    }
+}

@@ -1,0 +1,107 @@
+use jiff::SignedDuration;
+use keyward_core::model::key::ApiKey;
+use keyward_core::model::version::{Confirmation, Version, VersionState};
+use keyward_core::ports::{SecretStore, Stage};
+
+use super::World;
+
+/// Checks the rules of the design that hold at any time once work has come to rest.
+///
+/// # Panics
+/// Where one is broken, with its number.
+pub async fn check_rules(world: &World, context: &str) {
+    rule_1_current_works(world, context).await;
+    rule_2_every_live_key_is_recorded(world, context).await;
+    rule_5_nothing_outdated_is_current(world, context).await;
+    rule_9_confirmed_means_refused(world, context).await;
+}
+
+async fn rule_1_current_works(world: &World, context: &str) {
+    let key = world.current_key();
+    assert!(
+        world.outside.provider.accepts(&key),
+        "rule 1: AWSCURRENT does not work; {context}"
+    );
+    let secret = world
+        .outside
+        .secrets
+        .describe(world.secret.as_str())
+        .await
+        .unwrap();
+    let pending = secret.holder(&Stage::Pending);
+    let stuck = pending.is_some_and(|id| !secret.has(id, &Stage::Current));
+    assert!(
+        !stuck,
+        "rule 1: AWSPENDING is stuck, RotateSecret would be refused; {context}"
+    );
+}
+
+/// Every key that works is recorded by handle or label, and no two under one label.
+async fn rule_2_every_live_key_is_recorded(world: &World, context: &str) {
+    let versions = world.versions().await;
+    let current = world.current_key();
+    for (label, text) in world.outside.provider.live() {
+        let fingerprint = ApiKey::new(&text).fingerprint();
+        let by_label = |v: &&Version| v.label.as_ref().is_some_and(|l| l.as_str() == label);
+        let recorded = versions
+            .iter()
+            .find(|v| v.fingerprint == Some(fingerprint))
+            .or_else(|| {
+                versions
+                    .iter()
+                    .find(|v| v.fingerprint.is_none() && by_label(v))
+            });
+        let Some(recorded) = recorded else {
+            panic!("rule 2: a live key ({label}) is not in the inventory; {context}");
+        };
+        let at_rest = matches!(
+            recorded.state,
+            VersionState::Current | VersionState::Retiring
+        );
+        assert!(
+            at_rest || text == current,
+            "rule 2: key {label} is alive but {:?}; {context}",
+            recorded.state
+        );
+    }
+}
+
+async fn rule_5_nothing_outdated_is_current(world: &World, context: &str) {
+    let slot = world.slot().await;
+    for version in world.versions().await {
+        if version.state == VersionState::Current {
+            assert_eq!(
+                version.epoch, slot.epoch,
+                "rule 5: an outdated version is current; {context}"
+            );
+        }
+    }
+}
+
+/// A version is `revoked` only after refusals over two minutes, or where its text cannot be read.
+async fn rule_9_confirmed_means_refused(world: &World, context: &str) {
+    let live = world.outside.provider.live();
+    for version in world
+        .versions()
+        .await
+        .iter()
+        .filter(|v| v.state == VersionState::Revoked)
+    {
+        let confirmed = version.revoke_confirmed.expect("revoked versions say how");
+        let alive = live
+            .iter()
+            .any(|(_, text)| Some(ApiKey::new(text).fingerprint()) == version.fingerprint);
+        assert!(
+            !alive,
+            "rule 9: a version is revoked, but its key works; {context}"
+        );
+        if confirmed.by == Confirmation::Refused {
+            let refusals = version.refusals.expect("refused versions count");
+            let over = refusals.last.duration_since(refusals.first);
+            assert!(
+                refusals.count >= 3 && over >= SignedDuration::from_mins(2),
+                "rule 9: confirmed by {refusals:?}; {context}"
+            );
+        }
+    }
+}
