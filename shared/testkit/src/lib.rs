@@ -4,3 +4,4 @@ pub mod clock;
 pub mod drive;
 pub mod gate;
 pub mod memory;
+pub mod simulator;

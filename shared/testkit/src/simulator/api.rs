@@ -1,0 +1,116 @@
+//! What each provider's folder implements: one API over the shared account.
+
+use http::HeaderMap;
+use keyward_core::model::slot::ProviderName;
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::account::Account;
+use super::log::{Caller, RequestKind};
+use super::openrouter::OpenRouter;
+
+/// One provider's API. A new provider is a folder with one of these and a line in [`api_of`].
+pub(super) trait Api: Send + Sync {
+    /// Where the API begins, as in the provider's real base URL.
+    fn base_path(&self) -> &'static str;
+
+    /// The text of the management key, from 64 random hex digits.
+    fn management_text(&self, random: &str) -> String;
+
+    /// The text of a new key, from 64 random hex digits. Carries `EXAMPLE`.
+    fn key_text(&self, random: &str) -> String;
+
+    /// A new key's handle, from 64 other random hex digits.
+    fn handle(&self, random: &str) -> String;
+
+    /// The provider's redacted form of a text.
+    fn redact(&self, text: &str) -> String;
+
+    /// The id of the nth workspace; 0 is the default.
+    fn workspace_id(&self, n: usize) -> String;
+
+    /// The credential in a request's headers.
+    fn credential<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str>;
+
+    /// What a request is for.
+    fn kind(&self, method: &str, path: &str) -> RequestKind;
+
+    /// The name that a create asks for.
+    fn label(&self, method: &str, path: &str, body: &[u8]) -> Option<String>;
+
+    /// Does what is asked.
+    fn answer(&self, account: &mut Account, call: &Call) -> Reply;
+
+    /// An error in the provider's own form.
+    fn error(&self, status: u16, message: &str) -> Reply;
+}
+
+pub(super) fn api_of(provider: ProviderName) -> Box<dyn Api> {
+    match provider {
+        ProviderName::OpenRouter => Box::new(OpenRouter),
+    }
+}
+
+/// A request.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) method: String,
+    /// Below the API's base.
+    pub(super) path: String,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) caller: Caller,
+    pub(super) body: Vec<u8>,
+}
+
+impl Call {
+    pub(super) fn segments(&self) -> Vec<&str> {
+        self.path.trim_matches('/').split('/').collect()
+    }
+}
+
+pub(super) fn read_query(query: &str) -> Vec<(String, String)> {
+    form_urlencoded::parse(query.as_bytes())
+        .into_owned()
+        .collect()
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reply {
+    pub(super) status: u16,
+    pub(super) content_type: &'static str,
+    pub(super) retry_after: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Reply {
+    pub(super) fn json(status: u16, body: &Value) -> Self {
+        Self {
+            status,
+            content_type: "application/json",
+            retry_after: None,
+            body: body.to_string().into_bytes(),
+        }
+    }
+
+    pub(super) fn html(status: u16) -> Self {
+        let page = format!(
+            "<!doctype html><html><head><title>{status}</title></head><body><center>proxy</center></body></html>"
+        );
+        Self {
+            status,
+            content_type: "text/html",
+            retry_after: None,
+            body: page.into_bytes(),
+        }
+    }
+
+    pub(super) fn empty(status: u16) -> Self {
+        Self {
+            status,
+            content_type: "text/plain",
+            retry_after: None,
+            body: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! A provider as a real HTTP server with state: what a driver, and an agent, meet at the other side.
+//!
+//! It shares no code with the drivers. One simulator is one account of one provider; each provider is a folder over
+//! the shared account (keys, request log, faults, clock, propagation delay). Key texts leave it only in the answers
+//! of the provider's API and by [`Simulator::secrets`].
+
+mod account;
+mod admin;
+mod api;
+mod faults;
+mod key;
+mod log;
+mod openrouter;
+mod server;
+mod settings;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use jiff::SignedDuration;
+use keyward_core::model::key::{AdminKey, ApiKey};
+use keyward_core::model::names::KeyHandle;
+use keyward_core::ports::Clock;
+use secrecy::ExposeSecret;
+use tokio::sync::oneshot;
+
+pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
+pub use key::{KeyState, KeyView};
+pub use log::{Caller, LoggedRequest, RequestKind};
+pub use settings::{Management, Settings, Window};
+
+use server::Shared;
+
+/// A running provider, and the handle to it. Clones share it; when the last is dropped it stops, and every open
+/// connection with it.
+#[derive(Clone)]
+pub struct Simulator(Arc<Running>);
+
+struct Running {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Simulator {
+    /// Starts on a free loopback port.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn start(clock: Arc<dyn Clock>, settings: Settings) -> Self {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::serve(any, clock, settings)
+            .await
+            .expect("a free loopback port")
+    }
+
+    /// Starts on `address`, on a thread and runtime of its own. It is answered as soon as this returns.
+    ///
+    /// # Errors
+    /// The address is taken, or not a loopback address: `/_sim/` is open to whoever reaches it.
+    pub async fn serve(
+        address: SocketAddr,
+        clock: Arc<dyn Clock>,
+        settings: Settings,
+    ) -> io::Result<Self> {
+        if !address.ip().is_loopback() {
+            return Err(io::Error::other("only loopback addresses are served"));
+        }
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared::new(clock, settings));
+        let (stop, stopped) = oneshot::channel();
+        let served = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("provider-simulator".to_owned())
+            .spawn(move || run(listener, served, stopped))?;
+        Ok(Self(Arc::new(Running {
+            address,
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        })))
+    }
+
+    /// The API's base, as it would be configured: for OpenRouter it ends in `/api/v1`.
+    pub fn base_url(&self) -> String {
+        format!("{}{}", self.origin(), self.0.shared.api.base_path())
+    }
+
+    /// Scheme, host and port: `/_sim/` is found below it.
+    pub fn origin(&self) -> String {
+        format!("http://{}", self.0.address)
+    }
+
+    /// The credential that administers the account.
+    pub fn management_key(&self) -> AdminKey {
+        self.0.shared.account().management.clone()
+    }
+
+    /// Accepts `key` as the management key from now on, and the former one no more.
+    pub fn set_management_key(&self, key: &AdminKey) {
+        self.0.shared.account().management = key.clone();
+    }
+
+    /// The texts of all keys that there ever were: what a canary test must not find anywhere.
+    pub fn secrets(&self) -> Vec<ApiKey> {
+        let account = self.0.shared.account();
+        account.keys.iter().map(|key| key.text.clone()).collect()
+    }
+
+    /// Takes in a key that was there before, 30 days old and without limit or end, in the default workspace.
+    pub fn seed_key(&self, name: &str, text: &ApiKey) -> KeyHandle {
+        let account = &mut *self.0.shared.account();
+        let workspace = account.default_workspace().to_owned();
+        let api = self.0.shared.api.as_ref();
+        account.seed(api, name, text, &workspace).handle.clone()
+    }
+
+    /// [`Simulator::seed_key`] in another workspace.
+    pub fn seed_key_in(&self, workspace: &str, name: &str, text: &ApiKey) -> KeyHandle {
+        let account = &mut *self.0.shared.account();
+        let api = self.0.shared.api.as_ref();
+        account.seed(api, name, text, workspace).handle.clone()
+    }
+
+    /// Makes one more workspace; its id.
+    pub fn add_workspace(&self) -> String {
+        let shared = &self.0.shared;
+        shared.account().add_workspace(shared.api.as_ref())
+    }
+
+    /// All keys that there ever were, oldest first.
+    pub fn keys(&self) -> Vec<KeyView> {
+        self.0.shared.account().views()
+    }
+
+    /// Every key that is enabled, or would be accepted whatever the admin API says.
+    pub fn live_keys(&self) -> Vec<KeyView> {
+        self.keys().into_iter().filter(KeyView::is_live).collect()
+    }
+
+    /// The latest key with this name, deleted ones included.
+    pub fn key_by_label(&self, name: &str) -> Option<KeyView> {
+        self.keys().into_iter().rev().find(|key| key.name == name)
+    }
+
+    /// Whether a call with `key` could be accepted now. Takes no turn of a flapping window.
+    pub fn is_accepted(&self, key: &ApiKey) -> bool {
+        let account = self.0.shared.account();
+        let now = account.now();
+        account
+            .by_text(key.expose_secret())
+            .is_some_and(|key| key.may_be_accepted(&account.settings, now))
+    }
+
+    /// Every request so far, in the order in which they took effect.
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.0.shared.account().log.clone()
+    }
+
+    /// The requests with `method` to a path that begins with `path`.
+    pub fn requests_to(&self, method: &str, path: &str) -> Vec<LoggedRequest> {
+        let matches = |r: &LoggedRequest| r.method == method && r.path.starts_with(path);
+        self.requests().into_iter().filter(matches).collect()
+    }
+
+    /// The agents' calls.
+    pub fn agent_calls(&self) -> Vec<LoggedRequest> {
+        let is_agent = |request: &LoggedRequest| request.kind == RequestKind::Agent;
+        self.requests().into_iter().filter(is_agent).collect()
+    }
+
+    /// The agents' calls that were not answered with success.
+    pub fn failed_agent_calls(&self) -> Vec<LoggedRequest> {
+        self.requests()
+            .into_iter()
+            .filter(LoggedRequest::is_failed_agent_call)
+            .collect()
+    }
+
+    /// Forgets the requests so far.
+    pub fn clear_requests(&self) {
+        self.0.shared.account().log.clear();
+    }
+
+    /// Makes something go wrong. Rules apply in the order in which they were added, one to a request.
+    pub fn inject(&self, rule: FaultRule) {
+        self.0.shared.account().faults.add(rule);
+    }
+
+    /// Drops all faults still to come.
+    pub fn clear_faults(&self) {
+        self.0.shared.account().faults.clear();
+    }
+
+    /// The faults still to come. Empty says that all injected ones were met.
+    pub fn pending_faults(&self) -> Vec<FaultRule> {
+        self.0.shared.account().faults.pending()
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> Settings {
+        self.0.shared.account().settings.clone()
+    }
+
+    /// Changes settings. `provider` and `seed` have no effect any more.
+    pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.0.shared.account().settings);
+    }
+
+    /// Sets both propagation delays, from now on and for windows already open.
+    pub fn set_delay(&self, delay: SignedDuration) {
+        self.configure(|settings| {
+            settings.birth_delay = delay;
+            settings.change_delay = delay;
+        });
+    }
+}
+
+impl std::fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Simulator({})", self.base_url())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // Whatever ended it, it has ended.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(listener: std::net::TcpListener, shared: Arc<Shared>, stopped: oneshot::Receiver<()>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async move {
+        let listener = tokio::net::TcpListener::from_std(listener).expect("a listening socket");
+        tokio::select! {
+            () = server::serve(listener, shared) => {}
+            _ = stopped => {}
+        }
+    });
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
