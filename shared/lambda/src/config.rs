@@ -1,0 +1,353 @@
+//! The deployment's configuration.
+//!
+//! Messages about it name the variable and what it may be, never what it is: a key can be pasted into any of them.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tracing::Level;
+
+use crate::http::HttpSettings;
+
+/// A variable of this process's environment. Text that is not Unicode comes with replacement characters, which no
+/// variable of Keyward's accepts.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the environment is read; only a main hands it on"
+)]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+/// Everything that a deployment sets. An empty variable counts as one that is not set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `KEYWARD_TABLE`: the inventory's table.
+    pub table: String,
+    /// `KEYWARD_ALERT_TOPIC_ARN`: where alerts go.
+    pub alert_topic_arn: String,
+    /// `KEYWARD_ACCOUNTS`: the provider accounts.
+    pub accounts: AccountsJson,
+    /// `KEYWARD_LOG`: `error`, `warn`, `info`, `debug` or `trace`; `info` if not set.
+    pub log: Level,
+    /// What confirms a revocation.
+    pub confirm: ConfirmSettings,
+    /// What HTTP clients are built from.
+    pub http: HttpSettings,
+}
+
+/// The provider accounts as JSON, not read yet. Not printed: it should name admin secrets by ARN only, but nothing has
+/// checked that so far.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccountsJson(pub String);
+
+impl fmt::Debug for AccountsJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccountsJson([not shown])")
+    }
+}
+
+/// How often, and over how long, a revoked key must be refused before it counts as dead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ConfirmSettings {
+    /// `KEYWARD_CONFIRM_REFUSALS`: refusals in a row, 3 to 20; 3 if not set.
+    pub refusals: u32,
+    /// `KEYWARD_CONFIRM_OVER_SECONDS`: from the first to the last of them, 0 to 3600 s; 120 s if not set.
+    pub over: SignedDuration,
+}
+
+/// One thing that is wrong with the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} {problem}")]
+pub struct Problem {
+    /// The variable.
+    pub variable: &'static str,
+    /// What is wrong with it, and what it may be.
+    pub problem: String,
+}
+
+/// Everything that is wrong with the configuration, in one go. A person must mend it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration is refused: {}", list(.0))]
+pub struct ConfigError(pub Vec<Problem>);
+
+fn list(problems: &[Problem]) -> String {
+    let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    all.join("; ")
+}
+
+impl Config {
+    /// Reads the configuration through `lookup`, which finds a variable by its name.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all problems together.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut reader = Reader {
+            lookup,
+            problems: Vec::new(),
+        };
+        let config = Self {
+            table: reader.required("KEYWARD_TABLE", TABLE_RULE, is_table),
+            alert_topic_arn: reader.required("KEYWARD_ALERT_TOPIC_ARN", TOPIC_RULE, is_topic_arn),
+            accounts: AccountsJson(reader.required("KEYWARD_ACCOUNTS", ACCOUNTS_RULE, is_object)),
+            log: reader.level("KEYWARD_LOG", Level::INFO),
+            confirm: ConfirmSettings {
+                refusals: reader.number("KEYWARD_CONFIRM_REFUSALS", 3..=20, 3),
+                over: SignedDuration::from_secs(
+                    reader
+                        .number("KEYWARD_CONFIRM_OVER_SECONDS", 0..=3600, 120)
+                        .into(),
+                ),
+            },
+            http: HttpSettings {
+                extra_roots: reader.path("KEYWARD_EXTRA_ROOTS"),
+                timeout: Duration::from_secs(
+                    reader
+                        .number("KEYWARD_PROVIDER_TIMEOUT_SECONDS", 1..=60, 10)
+                        .into(),
+                ),
+            },
+        };
+        if reader.problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError(reader.problems))
+        }
+    }
+}
+
+/// Reads variables and collects what is wrong with them. What a variable with a problem stands for is never used.
+struct Reader<L> {
+    lookup: L,
+    problems: Vec<Problem>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    fn text(&self, variable: &'static str) -> Option<String> {
+        (self.lookup)(variable).filter(|value| !value.is_empty())
+    }
+
+    fn problem(&mut self, variable: &'static str, problem: String) {
+        self.problems.push(Problem { variable, problem });
+    }
+
+    fn required(
+        &mut self,
+        variable: &'static str,
+        rule: &str,
+        is_valid: fn(&str) -> bool,
+    ) -> String {
+        let value = self.text(variable);
+        match &value {
+            None => self.problem(variable, format!("is not set: {rule}")),
+            Some(text) if !is_valid(text) => self.problem(variable, format!("must be {rule}")),
+            Some(_) => {}
+        }
+        value.unwrap_or_default()
+    }
+
+    fn number(
+        &mut self,
+        variable: &'static str,
+        allowed: RangeInclusive<u32>,
+        default: u32,
+    ) -> u32 {
+        let Some(text) = self.text(variable) else {
+            return default;
+        };
+        let digits_only = text.bytes().all(|b| b.is_ascii_digit());
+        match text.parse() {
+            Ok(number) if digits_only && allowed.contains(&number) => number,
+            _ => {
+                let (least, most) = allowed.into_inner();
+                self.problem(variable, format!("must be a number from {least} to {most}"));
+                default
+            }
+        }
+    }
+
+    fn level(&mut self, variable: &'static str, default: Level) -> Level {
+        match self.text(variable).as_deref() {
+            None => default,
+            Some("error") => Level::ERROR,
+            Some("warn") => Level::WARN,
+            Some("info") => Level::INFO,
+            Some("debug") => Level::DEBUG,
+            Some("trace") => Level::TRACE,
+            Some(_) => {
+                self.problem(
+                    variable,
+                    "must be error, warn, info, debug or trace".to_owned(),
+                );
+                default
+            }
+        }
+    }
+
+    fn path(&mut self, variable: &'static str) -> Option<PathBuf> {
+        let path = PathBuf::from(self.text(variable)?);
+        if !path.is_absolute() {
+            self.problem(variable, "must be an absolute path".to_owned());
+        }
+        Some(path)
+    }
+}
+
+const TABLE_RULE: &str = "the inventory's table, 3 to 255 of A-Z a-z 0-9 _ - .";
+const TOPIC_RULE: &str =
+    "the ARN of an SNS topic, arn:aws:sns:<region>:<account of 12 digits>:<name>";
+const ACCOUNTS_RULE: &str = "a JSON object of provider accounts";
+
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/HowItWorks.NamingRulesDataTypes.html>
+fn is_table(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+    (3..=255).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>
+fn is_topic_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [arn, partition, service, region, account, name] = parts[..] else {
+        return false;
+    };
+    let word = |text: &str| {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
+        !text.is_empty() && text.len() <= 256 && text.bytes().all(allowed)
+    };
+    arn == "arn"
+        && partition.starts_with("aws")
+        && service == "sns"
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && [partition, region, name].into_iter().all(word)
+}
+
+fn is_object(text: &str) -> bool {
+    serde_json::from_str(text).is_ok_and(|value: serde_json::Value| value.is_object())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A lookup that finds what must be set and nothing else.
+    fn complete(name: &str) -> Option<String> {
+        let value = match name {
+            "KEYWARD_TABLE" => "keyward",
+            "KEYWARD_ALERT_TOPIC_ARN" => "arn:aws:sns:eu-central-1:111122223333:keyward-alerts",
+            "KEYWARD_ACCOUNTS" => "{}",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    }
+
+    fn with(set: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_lookup(|name| {
+            set.iter()
+                .find(|(variable, _)| *variable == name)
+                .map_or_else(|| complete(name), |(_, value)| Some((*value).to_owned()))
+        })
+    }
+
+    #[test]
+    fn what_is_not_set_has_its_default() {
+        let config = with(&[]).unwrap();
+        assert_eq!(config.log, Level::INFO);
+        assert_eq!(config.confirm.refusals, 3);
+        assert_eq!(config.confirm.over, SignedDuration::from_secs(120));
+        assert_eq!(config.http.timeout, Duration::from_secs(10));
+        assert_eq!(config.http.extra_roots, None);
+        assert_eq!(with(&[("KEYWARD_EXTRA_ROOTS", "")]).unwrap(), config);
+    }
+
+    #[test]
+    fn what_is_set_is_taken() {
+        let config = with(&[
+            ("KEYWARD_LOG", "debug"),
+            ("KEYWARD_CONFIRM_REFUSALS", "5"),
+            ("KEYWARD_CONFIRM_OVER_SECONDS", "0"),
+            ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", "30"),
+            ("KEYWARD_EXTRA_ROOTS", "/opt/roots.pem"),
+        ])
+        .unwrap();
+        assert_eq!(config.table, "keyward");
+        assert_eq!(
+            config.alert_topic_arn,
+            "arn:aws:sns:eu-central-1:111122223333:keyward-alerts"
+        );
+        assert_eq!(config.accounts, AccountsJson("{}".to_owned()));
+        assert_eq!(config.log, Level::DEBUG);
+        assert_eq!(config.confirm.refusals, 5);
+        assert_eq!(config.confirm.over, SignedDuration::ZERO);
+        assert_eq!(config.http.timeout, Duration::from_secs(30));
+        assert_eq!(config.http.extra_roots, Some("/opt/roots.pem".into()));
+    }
+
+    #[test]
+    fn each_bad_value_is_refused_by_the_name_of_its_variable() {
+        let topic = "KEYWARD_ALERT_TOPIC_ARN";
+        for (variable, value) in [
+            ("KEYWARD_TABLE", ""),
+            ("KEYWARD_TABLE", "ab"),
+            ("KEYWARD_TABLE", "key ward"),
+            (topic, "keyward-alerts"),
+            (topic, "arn:aws:sqs:eu-central-1:111122223333:keyward"),
+            (topic, "arn:aws:sns:eu-central-1:1111:keyward"),
+            (topic, "arn:aws:sns:eu-central-1:111122223333:"),
+            (topic, "arn:aws:sns:eu-central-1:111122223333:keyward:sub"),
+            ("KEYWARD_ACCOUNTS", "openrouter"),
+            ("KEYWARD_ACCOUNTS", "[]"),
+            ("KEYWARD_LOG", "INFO"),
+            ("KEYWARD_LOG", "hyper=trace"),
+            ("KEYWARD_CONFIRM_REFUSALS", "2"),
+            ("KEYWARD_CONFIRM_REFUSALS", "21"),
+            ("KEYWARD_CONFIRM_REFUSALS", "+3"),
+            ("KEYWARD_CONFIRM_REFUSALS", "three"),
+            ("KEYWARD_CONFIRM_OVER_SECONDS", "-1"),
+            ("KEYWARD_CONFIRM_OVER_SECONDS", "3601"),
+            ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", "0"),
+            ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", "4294967306"),
+            ("KEYWARD_EXTRA_ROOTS", "roots.pem"),
+        ] {
+            let refused = with(&[(variable, value)]).unwrap_err();
+            assert_eq!(refused.0.len(), 1, "{variable}={value}: {refused}");
+            assert_eq!(refused.0[0].variable, variable, "{value}");
+        }
+    }
+
+    #[test]
+    fn all_problems_come_together_and_quote_no_value() {
+        let refused = Config::from_lookup(|name| match name {
+            "KEYWARD_TABLE" => None,
+            _ => Some("sk-EXAMPLE".to_owned()),
+        })
+        .unwrap_err();
+        let variables: Vec<&str> = refused.0.iter().map(|p| p.variable).collect();
+        assert_eq!(
+            variables,
+            [
+                "KEYWARD_TABLE",
+                "KEYWARD_ALERT_TOPIC_ARN",
+                "KEYWARD_ACCOUNTS",
+                "KEYWARD_LOG",
+                "KEYWARD_CONFIRM_REFUSALS",
+                "KEYWARD_CONFIRM_OVER_SECONDS",
+                "KEYWARD_EXTRA_ROOTS",
+                "KEYWARD_PROVIDER_TIMEOUT_SECONDS",
+            ]
+        );
+        let printed = format!("{refused} {refused:?}");
+        assert!(!printed.contains("EXAMPLE"), "{printed}");
+        assert!(printed.contains("KEYWARD_TABLE is not set"), "{printed}");
+        assert!(!printed.contains('\n'), "{printed}");
+    }
+
+    #[test]
+    fn accounts_are_not_printed() {
+        let config = with(&[("KEYWARD_ACCOUNTS", r#"{"a":"sk-EXAMPLE"}"#)]).unwrap();
+        assert!(!format!("{config:?}").contains("EXAMPLE"));
+    }
+}

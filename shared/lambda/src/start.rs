@@ -1,0 +1,50 @@
+//! From `exec` to the first event.
+
+use std::process::ExitCode;
+
+use tracing::Level;
+
+use crate::config::Config;
+use crate::diagnostic::chain;
+use crate::logging;
+
+/// Reads the configuration, sets up logging, and runs `main` on a single-threaded runtime. Whatever fails is logged:
+/// every problem of the configuration as a record of its own.
+///
+/// `lookup` finds a variable by its name; in a deployed function it is [`crate::config::environment`].
+pub fn start<F>(lookup: impl Fn(&str) -> Option<String>, main: F) -> ExitCode
+where
+    F: AsyncFnOnce(Config) -> Result<(), lambda_runtime::Error>,
+{
+    let config = match Config::from_lookup(lookup) {
+        Ok(config) => config,
+        Err(refused) => {
+            logging::install(Level::INFO);
+            for problem in &refused.0 {
+                tracing::error!(
+                    variable = problem.variable,
+                    problem = problem.problem,
+                    "the configuration is refused"
+                );
+            }
+            return ExitCode::FAILURE;
+        }
+    };
+    logging::install(config.log);
+    match block_on(main(config)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = chain(&*error), "the function stopped");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(
+    main: impl Future<Output = Result<(), lambda_runtime::Error>>,
+) -> Result<(), lambda_runtime::Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(main)
+}
