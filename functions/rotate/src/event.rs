@@ -21,7 +21,7 @@ pub enum EventError {
     Step(#[from] UnknownStep),
     /// The token is no version id.
     #[error("field `ClientRequestToken`: {0}")]
-    Token(#[from] NameError),
+    Token(NameError),
 }
 
 /// The longest secret ARN or name that Secrets Manager takes.
@@ -34,7 +34,9 @@ pub(crate) fn parse(event: &Value, deadline: Deadline) -> Result<StepRequest, Ev
     if secret_id.chars().count() > MAX_SECRET_ID {
         return Err(EventError::TooLong("SecretId", MAX_SECRET_ID));
     }
-    let token = text(event, "ClientRequestToken")?.parse()?;
+    let token = text(event, "ClientRequestToken")?
+        .parse()
+        .map_err(EventError::Token)?;
     let rotation_token = match event.get("RotationToken") {
         None | Some(Value::Null) => None,
         Some(_) => Some(RotationToken::new(text(event, "RotationToken")?.to_owned())),

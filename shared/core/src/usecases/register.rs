@@ -55,13 +55,13 @@ pub enum RegisterError {
     )]
     LowEntropy(u32),
     /// Secrets Manager.
-    #[error("Secrets Manager: {0}")]
+    #[error(transparent)]
     Secret(#[from] SecretError),
     /// The inventory; `Taken` names the slot that has the same key, secret or place.
-    #[error("inventory: {0}")]
+    #[error(transparent)]
     Inventory(#[from] InventoryError),
     /// The provider: whether it knows the key could not be seen.
-    #[error("provider: {0}")]
+    #[error(transparent)]
     Provider(#[from] ProviderError),
 }
 
@@ -123,7 +123,7 @@ fn is_same(slot: &Slot, planned: &PlannedSlot) -> bool {
         && slot.secret == planned.entry.secret
 }
 
-fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
+pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
     Slot {
         schema: SCHEMA,
         revision: Revision::default(),

@@ -85,11 +85,11 @@ pub async fn run(
 /// Why one item was not carried on.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ItemError {
-    #[error("Secrets Manager: {0}")]
+    #[error(transparent)]
     Secret(#[from] SecretError),
-    #[error("inventory: {0}")]
+    #[error(transparent)]
     Inventory(#[from] InventoryError),
-    #[error("provider: {0}")]
+    #[error(transparent)]
     Provider(#[from] ProviderError),
     #[error(transparent)]
     Transition(#[from] IllegalTransition),

@@ -93,13 +93,13 @@ pub enum RotationError {
     #[error("the new key was not accepted in testSecret, so it is not promoted")]
     NotTested,
     /// Secrets Manager.
-    #[error("Secrets Manager: {0}")]
+    #[error(transparent)]
     Secret(#[from] SecretError),
     /// The inventory.
-    #[error("inventory: {0}")]
+    #[error(transparent)]
     Inventory(#[from] InventoryError),
     /// The provider.
-    #[error("provider: {0}")]
+    #[error(transparent)]
     Provider(#[from] ProviderError),
     /// A version was not where it should be.
     #[error(transparent)]
