@@ -1,1 +1,11 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+mod admin;
+pub mod config;
+mod configured;
+pub mod http;
+mod money;
+pub mod openrouter;
+
+pub use admin::{AdminCredential, AdminKeySource};
+pub use configured::ConfiguredProviders;

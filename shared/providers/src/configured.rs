@@ -1,0 +1,124 @@
+//! Opens the accounts of the deployment.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use keyward_core::model::names::AccountName;
+use keyward_core::model::slot::ProviderName;
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{KeyProvider, ProviderError, Providers};
+
+use crate::admin::{AdminCredential, AdminKeySource};
+use crate::config::{Account, ProviderAccounts};
+use crate::http::HttpClient;
+use crate::openrouter::OpenRouter;
+
+/// Opens the configured accounts. Each driver is built once, and no admin credential is read before a call needs it.
+pub struct ConfiguredProviders {
+    accounts: ProviderAccounts,
+    http: Arc<HttpClient>,
+    keys: Arc<dyn AdminKeySource>,
+    built: Mutex<BTreeMap<AccountName, Arc<dyn KeyProvider>>>,
+}
+
+impl ConfiguredProviders {
+    /// Over the accounts of the deployment.
+    pub fn new(
+        accounts: ProviderAccounts,
+        http: Arc<HttpClient>,
+        keys: Arc<dyn AdminKeySource>,
+    ) -> Self {
+        Self {
+            accounts,
+            http,
+            keys,
+            built: Mutex::default(),
+        }
+    }
+
+    fn build(&self, account: &Account) -> Arc<dyn KeyProvider> {
+        let admin = AdminCredential::new(Arc::clone(&self.keys), account.admin_secret.clone());
+        let http = Arc::clone(&self.http);
+        match account.provider {
+            ProviderName::OpenRouter => {
+                Arc::new(OpenRouter::new(http, account.base.clone(), admin))
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Providers for ConfiguredProviders {
+    async fn open(
+        &self,
+        account: &AccountName,
+        provider: ProviderName,
+    ) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        let refused = |text: String| ProviderError::Refused {
+            detail: OutsideText::new(&text),
+        };
+        let configured = self
+            .accounts
+            .get(account)
+            .ok_or_else(|| refused(format!("no provider account `{account}` is configured")))?;
+        if configured.provider != provider {
+            let what = configured.provider;
+            return Err(refused(format!("account `{account}` is one of {what}")));
+        }
+        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        let driver = built
+            .entry(account.clone())
+            .or_insert_with(|| self.build(configured));
+        Ok(Arc::clone(driver))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::testing::CountingSource;
+    use crate::http::testing::{TestClock, http, patient};
+
+    fn providers() -> (ConfiguredProviders, Arc<CountingSource>) {
+        let text = r#"{"openrouter-main": {
+            "provider": "openrouter",
+            "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/openrouter-admin-a1B2c3"
+        }}"#;
+        let source = Arc::new(CountingSource::default());
+        let providers = ConfiguredProviders::new(
+            ProviderAccounts::from_json(text).unwrap(),
+            Arc::new(http(&TestClock::new(), patient())),
+            source.clone(),
+        );
+        (providers, source)
+    }
+
+    #[tokio::test]
+    async fn an_account_is_built_once_and_reads_no_credential_by_itself() {
+        let (providers, source) = providers();
+        let name = "openrouter-main".parse().unwrap();
+        let first = providers
+            .open(&name, ProviderName::OpenRouter)
+            .await
+            .unwrap();
+        let again = providers
+            .open(&name, ProviderName::OpenRouter)
+            .await
+            .unwrap();
+        assert!(Arc::ptr_eq(&first, &again));
+        assert_eq!(first.abilities().provider, ProviderName::OpenRouter);
+        assert_eq!(source.fetches(), 0);
+    }
+
+    #[tokio::test]
+    async fn an_account_that_is_not_configured_is_refused() {
+        let (providers, _) = providers();
+        let name = "other".parse().unwrap();
+        let error = providers.open(&name, ProviderName::OpenRouter).await.err();
+        assert!(
+            matches!(error, Some(ProviderError::Refused { .. })),
+            "{error:?}"
+        );
+    }
+}

@@ -1,0 +1,143 @@
+//! The header that carries a key, and keeping its text out of everything else.
+
+use http::HeaderValue;
+use secrecy::ExposeSecret;
+
+/// Text that shares this many characters in a row with the credential is hidden.
+const WINDOW: usize = 12;
+
+/// What stands where text was hidden.
+const HIDDEN: &str = "[hidden]";
+
+/// Words that begin so and are this long are hidden whosever key they may be.
+const KEY_PREFIX: &str = "sk-";
+const KEY_LENGTH: usize = 24;
+
+/// The value of an authorization header, marked sensitive: HTTP libraries neither print nor index it. No `Debug`.
+pub(crate) struct Credential(HeaderValue);
+
+impl Credential {
+    /// `Authorization: Bearer <secret>`; `None` if the text cannot stand in a header.
+    pub(crate) fn bearer(secret: &impl ExposeSecret<str>) -> Option<Self> {
+        let text = secret.expose_secret();
+        if text.is_empty() {
+            return None;
+        }
+        let mut value = HeaderValue::try_from(format!("Bearer {text}")).ok()?;
+        value.set_sensitive(true);
+        Some(Self(value))
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+
+    /// `text` without anything that could be a piece of this credential, or another key: providers echo what they
+    /// were sent. Upper and lower case are the same here.
+    pub(super) fn scrub(&self, text: &str) -> String {
+        let value = self.0.as_bytes();
+        let secret = value
+            .iter()
+            .position(|b| *b == b' ')
+            .map_or(value, |space| &value[space + 1..]);
+        hide_pieces(&hide_words(text), secret)
+    }
+}
+
+fn hide_pieces(text: &str, secret: &[u8]) -> String {
+    let window = WINDOW.min(secret.len());
+    if window == 0 {
+        return text.to_owned();
+    }
+    let secret = secret.to_ascii_lowercase();
+    let bytes = text.as_bytes().to_ascii_lowercase();
+    let mut hidden = vec![false; bytes.len()];
+    for (at, piece) in bytes.windows(window).enumerate() {
+        if secret.windows(window).any(|part| part == piece) {
+            hidden[at..at + window].fill(true);
+        }
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut before = false;
+    for (at, c) in text.char_indices() {
+        match (hidden[at], before) {
+            (true, false) => out.push_str(HIDDEN),
+            (true, true) => {}
+            (false, _) => out.push(c),
+        }
+        before = hidden[at];
+    }
+    out
+}
+
+fn hide_words(text: &str) -> String {
+    let of_a_key = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    text.split_inclusive(|c| !of_a_key(c))
+        .map(|piece| {
+            let word = piece.trim_end_matches(|c| !of_a_key(c));
+            if word.starts_with(KEY_PREFIX) && word.len() >= KEY_LENGTH {
+                format!("{HIDDEN}{}", &piece[word.len()..])
+            } else {
+                piece.to_owned()
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_core::model::key::{AdminKey, ApiKey};
+
+    use super::*;
+
+    const KEY: &str = "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn pieces_of_the_credential_are_hidden() {
+        let credential = Credential::bearer(&ApiKey::new(KEY)).unwrap();
+        for (text, expected) in [
+            (format!("bad key {KEY}!"), "bad key [hidden]!".to_owned()),
+            (
+                format!("bad key {}", KEY.to_uppercase()),
+                "bad key [hidden]".to_owned(),
+            ),
+            (
+                format!("ends with {}", &KEY[KEY.len() - 12..]),
+                "ends with [hidden]".to_owned(),
+            ),
+            (
+                format!("é{}é{}", &KEY[4..20], &KEY[..12]),
+                "é[hidden]é[hidden]".to_owned(),
+            ),
+            (
+                "sk-or-v1-0e6...1c96".to_owned(),
+                "sk-or-v1-0e6...1c96".to_owned(),
+            ),
+            (
+                "other key sk-or-v1-EXAMPLEffffffffffff, yes".to_owned(),
+                "other key [hidden], yes".to_owned(),
+            ),
+            (
+                "Key limit exceeded".to_owned(),
+                "Key limit exceeded".to_owned(),
+            ),
+        ] {
+            assert_eq!(credential.scrub(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_short_credential_is_hidden_whole() {
+        let credential = Credential::bearer(&AdminKey::new("EXAMPLE1")).unwrap();
+        assert_eq!(credential.scrub("no EXAMPLE1 here"), "no [hidden] here");
+    }
+
+    #[test]
+    fn the_header_is_sensitive_and_odd_text_makes_none() {
+        let credential = Credential::bearer(&ApiKey::new(KEY)).unwrap();
+        assert!(credential.header().is_sensitive());
+        assert!(!format!("{:?}", credential.header()).contains("EXAMPLE"));
+        assert!(Credential::bearer(&ApiKey::new("a\nb")).is_none());
+        assert!(Credential::bearer(&ApiKey::new(" ")).is_none());
+    }
+}
