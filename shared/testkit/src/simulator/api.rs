@@ -8,6 +8,7 @@ use url::form_urlencoded;
 use super::account::Account;
 use super::log::{Caller, RequestKind};
 use super::openrouter::OpenRouter;
+use crate::contract::provider::ProviderCall;
 
 /// One provider's API. A new provider is a folder with one of these and a line in [`api_of`].
 pub(super) trait Api: Send + Sync {
@@ -34,6 +35,9 @@ pub(super) trait Api: Send + Sync {
 
     /// What a request is for.
     fn kind(&self, method: &str, path: &str) -> RequestKind;
+
+    /// Method and path pattern of a kind of request.
+    fn route(&self, call: ProviderCall) -> (&'static str, &'static str);
 
     /// The name that a create asks for.
     fn label(&self, method: &str, path: &str, body: &[u8]) -> Option<String>;

@@ -186,7 +186,7 @@ impl FaultRule {
         }
     }
 
-    fn matches(&self, method: &str, path: &str) -> bool {
+    pub(super) fn matches(&self, method: &str, path: &str) -> bool {
         let any_method = self.method.as_deref().is_none_or(|m| m == method);
         any_method && path_matches(&self.path, path)
     }

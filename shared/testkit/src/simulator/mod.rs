@@ -19,8 +19,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::{AdminKey, ApiKey};
+use keyward_core::model::money::MicroDollars;
 use keyward_core::model::names::KeyHandle;
 use keyward_core::ports::Clock;
 use secrecy::ExposeSecret;
@@ -32,6 +33,8 @@ pub use log::{Caller, LoggedRequest, RequestKind};
 pub use settings::{Management, Settings, Window};
 
 use server::Shared;
+
+use crate::contract::provider::ProviderCall;
 
 /// A running provider, and the handle to it. Clones share it; when the last is dropped it stops, and every open
 /// connection with it.
@@ -157,14 +160,41 @@ impl Simulator {
             .is_some_and(|key| key.may_be_accepted(&account.settings, now))
     }
 
+    /// Books spending on `key`, whatever its limit.
+    ///
+    /// # Panics
+    /// If the account never had such a key.
+    pub fn spend(&self, key: &ApiKey, amount: MicroDollars) {
+        let account = &mut *self.0.shared.account();
+        let now = account.now();
+        let mut keys = account.keys.iter_mut();
+        keys.find(|known| known.text.expose_secret() == key.expose_secret())
+            .expect("a key of this account")
+            .spend(amount, now);
+    }
+
+    /// Now, by the simulator's clock.
+    pub fn time(&self) -> Timestamp {
+        self.0.shared.account().now()
+    }
+
+    /// Method and path of a kind of request, as fault rules name them.
+    pub fn route(&self, call: ProviderCall) -> (&'static str, &'static str) {
+        self.0.shared.api.route(call)
+    }
+
     /// Every request so far, in the order in which they took effect.
     pub fn requests(&self) -> Vec<LoggedRequest> {
         self.0.shared.account().log.clone()
     }
 
-    /// The requests with `method` to a path that begins with `path`.
+    /// The requests with `method` (any if empty) to `path`, a pattern as in [`FaultRule::path`].
     pub fn requests_to(&self, method: &str, path: &str) -> Vec<LoggedRequest> {
-        let matches = |r: &LoggedRequest| r.method == method && r.path.starts_with(path);
+        let rule = FaultRule::on(method, path, Fault::silence());
+        let matches = |r: &LoggedRequest| {
+            let path = r.path.split('?').next().unwrap_or_default();
+            rule.matches(&r.method, path)
+        };
         self.requests().into_iter().filter(matches).collect()
     }
 
@@ -252,6 +282,6 @@ fn run(listener: std::net::TcpListener, shared: Arc<Shared>, stopped: oneshot::R
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

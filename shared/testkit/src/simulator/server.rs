@@ -162,7 +162,9 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn connection(stream: TcpStream, shared: Arc<Shared>) {
     let service = service_fn(move |request| respond(shared.clone(), request));
-    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let served = http1::Builder::new()
+        .auto_date_header(false)
+        .serve_connection(TokioIo::new(stream), service);
     // A fault that was asked for, or a caller that went away: the log has both.
     let _ = served.await;
 }

@@ -17,39 +17,39 @@ const GIVE_UP: Duration = Duration::from_secs(60);
 const BRIEFLY: Duration = Duration::from_millis(20);
 
 /// A simulator, its clock, and somebody who calls it.
-pub(super) struct World {
-    pub(super) clock: Arc<ManualClock>,
-    pub(super) simulator: Simulator,
+pub(crate) struct World {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) simulator: Simulator,
 }
 
 /// What came back; `Err` if no whole answer did.
-pub(super) type Answered = Result<Response, String>;
+pub(crate) type Answered = Result<Response, String>;
 
 #[derive(Debug)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) head: String,
-    pub(super) body: String,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Response {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect("a JSON body")
     }
 }
 
 impl World {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Settings::default()).await
     }
 
-    pub(super) async fn with(settings: Settings) -> Self {
+    pub(crate) async fn with(settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::start());
         let simulator = Simulator::start(clock.clone(), settings).await;
         Self { clock, simulator }
     }
 
-    pub(super) fn send(
+    pub(crate) fn send(
         &self,
         method: &str,
         path: &str,
@@ -67,7 +67,7 @@ impl World {
     }
 
     /// Sends a request of the management key and stays until the server has acted on it; whether nothing came back.
-    pub(super) fn is_silent_on(&self, method: &str, path: &str, body: &str) -> bool {
+    pub(crate) fn is_silent_on(&self, method: &str, path: &str, body: &str) -> bool {
         let key = self.simulator.management_key();
         let before = self.simulator.requests().len();
         let request = format!(
@@ -89,14 +89,14 @@ impl World {
         Ok(stream)
     }
 
-    pub(super) fn admin(&self, method: &str, path: &str, body: &str) -> Answered {
+    pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> Answered {
         let key = self.simulator.management_key();
         let path = format!("/api/v1{path}");
         self.send(method, &path, Some(key.expose_secret()), body)
     }
 
     /// Creates a key; its hash and its text.
-    pub(super) fn create(&self, body: &str) -> (String, String) {
+    pub(crate) fn create(&self, body: &str) -> (String, String) {
         let answer = self.admin("POST", "/keys", body).expect("an answer");
         assert_eq!(answer.status, 201, "{}", answer.body);
         let json = answer.json();
@@ -104,13 +104,13 @@ impl World {
         (text(&json["data"]["hash"]), text(&json["key"]))
     }
 
-    pub(super) fn agent_call(&self, text: &str) -> u16 {
+    pub(crate) fn agent_call(&self, text: &str) -> u16 {
         let path = "/api/v1/chat/completions";
         let answer = self.send("POST", path, Some(text), "{}");
         answer.expect("an answer").status
     }
 
-    pub(super) fn verify(&self, text: &str) -> u16 {
+    pub(crate) fn verify(&self, text: &str) -> u16 {
         let answer = self.send("GET", "/api/v1/key", Some(text), "");
         answer.expect("an answer").status
     }
@@ -143,7 +143,7 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
 }
 
 impl Response {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         header(&self.head, name)
     }
 }

@@ -14,6 +14,7 @@ use super::account::Account;
 use super::api::{Api, Call, Reply};
 use super::key::Reset;
 use super::log::{Caller, RequestKind};
+use crate::contract::provider::ProviderCall;
 
 const PREFIX: &str = "sk-or-v1-";
 const MARKER: &str = "EXAMPLE";
@@ -58,6 +59,17 @@ impl Api for OpenRouter {
             ("POST", "/chat/completions") => RequestKind::Agent,
             ("GET", "/key") => RequestKind::Verify,
             _ => RequestKind::Admin,
+        }
+    }
+
+    fn route(&self, call: ProviderCall) -> (&'static str, &'static str) {
+        match call {
+            ProviderCall::Create => ("POST", "/keys"),
+            ProviderCall::List => ("GET", "/keys"),
+            ProviderCall::Get => ("GET", "/keys/*"),
+            ProviderCall::Change => ("PATCH", "/keys/*"),
+            ProviderCall::Delete => ("DELETE", "/keys/*"),
+            ProviderCall::Verify => ("GET", "/key"),
         }
     }
 

@@ -1,0 +1,225 @@
+//! A key's life, with nothing going wrong.
+
+use std::collections::BTreeSet;
+
+use keyward_core::model::key::ApiKey;
+use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
+use keyward_core::model::slot::Scope;
+use keyward_core::ports::{Disabled, IssueRequest, ProviderError, Verdict};
+
+use super::{Fixture, label};
+
+/// A new key works, and both list and look-up show it as it was asked for.
+pub async fn a_new_key_is_live_and_listed_as_asked(fixture: &Fixture) {
+    let asked = fixture.request(1);
+    let issued = fixture.issue(1).await;
+    let abilities = fixture.provider.abilities();
+    assert!(fixture.world.is_accepted(&issued.key));
+    assert_eq!(fixture.provider.verify(&issued.key).await, Verdict::Live);
+    let bits = issued.key.entropy_bits(&abilities.format);
+    assert!(bits.is_some_and(|bits| bits >= 128.0), "entropy {bits:?}");
+    let expires = abilities.expiry.then_some(asked.expires);
+    assert_eq!(issued.expires, expires);
+
+    let found = fixture.found(&asked.label).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].handle, issued.handle);
+    assert_eq!(found[0].expires, expires);
+    assert!(!found[0].disabled);
+    if fixture.provider.caps().is_some() {
+        assert_eq!(found[0].cap, Some(asked.cap));
+    }
+    assert!(found[0].may_be(&issued.key.hint(&abilities.format)));
+    assert!(
+        found[0]
+            .created
+            .is_none_or(|created| created <= fixture.world.now())
+    );
+    let got = fixture.provider.get(&issued.handle).await;
+    assert_eq!(got, Ok(Some(found[0].clone())));
+}
+
+/// Suspending is reversible where the provider says that it can suspend.
+pub async fn a_suspended_key_is_refused_until_resumed(fixture: &Fixture) {
+    let (provider, issued) = (&fixture.provider, fixture.issue(1).await);
+    if !provider.abilities().suspend {
+        let refused = provider.disable(&issued.handle).await;
+        assert!(
+            matches!(refused, Err(ProviderError::Unsupported(_))),
+            "{refused:?}"
+        );
+        return;
+    }
+    assert_eq!(provider.disable(&issued.handle).await, Ok(Disabled::Now));
+    assert!(!fixture.world.is_accepted(&issued.key));
+    let verdict = provider.verify(&issued.key).await;
+    assert!(matches!(verdict, Verdict::Dead(_)), "{verdict:?}");
+    let got = provider.get(&issued.handle).await;
+    assert!(
+        matches!(&got, Ok(Some(key)) if key.disabled),
+        "still there: {got:?}"
+    );
+    assert_eq!(provider.restore(&issued.handle).await, Ok(()));
+    assert!(fixture.world.is_accepted(&issued.key));
+    assert_eq!(provider.verify(&issued.key).await, Verdict::Live);
+    let got = provider.get(&issued.handle).await;
+    assert!(matches!(&got, Ok(Some(key)) if !key.disabled), "{got:?}");
+}
+
+/// A second suspension is told apart from the first where the provider tells, and never fails.
+pub async fn suspending_twice_is_no_error(fixture: &Fixture) {
+    let (provider, issued) = (&fixture.provider, fixture.issue(1).await);
+    if provider.abilities().suspend {
+        assert_eq!(provider.disable(&issued.handle).await, Ok(Disabled::Now));
+        let second = provider.disable(&issued.handle).await;
+        assert!(fixture.is_repeat(&second), "{second:?}");
+        assert!(!fixture.world.is_accepted(&issued.key));
+    }
+}
+
+/// After a delete the key is refused, absent, and cannot be deleted, suspended or resumed again.
+pub async fn a_deleted_key_is_dead_and_gone(fixture: &Fixture) {
+    let (provider, issued) = (&fixture.provider, fixture.issue(1).await);
+    let kept = fixture.issue(2).await;
+    assert_eq!(provider.delete(&issued.handle).await, Ok(()));
+    assert!(!fixture.world.is_accepted(&issued.key));
+    let verdict = provider.verify(&issued.key).await;
+    assert!(matches!(verdict, Verdict::Dead(_)), "{verdict:?}");
+    assert_eq!(
+        provider.delete(&issued.handle).await,
+        Err(ProviderError::NotFound)
+    );
+    assert_eq!(fixture.found(&label(1)).await, []);
+    assert_eq!(provider.get(&issued.handle).await, Ok(None));
+    if provider.abilities().suspend {
+        assert_eq!(
+            provider.disable(&issued.handle).await,
+            Err(ProviderError::NotFound)
+        );
+        assert_eq!(
+            provider.restore(&issued.handle).await,
+            Err(ProviderError::NotFound)
+        );
+    }
+    assert!(
+        fixture.world.is_accepted(&kept.key),
+        "another key is left alone"
+    );
+}
+
+/// Each period of a limit comes back as it was set, and setting it twice is setting it.
+pub async fn a_cap_reads_back(fixture: &Fixture) {
+    if fixture.provider.caps().is_none() {
+        return;
+    }
+    let issued = fixture.issue(1).await;
+    for (micro, period) in [
+        (7_770_000, CapPeriod::Daily),
+        (1_000_000, CapPeriod::Monthly),
+        (250_500_000, CapPeriod::Lifetime),
+    ] {
+        let cap = SpendCap {
+            amount: MicroDollars(micro),
+            period,
+        };
+        for _ in 0..2 {
+            assert_eq!(fixture.caps().set_cap(&issued.handle, cap).await, Ok(()));
+            let got = fixture.provider.get(&issued.handle).await;
+            assert!(
+                matches!(&got, Ok(Some(key)) if key.cap == Some(cap)),
+                "{cap:?}: {got:?}"
+            );
+        }
+    }
+    assert!(
+        fixture.world.is_accepted(&issued.key),
+        "nothing else changed"
+    );
+}
+
+/// Five keys on pages of two: all are read, once, the last page and the suspended ones included.
+pub async fn every_page_is_read_disabled_keys_too(fixture: &Fixture) {
+    fixture.world.set_page_size(2);
+    let mut handles = BTreeSet::new();
+    for n in 1..=5 {
+        let issued = fixture.issue(n).await;
+        if fixture.provider.abilities().suspend && n != 3 {
+            let disabled = fixture.provider.disable(&issued.handle).await;
+            assert_eq!(disabled, Ok(Disabled::Now));
+        }
+        handles.insert(issued.handle);
+    }
+    let listed = fixture.listed().await;
+    assert_eq!(listed.len(), 5, "no key is listed twice");
+    let listed: BTreeSet<_> = listed.into_iter().map(|key| key.handle).collect();
+    assert_eq!(listed, handles);
+}
+
+/// A key is listed in its own scope only, and found by its handle from anywhere.
+pub async fn scopes_are_listed_apart(fixture: &Fixture) {
+    let Some(scope) = fixture.world.other_scope() else {
+        return;
+    };
+    let here = fixture.issue(1).await;
+    let request = IssueRequest {
+        scope: scope.clone(),
+        ..fixture.request(2)
+    };
+    let there = fixture
+        .issuer()
+        .issue(&request)
+        .await
+        .expect("a create is answered");
+    for (scope, expected) in [
+        (Scope::default(), &here.handle),
+        (scope.clone(), &there.handle),
+    ] {
+        let listed = fixture.list(&scope).await.expect("the list is answered");
+        let handles: Vec<_> = listed.iter().map(|key| &key.handle).collect();
+        assert_eq!(handles, [expected], "{scope:?}");
+    }
+    let got = fixture.provider.get(&there.handle).await;
+    assert!(matches!(got, Ok(Some(_))), "{got:?}");
+}
+
+/// What a key spent is told exactly, or as unknown.
+pub async fn spending_reads_back(fixture: &Fixture) {
+    let issued = fixture.issue(1).await;
+    for (amount, total) in [(0, 0), (1, 1), (2_500_000, 2_500_001)] {
+        fixture.world.spend(&issued.key, MicroDollars(amount));
+        let got = fixture.provider.get(&issued.handle).await;
+        let spent = got.expect("an answer").expect("the key").spent;
+        assert!(
+            spent.is_none_or(|spent| spent == MicroDollars(total)),
+            "{spent:?} of {total}"
+        );
+    }
+}
+
+/// A key that used up its limit is a key all the same.
+pub async fn a_key_without_money_is_not_dead(fixture: &Fixture) {
+    let issued = fixture.issue(1).await;
+    let all = fixture.request(1).cap.amount;
+    fixture.world.spend(&issued.key, all);
+    let verdict = fixture.provider.verify(&issued.key).await;
+    assert!(
+        matches!(verdict, Verdict::Live | Verdict::BlockedForMoney(_)),
+        "{verdict:?}"
+    );
+}
+
+/// A text and a handle that the provider never gave out.
+pub async fn what_was_never_made_is_dead_and_not_found(fixture: &Fixture) {
+    let (provider, issued) = (&fixture.provider, fixture.issue(1).await);
+    let prefix = provider.abilities().format.prefix;
+    let never = ApiKey::new(&format!("{prefix}EXAMPLE{}", "ab12cd34".repeat(7)));
+    let verdict = provider.verify(&never).await;
+    assert!(matches!(verdict, Verdict::Dead(_)), "{verdict:?}");
+    assert_eq!(provider.delete(&issued.handle).await, Ok(()));
+    let gone = issued.handle;
+    assert_eq!(provider.get(&gone).await, Ok(None));
+    if fixture.provider.caps().is_some() {
+        let refused = fixture.caps().set_cap(&gone, fixture.request(1).cap).await;
+        assert_eq!(refused, Err(ProviderError::NotFound));
+    }
+}

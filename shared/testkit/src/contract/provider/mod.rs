@@ -1,0 +1,238 @@
+//! The suite for [`KeyProvider`].
+//!
+//! Each case is a function over a fresh [`Fixture`]. [`provider_contract!`](crate::provider_contract) makes a named
+//! test of each: those of [`life`] for anything, those of [`wire`] for whatever talks HTTP.
+
+pub mod life;
+mod simulated;
+pub mod wire;
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::key::ApiKey;
+use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
+use keyward_core::model::slot::Scope;
+use keyward_core::model::version::{KeyLabel, VersionId};
+use keyward_core::ports::{
+    Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page, ProviderError,
+    SpendCaps,
+};
+
+use crate::simulator::Fault;
+
+/// More pages than any case fills: a list that goes on beyond has no end.
+const MAX_PAGES: usize = 20;
+
+/// A driver, and the provider at its other side, fresh for each case.
+#[derive(Clone)]
+pub struct Fixture {
+    /// What is tested. Its waiting must not be real: give it a clock that is moved by hand.
+    pub provider: Arc<dyn KeyProvider>,
+    /// The other side.
+    pub world: Arc<dyn ProviderWorld>,
+    /// Whether the driver can tell that a key was suspended before.
+    pub repeats: Repeats,
+}
+
+/// What a driver says of suspending a key that is suspended already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Repeats {
+    /// [`Disabled::Already`](keyward_core::ports::Disabled::Already).
+    Told,
+    /// Success either way: the provider's answer does not tell, and a look beforehand would delay containment.
+    Untold,
+}
+
+/// The other side of a provider's API, without propagation delay.
+pub trait ProviderWorld: Send + Sync {
+    /// Now, by the provider's clock, which is the driver's too.
+    fn now(&self) -> Timestamp;
+
+    /// Whether an agent's call with this key is accepted.
+    fn is_accepted(&self, key: &ApiKey) -> bool;
+
+    /// How many keys were ever made under this name.
+    fn made(&self, label: &KeyLabel) -> usize;
+
+    /// An agent spends with this key; no limit is looked at.
+    fn spend(&self, key: &ApiKey, amount: MicroDollars);
+
+    /// Keys on a page of the list.
+    fn set_page_size(&self, size: usize);
+
+    /// A scope other than the default one, where there is such a thing.
+    fn other_scope(&self) -> Option<Scope>;
+
+    /// The driver's admin credential is refused from now on.
+    fn refuse_admin(&self);
+
+    /// Makes calls go wrong: the next one, or all of that kind.
+    fn spoil(&self, call: ProviderCall, times: Times, fault: Fault);
+
+    /// Nothing goes wrong any more.
+    fn mend(&self);
+
+    /// How many requests of this kind came.
+    fn sent(&self, call: ProviderCall) -> usize;
+}
+
+/// The kinds of requests that a driver sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderCall {
+    /// Creating a key.
+    Create,
+    /// One page of the list.
+    List,
+    /// One key.
+    Get,
+    /// Suspending, resuming, setting a limit.
+    Change,
+    /// Deleting a key.
+    Delete,
+    /// A key asking about itself.
+    Verify,
+}
+
+/// How often a call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Times {
+    /// The next one.
+    Once,
+    /// Until it is mended.
+    Always,
+}
+
+impl Fixture {
+    fn issuer(&self) -> &dyn KeyIssuer {
+        self.provider.issuer().expect("a provider that mints keys")
+    }
+
+    fn caps(&self) -> &dyn SpendCaps {
+        self.provider.caps().expect("a provider with limits")
+    }
+
+    fn request(&self, n: u32) -> IssueRequest {
+        IssueRequest {
+            label: label(n),
+            scope: Scope::default(),
+            cap: SpendCap {
+                amount: MicroDollars(12_340_000),
+                period: CapPeriod::Monthly,
+            },
+            expires: self.world.now() + SignedDuration::from_hours(24 * 70),
+        }
+    }
+
+    /// What a second suspension may say.
+    fn is_repeat(&self, said: &Result<Disabled, ProviderError>) -> bool {
+        match self.repeats {
+            Repeats::Told => *said == Ok(Disabled::Already),
+            Repeats::Untold => said.is_ok(),
+        }
+    }
+
+    async fn issue(&self, n: u32) -> IssuedKey {
+        let request = self.request(n);
+        self.issuer()
+            .issue(&request)
+            .await
+            .expect("a create is answered")
+    }
+
+    /// All pages.
+    async fn list(&self, scope: &Scope) -> Result<Vec<KeyRecord>, ProviderError> {
+        let mut keys = Vec::new();
+        let mut page = Page {
+            keys: Vec::new(),
+            next: None,
+        };
+        for _ in 0..MAX_PAGES {
+            page = self.provider.list(scope, page.next.as_ref()).await?;
+            keys.append(&mut page.keys);
+            if page.next.is_none() {
+                return Ok(keys);
+            }
+        }
+        panic!("the list has no last page");
+    }
+
+    async fn listed(&self) -> Vec<KeyRecord> {
+        self.list(&Scope::default())
+            .await
+            .expect("the list is answered")
+    }
+
+    async fn found(&self, label: &KeyLabel) -> Vec<KeyRecord> {
+        let mut keys = self.listed().await;
+        keys.retain(|key| key.label.as_str() == label.as_str());
+        keys
+    }
+}
+
+/// The name of the nth attempt of the suite's slot.
+fn label(n: u32) -> KeyLabel {
+    let id = VersionId {
+        secret_version: "11111111-aaaa-4bbb-8ccc-000000000001"
+            .parse()
+            .expect("a valid id"),
+        attempt: n,
+    };
+    KeyLabel::new(&"contract".parse().expect("a valid name"), &id)
+}
+
+/// Makes a named test of each case of the suite. `$make` is an `async fn() -> Fixture`; the first form takes all
+/// cases, the second only those that need no HTTP.
+///
+/// ```ignore
+/// keyward_testkit::provider_contract!(crate::tests::fixture);
+/// keyward_testkit::provider_contract!(crate::tests::memory, life);
+/// ```
+#[macro_export]
+macro_rules! provider_contract {
+    ($make:path) => {
+        $crate::provider_contract!($make, life);
+        $crate::provider_contract!($make, wire);
+    };
+    ($make:path, life) => {
+        $crate::provider_contract!(@each $make, life:
+            a_new_key_is_live_and_listed_as_asked
+            a_suspended_key_is_refused_until_resumed
+            suspending_twice_is_no_error
+            a_deleted_key_is_dead_and_gone
+            a_cap_reads_back
+            every_page_is_read_disabled_keys_too
+            scopes_are_listed_apart
+            spending_reads_back
+            a_key_without_money_is_not_dead
+            what_was_never_made_is_dead_and_not_found
+        );
+    };
+    ($make:path, wire) => {
+        $crate::provider_contract!(@each $make, wire:
+            a_lost_create_is_ambiguous_and_found_by_its_label
+            a_create_is_sent_once_whatever_comes_back
+            a_rate_limited_create_says_when_to_come_back
+            an_unreadable_list_is_never_an_empty_page
+            a_passing_fault_on_a_list_is_waited_out
+            an_unreadable_key_is_never_absent
+            changes_survive_a_lost_answer
+            a_delete_survives_a_lost_answer
+            a_refused_credential_is_told_apart
+            a_verdict_without_a_readable_answer_is_unknown
+        );
+    };
+    (@each $make:path, $suite:ident: $($case:ident)*) => {
+        $(
+            #[tokio::test]
+            async fn $case() {
+                $crate::contract::provider::$suite::$case(&$make().await).await;
+            }
+        )*
+    };
+}
+
+#[cfg(test)]
+mod reference;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! The simulator as the other side.
+
+use jiff::Timestamp;
+use keyward_core::model::key::ApiKey;
+use keyward_core::model::money::MicroDollars;
+use keyward_core::model::slot::Scope;
+use keyward_core::model::version::KeyLabel;
+
+use super::{ProviderCall, ProviderWorld, Times};
+use crate::simulator::{Fault, FaultRule, Management, Simulator};
+
+impl ProviderWorld for Simulator {
+    fn now(&self) -> Timestamp {
+        self.time()
+    }
+
+    fn is_accepted(&self, key: &ApiKey) -> bool {
+        Simulator::is_accepted(self, key)
+    }
+
+    fn made(&self, label: &KeyLabel) -> usize {
+        let named = |key: &&crate::simulator::KeyView| key.name == label.as_str();
+        self.keys().iter().filter(named).count()
+    }
+
+    fn spend(&self, key: &ApiKey, amount: MicroDollars) {
+        Simulator::spend(self, key, amount);
+    }
+
+    fn set_page_size(&self, size: usize) {
+        self.configure(|settings| settings.page_size = size);
+    }
+
+    fn other_scope(&self) -> Option<Scope> {
+        Some(Scope {
+            workspace: Some(self.add_workspace()),
+        })
+    }
+
+    fn refuse_admin(&self) {
+        self.configure(|settings| settings.management = Management::Refused);
+    }
+
+    fn spoil(&self, call: ProviderCall, times: Times, fault: Fault) {
+        let (method, path) = self.route(call);
+        let rule = FaultRule::on(method, path, fault);
+        self.inject(match times {
+            Times::Once => rule,
+            Times::Always => rule.always(),
+        });
+    }
+
+    fn mend(&self) {
+        self.clear_faults();
+    }
+
+    fn sent(&self, call: ProviderCall) -> usize {
+        let (method, path) = self.route(call);
+        self.requests_to(method, path).len()
+    }
+}
