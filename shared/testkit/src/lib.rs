@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod clock;
+pub mod contract;
 pub mod drive;
 pub mod gate;
 pub mod memory;

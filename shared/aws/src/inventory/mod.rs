@@ -62,24 +62,6 @@ impl DynamoInventory {
             None => Err(InventoryError::Conflict),
         }
     }
-
-    /// Uniqueness items for what `versions`, all of `slot`, carry.
-    async fn add_unique_items(
-        &self,
-        writes: &mut Writes<'_>,
-        slot: &SlotName,
-        versions: &[Version],
-    ) -> Result<(), InventoryError> {
-        let account = if versions.iter().any(|version| version.handle.is_some()) {
-            Some(self.account(slot).await?)
-        } else {
-            None
-        };
-        for version in versions {
-            writes.claim_version(version, account.as_ref())?;
-        }
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -136,11 +118,16 @@ impl Inventory for DynamoInventory {
     }
 
     async fn add_version(&self, version: &Version, fence: Fence) -> Result<(), InventoryError> {
+        let Some(slot) = self.slot(&version.slot).await? else {
+            return Err(match fence {
+                Fence::Epoch(epoch) => InventoryError::Fenced(epoch),
+                Fence::None => InventoryError::Conflict,
+            });
+        };
         let mut writes = Writes::to(&self.table);
         writes.fence(&version.slot, fence)?;
         writes.push(Write::NewVersion(version))?;
-        self.add_unique_items(&mut writes, &version.slot, std::slice::from_ref(version))
-            .await?;
+        writes.claim_version(version, Some(&slot.account))?;
         writes.commit(&self.client).await
     }
 
@@ -152,19 +139,29 @@ impl Inventory for DynamoInventory {
         let Some(first) = versions.first() else {
             return Ok(());
         };
+        let has_handle = versions.iter().any(|version| version.handle.is_some());
+        let account = match has_handle {
+            true => Some(self.account(&first.slot).await?),
+            false => None,
+        };
         let mut writes = Writes::to(&self.table);
         writes.fence(&first.slot, fence)?;
         for version in versions {
             writes.push(Write::Version(version))?;
         }
-        self.add_unique_items(&mut writes, &first.slot, versions)
-            .await?;
+        for version in versions {
+            writes.claim_version(version, account.as_ref())?;
+        }
         writes.commit(&self.client).await
     }
 
     async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError> {
+        let raised = Slot {
+            epoch: incident.epoch,
+            ..slot.clone()
+        };
         let mut writes = Writes::to(&self.table);
-        writes.push(Write::Slot(slot))?;
+        writes.push(Write::Slot(&raised))?;
         writes.push(Write::NewIncident(incident))?;
         writes.push(Write::OpenIncident(incident))?;
         writes.commit(&self.client).await
