@@ -1,1 +1,15 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+mod alerts;
+mod config;
+mod fault;
+mod http;
+mod inventory;
+mod secrets;
+
+pub use alerts::SnsAlerts;
+pub use config::{CONNECT_TIMEOUT, SILENCED_TARGETS, load};
+pub use fault::Fault;
+pub use http::ReqwestClient;
+pub use inventory::{DUE_INDEX, DynamoInventory, create_table};
+pub use secrets::SecretsManager;

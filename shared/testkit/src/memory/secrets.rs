@@ -224,7 +224,8 @@ impl SecretStore for MemorySecrets {
                 Some(stored) if stored.expose_secret() != text.expose_secret() => {
                     return Err(SecretError::TokenTaken(token.clone()));
                 }
-                Some(_) => {}
+                // Nothing is done, labels included.
+                Some(_) => return Ok(()),
                 None => drop(secret.values.insert(token.clone(), text.clone())),
             }
             secret.stages.insert(Stage::Pending, token.clone());

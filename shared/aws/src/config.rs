@@ -1,0 +1,56 @@
+//! What all AWS clients share.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+
+use crate::http::ReqwestClient;
+
+/// How long a connection to AWS may take to come about: to be set on the HTTP client that is handed to [`load`].
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long one attempt may take.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a call may take with all its attempts.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
+
+const MAX_ATTEMPTS: u32 = 3;
+
+/// Log targets that print request bodies, answers or credentials below INFO: secret values, RotationTokens, session
+/// tokens. They stay at INFO or above whatever the log level of the rest.
+pub const SILENCED_TARGETS: [&str; 8] = [
+    "aws_config",
+    "aws_credential_types",
+    "aws_runtime",
+    "aws_sigv4",
+    "aws_smithy_http",
+    "aws_smithy_runtime",
+    "aws_smithy_runtime_api",
+    "hyper",
+];
+
+/// Region, credentials and endpoints from the environment, as AWS's own tools read them
+/// (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_SECRETS_MANAGER` and so on,
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>), with few retries and short time-outs.
+///
+/// Credentials are looked for at the first call. In a Lambda function all of it is in environment variables, so
+/// nothing here waits for a network.
+pub async fn load(client: reqwest::Client) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(ATTEMPT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build();
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(ReqwestClient::new(client))
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .load()
+        .await
+}

@@ -1,0 +1,251 @@
+//! Keys and items of the table.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use keyward_core::model::SCHEMA;
+use keyward_core::model::names::SlotName;
+use keyward_core::model::slot::{Revision, Slot};
+use keyward_core::model::version::VersionId;
+use keyward_core::ports::{Due, InventoryError, UniqueItem};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// One item as DynamoDB's client has it.
+pub(super) type Item = HashMap<String, AttributeValue>;
+
+/// The table's partition key.
+pub(super) const PK: &str = "pk";
+/// The table's sort key.
+pub(super) const SK: &str = "sk";
+/// The partition key of the index of due work; only on items with work to do.
+pub(super) const DUE: &str = "due";
+/// The one partition of that index.
+pub(super) const DUE_PARTITION: &str = "1";
+/// The sort key of that index.
+pub(super) const DUE_AT: &str = "due_at";
+/// Counts an item's writes.
+pub(super) const REVISION: &str = "revision";
+/// The slot's epoch.
+pub(super) const EPOCH: &str = "epoch";
+/// The slot that has a uniqueness item.
+pub(super) const OWNER_SLOT: &str = "slot";
+/// The version that has a uniqueness item; `-` where it belongs to the slot as a whole.
+pub(super) const OWNER_VERSION: &str = "version";
+/// Sort keys of versions begin so.
+pub(super) const VERSION_PREFIX: &str = "VERSION#";
+
+const SLOT_PREFIX: &str = "SLOT#";
+const SCHEMA_FIELD: &str = "schema";
+
+/// The key of one item.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) pk: String,
+    pub(super) sk: String,
+}
+
+impl Key {
+    fn new(pk: String, sk: impl Into<String>) -> Self {
+        Self { pk, sk: sk.into() }
+    }
+
+    pub(super) fn slot(name: &SlotName) -> Self {
+        Self::new(format!("{SLOT_PREFIX}{name}"), "SLOT")
+    }
+
+    pub(super) fn version(slot: &SlotName, id: &VersionId) -> Self {
+        Self::new(
+            format!("{SLOT_PREFIX}{slot}"),
+            format!("{VERSION_PREFIX}{id}"),
+        )
+    }
+
+    pub(super) fn incident(id: &str) -> Self {
+        Self::new(format!("INCIDENT#{id}"), "INCIDENT")
+    }
+
+    /// Where a slot's open incident is; absent while it has none.
+    pub(super) fn open_incident(slot: &SlotName) -> Self {
+        Self::new(format!("{SLOT_PREFIX}{slot}"), "INCIDENT")
+    }
+
+    /// Where it is written down whose `value` is.
+    pub(super) fn unique(what: UniqueItem, value: &str) -> Self {
+        let kind = match what {
+            UniqueItem::Fingerprint => "FINGERPRINT",
+            UniqueItem::Handle => "HANDLE",
+            UniqueItem::Secret => "SECRET",
+            UniqueItem::Place => "PLACE",
+            UniqueItem::Name => "NAME",
+        };
+        Self::new(format!("{kind}#{value}"), "OWNER")
+    }
+
+    pub(super) fn to_item(&self) -> Item {
+        Item::from([
+            (PK.to_owned(), AttributeValue::S(self.pk.clone())),
+            (SK.to_owned(), AttributeValue::S(self.sk.clone())),
+        ])
+    }
+
+    fn of(item: &Item) -> Self {
+        let text = |name| text(item, name).unwrap_or_default().to_owned();
+        Self::new(text(PK), text(SK))
+    }
+
+    /// The error for an item that cannot be read.
+    pub(super) fn corrupt(&self, why: impl Into<String>) -> InventoryError {
+        InventoryError::Corrupt {
+            key: format!("{} / {}", self.pk, self.sk),
+            why: why.into(),
+        }
+    }
+}
+
+/// What the uniqueness item of a slot's place is called.
+pub(super) fn place(slot: &Slot) -> String {
+    let environment = serde_json::to_value(slot.environment).unwrap_or_default();
+    let environment = environment.as_str().unwrap_or_default();
+    format!("{}#{}#{environment}", slot.agent, slot.provider)
+}
+
+/// A time whose order as text is its order in time.
+pub(super) fn sortable(time: Timestamp) -> String {
+    format!("{time:.9}")
+}
+
+pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name)
+        .and_then(|v| v.as_s().ok())
+        .map(String::as_str)
+}
+
+/// The item that `value`, read at `revision`, is written as.
+pub(super) fn encode<T: Serialize>(
+    key: &Key,
+    value: &T,
+    revision: Revision,
+    due_at: Option<Timestamp>,
+) -> Result<Item, InventoryError> {
+    let mut item: Item =
+        serde_dynamo::to_item(value).map_err(|e| InventoryError::Unavailable(e.into()))?;
+    item.extend(key.to_item());
+    item.insert(REVISION.to_owned(), number(revision.next().0));
+    if let Some(due_at) = due_at {
+        let partition = AttributeValue::S(DUE_PARTITION.to_owned());
+        item.insert(DUE.to_owned(), partition);
+        item.insert(DUE_AT.to_owned(), AttributeValue::S(sortable(due_at)));
+    }
+    Ok(item)
+}
+
+/// What [`encode`] wrote.
+pub(super) fn decode<T: DeserializeOwned>(item: Item) -> Result<T, InventoryError> {
+    let key = Key::of(&item);
+    let schema = item.get(SCHEMA_FIELD).and_then(|v| v.as_n().ok());
+    match schema.and_then(|n| n.parse::<u32>().ok()) {
+        None => return Err(key.corrupt("it names no schema")),
+        Some(schema) if schema > SCHEMA => {
+            return Err(key.corrupt(format!(
+                "its schema {schema} is newer than this release, which reads {SCHEMA}"
+            )));
+        }
+        Some(schema) if schema + 1 < SCHEMA => {
+            return Err(key.corrupt(format!("its schema {schema} is too old")));
+        }
+        Some(_) => {}
+    }
+    serde_dynamo::from_item(item).map_err(|e| key.corrupt(e.to_string()))
+}
+
+/// The work that an item in the index of due work stands for.
+pub(super) fn due(item: &Item) -> Result<Due, InventoryError> {
+    let key = Key::of(item);
+    let slot = key.pk.strip_prefix(SLOT_PREFIX);
+    let slot: SlotName = slot
+        .and_then(|name| name.parse().ok())
+        .ok_or_else(|| key.corrupt("it belongs to no slot"))?;
+    if key.sk == Key::slot(&slot).sk {
+        return Ok(Due::Slot(slot));
+    }
+    let version = key.sk.strip_prefix(VERSION_PREFIX);
+    match version.and_then(|id| id.parse().ok()) {
+        Some(version) => Ok(Due::Version(slot, version)),
+        None => Err(key.corrupt("it is neither a slot nor a version")),
+    }
+}
+
+pub(super) fn number(n: u64) -> AttributeValue {
+    AttributeValue::N(n.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_sort_as_text() {
+        let times = [
+            "2026-12-01T09:00:00Z",
+            "2026-12-01T09:00:00.000000001Z",
+            "2026-12-01T09:00:00.5Z",
+            "2026-12-01T09:00:01Z",
+            "2026-12-01T10:00:00Z",
+        ];
+        let sorted: Vec<String> = times.iter().map(|t| sortable(t.parse().unwrap())).collect();
+        assert!(sorted.is_sorted(), "{sorted:?}");
+        for (text, time) in sorted.iter().zip(times) {
+            assert_eq!(
+                text.parse::<Timestamp>().unwrap(),
+                time.parse::<Timestamp>().unwrap()
+            );
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named_and_never_panics() {
+        let key = Key::slot(&"support-bot".parse().unwrap());
+        let with = |schema: Option<AttributeValue>| {
+            let mut item = key.to_item();
+            item.extend(schema.map(|n| (SCHEMA_FIELD.to_owned(), n)));
+            decode::<Slot>(item).unwrap_err().to_string()
+        };
+        for (schema, why) in [
+            (None, "names no schema"),
+            (Some(AttributeValue::S("1".to_owned())), "names no schema"),
+            (
+                Some(number(u64::from(SCHEMA) + 1)),
+                "newer than this release",
+            ),
+            (Some(number(u64::from(SCHEMA))), "missing field"),
+        ] {
+            let error = with(schema);
+            assert!(error.contains("SLOT#support-bot / SLOT"), "{error}");
+            assert!(error.contains(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn due_work_is_read_from_its_key() {
+        let slot: SlotName = "support-bot".parse().unwrap();
+        let id: VersionId = "11111111-aaaa-4bbb-8ccc-000000000002.1".parse().unwrap();
+        assert_eq!(
+            due(&Key::slot(&slot).to_item()).unwrap(),
+            Due::Slot(slot.clone())
+        );
+        assert_eq!(
+            due(&Key::version(&slot, &id).to_item()).unwrap(),
+            Due::Version(slot.clone(), id)
+        );
+        for key in [
+            Key::incident("x"),
+            Key::open_incident(&slot),
+            Key::new("SLOT#Bad Name".to_owned(), "SLOT"),
+            Key::new("SLOT#a".to_owned(), "VERSION#x"),
+        ] {
+            assert!(due(&key.to_item()).is_err(), "{key:?}");
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The inventory in one DynamoDB table.
+
+mod items;
+mod table;
+mod writes;
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+use keyward_core::model::incident::Incident;
+use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::slot::Slot;
+use keyward_core::model::version::Version;
+use keyward_core::ports::{Due, Fence, Inventory, InventoryError, UniqueItem};
+
+use crate::fault::examine;
+use items::{Item, Key, PK, SK, VERSION_PREFIX};
+pub use table::{DUE_INDEX, create_table};
+use writes::{Write, Writes};
+
+/// Slots, versions and incidents in one table, laid out as [`create_table`] makes it.
+///
+/// Each write is one transaction, under a token that makes the SDK's own repetitions harmless for ten minutes:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>. A transaction holds
+/// at most 100 items, so at most 33 versions are saved at once.
+#[derive(Debug, Clone)]
+pub struct DynamoInventory {
+    client: Client,
+    table: String,
+}
+
+impl DynamoInventory {
+    /// The inventory in `table`.
+    pub fn new(config: &SdkConfig, table: impl Into<String>) -> Self {
+        Self {
+            client: Client::new(config),
+            table: table.into(),
+        }
+    }
+
+    async fn get(&self, key: &Key) -> Result<Option<Item>, InventoryError> {
+        let request = self.client.get_item().table_name(&self.table);
+        let answer = request
+            .set_key(Some(key.to_item()))
+            .consistent_read(true)
+            .send()
+            .await;
+        match answer {
+            Ok(answer) => Ok(answer.item),
+            Err(error) => Err(InventoryError::Unavailable(
+                examine("GetItem", &error).fault.into(),
+            )),
+        }
+    }
+
+    /// The provider account that the handles of a slot's versions are unique in.
+    async fn account(&self, slot: &SlotName) -> Result<AccountName, InventoryError> {
+        match self.slot(slot).await? {
+            Some(slot) => Ok(slot.account),
+            None => Err(InventoryError::Conflict),
+        }
+    }
+}
+
+#[async_trait]
+impl Inventory for DynamoInventory {
+    async fn slot(&self, name: &SlotName) -> Result<Option<Slot>, InventoryError> {
+        self.get(&Key::slot(name))
+            .await?
+            .map(items::decode)
+            .transpose()
+    }
+
+    async fn versions(&self, slot: &SlotName) -> Result<Vec<Version>, InventoryError> {
+        let request = self.client.query().table_name(&self.table);
+        let mut pages = request
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_values(":pk", AttributeValue::S(Key::slot(slot).pk))
+            .expression_attribute_values(":sk", AttributeValue::S(VERSION_PREFIX.to_owned()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut versions: Vec<Version> = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item =
+                item.map_err(|e| InventoryError::Unavailable(examine("Query", &e).fault.into()))?;
+            versions.push(items::decode(item)?);
+        }
+        versions.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
+        Ok(versions)
+    }
+
+    async fn create_slot(
+        &self,
+        slot: &Slot,
+        current: Option<&Version>,
+    ) -> Result<(), InventoryError> {
+        let mut writes = Writes::to(&self.table);
+        writes.push(Write::NewSlot(slot))?;
+        writes.claim(UniqueItem::Secret, &slot.name, None, slot.secret.as_str())?;
+        writes.claim(UniqueItem::Place, &slot.name, None, &items::place(slot))?;
+        if let Some(version) = current {
+            writes.push(Write::NewVersion(version))?;
+            writes.claim_version(version, Some(&slot.account))?;
+        }
+        writes.commit(&self.client).await
+    }
+
+    async fn save_slot(&self, slot: &Slot) -> Result<(), InventoryError> {
+        let mut writes = Writes::to(&self.table);
+        writes.push(Write::Slot(slot))?;
+        writes.commit(&self.client).await
+    }
+
+    async fn add_version(&self, version: &Version, fence: Fence) -> Result<(), InventoryError> {
+        let Some(slot) = self.slot(&version.slot).await? else {
+            return Err(match fence {
+                Fence::Epoch(epoch) => InventoryError::Fenced(epoch),
+                Fence::None => InventoryError::Conflict,
+            });
+        };
+        let mut writes = Writes::to(&self.table);
+        writes.fence(&version.slot, fence)?;
+        writes.push(Write::NewVersion(version))?;
+        writes.claim_version(version, Some(&slot.account))?;
+        writes.commit(&self.client).await
+    }
+
+    async fn save_versions(
+        &self,
+        versions: &[Version],
+        fence: Fence,
+    ) -> Result<(), InventoryError> {
+        let Some(first) = versions.first() else {
+            return Ok(());
+        };
+        let has_handle = versions.iter().any(|version| version.handle.is_some());
+        let account = match has_handle {
+            true => Some(self.account(&first.slot).await?),
+            false => None,
+        };
+        let mut writes = Writes::to(&self.table);
+        writes.fence(&first.slot, fence)?;
+        for version in versions {
+            writes.push(Write::Version(version))?;
+        }
+        for version in versions {
+            writes.claim_version(version, account.as_ref())?;
+        }
+        writes.commit(&self.client).await
+    }
+
+    async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError> {
+        let raised = Slot {
+            epoch: incident.epoch,
+            ..slot.clone()
+        };
+        let mut writes = Writes::to(&self.table);
+        writes.push(Write::Slot(&raised))?;
+        writes.push(Write::NewIncident(incident))?;
+        writes.push(Write::OpenIncident(incident))?;
+        writes.commit(&self.client).await
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, InventoryError> {
+        let mut due = Vec::new();
+        if limit == 0 {
+            return Ok(due);
+        }
+        let request = self.client.query().table_name(&self.table);
+        let mut pages = request
+            .index_name(DUE_INDEX)
+            .key_condition_expression("#due = :due AND #due_at <= :now")
+            .expression_attribute_names("#due", items::DUE)
+            .expression_attribute_names("#due_at", items::DUE_AT)
+            .expression_attribute_values(":due", AttributeValue::S(items::DUE_PARTITION.to_owned()))
+            .expression_attribute_values(":now", AttributeValue::S(items::sortable(now)))
+            .into_paginator()
+            .page_size(i32::try_from(limit).unwrap_or(i32::MAX))
+            .items()
+            .send();
+        while let Some(item) = pages.next().await {
+            let item =
+                item.map_err(|e| InventoryError::Unavailable(examine("Query", &e).fault.into()))?;
+            match items::due(&item) {
+                Ok(work) => due.push(work),
+                // One bad item must not hide the work that is due on all others.
+                Err(error) => {
+                    tracing::error!(%error, "an item in the index of due work is skipped")
+                }
+            }
+            if due.len() == limit {
+                break;
+            }
+        }
+        Ok(due)
+    }
+}

@@ -1,0 +1,281 @@
+//! Conditional writes, several at once, and what it means when one of their conditions is not met.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, CancellationReason, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure,
+    TransactWriteItem,
+};
+use keyward_core::model::SCHEMA;
+use keyward_core::model::incident::Incident;
+use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::slot::{Epoch, Revision, Slot};
+use keyward_core::model::version::{Version, VersionId};
+use keyward_core::ports::{Fence, InventoryError, UniqueItem};
+
+use super::items::{self, Item, Key};
+use super::table::unbuilt;
+use crate::fault::{Fault, examine};
+
+/// One item to write whole.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Write<'a> {
+    NewSlot(&'a Slot),
+    Slot(&'a Slot),
+    NewVersion(&'a Version),
+    Version(&'a Version),
+    NewIncident(&'a Incident),
+    /// The incident again, under its slot: there is one place for it, so a slot has one open incident.
+    OpenIncident(&'a Incident),
+}
+
+/// What is at stake in the condition of one item.
+#[derive(Debug, Clone)]
+enum Guard {
+    Epoch(Epoch),
+    Revision,
+    Unique(UniqueItem, SlotName),
+}
+
+/// Writes that happen whole or not at all.
+#[derive(Debug)]
+pub(super) struct Writes<'a> {
+    table: &'a str,
+    actions: Vec<TransactWriteItem>,
+    guards: Vec<Guard>,
+    claimed: HashMap<Key, SlotName>,
+}
+
+impl<'a> Writes<'a> {
+    pub(super) fn to(table: &'a str) -> Self {
+        Self {
+            table,
+            actions: Vec::new(),
+            guards: Vec::new(),
+            claimed: HashMap::new(),
+        }
+    }
+
+    /// Writes only while `slot` is in the fence's epoch.
+    pub(super) fn fence(&mut self, slot: &SlotName, fence: Fence) -> Result<(), InventoryError> {
+        let Fence::Epoch(epoch) = fence else {
+            return Ok(());
+        };
+        let check = ConditionCheck::builder()
+            .table_name(self.table)
+            .set_key(Some(Key::slot(slot).to_item()))
+            .condition_expression("#epoch = :epoch")
+            .expression_attribute_names("#epoch", items::EPOCH)
+            .expression_attribute_values(":epoch", items::number(epoch.0))
+            .build()
+            .map_err(unbuilt)?;
+        let action = TransactWriteItem::builder().condition_check(check).build();
+        self.actions.push(action);
+        self.guards.push(Guard::Epoch(epoch));
+        Ok(())
+    }
+
+    /// Adds one item.
+    pub(super) fn push(&mut self, write: Write<'_>) -> Result<(), InventoryError> {
+        match write {
+            Write::NewSlot(slot) => {
+                let guard = Guard::Unique(UniqueItem::Name, slot.name.clone());
+                self.put(guard, Condition::Absent, encode_slot(slot)?)
+            }
+            Write::Slot(slot) => {
+                let condition = Condition::Revision(slot.revision);
+                self.put(Guard::Revision, condition, encode_slot(slot)?)
+            }
+            Write::NewVersion(version) => {
+                self.put(Guard::Revision, Condition::Absent, encode_version(version)?)
+            }
+            Write::Version(version) => {
+                let condition = Condition::Revision(version.revision);
+                self.put(Guard::Revision, condition, encode_version(version)?)
+            }
+            Write::NewIncident(incident) => {
+                let key = Key::incident(&incident.id);
+                let item = items::encode(&key, incident, incident.revision, None)?;
+                self.put(Guard::Revision, Condition::Absent, item)
+            }
+            Write::OpenIncident(incident) => {
+                let key = Key::open_incident(&incident.slot);
+                let item = items::encode(&key, incident, incident.revision, None)?;
+                self.put(Guard::Revision, Condition::Absent, item)
+            }
+        }
+    }
+
+    /// Claims what a version must be alone in having. `account` is the slot's, needed if it has a handle.
+    pub(super) fn claim_version(
+        &mut self,
+        version: &Version,
+        account: Option<&AccountName>,
+    ) -> Result<(), InventoryError> {
+        if let Some(fingerprint) = version.fingerprint {
+            let value = fingerprint.to_hex();
+            self.claim(
+                UniqueItem::Fingerprint,
+                &version.slot,
+                Some(&version.id),
+                &value,
+            )?;
+        }
+        if let (Some(handle), Some(account)) = (&version.handle, account) {
+            let value = format!("{account}#{handle}");
+            self.claim(UniqueItem::Handle, &version.slot, Some(&version.id), &value)?;
+        }
+        Ok(())
+    }
+
+    /// Claims `value` for a slot, or for one of its versions. Claiming again what one has is fine.
+    pub(super) fn claim(
+        &mut self,
+        what: UniqueItem,
+        slot: &SlotName,
+        version: Option<&VersionId>,
+        value: &str,
+    ) -> Result<(), InventoryError> {
+        let key = Key::unique(what, value);
+        if let Some(by) = self.claimed.insert(key.clone(), slot.clone()) {
+            return Err(InventoryError::Taken { what, by: Some(by) });
+        }
+        let version = version.map_or_else(|| "-".to_owned(), ToString::to_string);
+        let mut item = key.to_item();
+        item.extend([
+            ("schema".to_owned(), items::number(u64::from(SCHEMA))),
+            (
+                items::OWNER_SLOT.to_owned(),
+                AttributeValue::S(slot.to_string()),
+            ),
+            (items::OWNER_VERSION.to_owned(), AttributeValue::S(version)),
+        ]);
+        self.put(Guard::Unique(what, slot.clone()), Condition::Unowned, item)
+    }
+
+    fn put(
+        &mut self,
+        guard: Guard,
+        condition: Condition,
+        item: Item,
+    ) -> Result<(), InventoryError> {
+        let put = condition
+            .on(Put::builder().table_name(self.table), &item)
+            .set_item(Some(item))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .build()
+            .map_err(unbuilt)?;
+        self.actions
+            .push(TransactWriteItem::builder().put(put).build());
+        self.guards.push(guard);
+        Ok(())
+    }
+
+    /// Carries all of it out.
+    pub(super) async fn commit(self, client: &Client) -> Result<(), InventoryError> {
+        let request = client.transact_write_items();
+        let answer = request.set_transact_items(Some(self.actions)).send().await;
+        let Err(error) = answer else {
+            return Ok(());
+        };
+        let failure = examine("TransactWriteItems", &error);
+        match error.as_service_error() {
+            Some(TransactWriteItemsError::TransactionCanceledException(canceled)) => Err(why(
+                &self.guards,
+                canceled.cancellation_reasons(),
+                failure.fault,
+            )),
+            _ => Err(InventoryError::Unavailable(failure.fault.into())),
+        }
+    }
+}
+
+/// What must be true of an item as it is.
+#[derive(Debug, Clone, Copy)]
+enum Condition {
+    /// It is not there.
+    Absent,
+    /// It has not been written since.
+    Revision(Revision),
+    /// It is not there, or has the same owner.
+    Unowned,
+}
+
+type PutBuilder = aws_sdk_dynamodb::types::builders::PutBuilder;
+
+impl Condition {
+    fn on(self, put: PutBuilder, item: &Item) -> PutBuilder {
+        let own = |name: &str| {
+            let text = items::text(item, name).unwrap_or_default();
+            AttributeValue::S(text.to_owned())
+        };
+        match self {
+            Self::Absent => put
+                .condition_expression("attribute_not_exists(#pk)")
+                .expression_attribute_names("#pk", items::PK),
+            Self::Revision(revision) => put
+                .condition_expression("#revision = :revision")
+                .expression_attribute_names("#revision", items::REVISION)
+                .expression_attribute_values(":revision", items::number(revision.0)),
+            Self::Unowned => put
+                .condition_expression(
+                    "attribute_not_exists(#pk) OR (#slot = :slot AND #version = :version)",
+                )
+                .expression_attribute_names("#pk", items::PK)
+                .expression_attribute_names("#slot", items::OWNER_SLOT)
+                .expression_attribute_names("#version", items::OWNER_VERSION)
+                .expression_attribute_values(":slot", own(items::OWNER_SLOT))
+                .expression_attribute_values(":version", own(items::OWNER_VERSION)),
+        }
+    }
+}
+
+fn encode_slot(slot: &Slot) -> Result<Item, InventoryError> {
+    let key = Key::slot(&slot.name);
+    items::encode(&key, slot, slot.revision, Some(slot.due_at))
+}
+
+fn encode_version(version: &Version) -> Result<Item, InventoryError> {
+    let key = Key::version(&version.slot, &version.id);
+    items::encode(&key, version, version.revision, version.due_at)
+}
+
+/// Why a transaction was cancelled. The reasons stand in the order of the items; the first condition that was not met
+/// decides, and only where all were met is it a passing fault.
+fn why(guards: &[Guard], reasons: &[CancellationReason], fault: Fault) -> InventoryError {
+    let unmet = guards
+        .iter()
+        .zip(reasons)
+        .find(|(_, reason)| reason.code() == Some("ConditionalCheckFailed"));
+    match unmet {
+        Some((Guard::Epoch(epoch), _)) => InventoryError::Fenced(*epoch),
+        Some((Guard::Revision, _)) => InventoryError::Conflict,
+        Some((Guard::Unique(UniqueItem::Name, slot), _)) => InventoryError::Taken {
+            what: UniqueItem::Name,
+            by: Some(slot.clone()),
+        },
+        Some((Guard::Unique(what, _), reason)) => InventoryError::Taken {
+            what: *what,
+            by: reason
+                .item()
+                .and_then(|item| items::text(item, items::OWNER_SLOT))
+                .and_then(|slot| slot.parse().ok()),
+        },
+        None => {
+            let codes: Vec<&str> = reasons
+                .iter()
+                .filter_map(CancellationReason::code)
+                .filter(|code| *code != "None")
+                .collect();
+            InventoryError::Unavailable(
+                Fault::new(
+                    "TransactWriteItems",
+                    format!("{}; {fault}", codes.join(", ")),
+                )
+                .into(),
+            )
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! Secrets Manager.
+
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
+use aws_sdk_secretsmanager::types::Tag;
+use keyward_core::model::key::AdminKey;
+use keyward_core::model::names::{SecretArn, SecretVersionId};
+use keyward_core::model::secret_document::SecretText;
+use keyward_core::ports::{
+    RotationToken, SecretDescription, SecretError, SecretStore, Stage, VersionSelector,
+};
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use crate::fault::{Failure, examine};
+
+/// Secrets in Secrets Manager.
+#[derive(Debug, Clone)]
+pub struct SecretsManager {
+    client: Client,
+}
+
+/// What AWS answers when a parameter does not fit the secret as it is, among them a label that is not where the
+/// request says: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html>.
+const BAD_PARAMETER: &str = "InvalidParameterException";
+
+/// What AWS answers when the secret's state does not allow the request, among them an unfinished rotation:
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html>.
+const BAD_REQUEST: &str = "InvalidRequestException";
+
+const NOT_FOUND: &str = "ResourceNotFoundException";
+
+impl SecretsManager {
+    /// Secrets of the account and region of `config`.
+    pub fn new(config: &SdkConfig) -> Self {
+        Self {
+            client: Client::new(config),
+        }
+    }
+
+    /// The admin credential in the current version of secret `arn`: the whole text, or the field `api_key` or
+    /// `admin_key` of a JSON object.
+    ///
+    /// # Errors
+    /// [`SecretError::NotFound`] too if the secret has no value.
+    pub async fn admin_key(&self, arn: &SecretArn) -> Result<AdminKey, SecretError> {
+        let answer = self.get(arn, VersionSelector::Current).await;
+        let answer = answer.map_err(|failure| failed(failure, arn.as_str()))?;
+        admin_key_in(text_of(answer)?.1.expose_secret().trim())
+    }
+
+    async fn get(
+        &self,
+        arn: &SecretArn,
+        version: VersionSelector<'_>,
+    ) -> Result<GetSecretValueOutput, Failure> {
+        let request = self.client.get_secret_value().secret_id(arn.as_str());
+        let request = match version {
+            VersionSelector::Current => request.version_stage(Stage::Current.to_string()),
+            VersionSelector::Id(id) => request.version_id(id.as_str()),
+        };
+        let answer = request.send().await;
+        answer.map_err(|error| examine("GetSecretValue", &error))
+    }
+
+    async fn move_stage(
+        &self,
+        arn: &SecretArn,
+        stage: &Stage,
+        to: Option<&SecretVersionId>,
+        from: Option<&SecretVersionId>,
+    ) -> Result<(), Failure> {
+        let request = self.client.update_secret_version_stage();
+        let answer = request
+            .secret_id(arn.as_str())
+            .version_stage(stage.to_string())
+            .set_move_to_version_id(to.map(ToString::to_string))
+            .set_remove_from_version_id(from.map(ToString::to_string))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(()),
+            Err(error) => Err(examine("UpdateSecretVersionStage", &error)),
+        }
+    }
+}
+
+#[async_trait]
+impl SecretStore for SecretsManager {
+    async fn describe(&self, id: &str) -> Result<SecretDescription, SecretError> {
+        let answer = self.client.describe_secret().secret_id(id).send().await;
+        let answer = answer.map_err(|error| failed(examine("DescribeSecret", &error), id))?;
+        let labelled = answer.version_ids_to_stages.unwrap_or_default();
+        let stages = labelled
+            .into_iter()
+            .map(|(version, labels)| {
+                let labels = labels.iter().map(|label| Stage::from(label.as_str()));
+                Ok((version_id(version)?, labels.collect()))
+            })
+            .collect::<Result<_, SecretError>>()?;
+        let tags = answer.tags.unwrap_or_default().into_iter();
+        Ok(SecretDescription {
+            arn: parsed(answer.arn)?,
+            rotation_enabled: answer.rotation_enabled.unwrap_or(false),
+            stages,
+            tags: tags
+                .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
+                .collect(),
+        })
+    }
+
+    async fn value(
+        &self,
+        arn: &SecretArn,
+        version: VersionSelector<'_>,
+    ) -> Result<Option<(SecretVersionId, SecretText)>, SecretError> {
+        match self.get(arn, version).await {
+            Ok(answer) => text_of(answer).map(Some),
+            // The same code stands for a secret that is not there and for a version without a value.
+            Err(failure) if failure.code() == NOT_FOUND => {
+                self.describe(arn.as_str()).await.map(|_| None)
+            }
+            Err(failure) => Err(failed(failure, arn.as_str())),
+        }
+    }
+
+    /// Where this stores the first value that the secret ever had, Secrets Manager adds AWSCURRENT by itself:
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>.
+    async fn put_pending(
+        &self,
+        arn: &SecretArn,
+        token: &SecretVersionId,
+        rotation_token: Option<&RotationToken>,
+        text: &SecretText,
+    ) -> Result<(), SecretError> {
+        let request = self.client.put_secret_value();
+        let answer = request
+            .secret_id(arn.as_str())
+            .client_request_token(token.as_str())
+            .set_rotation_token(rotation_token.map(|t| t.expose_secret().to_owned()))
+            .secret_string(text.expose_secret())
+            .version_stages(Stage::Pending.to_string())
+            .send()
+            .await;
+        let Err(error) = answer else {
+            return Ok(());
+        };
+        let failure = examine("PutSecretValue", &error);
+        Err(match failure.code() {
+            "ResourceExistsException" => SecretError::TokenTaken(token.clone()),
+            "LimitExceededException" => SecretError::VersionQuota,
+            // The message can quote what was sent.
+            _ => failed(failure.without_message(), arn.as_str()),
+        })
+    }
+
+    async fn promote(
+        &self,
+        arn: &SecretArn,
+        to: &SecretVersionId,
+        from: Option<&SecretVersionId>,
+    ) -> Result<(), SecretError> {
+        let from = from.filter(|from| *from != to);
+        let moved = self.move_stage(arn, &Stage::Current, Some(to), from).await;
+        let Err(failure) = moved else {
+            return Ok(());
+        };
+        if !concerns_labels(&failure) {
+            return Err(failed(failure, arn.as_str()));
+        }
+        let now = self.describe(arn.as_str()).await?;
+        if now.has(to, &Stage::Current) {
+            Ok(())
+        } else if now.holder(&Stage::Current) != from {
+            Err(SecretError::Moved)
+        } else {
+            Err(failed(failure, arn.as_str()))
+        }
+    }
+
+    async fn unstage_pending(
+        &self,
+        arn: &SecretArn,
+        from: &SecretVersionId,
+    ) -> Result<(), SecretError> {
+        let moved = self.move_stage(arn, &Stage::Pending, None, Some(from));
+        let Err(failure) = moved.await else {
+            return Ok(());
+        };
+        if concerns_labels(&failure) {
+            let now = self.describe(arn.as_str()).await?;
+            if !now.has(from, &Stage::Pending) {
+                return Ok(());
+            }
+        }
+        Err(failed(failure, arn.as_str()))
+    }
+
+    async fn tag(&self, arn: &SecretArn, key: &str, value: &str) -> Result<(), SecretError> {
+        let tag = Tag::builder().key(key).value(value).build();
+        let request = self.client.tag_resource().secret_id(arn.as_str()).tags(tag);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(failed(examine("TagResource", &error), arn.as_str())),
+        }
+    }
+
+    async fn untag(&self, arn: &SecretArn, key: &str) -> Result<(), SecretError> {
+        let request = self.client.untag_resource();
+        let request = request.secret_id(arn.as_str()).tag_keys(key);
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(failed(examine("UntagResource", &error), arn.as_str())),
+        }
+    }
+
+    async fn rotate_now(
+        &self,
+        arn: &SecretArn,
+        token: &SecretVersionId,
+    ) -> Result<(), SecretError> {
+        let request = self.client.rotate_secret();
+        let request = request
+            .secret_id(arn.as_str())
+            .client_request_token(token.as_str());
+        let Err(error) = request.send().await else {
+            return Ok(());
+        };
+        let failure = examine("RotateSecret", &error);
+        if failure.code() != BAD_REQUEST {
+            return Err(failed(failure, arn.as_str()));
+        }
+        // The code stands for an unfinished rotation and for a secret that cannot be rotated at all: the labels tell.
+        let now = self.describe(arn.as_str()).await?;
+        if now.stages.contains_key(token) {
+            return Ok(());
+        }
+        match now.holder(&Stage::Pending) {
+            Some(pending) if !now.has(pending, &Stage::Current) => {
+                Err(SecretError::RotationUnfinished)
+            }
+            _ => Err(failed(failure, arn.as_str())),
+        }
+    }
+}
+
+impl Failure {
+    fn without_message(mut self) -> Self {
+        self.message = Default::default();
+        self
+    }
+}
+
+/// Whether a refused move of a label can have to do with where labels stand.
+fn concerns_labels(failure: &Failure) -> bool {
+    matches!(failure.code(), BAD_PARAMETER | BAD_REQUEST | NOT_FOUND)
+}
+
+/// What a failure means wherever the operation gives it no meaning of its own.
+fn failed(failure: Failure, id: &str) -> SecretError {
+    match failure.code() {
+        NOT_FOUND => SecretError::NotFound(id.to_owned()),
+        "DecryptionFailure" | "EncryptionFailure" => SecretError::Denied { kms: true },
+        // Secrets Manager has one code for its own refusal and for that of KMS; the words only choose the advice.
+        _ if failure.is_denied() => SecretError::Denied {
+            kms: failure.message.as_str().contains("KMS"),
+        },
+        _ if failure.is_transient => SecretError::Unavailable(failure.fault.into()),
+        _ if failure.message.as_str().is_empty() => SecretError::Refused(failure.fault.to_string()),
+        _ => SecretError::Refused(format!("{}: {}", failure.fault, failure.message)),
+    }
+}
+
+fn text_of(answer: GetSecretValueOutput) -> Result<(SecretVersionId, SecretText), SecretError> {
+    let id = version_id(answer.version_id.unwrap_or_default())?;
+    let text = answer.secret_string.ok_or(SecretError::Binary)?;
+    Ok((id, SecretText::new(text)))
+}
+
+fn version_id(text: String) -> Result<SecretVersionId, SecretError> {
+    parsed(Some(text))
+}
+
+fn parsed<T>(text: Option<String>) -> Result<T, SecretError>
+where
+    T: std::str::FromStr<Err: std::fmt::Display>,
+{
+    let text = text.unwrap_or_default();
+    text.parse()
+        .map_err(|e: T::Err| SecretError::Refused(format!("its answer cannot be used: {e}")))
+}
+
+fn admin_key_in(text: &str) -> Result<AdminKey, SecretError> {
+    let refused = |why: &str| Err(SecretError::Refused(format!("the admin secret {why}")));
+    if text.is_empty() {
+        return refused("is empty");
+    }
+    if !text.starts_with(['{', '[', '"']) {
+        return Ok(AdminKey::new(text));
+    }
+    let Ok(document) = serde_json::from_str::<Value>(text) else {
+        return refused("begins like JSON but is not valid JSON");
+    };
+    let field = ["api_key", "admin_key"]
+        .iter()
+        .find_map(|name| document.get(name)?.as_str());
+    match field {
+        Some(key) if !key.trim().is_empty() => Ok(AdminKey::new(key)),
+        _ => refused("has no field `api_key` or `admin_key`"),
+    }
+}

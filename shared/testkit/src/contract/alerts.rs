@@ -1,0 +1,59 @@
+//! What every [`Alerts`] promises.
+
+use async_trait::async_trait;
+use keyward_core::model::alert::{Alert, AlertKind, Severity};
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::Alerts;
+
+use super::{Check, checks};
+
+/// An [`Alerts`] whose receivers can be looked at.
+#[async_trait]
+pub trait AlertSubject: Send + Sync {
+    /// The port.
+    fn alerts(&self) -> &dyn Alerts;
+
+    /// What arrived since the last call, in any order.
+    async fn arrived(&self) -> Vec<Alert>;
+}
+
+/// The suite.
+pub const CHECKS: &[Check<dyn AlertSubject>] = checks![dyn AlertSubject:
+    an_alert_arrives_whole,
+    text_with_every_kind_of_character_arrives,
+    the_same_alert_may_be_sent_twice,
+];
+
+fn alert(what: &str) -> Alert {
+    Alert {
+        severity: Severity::Page,
+        kind: AlertKind::AdminCredentialRefused,
+        slot: "contract-alerts".parse().expect("a valid name"),
+        what: OutsideText::new(what),
+        done: OutsideText::new("nothing was changed"),
+        left: OutsideText::new("keyward doctor --bootstrap"),
+    }
+}
+
+async fn an_alert_arrives_whole(subject: &dyn AlertSubject) {
+    let sent = alert("the provider refuses the admin credential");
+    subject.alerts().send(&sent).await.expect("sent");
+    assert_eq!(subject.arrived().await, [sent]);
+}
+
+async fn text_with_every_kind_of_character_arrives(subject: &dyn AlertSubject) {
+    let sent = alert(&format!(
+        "\"quoted\" {{json}} <b>&amp; \\n é 键 🔑 {}",
+        "x".repeat(300)
+    ));
+    subject.alerts().send(&sent).await.expect("sent");
+    assert_eq!(subject.arrived().await, [sent]);
+}
+
+async fn the_same_alert_may_be_sent_twice(subject: &dyn AlertSubject) {
+    let sent = alert("again");
+    subject.alerts().send(&sent).await.expect("sent");
+    subject.alerts().send(&sent).await.expect("sent again");
+    let arrived = subject.arrived().await;
+    assert!(!arrived.is_empty() && arrived.iter().all(|a| *a == sent));
+}

@@ -1,0 +1,81 @@
+//! The in-memory ports keep the contracts.
+
+use async_trait::async_trait;
+use keyward_core::model::alert::Alert;
+use keyward_core::model::names::SecretArn;
+use keyward_core::ports::{Alerts, SecretStore};
+use keyward_testkit::contract::alerts::AlertSubject;
+use keyward_testkit::contract::secrets::{First, SecretSubject};
+use keyward_testkit::contract::{self, alerts, inventory, secrets};
+use keyward_testkit::memory::{MemoryAlerts, MemoryInventory, MemorySecrets};
+
+#[tokio::test]
+async fn memory_inventory() {
+    let memory = MemoryInventory::default();
+    let count = contract::run(inventory::CHECKS, &memory, &[]).await;
+    assert_eq!(count, inventory::CHECKS.len());
+}
+
+struct Secrets(MemorySecrets);
+
+#[async_trait]
+impl SecretSubject for Secrets {
+    fn store(&self) -> &dyn SecretStore {
+        &self.0
+    }
+
+    async fn create(&self, name: &str, first: First<'_>) -> SecretArn {
+        let arn = format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:{name}-aBcDeF");
+        let arn: SecretArn = arn.parse().expect("a valid ARN");
+        let value = match first {
+            First::Text(id, text) => Some((id, text)),
+            First::Nothing | First::Bytes => None,
+        };
+        self.0.create(&arn, value);
+        if matches!(first, First::Bytes) {
+            self.0.make_binary(&arn);
+        }
+        arn
+    }
+
+    async fn turn_rotation_on(&self, _arn: &SecretArn) {}
+
+    async fn turn_rotation_off(&self, arn: &SecretArn) {
+        self.0.cancel_rotation(arn);
+    }
+}
+
+#[tokio::test]
+async fn memory_secrets() {
+    let subject = Secrets(MemorySecrets::default());
+    let count = contract::run(secrets::CHECKS, &subject as &dyn SecretSubject, &[]).await;
+    assert_eq!(count, secrets::CHECKS.len());
+}
+
+#[derive(Default)]
+struct Inbox {
+    alerts: MemoryAlerts,
+    read: std::sync::atomic::AtomicUsize,
+}
+
+#[async_trait]
+impl AlertSubject for Inbox {
+    fn alerts(&self) -> &dyn Alerts {
+        &self.alerts
+    }
+
+    async fn arrived(&self) -> Vec<Alert> {
+        let sent = self.alerts.sent();
+        let read = self
+            .read
+            .swap(sent.len(), std::sync::atomic::Ordering::SeqCst);
+        sent[read..].to_vec()
+    }
+}
+
+#[tokio::test]
+async fn memory_alerts() {
+    let inbox = Inbox::default();
+    let count = contract::run(alerts::CHECKS, &inbox as &dyn AlertSubject, &[]).await;
+    assert_eq!(count, alerts::CHECKS.len());
+}
