@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test code")]
 
+pub mod demo;
 pub mod support;

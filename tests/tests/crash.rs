@@ -1,5 +1,5 @@
 //! Stop anywhere, go on as Secrets Manager would, sweep: the rules of the design hold.
-#![expect(clippy::unwrap_used, reason = "test code")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "test code")]
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -104,21 +104,21 @@ impl Http {
     /// # Errors
     /// [`HttpError::Client`].
     pub fn pooled(&self) -> Result<reqwest::Client, HttpError> {
-        let builder = self.builder(self.tls.clone());
-        let builder = builder.pool_idle_timeout(IDLE_TIMEOUT);
-        builder.build().map_err(HttpError::Client)
+        self.pooled_builder().build().map_err(HttpError::Client)
     }
 
-    /// A client that opens a connection for each request, without resuming a TLS session: what it is told does not
+    /// Of a client that keeps connections for the next request.
+    pub fn pooled_builder(&self) -> reqwest::ClientBuilder {
+        self.builder(self.tls.clone())
+            .pool_idle_timeout(IDLE_TIMEOUT)
+    }
+
+    /// Of a client that opens a connection for each request, without resuming a TLS session: what it is told does not
     /// come from a server that remembers an earlier request.
-    ///
-    /// # Errors
-    /// [`HttpError::Client`].
-    pub fn fresh(&self) -> Result<reqwest::Client, HttpError> {
+    pub fn fresh_builder(&self) -> reqwest::ClientBuilder {
         let mut tls = self.tls.clone();
         tls.resumption = Resumption::disabled();
-        let builder = self.builder(tls).pool_max_idle_per_host(0);
-        builder.build().map_err(HttpError::Client)
+        self.builder(tls).pool_max_idle_per_host(0)
     }
 
     fn builder(&self, tls: ClientConfig) -> reqwest::ClientBuilder {

@@ -1,7 +1,9 @@
 //! What the flow tests and the demo share: a whole deployment on embedded parts, and the rules that must hold in it.
 
 mod rules;
+mod simulated;
 mod world;
 
 pub use rules::check_rules;
+pub use simulated::Simulated;
 pub use world::{Backend, Outside, World, arn, fleet, token};

@@ -46,7 +46,10 @@ async fn a_redirect_is_an_answer_and_not_followed() {
         "HTTP/1.1 307 Temporary Redirect\r\nlocation: {elsewhere}\r\ncontent-length: 0\r\n\r\n"
     );
     let (url, _) = server(answer.leak()).await;
-    for client in [http().pooled().unwrap(), http().fresh().unwrap()] {
+    for client in [
+        http().pooled().unwrap(),
+        http().fresh_builder().build().unwrap(),
+    ] {
         let response = client.get(&url).send().await.unwrap();
         assert_eq!(response.status(), 307);
     }
@@ -66,7 +69,7 @@ async fn one_client_keeps_its_connection_and_the_other_does_not() {
     };
     // When a connection is back in the pool is up to the client's own task.
     assert!(seen_with(http().pooled().unwrap()).await < 3);
-    assert_eq!(seen_with(http().fresh().unwrap()).await, 3);
+    assert_eq!(seen_with(http().fresh_builder().build().unwrap()).await, 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -156,7 +159,10 @@ async fn a_company_root_is_trusted_only_when_it_is_named() {
     assert!(text.contains("UnknownIssuer"), "{text}");
 
     let http = Http::new(&settings(Some(file.0.clone()))).unwrap();
-    for client in [http.pooled().unwrap(), http.fresh().unwrap()] {
+    for client in [
+        http.pooled().unwrap(),
+        http.fresh_builder().build().unwrap(),
+    ] {
         let url = tls_server(server.clone());
         assert_eq!(client.get(url).send().await.unwrap().status(), 204);
     }

@@ -56,6 +56,11 @@ impl MemoryInventory {
         self.tables().versions.values().cloned().collect()
     }
 
+    /// Loses a version, as no store may.
+    pub fn forget(&self, slot: &SlotName, id: &VersionId) {
+        self.tables().versions.remove(&(slot.clone(), id.clone()));
+    }
+
     /// Every item as text, for looking for what must not be there.
     pub fn dump(&self) -> String {
         let tables = self.tables();

@@ -28,6 +28,11 @@ pub struct LoggedRequest {
 }
 
 impl LoggedRequest {
+    /// Whether it carried the key with this handle.
+    pub fn is_by(&self, handle: &KeyHandle) -> bool {
+        matches!(&self.caller, Caller::Key(by) if by == handle)
+    }
+
     /// Whether it was an agent's call that was not answered with success.
     pub fn is_failed_agent_call(&self) -> bool {
         self.kind == RequestKind::Agent && !self.status.is_some_and(|s| (200..300).contains(&s))

@@ -1,0 +1,249 @@
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use keyward_core::model::fleet::{Fleet, PlannedSlot};
+use keyward_core::model::names::SecretVersionId;
+use keyward_core::model::secret_document::{SecretDocument, SecretText};
+use keyward_core::model::version::{Confirmation, Version, VersionState};
+use keyward_core::ports::{Clock, Deadline, Inventory};
+use keyward_core::rules::revoke::ConfirmPolicy;
+use keyward_core::usecases::Ports;
+use keyward_core::usecases::register::register;
+use keyward_testkit::clock::ManualClock;
+use keyward_testkit::memory::{MemoryAlerts, MemoryInventory, MemorySecrets};
+use keyward_testkit::simulator::{Fault, FaultRule, Settings, Simulator};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::Break;
+use super::timeline::Timeline;
+use crate::support::{Backend, Simulated};
+
+const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
+
+/// The rotation whose create loses its answer, counted from one.
+const LOST_ANSWER: usize = 2;
+
+/// A deployment on embedded parts.
+pub(super) struct Deployment {
+    pub(super) clock: Arc<ManualClock>,
+    pub(super) inventory: Arc<MemoryInventory>,
+    pub(super) simulator: Simulator,
+    pub(super) fleet: Vec<PlannedSlot>,
+    pub(super) ports: Ports,
+    pub(super) http: reqwest::Client,
+    secrets: Arc<MemorySecrets>,
+    alerts: Arc<MemoryAlerts>,
+    provider: Simulated,
+    fault: Option<Break>,
+}
+
+impl Deployment {
+    pub(super) async fn start(fault: Option<Break>) -> Self {
+        let clock = Arc::new(ManualClock::start());
+        let settings = Settings {
+            birth_delay: SignedDuration::from_secs(3),
+            change_delay: SignedDuration::from_secs(90),
+            ..Settings::default()
+        };
+        let provider = Simulated::start(clock.clone(), settings).await;
+        let simulator = provider.simulator.clone();
+        let lost = FaultRule::on("POST", "/keys", Fault::lost_after()).nth(LOST_ANSWER as u32);
+        simulator.inject(lost);
+        let secrets = Arc::new(MemorySecrets::default());
+        let inventory = Arc::new(MemoryInventory::default());
+        let alerts = Arc::new(MemoryAlerts::default());
+        let ports = Ports {
+            secrets: secrets.clone(),
+            inventory: inventory.clone(),
+            providers: provider.providers.clone(),
+            alerts: alerts.clone(),
+            clock: clock.clone(),
+        };
+        let fleet = include_str!("../../fixtures/fleet.json");
+        let fleet = Fleet::from_json(fleet).unwrap().check().unwrap();
+        let http = reqwest_client();
+        Self {
+            clock,
+            inventory,
+            simulator,
+            fleet,
+            ports,
+            http,
+            secrets,
+            alerts,
+            provider,
+            fault,
+        }
+    }
+
+    /// Each slot's secret gets a key made by hand, and is registered.
+    pub(super) async fn register_all(&self, timeline: &mut Timeline<'_>) {
+        for (number, planned) in self.fleet.iter().enumerate() {
+            let key = self.provider.seed(&format!("{} by hand", planned.agent));
+            let value = match number {
+                0 => key,
+                _ => {
+                    json!({"base_url": "https://openrouter.ai/api/v1", "api_key": key}).to_string()
+                }
+            };
+            self.secrets
+                .create(&planned.entry.secret, Some((&token(number), &value)));
+            let registered = register(&self.ports, planned).await.unwrap();
+            let text = format!("{} registered: {registered:?}", planned.name);
+            timeline.line(self.clock.now(), &text);
+        }
+    }
+
+    /// One rotation, as Secrets Manager carries it out: four steps, and the whole again if one fails.
+    pub(super) async fn rotate(&self, slot: usize, timeline: &mut Timeline<'_>) {
+        let planned = &self.fleet[slot];
+        let token = token(100 + self.simulator.requests_to("POST", "/keys").len());
+        self.secrets.begin_rotation(&planned.entry.secret, &token);
+        for attempt in 1..=3 {
+            match self.four_steps(planned, &token).await {
+                Ok(()) => {
+                    let text = format!(
+                        "{} rotated; the old key stays valid beside the new one",
+                        planned.name
+                    );
+                    timeline.line(self.clock.now(), &text);
+                    break;
+                }
+                Err(error) => {
+                    let error = keyward_lambda::diagnostic::chain(&error);
+                    let text =
+                        format!("{} attempt {attempt} did not finish: {error}", planned.name);
+                    timeline.line(self.clock.now(), &text);
+                    self.clock.advance(SignedDuration::from_mins(1));
+                }
+            }
+            self.break_intent(planned).await;
+        }
+        self.break_overlap(planned).await;
+    }
+
+    async fn four_steps(
+        &self,
+        planned: &PlannedSlot,
+        token: &SecretVersionId,
+    ) -> Result<(), keyward_rotate::RotateError> {
+        for step in STEPS {
+            let event = json!({
+                "Step": step, "SecretId": planned.entry.secret, "ClientRequestToken": token,
+            });
+            keyward_rotate::handle(&self.ports, &event, self.deadline()).await?;
+        }
+        Ok(())
+    }
+
+    fn deadline(&self) -> Deadline {
+        Deadline(self.clock.now() + SignedDuration::from_mins(5))
+    }
+
+    pub(super) async fn retire(&self, timeline: &mut Timeline<'_>) {
+        let before = self.inventory.all_versions();
+        let confirm = ConfirmPolicy::default();
+        if let Err(error) = keyward_retire::handle(&self.ports, &confirm, self.deadline()).await {
+            timeline.line(self.clock.now(), &keyward_lambda::diagnostic::chain(&error));
+        }
+        for version in self.inventory.all_versions() {
+            let earlier = before
+                .iter()
+                .find(|v| v.id == version.id && v.slot == version.slot);
+            if let Some(text) = change(earlier, &version) {
+                timeline.line(self.clock.now(), &text);
+            }
+        }
+        timeline.alerts(self.clock.now(), &self.alerts.sent());
+    }
+
+    /// The key that an agent fetches.
+    pub(super) fn current_key(&self, slot: usize) -> String {
+        let text = self
+            .secrets
+            .current_text(&self.fleet[slot].entry.secret)
+            .unwrap();
+        let format = self.provider.driver().abilities().format;
+        let document = SecretDocument::parse(&SecretText::new(text), &format).unwrap();
+        document.key().expose_secret().to_owned()
+    }
+
+    pub(super) fn chat_url(&self) -> String {
+        format!("{}/chat/completions", self.simulator.base_url())
+    }
+
+    /// The fault: whatever is to retire may go at once.
+    async fn break_overlap(&self, planned: &PlannedSlot) {
+        if self.fault != Some(Break::Overlap) {
+            return;
+        }
+        let now = self.clock.now();
+        for mut version in self.inventory.versions(&planned.name).await.unwrap() {
+            if version.state == VersionState::Retiring {
+                version.retire_after = Some(now);
+                version.deadline = Some(now);
+                version.due_at = Some(now);
+                let fence = keyward_core::ports::Fence::None;
+                self.inventory
+                    .save_versions(&[version], fence)
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+
+    /// The fault: what was intended but came to nothing is forgotten, and the provider's key with it.
+    async fn break_intent(&self, planned: &PlannedSlot) {
+        if self.fault != Some(Break::Intent) {
+            return;
+        }
+        for version in self.inventory.versions(&planned.name).await.unwrap() {
+            let lost = version.fingerprint.is_none() && version.state != VersionState::Current;
+            if let (true, Some(handle)) = (lost, &version.handle) {
+                let _ = self.provider.driver().restore(handle).await;
+                self.inventory.forget(&version.slot, &version.id);
+            }
+        }
+    }
+}
+
+fn change(earlier: Option<&Version>, version: &Version) -> Option<String> {
+    let was = earlier?.state;
+    let key = version
+        .label
+        .as_ref()
+        .map_or("the key made by hand", |label| label.as_str());
+    if was == version.state {
+        return None;
+    }
+    match version.state {
+        VersionState::Revoking => Some(format!("{}: revoking {key}", version.slot)),
+        VersionState::Revoked => {
+            let how = match version.revoke_confirmed?.by {
+                Confirmation::Refused => "confirmed dead: refused again and again",
+                Confirmation::ListOnly => "gone from the provider's list",
+                Confirmation::NeverMade => "was never made",
+            };
+            Some(format!("{}: {key} {how}", version.slot))
+        }
+        _ => None,
+    }
+}
+
+fn token(number: usize) -> SecretVersionId {
+    format!("00000000-0000-4000-8000-{number:012}")
+        .parse()
+        .unwrap()
+}
+
+fn reqwest_client() -> reqwest::Client {
+    let settings = keyward_lambda::http::HttpSettings {
+        extra_roots: None,
+        timeout: std::time::Duration::from_secs(5),
+    };
+    keyward_lambda::http::Http::new(&settings)
+        .unwrap()
+        .pooled()
+        .unwrap()
+}

@@ -1,0 +1,129 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use keyward_core::model::key::{AdminKey, ApiKey};
+use keyward_core::model::names::SecretArn;
+use keyward_core::model::slot::ProviderName;
+use keyward_core::ports::{Clock, KeyProvider, ProviderError, Providers};
+use keyward_lambda::http::{Http, HttpSettings as TlsSettings};
+use keyward_providers::config::ProviderAccounts;
+use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
+use keyward_providers::{AdminKeySource, ConfiguredProviders};
+use keyward_testkit::simulator::{Settings, Simulator};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+use super::Backend;
+
+/// A provider over real HTTP: the simulator, and the deployment's own drivers configured for it.
+pub struct Simulated {
+    /// The provider's side.
+    pub simulator: Simulator,
+    /// Keyward's side, as a deployment configures it, under the account `openrouter-main`.
+    pub providers: Arc<ConfiguredProviders>,
+    driver: Arc<dyn KeyProvider>,
+}
+
+/// Hands out the simulator's management key, as the admin secret of the account would.
+struct ManagementKey(Simulator);
+
+#[async_trait]
+impl AdminKeySource for ManagementKey {
+    async fn admin_key(&self, _: &SecretArn) -> Result<AdminKey, ProviderError> {
+        Ok(self.0.management_key())
+    }
+}
+
+/// Time-outs short enough for a fault that never answers.
+fn http_settings() -> HttpSettings {
+    HttpSettings {
+        timeout: Duration::from_secs(2),
+        ..HttpSettings::default()
+    }
+}
+
+impl Simulated {
+    /// Starts a simulator, and configures the drivers for it.
+    pub async fn start(clock: Arc<dyn Clock>, settings: Settings) -> Self {
+        let simulator = Simulator::start(clock.clone(), settings).await;
+        let accounts = json!({"openrouter-main": {
+            "provider": "openrouter",
+            "base_url": simulator.base_url(),
+            "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3",
+            "allow_hosts": ["127.0.0.1"],
+        }});
+        let accounts = ProviderAccounts::from_json(&accounts.to_string()).unwrap();
+        let tls = Http::new(&TlsSettings {
+            extra_roots: None,
+            timeout: http_settings().timeout,
+        })
+        .unwrap();
+        let allowed = accounts.allowed_hosts();
+        let guarded = |builder, connections| {
+            guard(builder, connections, &http_settings(), &allowed)
+                .build()
+                .unwrap()
+        };
+        let http = HttpClient::new(
+            guarded(tls.pooled_builder(), Connections::Pooled),
+            guarded(tls.fresh_builder(), Connections::Fresh),
+            clock,
+            http_settings(),
+            fastrand::Rng::with_seed(1),
+        );
+        let admin = Arc::new(ManagementKey(simulator.clone()));
+        let providers = Arc::new(ConfiguredProviders::new(accounts, Arc::new(http), admin));
+        let name = "openrouter-main".parse().unwrap();
+        let driver = providers
+            .open(&name, ProviderName::OpenRouter)
+            .await
+            .unwrap();
+        Self {
+            simulator,
+            providers,
+            driver,
+        }
+    }
+}
+
+impl Backend for Simulated {
+    fn driver(&self) -> Arc<dyn KeyProvider> {
+        self.driver.clone()
+    }
+
+    fn seed(&self, name: &str) -> String {
+        let number = self.simulator.keys().len() + 1;
+        let text = format!("sk-or-v1-EXAMPLE{:0>57x}", number * 0x9e37_79b9_7f4a);
+        self.simulator.seed_key(name, &ApiKey::new(&text));
+        text
+    }
+
+    fn accepts(&self, text: &str) -> bool {
+        self.simulator.is_accepted(&ApiKey::new(text))
+    }
+
+    fn call(&self, text: &str) -> bool {
+        let accepted = self.accepts(text);
+        if accepted {
+            let cent = keyward_core::model::money::MicroDollars(10_000);
+            self.simulator.spend(&ApiKey::new(text), cent);
+        }
+        accepted
+    }
+
+    fn live(&self) -> Vec<(String, String)> {
+        let live = self.simulator.live_keys();
+        let texts: Vec<ApiKey> = self.simulator.secrets();
+        let text_of = |print| texts.iter().find(|key| key.fingerprint() == print);
+        live.into_iter()
+            .filter(|key| key.accepted)
+            .filter_map(|key| {
+                Some((
+                    key.name,
+                    text_of(key.fingerprint)?.expose_secret().to_owned(),
+                ))
+            })
+            .collect()
+    }
+}
