@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use keyward_core::rules::revoke::ConfirmPolicy;
 use tracing::Level;
 
 use crate::http::HttpSettings;
@@ -33,8 +34,9 @@ pub struct Config {
     pub accounts: AccountsJson,
     /// `KEYWARD_LOG`: `error`, `warn`, `info`, `debug` or `trace`; `info` if not set.
     pub log: Level,
-    /// What confirms a revocation.
-    pub confirm: ConfirmSettings,
+    /// What confirms a revocation: `KEYWARD_CONFIRM_REFUSALS` (in a row, 3 to 20; 3 if not set) and
+    /// `KEYWARD_CONFIRM_OVER_SECONDS` (from the first to the last of them, 0 to 3600 s; 120 s if not set).
+    pub confirm: ConfirmPolicy,
     /// What HTTP clients are built from.
     pub http: HttpSettings,
 }
@@ -48,15 +50,6 @@ impl fmt::Debug for AccountsJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("AccountsJson([not shown])")
     }
-}
-
-/// How often, and over how long, a revoked key must be refused before it counts as dead.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ConfirmSettings {
-    /// `KEYWARD_CONFIRM_REFUSALS`: refusals in a row, 3 to 20; 3 if not set.
-    pub refusals: u32,
-    /// `KEYWARD_CONFIRM_OVER_SECONDS`: from the first to the last of them, 0 to 3600 s; 120 s if not set.
-    pub over: SignedDuration,
 }
 
 /// One thing that is wrong with the configuration.
@@ -94,7 +87,7 @@ impl Config {
             alert_topic_arn: reader.required("KEYWARD_ALERT_TOPIC_ARN", TOPIC_RULE, is_topic_arn),
             accounts: AccountsJson(reader.required("KEYWARD_ACCOUNTS", ACCOUNTS_RULE, is_object)),
             log: reader.level("KEYWARD_LOG", Level::INFO),
-            confirm: ConfirmSettings {
+            confirm: ConfirmPolicy {
                 refusals: reader.number("KEYWARD_CONFIRM_REFUSALS", 3..=20, 3),
                 over: SignedDuration::from_secs(
                     reader

@@ -8,6 +8,7 @@ mod watch;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use serde::Serialize;
 
 use super::Ports;
 use crate::model::alert::{Alert, AlertKind, Severity};
@@ -34,7 +35,7 @@ const BATCH: usize = 100;
 const MARGIN: SignedDuration = SignedDuration::from_secs(20);
 
 /// What `retire` was able to do.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RetireReport {
     /// Items looked at.
     pub seen: usize,

@@ -12,6 +12,8 @@ pub use error::RotationError;
 pub(crate) use finish::settle_promotion;
 
 use super::{Ports, unmake};
+use serde::Serialize;
+
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::{SecretVersionId, SlotName};
 use crate::model::secret_document::SecretDocument;
@@ -40,7 +42,8 @@ pub struct StepRequest {
 }
 
 /// How a step ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
     /// Carried out now.
     Done,

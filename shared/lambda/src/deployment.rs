@@ -1,0 +1,105 @@
+//! The ports of a deployed function: AWS and the configured provider accounts.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use keyward_aws::{DynamoInventory, SecretsManager, SnsAlerts};
+use keyward_core::model::key::AdminKey;
+use keyward_core::model::names::SecretArn;
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{Clock, ProviderError};
+use keyward_core::usecases::Ports;
+use keyward_providers::config::{ConfigError, ProviderAccounts};
+use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
+use keyward_providers::{AdminKeySource, ConfiguredProviders};
+
+use crate::clock::SystemClock;
+use crate::config::Config;
+use crate::http::{Http, HttpError};
+
+/// A function cannot start. A person must mend the deployment.
+#[derive(Debug, thiserror::Error)]
+pub enum DeploymentError {
+    /// `KEYWARD_ACCOUNTS` is refused.
+    #[error("KEYWARD_ACCOUNTS is refused")]
+    Accounts(#[from] ConfigError),
+    /// HTTP clients could not be built.
+    #[error("HTTP could not be set up")]
+    Http(#[from] HttpError),
+    /// A provider's HTTP client could not be built.
+    #[error("an HTTP client cannot be built")]
+    Client(#[from] reqwest::Error),
+}
+
+/// Builds the ports. Nothing is sent: the first call of each port finds out whether it is permitted.
+///
+/// # Errors
+/// [`DeploymentError`].
+pub async fn ports(config: &Config) -> Result<Ports, DeploymentError> {
+    let accounts = ProviderAccounts::from_json(&config.accounts.0)?;
+    let http = Http::new(&config.http)?;
+    let aws = keyward_aws::load(aws_client(&http)?).await;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let secrets = SecretsManager::new(&aws);
+    let admin = Arc::new(AdminSecrets(secrets.clone()));
+    let client = Arc::new(provider_client(config, &http, &accounts, &clock)?);
+    Ok(Ports {
+        secrets: Arc::new(secrets),
+        inventory: Arc::new(DynamoInventory::new(&aws, &config.table)),
+        providers: Arc::new(ConfiguredProviders::new(accounts, client, admin)),
+        alerts: Arc::new(SnsAlerts::new(&aws, &config.alert_topic_arn)),
+        clock,
+    })
+}
+
+fn aws_client(http: &Http) -> Result<reqwest::Client, reqwest::Error> {
+    http.pooled_builder()
+        .connect_timeout(keyward_aws::CONNECT_TIMEOUT)
+        .build()
+}
+
+fn provider_client(
+    config: &Config,
+    http: &Http,
+    accounts: &ProviderAccounts,
+    clock: &Arc<dyn Clock>,
+) -> Result<HttpClient, reqwest::Error> {
+    let settings = HttpSettings {
+        timeout: config.http.timeout,
+        ..HttpSettings::default()
+    };
+    let allowed = accounts.allowed_hosts();
+    let guarded = |builder, connections| guard(builder, connections, &settings, &allowed).build();
+    let pooled = guarded(http.pooled_builder(), Connections::Pooled)?;
+    let fresh = guarded(http.fresh_builder(), Connections::Fresh)?;
+    let chance = fastrand::Rng::new();
+    Ok(HttpClient::new(
+        pooled,
+        fresh,
+        Arc::clone(clock),
+        settings,
+        chance,
+    ))
+}
+
+/// Admin credentials out of Secrets Manager.
+struct AdminSecrets(SecretsManager);
+
+#[async_trait]
+impl AdminKeySource for AdminSecrets {
+    async fn admin_key(&self, arn: &SecretArn) -> Result<AdminKey, ProviderError> {
+        self.0.admin_key(arn).await.map_err(|error| {
+            let detail =
+                OutsideText::new(&crate::diagnostic::chain(&error as &(dyn Error + 'static)));
+            if error.is_retryable() {
+                ProviderError::RetryAfter {
+                    after: None,
+                    detail,
+                }
+            } else {
+                ProviderError::AdminCredential { detail }
+            }
+        })
+    }
+}
