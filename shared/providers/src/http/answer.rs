@@ -152,6 +152,7 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
 /// The status, and of a short JSON body the `type` or `code` and the `message` of its `error`. Nothing else of it.
 fn describe(status: StatusCode, body: &[u8], credential: &Credential) -> OutsideText {
     let mut text = format!("HTTP {}", status.as_u16());
+    // A long list is not read twice.
     let body: Option<Value> = (body.len() <= MAX_ERROR_BODY)
         .then(|| serde_json::from_slice(body).ok())
         .flatten();

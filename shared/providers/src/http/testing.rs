@@ -229,7 +229,8 @@ pub(crate) fn http(clock: &Arc<TestClock>, settings: HttpSettings) -> HttpClient
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let client = |connections| {
         guard(
-            reqwest::Client::builder(),
+            // No TLS here, so no time to read roots.
+            reqwest::Client::builder().tls_certs_only([]),
             connections,
             &settings,
             &loopback(),

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Method;
 use jiff::SignedDuration;
@@ -81,6 +82,39 @@ async fn attempts_are_bounded_by_count() {
     assert!(slept[0] <= SignedDuration::from_millis(250), "{slept:?}");
     assert!(slept[1] <= SignedDuration::from_millis(500), "{slept:?}");
     assert!(slept.iter().all(|d| d.is_positive()), "{slept:?}");
+}
+
+#[tokio::test]
+async fn waits_grow_up_to_a_longest() {
+    let server = TestServer::always(Reply::new(503, "")).await;
+    let settings = HttpSettings {
+        attempts: 12,
+        first_wait: SignedDuration::from_secs(1),
+        longest_wait: SignedDuration::from_secs(2),
+        ..patient()
+    };
+    let (_, slept) = send(&server, Repeat::Safe, settings).await;
+    assert_eq!(slept.len(), 11);
+    assert!(
+        slept.iter().all(|d| *d <= settings.longest_wait),
+        "{slept:?}"
+    );
+    assert!(slept.iter().any(|d| *d > settings.first_wait), "{slept:?}");
+}
+
+#[tokio::test]
+async fn no_attempt_outlasts_the_total_time() {
+    let server = TestServer::always(Reply::Hang).await;
+    let settings = HttpSettings {
+        timeout: Duration::from_secs(3600),
+        total: SignedDuration::from_millis(100),
+        ..patient()
+    };
+    let sent = tokio::time::timeout(
+        Duration::from_secs(60),
+        send(&server, Repeat::Safe, settings),
+    );
+    assert!(sent.await.is_ok_and(|(outcome, _)| outcome.is_err()));
 }
 
 #[tokio::test]
