@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod canary;
 pub mod clock;
 pub mod contract;
+pub mod logs;
 pub mod simulator;
