@@ -154,6 +154,14 @@ fn both_base64_alphabets_are_known() {
 }
 
 #[test]
+fn one_window_in_base64_is_found_at_every_offset() {
+    for offset in 0..3 {
+        let piece = format!("{}{}zz", &"xyz"[..offset], &SECRET[30..42]);
+        assert_eq!(forms(&STANDARD.encode(piece)), [Form::Base64], "{offset}");
+    }
+}
+
+#[test]
 fn what_may_be_shown_is_no_find() {
     let key = ApiKey::new(SECRET);
     let shown = format!(
