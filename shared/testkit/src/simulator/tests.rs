@@ -143,6 +143,7 @@ async fn rate_limits_say_when_to_come_back() {
             (answer.status, answer.header("retry-after")),
             (429, expected)
         );
+        assert_eq!(answer.header("date"), None, "no time but the clock's");
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Fixture {
 /// What a driver says of suspending a key that is suspended already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeats {
-    /// [`Disabled::Already`](keyward_core::ports::Disabled::Already).
+    /// [`Disabled::Already`].
     Told,
     /// Success either way: the provider's answer does not tell, and a look beforehand would delay containment.
     Untold,
