@@ -1,0 +1,187 @@
+//! `make bench`: how fast the functions start, in how much memory, and how large they are, against Python.
+//!
+//! See `tests/bench/README.md`.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
+
+mod build;
+mod launch;
+mod results;
+mod stats;
+mod trace;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use serde_json::{Map, Value};
+
+use build::Function;
+use launch::{Start, Then};
+use stats::{Bound, Series, Target, round};
+
+/// Whatever goes wrong here ends the benchmark.
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Measured starts of each process; they take turns, so that what slows the machine slows all of them.
+const RUNS: usize = 30;
+
+/// Starts before those, to fill the page cache.
+const WARM_UP: usize = 2;
+
+/// How many times faster than Python a function starts.
+const RATIO: f64 = 25.0;
+
+/// Peak memory up to the first poll, in megabytes.
+const PEAK_MB: f64 = 12.0;
+
+/// The size of a deployed function, in bytes.
+const ZIP_BYTES: f64 = 3_500_000.0;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.is_empty() {
+        eprintln!("usage: bench FUNCTION[=BINARY]...");
+        return ExitCode::FAILURE;
+    }
+    match bench(&arguments) {
+        Ok(targets) => {
+            println!("\ntargets");
+            targets
+                .iter()
+                .for_each(|target| println!("{}", target.line()));
+            ExitCode::from(u8::from(!targets.iter().all(Target::is_met)))
+        }
+        Err(error) => {
+            eprintln!("the benchmark failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The workspace.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn bench(arguments: &[String]) -> Result<Vec<Target>> {
+    let functions = build::functions(arguments)?;
+    let python = build::python()?;
+    let mut report = Report::default();
+    starts(&functions, &python, &mut report)?;
+    sizes(&functions, &python, &mut report)?;
+    for function in &functions {
+        breakdown(function, &mut report)?;
+    }
+    results::merge_into(&root().join("target/bench.json"), report.figures)?;
+    Ok(report.targets)
+}
+
+/// What was measured, and what of it must be reached.
+#[derive(Default)]
+struct Report {
+    figures: Map<String, Value>,
+    targets: Vec<Target>,
+}
+
+impl Report {
+    fn figure(&mut self, key: &str, value: impl Into<Value>) {
+        self.figures.insert(key.to_owned(), value.into());
+    }
+
+    /// A figure that is in the results already.
+    fn target(&mut self, key: &str, value: f64, bound: Bound, limit: f64) {
+        self.targets.push(Target {
+            key: key.to_owned(),
+            value,
+            bound,
+            limit,
+        });
+    }
+}
+
+fn starts(functions: &[Function], python: &Path, report: &mut Report) -> Result<()> {
+    let run = |function: &Function| launch::start(&mut Command::new(&function.binary), Then::Kill);
+    let script = root().join("tests/bench/start.py");
+    let run_python = || launch::start(Command::new(python).arg(&script), Then::Kill);
+
+    let mut measured: Vec<Vec<Start>> = vec![Vec::new(); functions.len()];
+    let mut yardstick = Vec::new();
+    for turn in 0..WARM_UP + RUNS {
+        for (function, measured) in functions.iter().zip(&mut measured) {
+            let start = run(function).map_err(|e| format!("{}: {e}", function.name))?;
+            measured.extend((turn >= WARM_UP).then_some(start));
+        }
+        let start = run_python().map_err(|e| format!("start.py: {e}"))?;
+        yardstick.extend((turn >= WARM_UP).then_some(start));
+    }
+
+    println!("exec to first poll of the Runtime API, median of {RUNS} (least to most)");
+    let python = summary("python, boto3", &yardstick)?;
+    let (mut slowest, mut peak) = (0.0_f64, 0.0_f64);
+    for (function, measured) in functions.iter().zip(&measured) {
+        let (ms, peak_mb) = summary(&function.name, measured)?;
+        report.figure(&format!("start.{}.ms", function.name), round(ms));
+        report.figure(&format!("start.{}.peak_mb", function.name), round(peak_mb));
+        (slowest, peak) = (slowest.max(ms), peak.max(peak_mb));
+    }
+    let ratio = python.0 / slowest;
+    report.figure("start.rust_ms", round(slowest));
+    report.figure("start.python_ms", round(python.0));
+    report.figure("start.python_peak_mb", round(python.1));
+    report.figure("start.ratio", round(ratio));
+    report.figure("start.peak_mb", round(peak));
+    report.target("start.ratio", ratio, Bound::AtLeast, RATIO);
+    report.target("start.peak_mb", peak, Bound::AtMost, PEAK_MB);
+    Ok(())
+}
+
+/// Prints one process and returns its median time in milliseconds and peak memory in megabytes.
+fn summary(name: &str, measured: &[Start]) -> Result<(f64, f64)> {
+    let series = |of: fn(&Start) -> f64| {
+        let values: Vec<f64> = measured.iter().map(of).collect();
+        Series::of(&values).ok_or("nothing was measured")
+    };
+    let (ms, peak) = (series(|s| s.ms)?, series(|s| s.peak_mb)?);
+    println!(
+        "  {name:<16}{:>9.2} ms ({:.2} to {:.2}), peak memory {:.1} MB",
+        ms.median, ms.least, ms.most, peak.median
+    );
+    Ok((ms.median, peak.median))
+}
+
+fn sizes(functions: &[Function], python: &Path, report: &mut Report) -> Result<()> {
+    println!("\nsize in bytes");
+    for Function { name, binary } in functions {
+        let bytes = std::fs::metadata(binary)?.len();
+        let zipped = build::zip_bytes(python, binary)?;
+        println!("  {name:<16}{bytes:>12} binary {zipped:>12} zip");
+        report.figure(&format!("size.{name}.binary_bytes"), bytes);
+        let key = format!("size.{name}.zip_bytes");
+        report.figure(&key, zipped);
+        let zipped = u32::try_from(zipped)?.into();
+        report.target(&key, zipped, Bound::AtMost, ZIP_BYTES);
+    }
+    Ok(())
+}
+
+fn breakdown(Function { name, binary }: &Function, report: &mut Report) -> Result<()> {
+    println!("\nwhere the time goes in {name}");
+    match trace::syscalls(binary)? {
+        None => println!("  system calls: not measured, strace is not installed"),
+        Some(trace) => {
+            println!(
+                "  {} system calls (under strace, which slows each): loading {:.1} ms, setting up {:.1} ms, connecting {:.1} ms",
+                trace.syscalls, trace.loading_ms, trace.setting_up_ms, trace.connecting_ms
+            );
+            println!("  files read: {}", trace.files.join(" "));
+            report.figure(&format!("start.{name}.syscalls"), trace.syscalls);
+        }
+    }
+    match trace::instructions(binary)? {
+        None => println!("  instructions: not measured, valgrind is not installed"),
+        Some(count) => {
+            println!("  {count} instructions");
+            report.figure(&format!("start.{name}.instructions"), count);
+        }
+    }
+    Ok(())
+}
