@@ -106,7 +106,11 @@ const FAULTS: [Fault; 7] = [
     },
     Fault {
         name: "read a 5xx as dead",
-        edits: &[("shared/providers/src/openrouter/client.rs", "@@", "@@")],
+        edits: &[(
+            "shared/providers/src/openrouter/verdict.rs",
+            "_ => Verdict::Unknown(detail),",
+            "_ => Verdict::Dead(detail),",
+        )],
         caught_by: ("keyward-tests", "a_provider_in_trouble_confirms_nothing"),
     },
 ];

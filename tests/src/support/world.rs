@@ -278,6 +278,12 @@ impl World {
         }
     }
 
+    /// A kill of the slot, to happen when it is awaited.
+    pub fn kill(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (outside, slot) = (self.outside.clone(), self.slot.clone());
+        Box::pin(async move { outside.contain(&slot).await })
+    }
+
     /// The slot as stored.
     pub async fn slot(&self) -> Slot {
         self.outside
