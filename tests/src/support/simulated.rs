@@ -10,6 +10,7 @@ use keyward_lambda::http::{Http, HttpSettings as TlsSettings};
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, ConfiguredProviders};
+use keyward_testkit::memory::made_up_key;
 use keyward_testkit::simulator::{Settings, Simulator};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -93,8 +94,7 @@ impl Backend for Simulated {
     }
 
     fn seed(&self, name: &str) -> String {
-        let number = self.simulator.keys().len() + 1;
-        let text = format!("sk-or-v1-EXAMPLE{:0>57x}", number * 0x9e37_79b9_7f4a);
+        let text = made_up_key(1000 + self.simulator.keys().len() as u64);
         self.simulator.seed_key(name, &ApiKey::new(&text));
         text
     }

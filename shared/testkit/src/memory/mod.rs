@@ -7,5 +7,5 @@ mod secrets;
 
 pub use alerts::MemoryAlerts;
 pub use inventory::MemoryInventory;
-pub use provider::{MemoryProvider, OneAccount};
+pub use provider::{MemoryProvider, OneAccount, made_up_key};
 pub use secrets::{MemorySecrets, StartedRotation};

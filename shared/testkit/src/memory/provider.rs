@@ -55,7 +55,7 @@ impl MemoryProvider {
     ) -> (String, KeyHandle) {
         let mut keys = self.keys();
         let number = keys.len() + 1;
-        let text = format!("{}EXAMPLE{:0>57x}", FORMAT.prefix, number * 0x9e37_79b9);
+        let text = made_up_key(number as u64);
         let handle: KeyHandle = format!("handle-{number}").parse().expect("a valid handle");
         let redacted = format!("{}…{}", FORMAT.prefix, &text[text.len() - 4..]);
         let record = KeyRecord {
@@ -119,6 +119,13 @@ impl MemoryProvider {
             .find(|key| key.record.handle == *handle && !key.deleted);
         found.map(change).ok_or(ProviderError::NotFound)
     }
+}
+
+/// A made-up key of OpenRouter's form; the same number gives the same one.
+pub fn made_up_key(number: u64) -> String {
+    let mut chance = fastrand::Rng::with_seed(number);
+    let random: String = (0..57).map(|_| chance.digit(16)).collect();
+    format!("{}EXAMPLE{random}", FORMAT.prefix)
 }
 
 const FORMAT: KeyFormat = KeyFormat {

@@ -1,0 +1,203 @@
+//! No key text gets out: all flows with everything logged, and a search through all that came out.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use keyward_core::model::key::ApiKey;
+use keyward_core::ports::SecretStore;
+use keyward_lambda::diagnostic::{chain, diagnostic};
+use keyward_rotate::RotateError;
+use keyward_testkit::canary::Canary;
+use keyward_testkit::clock::ManualClock;
+use keyward_testkit::logs::CapturedLogs;
+use keyward_testkit::simulator::{Body, Fault, FaultRule, Settings, Simulator};
+use keyward_tests::support::{Backend, STEPS, Simulated, World, token};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+/// A made-up credential of Secrets Manager's for writing across accounts.
+const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
+
+/// What came out of a run, beside the log.
+#[derive(Default)]
+struct Said(Vec<String>);
+
+impl Said {
+    fn error(&mut self, error: &RotateError) {
+        let told = diagnostic(error, RotateError::is_retryable);
+        self.0.push(format!(
+            "{error} {error:?} {} {}",
+            chain(error),
+            told.error_message
+        ));
+    }
+
+    /// Whatever the run left behind where people and other systems see it.
+    async fn remains(&mut self, world: &World) {
+        self.0.push(world.outside.inventory.dump());
+        for alert in world.outside.alerts.sent() {
+            self.0.push(format!(
+                "{alert:?} {}",
+                serde_json::to_string(&alert).unwrap()
+            ));
+        }
+        let secret = world
+            .outside
+            .secrets
+            .describe(world.secret.as_str())
+            .await
+            .unwrap();
+        self.0.push(format!("{secret:?}"));
+        for version in world.versions().await {
+            self.0.push(format!("{version:?}"));
+        }
+    }
+}
+
+async fn start() -> (World, Simulator) {
+    let clock = Arc::new(ManualClock::start());
+    let simulated = Simulated::start(clock.clone(), Settings::default()).await;
+    let simulator = simulated.simulator.clone();
+    (
+        World::with(&Arc::default(), clock, Box::new(simulated)).await,
+        simulator,
+    )
+}
+
+/// Every flow once in peace and once with each fault, as talkative as can be.
+async fn everything(said: &mut Said, secrets: &mut Vec<String>) {
+    let faults = [
+        None,
+        Some(Fault::lost_after()),
+        Some(Fault::half_sent()),
+        Some(Fault::truncated()),
+        Some(Fault::status(500, Body::Html)),
+        Some(Fault::error_object()),
+    ];
+    for fault in faults {
+        for (method, path) in [("POST", "/keys"), ("GET", "/key"), ("PATCH", "/keys/*")] {
+            let (world, simulator) = start().await;
+            if let Some(fault) = &fault {
+                simulator.inject(FaultRule::on(method, path, fault.clone()).times(2));
+            }
+            world
+                .outside
+                .secrets
+                .begin_rotation(&world.secret, &token(2));
+            for _ in 0..2 {
+                for step in STEPS {
+                    let event = json!({
+                        "Step": step, "SecretId": world.secret, "ClientRequestToken": token(2),
+                        "RotationToken": ROTATION_TOKEN,
+                    });
+                    let outcome =
+                        keyward_rotate::handle(&world.open, &event, world.deadline()).await;
+                    if let Err(error) = outcome {
+                        said.error(&error);
+                        break;
+                    }
+                }
+                world.pass(SignedDuration::from_mins(6));
+            }
+            world.live_through(SignedDuration::from_hours(27)).await;
+            bad_values(&world, said).await;
+            said.remains(&world).await;
+            secrets.extend(
+                simulator
+                    .secrets()
+                    .iter()
+                    .map(|k| k.expose_secret().to_owned()),
+            );
+            secrets.push(simulator.management_key().expose_secret().to_owned());
+        }
+    }
+    secrets.push(ROTATION_TOKEN.to_owned());
+}
+
+/// Values that cannot be used: what is said about them must not quote them.
+async fn bad_values(world: &World, said: &mut Said) {
+    let key = world.outside.provider.seed("pasted");
+    for (number, value) in [
+        format!("{{\"api_key\":\"{key}\",}}"),
+        format!("[\"{key}\"]"),
+        format!("{{\"a\":\"{key}\",\"b\":\"{key}\"}}"),
+        format!("x{key}"),
+    ]
+    .iter()
+    .enumerate()
+    {
+        world.pass(SignedDuration::from_hours(25));
+        world
+            .outside
+            .secrets
+            .put_current(&world.secret, &token(60 + number as u32), value);
+        let error = world.rotate(&token(70 + number as u32)).await.unwrap_err();
+        said.error(&error);
+    }
+    for event in [
+        json!(key),
+        json!({"Step": key}),
+        json!({"Step": "createSecret", "SecretId": "x", "ClientRequestToken": key}),
+    ] {
+        let error = keyward_rotate::handle(&world.open, &event, world.deadline())
+            .await
+            .unwrap_err();
+        if !matches!(&error, RotateError::Event(_)) {
+            said.error(&error);
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_key_text_in_anything_that_comes_out() {
+    let logs = CapturedLogs::default();
+    let (mut said, mut secrets) = (Said::default(), Vec::new());
+    {
+        let _guard = logs.on_this_thread();
+        everything(&mut said, &mut secrets).await;
+    }
+    assert!(
+        secrets.len() > 30,
+        "only {} secrets were in play",
+        secrets.len()
+    );
+    let canary = Canary::new(&secrets);
+    let log = logs.text();
+    assert!(
+        log.contains("TRACE") && log.contains("hyper_util"),
+        "the log is not at its most talkative"
+    );
+    canary.assert_absent("the log", &log);
+    canary.assert_absent("errors, alerts, tables and tags", said.0.join("\n"));
+}
+
+/// The same search finds a leak that was planted: one debug line with a key, and one alert with half of it.
+#[tokio::test]
+async fn a_planted_leak_is_found() {
+    let logs = CapturedLogs::default();
+    let (world, simulator) = start().await;
+    let key: ApiKey = simulator.secrets().remove(0);
+    let canary = Canary::of([&key as &dyn ExposeSecret<str>]);
+    {
+        let _guard = logs.on_this_thread();
+        world.rotate(&token(2)).await.unwrap();
+        canary.assert_absent("the log before", logs.text());
+        tracing::debug!(request = ?key.expose_secret().as_bytes(), "a careless line");
+    }
+    assert_eq!(canary.find(logs.text()).len(), 1);
+    let mut alert = keyward_core::model::alert::Alert {
+        severity: keyward_core::model::alert::Severity::Notice,
+        kind: keyward_core::model::alert::AlertKind::WorkFailed,
+        slot: world.slot.clone(),
+        what: Default::default(),
+        done: Default::default(),
+        left: Default::default(),
+    };
+    let half = &key.expose_secret()[40..56];
+    alert.what = keyward_core::model::text::OutsideText::new(half);
+    world.open.alerts.send(&alert).await.unwrap();
+    let mut said = Said::default();
+    said.remains(&world).await;
+    assert_eq!(canary.find(said.0.join("\n")).len(), 1);
+}
