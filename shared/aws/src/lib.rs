@@ -13,3 +13,6 @@ pub use fault::Fault;
 pub use http::ReqwestClient;
 pub use inventory::{DUE_INDEX, DynamoInventory, create_table};
 pub use secrets::SecretsManager;
+
+#[cfg(test)]
+mod recorded;
