@@ -79,21 +79,11 @@ async fn secrets_manager_on_moto() {
     let Some(moto) = Moto::start().await else {
         return;
     };
-    let program = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/emulators/rotation_function.py"
-    );
-    let function = Function {
-        name: "accepts-everything",
-        program: program.as_ref(),
-        variables: &[],
-        timeout: 10,
-    };
     let config = moto.sdk_config().await;
     let subject = Secrets {
         store: SecretsManager::new(&config),
         client: aws_sdk_secretsmanager::Client::new(&config),
-        function: moto.deploy(&function).await,
+        function: moto.deploy(&accepts_everything()).await,
     };
     let count = contract::run(secrets::CHECKS, &subject as &dyn SecretSubject, MOTO).await;
     assert_eq!(count, secrets::CHECKS.len() - MOTO.len());
@@ -309,14 +299,60 @@ async fn alerts_on_ministack() {
     assert_eq!(count, alerts::CHECKS.len());
 }
 
+fn accepts_everything() -> Function<'static> {
+    Function {
+        name: "accepts-everything",
+        program: concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/emulators/rotation_function.py"
+        )
+        .as_ref(),
+        variables: &[],
+        timeout: 10,
+    }
+}
+
 #[tokio::test]
-async fn an_emulator_ends_with_its_value() {
+async fn functions_run_and_end_with_their_emulator() {
     let Some(moto) = Moto::start().await else {
         return;
     };
+    moto.deploy(&accepts_everything()).await;
+    let event = json!({"Step": "testSecret", "SecretId": "some-secret"});
+    for _ in 0..2 {
+        let answer = moto.invoke("accepts-everything", &event).await;
+        assert_eq!(answer, (Value::Null, false));
+    }
+    let log = moto.log("accepts-everything");
+    assert_eq!(log.matches("testSecret some-secret").count(), 2, "{log}");
+    let pids: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.strip_prefix("pid "))
+        .collect();
+    let [pid] = pids.as_slice() else {
+        panic!("one process takes all events: {log}");
+    };
+    let process = std::path::Path::new("/proc").join(pid);
+    assert!(process.exists());
     let url = moto.url().to_owned();
-    let client = http_client();
-    client.get(&url).send().await.expect("it answers");
     drop(moto);
-    client.get(&url).send().await.expect_err("it is gone");
+    assert!(!process.exists());
+    let gone = http_client().get(&url).send().await;
+    gone.expect_err("nothing answers there any more");
+}
+
+#[tokio::test]
+async fn a_function_that_ends_is_an_error() {
+    let Some(moto) = Moto::start().await else {
+        return;
+    };
+    let function = Function {
+        name: "ends",
+        program: "/bin/false".as_ref(),
+        ..accepts_everything()
+    };
+    moto.deploy(&function).await;
+    let (answer, is_error) = moto.invoke("ends", &json!({})).await;
+    assert!(is_error);
+    assert_eq!(answer["errorType"], "Runtime.ExitError");
 }

@@ -58,6 +58,9 @@ async fn serve(behaviours: &'static [Behaviour]) -> String {
                 Behaviour::Answer => {
                     let answer = format!("{head}{body}");
                     stream.write_all(answer.as_bytes()).await.unwrap();
+                    stream.shutdown().await.unwrap();
+                    // Closing with something unread would reset the connection under the answer.
+                    while stream.read(&mut request).await.is_ok_and(|n| n > 0) {}
                 }
             }
         }
