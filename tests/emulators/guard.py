@@ -16,10 +16,15 @@ import threading
 _ending = threading.Lock()
 _folder = None
 
+# Called before everything else ends.
+at_end = []
+
 
 def end(*_):
     """Removes the folder and ends the process group."""
     if _ending.acquire(blocking=False):
+        for call in at_end:
+            call()
         if _folder:
             shutil.rmtree(_folder, ignore_errors=True)
         os.killpg(0, signal.SIGKILL)

@@ -200,6 +200,15 @@ def runtime_of(function):
         return runtime
 
 
+def end_functions():
+    for runtime in list(RUNTIMES.values()):
+        runtime.process.kill()
+        runtime.process.wait()
+
+
+guard.at_end.append(end_functions)
+
+
 def run_function(self, event=None):
     self.logs_backend.ensure_log_group(self.logs_group_name)
     if isinstance(event, str):

@@ -2,4 +2,5 @@
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test code")]
 
 pub mod demo;
+pub mod emulators;
 pub mod support;

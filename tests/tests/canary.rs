@@ -12,7 +12,7 @@ use keyward_testkit::canary::Canary;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::logs::CapturedLogs;
 use keyward_testkit::simulator::{Body, Fault, FaultRule, Settings, Simulator};
-use keyward_tests::support::{Backend, STEPS, Simulated, World, token};
+use keyward_tests::support::{STEPS, Simulated, World, token};
 use secrecy::ExposeSecret;
 use serde_json::json;
 

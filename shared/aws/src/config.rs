@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
 
 use crate::http::ReqwestClient;
 
@@ -20,19 +20,6 @@ const OPERATION_TIMEOUT: Duration = Duration::from_secs(15);
 
 const MAX_ATTEMPTS: u32 = 3;
 
-/// Log targets that print request bodies, answers or credentials below INFO: secret values, RotationTokens, session
-/// tokens. They stay at INFO or above whatever the log level of the rest.
-pub const SILENCED_TARGETS: [&str; 8] = [
-    "aws_config",
-    "aws_credential_types",
-    "aws_runtime",
-    "aws_sigv4",
-    "aws_smithy_http",
-    "aws_smithy_runtime",
-    "aws_smithy_runtime_api",
-    "hyper",
-];
-
 /// Region, credentials and endpoints from the environment, as AWS's own tools read them
 /// (`AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_SECRETS_MANAGER` and so on,
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>), with few retries and short time-outs.
@@ -40,6 +27,11 @@ pub const SILENCED_TARGETS: [&str; 8] = [
 /// Credentials are looked for at the first call. In a Lambda function all of it is in environment variables, so
 /// nothing here waits for a network.
 pub async fn load(client: reqwest::Client) -> SdkConfig {
+    loader(client).load().await
+}
+
+/// What [`load`] loads, for changing something first.
+pub fn loader(client: reqwest::Client) -> ConfigLoader {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(ATTEMPT_TIMEOUT)
@@ -51,6 +43,4 @@ pub async fn load(client: reqwest::Client) -> SdkConfig {
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .load()
-        .await
 }

@@ -99,11 +99,12 @@ where
             operation,
             format!("{shown}, status {status}, request {request}"),
         ),
+        // Without a code it is no refusal of AWS's: an answer that could not be read, or somebody else's.
         is_transient: status >= 500
             || status == 429
             || code
                 .as_deref()
-                .is_some_and(|code| TRANSIENT_CODES.contains(&code)),
+                .is_none_or(|code| TRANSIENT_CODES.contains(&code)),
         message: OutsideText::new(meta.message().unwrap_or_default()),
         code,
     }

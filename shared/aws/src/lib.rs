@@ -8,8 +8,11 @@ mod inventory;
 mod secrets;
 
 pub use alerts::SnsAlerts;
-pub use config::{CONNECT_TIMEOUT, SILENCED_TARGETS, load};
+pub use config::{CONNECT_TIMEOUT, load, loader};
 pub use fault::Fault;
 pub use http::ReqwestClient;
 pub use inventory::{DUE_INDEX, DynamoInventory, create_table};
 pub use secrets::SecretsManager;
+
+#[cfg(test)]
+mod recorded;

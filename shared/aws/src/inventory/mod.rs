@@ -201,3 +201,6 @@ impl Inventory for DynamoInventory {
         Ok(due)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,14 @@ pub const CHECKS: &[Check<dyn Inventory>] = checks![dyn Inventory:
     work_that_is_done_is_not_due,
 ];
 
+/// A slot with every field set, that no check uses.
+///
+/// # Panics
+/// If `name` is no slot name.
+pub fn example_slot(name: &str) -> Slot {
+    slot(name)
+}
+
 async fn create(inventory: &dyn Inventory, name: &str) -> Slot {
     let slot = slot(name);
     inventory.create_slot(&slot, None).await.expect("created");

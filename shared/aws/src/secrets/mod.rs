@@ -311,3 +311,6 @@ fn admin_key_in(text: &str) -> Result<AdminKey, SecretError> {
         _ => refused("has no field `api_key` or `admin_key`"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::recorded::{Answer, Recorded};
+
+fn inventory(answers: impl IntoIterator<Item = Answer>) -> (DynamoInventory, Recorded) {
+    let recorded = Recorded::new(answers);
+    let inventory = DynamoInventory::new(&recorded.config(), "keyward");
+    (inventory, recorded)
+}
+
+fn version(n: u32) -> Version {
+    let id = format!("11111111-aaaa-4bbb-8ccc-{n:012}.1")
+        .parse()
+        .unwrap();
+    let slot = "support-bot".parse().unwrap();
+    Version {
+        fingerprint: keyward_core::model::key::Fingerprint::from_hex(&"ab".repeat(32)),
+        ..Version::intended(
+            &slot,
+            id,
+            keyward_core::model::slot::Epoch(4),
+            Timestamp::UNIX_EPOCH,
+        )
+    }
+}
+
+/// A version as DynamoDB sends it.
+fn stored(n: u32) -> Value {
+    let version = version(n);
+    json!({
+        "pk": {"S": "SLOT#support-bot"},
+        "sk": {"S": format!("VERSION#{}", version.id)},
+        "schema": {"N": "1"},
+        "revision": {"N": "1"},
+        "slot": {"S": "support-bot"},
+        "id": {"S": version.id.to_string()},
+        "state": {"S": "intended"},
+        "epoch": {"N": "4"},
+        "created": {"S": "2026-12-01T09:00:00Z"},
+    })
+}
+
+/// A cancelled transaction; its reasons stand in the order of its items.
+fn canceled(reasons: &Value) -> Answer {
+    let body = json!({
+        "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+        "message": "Transaction cancelled",
+        "CancellationReasons": reasons,
+    });
+    Answer::Body(400, body.to_string())
+}
+
+async fn save(answer: Answer) -> InventoryError {
+    let (inventory, _) = inventory([answer]);
+    let fence = Fence::Epoch(keyward_core::model::slot::Epoch(4));
+    let saved = inventory.save_versions(&[version(1)], fence).await;
+    saved.unwrap_err()
+}
+
+#[tokio::test]
+async fn the_first_condition_that_was_not_met_decides() {
+    let none = json!({"Code": "None"});
+    let failed = json!({"Code": "ConditionalCheckFailed"});
+    let taken = json!({
+        "Code": "ConditionalCheckFailed",
+        "Item": {"slot": {"S": "other-bot"}, "version": {"S": "x"}},
+    });
+    let busy = json!({"Code": "TransactionConflict"});
+    for (reasons, expected) in [
+        (json!([failed, none, none]), "Fenced(Epoch(4))"),
+        (json!([failed, failed, taken]), "Fenced(Epoch(4))"),
+        (json!([none, failed, none]), "Conflict"),
+        (
+            json!([none, none, taken]),
+            "Taken { what: Fingerprint, by: Some(\"other-bot\") }",
+        ),
+        (
+            json!([none, none, failed]),
+            "Taken { what: Fingerprint, by: None }",
+        ),
+        (json!([busy, failed, none]), "Conflict"),
+        (json!([busy, none, none]), "Unavailable"),
+        (
+            json!([{"Code": "ThrottlingError"}, none, none]),
+            "Unavailable",
+        ),
+        (
+            json!([none, {"Code": "ProvisionedThroughputExceeded"}, none]),
+            "Unavailable",
+        ),
+        (json!([]), "Unavailable"),
+    ] {
+        let error = format!("{:?}", save(canceled(&reasons)).await);
+        assert!(error.starts_with(expected), "{reasons}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn other_failures_leave_the_effect_open() {
+    for answer in [
+        Answer::TimedOut,
+        Answer::error(500, "InternalServerError", ""),
+        Answer::error(400, "TransactionInProgressException", ""),
+        Answer::error(400, "ResourceNotFoundException", ""),
+        Answer::error(400, "AccessDeniedException", ""),
+    ] {
+        let error = save(answer.clone()).await;
+        assert!(error.is_retryable(), "{answer:?}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_carries_a_token_and_its_conditions() {
+    let (inventory, recorded) = inventory([Answer::ok(&json!({}))]);
+    let fence = Fence::Epoch(keyward_core::model::slot::Epoch(4));
+    let saved = inventory.save_versions(&[version(1)], fence).await;
+    saved.unwrap();
+    let sent = &recorded.sent()[0].body;
+    assert!(sent["ClientRequestToken"].is_string());
+    let items = sent["TransactItems"].as_array().unwrap();
+    assert_eq!(items.len(), 3);
+    let check = &items[0]["ConditionCheck"];
+    assert_eq!(
+        check["ExpressionAttributeValues"],
+        json!({":epoch": {"N": "4"}})
+    );
+    assert_eq!(check["Key"]["pk"]["S"], "SLOT#support-bot");
+    let version = &items[1]["Put"];
+    assert_eq!(
+        version["ExpressionAttributeValues"],
+        json!({":revision": {"N": "0"}})
+    );
+    assert_eq!(version["Item"]["revision"]["N"], "1");
+    assert_eq!(
+        version["Item"]["due_at"]["S"],
+        "1970-01-01T00:00:00.000000000Z"
+    );
+    let unique = &items[2]["Put"];
+    let key = format!("FINGERPRINT#{}", "ab".repeat(32));
+    assert_eq!(unique["Item"]["pk"]["S"], key.as_str());
+    assert_eq!(unique["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
+}
+
+#[tokio::test]
+async fn versions_are_read_to_the_last_page_and_consistently() {
+    let next = |sk: &str| json!({"pk": {"S": "SLOT#support-bot"}, "sk": {"S": sk}});
+    let (inventory, recorded) = inventory([
+        Answer::ok(&json!({"Items": [stored(2)], "LastEvaluatedKey": next("VERSION#x")})),
+        Answer::ok(&json!({"Items": [], "LastEvaluatedKey": next("VERSION#y")})),
+        Answer::ok(&json!({"Items": [stored(1)]})),
+    ]);
+    let slot = "support-bot".parse().unwrap();
+    let found = inventory.versions(&slot).await.unwrap();
+    let ids: Vec<_> = found.into_iter().map(|version| version.id).collect();
+    assert_eq!(ids, [version(1).id, version(2).id]);
+    for request in recorded.sent() {
+        assert_eq!(request.body["ConsistentRead"], true);
+    }
+}
+
+#[tokio::test]
+async fn a_version_that_cannot_be_read_is_named() {
+    let mut bad = stored(2);
+    bad["state"] = json!({"S": "resurrected"});
+    let (inventory, _) = inventory([Answer::ok(&json!({"Items": [stored(1), bad]}))]);
+    let slot = "support-bot".parse().unwrap();
+    let error = inventory.versions(&slot).await.unwrap_err();
+    assert!(matches!(error, InventoryError::Corrupt { .. }), "{error:?}");
+    let key = format!("SLOT#support-bot / VERSION#{}", version(2).id);
+    assert!(error.to_string().contains(&key), "{error}");
+}
+
+#[tokio::test]
+async fn one_bad_item_does_not_hide_due_work() {
+    let bad = json!({"pk": {"S": "INCIDENT#x"}, "sk": {"S": "INCIDENT"}});
+    let slot = json!({"pk": {"S": "SLOT#support-bot"}, "sk": {"S": "SLOT"}});
+    let next = json!({"pk": {"S": "INCIDENT#x"}});
+    let (inventory, _) = inventory([
+        Answer::ok(&json!({"Items": [bad], "LastEvaluatedKey": next})),
+        Answer::ok(&json!({"Items": [slot], "LastEvaluatedKey": next})),
+    ]);
+    let due = inventory.due(Timestamp::UNIX_EPOCH, 1).await.unwrap();
+    assert_eq!(due, [Due::Slot("support-bot".parse().unwrap())]);
+}
+
+#[tokio::test]
+async fn one_write_claims_a_thing_once() {
+    let (inventory, recorded) = inventory([]);
+    let twins = [version(1), version(2)];
+    let error = inventory.save_versions(&twins, Fence::None).await;
+    assert!(matches!(
+        error,
+        Err(InventoryError::Taken {
+            what: UniqueItem::Fingerprint,
+            by: Some(_)
+        })
+    ));
+    assert!(recorded.sent().is_empty());
+}

@@ -1,0 +1,50 @@
+//! Other people's AWS emulators: moto for Secrets Manager and functions, ministack for the rest.
+//!
+//! They are installed into `target/emulators` by the first test that needs them, in the versions that
+//! `tests/emulators/requirements.txt` pins, run on loopback ports of their own, and end when their value is dropped or
+//! the test process ends, however it ends. Where they cannot be had, a test is ignored on a person's machine and fails
+//! where `CI` is set.
+
+mod environment;
+mod ministack;
+mod moto;
+mod process;
+
+use std::time::Duration;
+
+use aws_config::{Region, SdkConfig};
+use aws_credential_types::Credentials;
+use keyward_lambda::http::{Http, HttpSettings};
+
+pub use ministack::Ministack;
+pub use moto::{Function, Moto};
+
+/// The region that everything is in.
+pub const REGION: &str = "us-east-1";
+
+/// What the adapters are built from, for the emulator at `url`.
+pub async fn sdk_config(url: &str) -> SdkConfig {
+    let credentials = Credentials::new("testing", "testing", None, None, "testing");
+    keyward_aws::loader(http_client())
+        .region(Region::from_static(REGION))
+        .credentials_provider(credentials)
+        .endpoint_url(url)
+        .load()
+        .await
+}
+
+/// The HTTP client that functions use.
+pub fn http_client() -> reqwest::Client {
+    let settings = HttpSettings {
+        extra_roots: None,
+        timeout: Duration::from_secs(30),
+    };
+    Http::new(&settings).unwrap().pooled().unwrap()
+}
+
+/// The header by which emulators tell services apart; they check no signature.
+fn authorization(service: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=testing/20260101/{REGION}/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    )
+}

@@ -1,0 +1,358 @@
+//! The AWS adapters keep the contracts of their ports, on emulators.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use aws_sdk_secretsmanager::primitives::Blob;
+use aws_sdk_secretsmanager::types::RotationRulesType;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use keyward_aws::{DynamoInventory, ReqwestClient, SecretsManager, SnsAlerts, create_table};
+use keyward_core::model::alert::Alert;
+use keyward_core::model::names::SecretArn;
+use keyward_core::ports::{Alerts, Inventory, SecretStore};
+use keyward_testkit::contract::alerts::AlertSubject;
+use keyward_testkit::contract::secrets::{First, SecretSubject};
+use keyward_testkit::contract::{self, Deviation, alerts, inventory, secrets};
+use keyward_tests::emulators::{Function, Ministack, Moto, http_client};
+use serde_json::{Value, json};
+
+/// A secret store on moto, and the client that makes secrets ready.
+struct Secrets {
+    store: SecretsManager,
+    client: aws_sdk_secretsmanager::Client,
+    function: String,
+}
+
+#[async_trait]
+impl SecretSubject for Secrets {
+    fn store(&self) -> &dyn SecretStore {
+        &self.store
+    }
+
+    async fn create(&self, name: &str, first: First<'_>) -> SecretArn {
+        let request = self.client.create_secret().name(name);
+        let request = match first {
+            First::Nothing => request,
+            First::Text(id, text) => request
+                .client_request_token(id.as_str())
+                .secret_string(text),
+            First::Bytes => request.secret_binary(Blob::new([0xff, 0x00])),
+        };
+        let created = request.send().await.expect("created");
+        let arn = created.arn().expect("an ARN");
+        arn.parse().expect("a valid ARN")
+    }
+
+    async fn turn_rotation_on(&self, arn: &SecretArn) {
+        let rules = RotationRulesType::builder()
+            .automatically_after_days(30)
+            .build();
+        let request = self.client.rotate_secret().secret_id(arn.as_str());
+        let request = request
+            .rotation_lambda_arn(&self.function)
+            .rotation_rules(rules)
+            .rotate_immediately(false);
+        request.send().await.expect("configured");
+    }
+
+    async fn turn_rotation_off(&self, arn: &SecretArn) {
+        let request = self.client.cancel_rotate_secret().secret_id(arn.as_str());
+        request.send().await.expect("cancelled");
+    }
+}
+
+/// What moto does otherwise than AWS documents it. The in-memory store and recorded answers stand for these.
+const MOTO: &[Deviation] = &[Deviation {
+    check: "a_version_keeps_its_value",
+    reason: "moto overwrites the value of a version that carries AWSPENDING",
+}];
+
+#[tokio::test]
+async fn secrets_manager_on_moto() {
+    let Some(moto) = Moto::start().await else {
+        return;
+    };
+    let config = moto.sdk_config().await;
+    let subject = Secrets {
+        store: SecretsManager::new(&config),
+        client: aws_sdk_secretsmanager::Client::new(&config),
+        function: moto.deploy(&accepts_everything()).await,
+    };
+    let count = contract::run(secrets::CHECKS, &subject as &dyn SecretSubject, MOTO).await;
+    assert_eq!(count, secrets::CHECKS.len() - MOTO.len());
+}
+
+#[tokio::test]
+async fn admin_keys_are_read_from_every_shape() {
+    let Some(moto) = Moto::start().await else {
+        return;
+    };
+    let config = moto.sdk_config().await;
+    let subject = Secrets {
+        store: SecretsManager::new(&config),
+        client: aws_sdk_secretsmanager::Client::new(&config),
+        function: String::new(),
+    };
+    let id = "ad3149a1-aaaa-4bbb-8ccc-000000000001"
+        .parse()
+        .expect("a valid id");
+    for (name, text, is_read) in [
+        ("plain", "sk-or-v1-EXAMPLE-admin", true),
+        ("api-key", r#"{"api_key":"sk-or-v1-EXAMPLE-admin"}"#, true),
+        (
+            "admin-key",
+            r#"{"admin_key":"sk-or-v1-EXAMPLE-admin"}"#,
+            true,
+        ),
+        ("neither", r#"{"key":"sk-or-v1-EXAMPLE-admin"}"#, false),
+        ("broken", r#"{"api_key":"sk-or-v1-EXAMPLE-admin""#, false),
+    ] {
+        let arn = subject.create(name, First::Text(&id, text)).await;
+        let read = subject.store.admin_key(&arn).await;
+        assert_eq!(read.is_ok(), is_read, "{name}: {read:?}");
+        assert!(!format!("{read:?}").contains("EXAMPLE"), "{name}: {read:?}");
+    }
+}
+
+async fn table(config: &aws_config::SdkConfig) -> &'static str {
+    let name = "keyward";
+    let client = aws_sdk_dynamodb::Client::new(config);
+    create_table(&client, name).await.expect("created");
+    name
+}
+
+#[tokio::test]
+async fn inventory_on_ministack() {
+    let Some(ministack) = Ministack::start().await else {
+        return;
+    };
+    let config = ministack.sdk_config().await;
+    let table = table(&config).await;
+    let inventory: &dyn Inventory = &DynamoInventory::new(&config, table);
+    let count = contract::run(inventory::CHECKS, inventory, &[]).await;
+    assert_eq!(count, inventory::CHECKS.len());
+}
+
+/// Passes requests on, but loses the answer to the first write.
+#[derive(Debug)]
+struct LosesAnAnswer {
+    client: ReqwestClient,
+    lost: Arc<AtomicBool>,
+}
+
+impl HttpClient for LosesAnAnswer {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Line {
+            inner: self.client.http_connector(settings, components),
+            lost: self.lost.clone(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Line {
+    inner: SharedHttpConnector,
+    lost: Arc<AtomicBool>,
+}
+
+impl HttpConnector for Line {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let target = request.headers().get("x-amz-target").unwrap_or_default();
+        let is_write = target.ends_with("TransactWriteItems");
+        let answer = self.inner.call(request);
+        if is_write && !self.lost.swap(true, Ordering::SeqCst) {
+            return HttpConnectorFuture::new(async move {
+                answer.await?;
+                Err(ConnectorError::timeout("the answer was lost".into()))
+            });
+        }
+        answer
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_was_lost_is_no_conflict() {
+    let Some(ministack) = Ministack::start().await else {
+        return;
+    };
+    let config = ministack.sdk_config().await;
+    let table = table(&config).await;
+    let slot = contract::inventory::example_slot("lost-answer");
+    let lost = Arc::new(AtomicBool::new(false));
+    let client = LosesAnAnswer {
+        client: ReqwestClient::new(http_client()),
+        lost: lost.clone(),
+    };
+    let config = config
+        .into_builder()
+        .http_client(SharedHttpClient::new(client))
+        .build();
+    let inventory = DynamoInventory::new(&config, table);
+    let created = inventory.create_slot(&slot, None).await;
+    created.expect("the repeated write is the same write");
+    assert!(lost.load(Ordering::SeqCst));
+    let stored = inventory.slot(&slot.name).await.expect("read");
+    let stored = stored.expect("the slot is there");
+    lost.store(false, Ordering::SeqCst);
+    let saved = inventory.save_slot(&stored).await;
+    saved.expect("the repeated write is the same write");
+    let twice = inventory.slot(&slot.name).await.expect("read");
+    assert_eq!(
+        twice.expect("the slot is there").revision,
+        stored.revision.next()
+    );
+}
+
+/// A topic with a queue behind it.
+struct Topic {
+    alerts: SnsAlerts,
+    ministack: Ministack,
+    queue: String,
+}
+
+impl Topic {
+    async fn receive(&self) -> Vec<Value> {
+        let mut received = Vec::new();
+        loop {
+            // Only the first waits: the queue answers as soon as it has something.
+            let wait = if received.is_empty() { 10 } else { 0 };
+            let request = json!({
+                "QueueUrl": self.queue,
+                "MaxNumberOfMessages": 10,
+                "WaitTimeSeconds": wait,
+            });
+            let answer = self.ministack.sqs("ReceiveMessage", &request).await;
+            let Some(messages) = answer["Messages"].as_array().filter(|m| !m.is_empty()) else {
+                return received;
+            };
+            for message in messages {
+                let handle = json!({
+                    "QueueUrl": self.queue,
+                    "ReceiptHandle": message["ReceiptHandle"],
+                });
+                self.ministack.sqs("DeleteMessage", &handle).await;
+                let body = message["Body"].as_str().expect("a body");
+                received.push(serde_json::from_str(body).expect("SNS's envelope"));
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl AlertSubject for Topic {
+    fn alerts(&self) -> &dyn Alerts {
+        &self.alerts
+    }
+
+    async fn arrived(&self) -> Vec<Alert> {
+        let read = |envelope: Value| {
+            let subject = envelope["Subject"].as_str().expect("a subject");
+            assert!(subject.starts_with("[page] Keyward: "), "{subject}");
+            let slot = &envelope["MessageAttributes"]["slot"]["Value"];
+            assert_eq!(slot, "contract-alerts");
+            let message = envelope["Message"].as_str().expect("a message");
+            serde_json::from_str(message).expect("an alert")
+        };
+        self.receive().await.into_iter().map(read).collect()
+    }
+}
+
+#[tokio::test]
+async fn alerts_on_ministack() {
+    let Some(ministack) = Ministack::start().await else {
+        return;
+    };
+    let config = ministack.sdk_config().await;
+    let sns = aws_sdk_sns::Client::new(&config);
+    let created = sns.create_topic().name("alerts").send().await;
+    let created = created.expect("created");
+    let topic = created.topic_arn().expect("an ARN");
+    let queue = json!({"QueueName": "alerts"});
+    let queue = ministack.sqs("CreateQueue", &queue).await;
+    let url = queue["QueueUrl"].as_str().expect("a URL").to_owned();
+    let request = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
+    let attributes = ministack.sqs("GetQueueAttributes", &request).await;
+    let arn = attributes["Attributes"]["QueueArn"].as_str();
+    let subscribed = sns
+        .subscribe()
+        .topic_arn(topic)
+        .protocol("sqs")
+        .endpoint(arn.expect("an ARN"));
+    subscribed.send().await.expect("subscribed");
+    let subject = Topic {
+        alerts: SnsAlerts::new(&config, topic),
+        ministack,
+        queue: url,
+    };
+    let count = contract::run(alerts::CHECKS, &subject as &dyn AlertSubject, &[]).await;
+    assert_eq!(count, alerts::CHECKS.len());
+}
+
+fn accepts_everything() -> Function<'static> {
+    Function {
+        name: "accepts-everything",
+        program: concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/emulators/rotation_function.py"
+        )
+        .as_ref(),
+        variables: &[],
+        timeout: 10,
+    }
+}
+
+#[tokio::test]
+async fn functions_run_and_end_with_their_emulator() {
+    let Some(moto) = Moto::start().await else {
+        return;
+    };
+    moto.deploy(&accepts_everything()).await;
+    let event = json!({"Step": "testSecret", "SecretId": "some-secret"});
+    for _ in 0..2 {
+        let answer = moto.invoke("accepts-everything", &event).await;
+        assert_eq!(answer, (Value::Null, false));
+    }
+    let log = moto.log("accepts-everything");
+    assert_eq!(log.matches("testSecret some-secret").count(), 2, "{log}");
+    let pids: Vec<&str> = log
+        .lines()
+        .filter_map(|line| line.strip_prefix("pid "))
+        .collect();
+    let [pid] = pids.as_slice() else {
+        panic!("one process takes all events: {log}");
+    };
+    let process = std::path::Path::new("/proc").join(pid);
+    assert!(process.exists());
+    let url = moto.url().to_owned();
+    drop(moto);
+    assert!(!process.exists());
+    let gone = http_client().get(&url).send().await;
+    gone.expect_err("nothing answers there any more");
+}
+
+#[tokio::test]
+async fn a_function_that_ends_is_an_error() {
+    let Some(moto) = Moto::start().await else {
+        return;
+    };
+    let function = Function {
+        name: "ends",
+        program: "/bin/false".as_ref(),
+        ..accepts_everything()
+    };
+    moto.deploy(&function).await;
+    let (answer, is_error) = moto.invoke("ends", &json!({})).await;
+    assert!(is_error);
+    assert_eq!(answer["errorType"], "Runtime.ExitError");
+}
