@@ -78,19 +78,13 @@ async fn crash_at_every_call_of_register() {
 #[tokio::test]
 async fn a_kill_between_any_two_calls_of_a_rotation() {
     for (i, step) in STEPS.iter().enumerate() {
-        let ran =
-            disturb_before_every_call(&StepScenario { step: i, make }, async |world: &World| {
-                world.kill()
-            })
-            .await;
+        let ran = disturb_before_every_call(&StepScenario { step: i, make }, World::kill).await;
         eprintln!("{step}: {ran} points");
     }
 }
 
 #[tokio::test]
 async fn a_kill_between_any_two_calls_of_retire() {
-    let ran =
-        disturb_before_every_call(&RetireScenario { make }, async |world: &World| world.kill())
-            .await;
+    let ran = disturb_before_every_call(&RetireScenario { make }, World::kill).await;
     eprintln!("retire: {ran} points");
 }

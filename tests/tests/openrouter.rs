@@ -54,10 +54,10 @@ async fn crash_at_every_call_of_a_rotation_over_http() {
 
 #[tokio::test]
 async fn a_kill_between_any_two_calls_of_a_rotation_over_http() {
-    for i in 0..STEPS.len() {
-        let event = async |world: &World| world.kill();
-        let ran = disturb_before_every_call(&StepScenario { step: i, make }, event).await;
-        eprintln!("{}: {ran} points", STEPS[i]);
+    for (i, step) in STEPS.iter().enumerate() {
+        let scenario = StepScenario { step: i, make };
+        let ran = disturb_before_every_call(&scenario, World::kill).await;
+        eprintln!("{step}: {ran} points");
     }
 }
 

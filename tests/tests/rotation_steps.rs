@@ -331,3 +331,41 @@ async fn a_key_put_by_hand_is_taken_in_and_retired() {
     assert!(!world.outside.provider.accepts(&by_hand));
     check_rules(&world, "put by hand").await;
 }
+
+/// A secret without a value gets its first key by its first rotation. Secrets Manager makes a first value current at
+/// once, so the limits and the test must come all the same.
+#[tokio::test]
+async fn a_secret_without_a_value_gets_a_tested_key() {
+    let clock = Arc::new(keyward_testkit::clock::ManualClock::start());
+    let provider = keyward_testkit::memory::MemoryProvider::new(clock.clone());
+    let world = World::unregistered(
+        &Arc::new(Gate::default()),
+        clock,
+        Box::new(Arc::new(provider)),
+    );
+    world.outside.secrets.create(&world.secret, None);
+    let fleet = keyward_tests::support::fleet();
+    let registered = keyward_core::usecases::register::register(&world.open, &fleet[0]).await;
+    assert_eq!(
+        registered.unwrap(),
+        keyward_core::usecases::register::Registered::WithoutKey
+    );
+    world
+        .outside
+        .secrets
+        .begin_rotation(&world.secret, &token(2));
+    for step in STEPS {
+        let outcome = world.step(step, &token(2)).await;
+        assert_eq!(outcome.unwrap(), StepOutcome::Done, "{step}");
+    }
+    let version = world.versions().await.pop().unwrap();
+    assert_eq!(version.state, VersionState::Current);
+    assert!(version.tested.is_some() && version.promoted.is_some());
+    check_rules(&world, "first key").await;
+    world.pass(jiff::SignedDuration::from_hours(1));
+    world.rotate(&token(3)).await.unwrap();
+    world
+        .live_through(jiff::SignedDuration::from_hours(27))
+        .await;
+    check_rules(&world, "second key").await;
+}

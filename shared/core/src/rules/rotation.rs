@@ -146,8 +146,9 @@ impl Refusal {
     }
 }
 
-/// Decides whether a step may be carried out. finishSecret on a version that is AWSCURRENT already proceeds, so that
-/// the records are brought up to date.
+/// Decides whether a step may be carried out. A version can be AWSCURRENT before its rotation is over: the label has
+/// moved and the records lag, or it is the secret's first value, which Secrets Manager makes current by itself
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>). Then the steps proceed.
 pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
     let RotationFacts {
         step,
@@ -162,8 +163,9 @@ pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
         });
     }
     if secret.has(token, &Stage::Current) {
-        let finish = step == RotationStep::Finish;
-        return if finish {
+        let under_way = |v: &Version| v.id.secret_version == *token && v.state.is_in_rotation();
+        let under_way = facts.versions.iter().any(under_way);
+        return if under_way {
             StepDecision::Proceed
         } else {
             StepDecision::AlreadyDone
@@ -306,12 +308,7 @@ mod tests {
             ("no current yet", Create, &begun[1..], StepDecision::Proceed),
             ("done", Create, &done, StepDecision::AlreadyDone),
             ("done", Test, &done, StepDecision::AlreadyDone),
-            (
-                "done, records may lag",
-                Finish,
-                &done,
-                StepDecision::Proceed,
-            ),
+            ("done", Finish, &done, StepDecision::AlreadyDone),
             (
                 "not staged",
                 Create,
@@ -333,6 +330,21 @@ mod tests {
                 expected,
                 "{name} {step:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_current_before_its_rotation_is_over_is_carried_on() {
+        let id = VersionId {
+            secret_version: token(2),
+            attempt: 1,
+        };
+        let mut version = Version::intended(&slot().name, id, Epoch(0), Timestamp::UNIX_EPOCH);
+        version.state = crate::model::version::VersionState::Pending;
+        let first_value = secret(&[(2, Stage::Current), (2, Stage::Pending)]);
+        for step in RotationStep::ALL {
+            let decision = decide(step, &first_value, &slot(), &[version.clone()], 0);
+            assert_eq!(decision, StepDecision::Proceed, "{step:?}");
         }
     }
 

@@ -229,6 +229,11 @@ impl SecretStore for MemorySecrets {
                 None => drop(secret.values.insert(token.clone(), text.clone())),
             }
             secret.stages.insert(Stage::Pending, token.clone());
+            // The first value that a secret gets becomes current by itself.
+            secret
+                .stages
+                .entry(Stage::Current)
+                .or_insert_with(|| token.clone());
             Ok(())
         })
     }

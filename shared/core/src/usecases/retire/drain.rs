@@ -3,7 +3,7 @@
 use super::{ItemError, NEAR_END, ROUND, RetireReport, STUCK_AFTER, Work};
 use crate::model::alert::{AlertKind, Severity};
 use crate::model::version::{UsageSeen, Version, VersionState};
-use crate::ports::Stage;
+use crate::ports::{Stage, Verdict};
 use crate::rules::overlap::{Drain, DrainFacts, Hold, Use, Why, drain};
 use crate::usecases::{rotate, unmake};
 
@@ -185,9 +185,12 @@ impl Work<'_> {
             .describe(self.slot.secret.as_str())
             .await?;
         let is_current = secret.has(&version.id.secret_version, &Stage::Current);
-        if is_current && version.epoch == self.slot.epoch && version.state != VersionState::Intended
-        {
-            return self.settle(version).await;
+        if is_current && version.epoch == self.slot.epoch {
+            match self.is_fit_to_serve(&version).await? {
+                Some(true) => return self.settle(version).await,
+                Some(false) => {}
+                None => return self.put_off(version, Some(ROUND)).await,
+            }
         }
         let mut abandoned = version.become_state(VersionState::Abandoned)?;
         abandoned.lease_until = None;
@@ -201,15 +204,33 @@ impl Work<'_> {
         self.revoke(abandoned, report).await
     }
 
-    async fn settle(&self, version: Version) -> Result<(), ItemError> {
-        let promoting = match version.state {
-            VersionState::Promoting => version,
-            _ => {
-                self.save(version.become_state(VersionState::Promoting)?)
-                    .await?
-            }
+    /// Whether a key that stands under AWSCURRENT before its rotation is over can stay there: it was tested, or the
+    /// provider accepts it now. `None` if that cannot be seen.
+    async fn is_fit_to_serve(&self, version: &Version) -> Result<Option<bool>, ItemError> {
+        if version
+            .tested
+            .is_some_and(|tested| tested.epoch == self.slot.epoch)
+        {
+            return Ok(Some(true));
+        }
+        let Some(key) = self.readable_key(version).await? else {
+            return Ok(Some(false));
         };
-        Ok(rotate::settle_promotion(self.ports, self.slot, &promoting).await?)
+        Ok(match self.provider.verify(&key).await {
+            Verdict::Live | Verdict::BlockedForMoney(_) => Some(true),
+            Verdict::Dead(_) | Verdict::BlockedForScope(_) => Some(false),
+            Verdict::Unknown(_) => None,
+        })
+    }
+
+    /// Brings the records of a version that is AWSCURRENT up to that, state by state.
+    async fn settle(&self, mut version: Version) -> Result<(), ItemError> {
+        for state in [VersionState::Pending, VersionState::Promoting] {
+            if version.state.may_become(state) {
+                version = self.save(version.become_state(state)?).await?;
+            }
+        }
+        Ok(rotate::settle_promotion(self.ports, self.slot, &version).await?)
     }
 
     async fn say_cleared(&self, version: &Version) {

@@ -153,7 +153,10 @@ impl Work<'_> {
     }
 
     /// The text of the version's key, while its secret version can still be read and holds this very key.
-    async fn readable_key(&self, version: &Version) -> Result<Option<ApiKey>, ItemError> {
+    pub(super) async fn readable_key(
+        &self,
+        version: &Version,
+    ) -> Result<Option<ApiKey>, ItemError> {
         let selector = VersionSelector::Id(&version.id.secret_version);
         let text = match self.ports.secrets.value(&self.slot.secret, selector).await {
             Ok(text) => text,

@@ -219,6 +219,7 @@ impl Rotation<'_> {
             InventoryError::Conflict => self.was_taken_out(version).await?,
             InventoryError::Taken { .. }
             | InventoryError::Corrupt { .. }
+            | InventoryError::Refused(_)
             | InventoryError::Unavailable(_) => false,
         };
         if unwanted {
