@@ -163,7 +163,9 @@ fn try_fault(root: &Path, copy: &Path, fault: &Fault) -> Result<(), String> {
             .args(["test", "--locked", "-p", package])
             .args(arguments)
             .current_dir(copy)
-            .env("CARGO_TARGET_DIR", root.join("target"))
+            // Never the folder of the sources themselves: cargo takes packages of the same name and place within their
+            // workspace for the same, and would run the faulty ones there.
+            .env("CARGO_TARGET_DIR", root.join("target/bites-build"))
             .stdin(Stdio::null())
             .output()
             .map_err(|e| format!("cargo test: {e}"))

@@ -8,4 +8,4 @@ mod world;
 pub use rules::check_rules;
 pub use scenarios::{Make, RetireScenario, STEPS, StepScenario};
 pub use simulated::Simulated;
-pub use world::{Backend, Outside, World, arn, fleet, token};
+pub use world::{Backend, LiveKey, Outside, World, arn, fleet, token};

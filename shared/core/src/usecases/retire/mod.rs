@@ -213,9 +213,9 @@ impl Work<'_> {
 
     /// How people know the key.
     fn key_name(&self, version: &Version) -> String {
-        match (&version.label, &version.hint) {
-            (Some(label), _) => label.to_string(),
-            (None, Some(hint)) => hint.to_string(),
+        match (&version.hint, &version.label) {
+            (Some(hint), _) => hint.to_string(),
+            (None, Some(label)) => label.to_string(),
             (None, None) => version.id.to_string(),
         }
     }
