@@ -1,5 +1,5 @@
 //! The four steps, repeated, out of order and on bad input.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "test code")]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::sync::Arc;
 
