@@ -256,3 +256,25 @@ async fn failed_work_goes_to_the_back_of_the_line() {
     assert_eq!(after, []);
     assert!(world.outside.alerts.count(AlertKind::WorkFailed) >= 1);
 }
+
+/// The schedule's rotation failed, or never came: retire asks for one while there is time to mend.
+#[tokio::test]
+async fn an_overdue_key_is_rotated_without_its_schedule() {
+    let world = World::in_memory(&Arc::new(Gate::default())).await;
+    let old = world.current_key();
+    world.pass(SignedDuration::from_hours(24 * 54));
+    world.live_through(SignedDuration::from_hours(1)).await;
+    assert_eq!(world.current_key(), old, "its schedule's day is not over");
+    world.pass(SignedDuration::from_hours(23));
+    world.live_through(SignedDuration::from_hours(1)).await;
+    assert_ne!(world.current_key(), old);
+    check_rules(&world, "overdue").await;
+    world.outside.secrets.cancel_rotation(&world.secret);
+    world.pass(SignedDuration::from_hours(24 * 56));
+    world.retire().await.unwrap();
+    assert_eq!(
+        world.outside.secrets.take_started(),
+        [],
+        "a person switched rotation off"
+    );
+}

@@ -369,3 +369,44 @@ async fn a_secret_without_a_value_gets_a_tested_key() {
         .await;
     check_rules(&world, "second key").await;
 }
+
+/// The answer to PutSecretValue is lost: the next call finds what was stored and keeps it, or finds nothing and makes
+/// another key. Nothing waits for the first invocation's end.
+#[tokio::test]
+async fn a_lost_answer_to_storing_is_settled_by_the_next_call() {
+    let gate = Arc::new(Gate::default());
+    let world = World::in_memory(&gate).await;
+    world
+        .outside
+        .secrets
+        .begin_rotation(&world.secret, &token(2));
+    let put = calls_of_create_secret()
+        .await
+        .iter()
+        .position(|call| *call == "secrets.put_pending")
+        .unwrap();
+    gate.arm(put, keyward_testkit::gate::Cut::AnswerLost);
+    let error = world.step("createSecret", &token(2)).await.unwrap_err();
+    assert!(error.is_retryable());
+    gate.disarm();
+    assert_eq!(
+        world.outside.provider.live().len(),
+        2,
+        "the stored key is kept"
+    );
+    world.rotate(&token(2)).await.unwrap();
+    assert_eq!(world.versions().await.len(), 2, "no other key was made");
+    check_rules(&world, "lost answer to storing").await;
+}
+
+async fn calls_of_create_secret() -> Vec<&'static str> {
+    let gate = Arc::new(Gate::default());
+    let world = World::in_memory(&gate).await;
+    world
+        .outside
+        .secrets
+        .begin_rotation(&world.secret, &token(2));
+    gate.record();
+    world.step("createSecret", &token(2)).await.unwrap();
+    gate.disarm().0
+}
