@@ -63,3 +63,18 @@ pub struct Alert {
     /// What is left for a person, with the command where there is one.
     pub left: OutsideText,
 }
+
+impl Alert {
+    /// An alert about a slot: what happened, what was done, what is left. The texts are cleaned and cut.
+    pub fn about(slot: &SlotName, severity: Severity, kind: AlertKind, text: [&str; 3]) -> Self {
+        let [what, done, left] = text.map(OutsideText::new);
+        Self {
+            severity,
+            kind,
+            slot: slot.clone(),
+            what,
+            done,
+            left,
+        }
+    }
+}

@@ -5,7 +5,6 @@ use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::key::Hint;
 use crate::model::names::KeyHandle;
 use crate::model::slot::{Scope, Slot};
-use crate::model::text::OutsideText;
 use crate::model::version::KeyLabel;
 use crate::ports::{KeyProvider, KeyRecord, ProviderError};
 
@@ -61,16 +60,18 @@ pub(crate) async fn page_if_admin(ports: &Ports, slot: &Slot, error: &ProviderEr
     if !matches!(error, ProviderError::AdminCredential { .. }) {
         return;
     }
-    let alert = Alert {
-        severity: Severity::Page,
-        kind: AlertKind::AdminCredentialRefused,
-        slot: slot.name.clone(),
-        what: OutsideText::new(&format!("Provider account {}: {error}.", slot.account)),
-        done: OutsideText::new("No key was changed. Agents keep working with the keys they have."),
-        left: OutsideText::new(&format!(
-            "Store a working admin credential for {} in its admin secret; until then no key of the account can be rotated or revoked.",
-            slot.account
-        )),
-    };
+    let alert = Alert::about(
+        &slot.name,
+        Severity::Page,
+        AlertKind::AdminCredentialRefused,
+        [
+            &format!("Provider account {}: {error}.", slot.account),
+            "No key was changed. Agents keep working with the keys they have.",
+            &format!(
+                "Store a working admin credential for {} in its admin secret; until then no key of the account can be rotated or revoked.",
+                slot.account
+            ),
+        ],
+    );
     ports.tell(alert).await;
 }

@@ -89,26 +89,20 @@ impl Work<'_> {
         facts: &DrainFacts,
     ) -> Result<(), ItemError> {
         if version.told.still_used.is_none() {
-            let alert = self.alert(
-                Severity::Warning,
-                AlertKind::OldKeyStillUsed,
-                &format!(
+            let alert = self.alert(Severity::Warning, AlertKind::OldKeyStillUsed, [&format!(
                     "Agent {} (owner {}) still uses the old key {} of slot {} after its overlap.",
                     self.slot.agent,
                     self.slot.owner,
                     self.key_name(&version),
                     self.slot.name,
-                ),
-                &format!(
+                ), &format!(
                     "The old key is held, at the latest until {}.",
                     facts.deadline
-                ),
-                &format!(
+                ), &format!(
                     "Restart agent {}, or see that it fetches its key every {} minutes.",
                     self.slot.agent,
                     self.slot.policy.refresh.as_mins()
-                ),
-            );
+                )]);
             if self.ports.tell(alert).await {
                 version.told.still_used = Some(facts.now);
             }
@@ -122,13 +116,15 @@ impl Work<'_> {
             let alert = self.alert(
                 Severity::Page,
                 AlertKind::ForeignSecretChange,
-                &format!(
-                    "AWSCURRENT of slot {} is back on the old key {}.",
-                    self.slot.name,
-                    self.key_name(&version)
-                ),
-                "The old key is not revoked while agents fetch it.",
-                "Find out who moved the label, then rotate the secret.",
+                [
+                    &format!(
+                        "AWSCURRENT of slot {} is back on the old key {}.",
+                        self.slot.name,
+                        self.key_name(&version)
+                    ),
+                    "The old key is not revoked while agents fetch it.",
+                    "Find out who moved the label, then rotate the secret.",
+                ],
             );
             if self.ports.tell(alert).await {
                 version.told.still_used = Some(self.ports.clock.now());
@@ -144,16 +140,10 @@ impl Work<'_> {
         report: &mut RetireReport,
     ) -> Result<(), ItemError> {
         if let Why::Deadline { still_used: true } = why {
-            let alert = self.alert(
-                Severity::Page,
-                AlertKind::DeadlineRevocation,
-                &format!(
+            let alert = self.alert(Severity::Page, AlertKind::DeadlineRevocation, [&format!(
                     "Agent {} (owner {}) still used the old key {} of slot {} at its hard deadline.",
                     self.slot.agent, self.slot.owner, self.key_name(&version), self.slot.name,
-                ),
-                "The old key is being revoked; the agent fails until it fetches the new one.",
-                &format!("Restart agent {}.", self.slot.agent),
-            );
+                ), "The old key is being revoked; the agent fails until it fetches the new one.", &format!("Restart agent {}.", self.slot.agent)]);
             self.ports.tell(alert).await;
         }
         tracing::info!(slot = %self.slot.name, version = %version.id, ?why, "revoking an old key");
@@ -234,13 +224,7 @@ impl Work<'_> {
     }
 
     async fn say_cleared(&self, version: &Version) {
-        let alert = self.alert(
-            Severity::Warning,
-            AlertKind::StuckPendingCleared,
-            &format!("A rotation of slot {} did not finish.", self.slot.name),
-            &format!("Its key {} is being revoked and AWSPENDING was taken off; the current key is untouched.", self.key_name(version)),
-            "The next rotation can start. Look at the rotate function's log for the reason.",
-        );
+        let alert = self.alert(Severity::Warning, AlertKind::StuckPendingCleared, [&format!("A rotation of slot {} did not finish.", self.slot.name), &format!("Its key {} is being revoked and AWSPENDING was taken off; the current key is untouched.", self.key_name(version)), "The next rotation can start. Look at the rotate function's log for the reason."]);
         self.ports.tell(alert).await;
     }
 
@@ -257,13 +241,15 @@ impl Work<'_> {
         let alert = self.alert(
             Severity::Page,
             AlertKind::KeyNearEnd,
-            &format!(
-                "The current key {} of slot {} ends at {end} and was not replaced.",
-                self.key_name(&version),
-                self.slot.name
-            ),
-            "Nothing was changed; agents work until then.",
-            "Rotate the secret now, and see why its schedule did not.",
+            [
+                &format!(
+                    "The current key {} of slot {} ends at {end} and was not replaced.",
+                    self.key_name(&version),
+                    self.slot.name
+                ),
+                "Nothing was changed; agents work until then.",
+                "Rotate the secret now, and see why its schedule did not.",
+            ],
         );
         if self.ports.tell(alert).await {
             version.told.near_end = Some(now);

@@ -14,7 +14,6 @@ use super::Ports;
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::SlotName;
 use crate::model::slot::Slot;
-use crate::model::text::OutsideText;
 use crate::model::version::{IllegalTransition, Version, VersionId, VersionState};
 use crate::ports::{Deadline, Due, Fence, InventoryError, KeyProvider, ProviderError, SecretError};
 use crate::rules::revoke::ConfirmPolicy;
@@ -193,22 +192,8 @@ impl Work<'_> {
         })
     }
 
-    fn alert(
-        &self,
-        severity: Severity,
-        kind: AlertKind,
-        what: &str,
-        done: &str,
-        left: &str,
-    ) -> Alert {
-        Alert {
-            severity,
-            kind,
-            slot: self.slot.name.clone(),
-            what: OutsideText::new(what),
-            done: OutsideText::new(done),
-            left: OutsideText::new(left),
-        }
+    fn alert(&self, severity: Severity, kind: AlertKind, text: [&str; 3]) -> Alert {
+        Alert::about(&self.slot.name, severity, kind, text)
     }
 
     /// How people know the key.
@@ -233,18 +218,16 @@ async fn failed(ports: &Ports, name: &SlotName, item: &Due, error: &ItemError) {
     ) {
         return;
     }
-    let alert = Alert {
-        severity: Severity::Warning,
-        kind: AlertKind::WorkFailed,
-        slot: name.clone(),
-        what: OutsideText::new(&format!(
-            "Work that is due on slot {name} could not be done: {error}."
-        )),
-        done: OutsideText::new("Nothing else was held up. It is tried again every 5 minutes."),
-        left: OutsideText::new(
+    let alert = Alert::about(
+        name,
+        Severity::Warning,
+        AlertKind::WorkFailed,
+        [
+            &format!("Work that is due on slot {name} could not be done: {error}."),
+            "Nothing else was held up. It is tried again every 5 minutes.",
             "If it goes on, look at the provider's status and at the slot's admin credential.",
-        ),
-    };
+        ],
+    );
     ports.tell(alert).await;
 }
 

@@ -97,17 +97,19 @@ impl Work<'_> {
             let alert = self.alert(
                 Severity::Page,
                 AlertKind::HandleUnknown,
-                &format!(
-                    "The old key {} of slot {} was NOT revoked: its id at {} is unknown.",
-                    self.key_name(&version),
-                    self.slot.name,
-                    self.slot.provider
-                ),
-                "The slot's current key is another one; agents are not affected.",
-                &format!(
-                    "Delete the key that ends so at {} by hand; its absence is noticed here.",
-                    self.slot.provider
-                ),
+                [
+                    &format!(
+                        "The old key {} of slot {} was NOT revoked: its id at {} is unknown.",
+                        self.key_name(&version),
+                        self.slot.name,
+                        self.slot.provider
+                    ),
+                    "The slot's current key is another one; agents are not affected.",
+                    &format!(
+                        "Delete the key that ends so at {} by hand; its absence is noticed here.",
+                        self.slot.provider
+                    ),
+                ],
             );
             if self.ports.tell(alert).await {
                 version.told.unconfirmed = Some(now);
@@ -257,16 +259,18 @@ impl Work<'_> {
             let alert = self.alert(
                 Severity::Page,
                 AlertKind::RevokeUnconfirmed,
-                &format!(
-                    "The old key {} of slot {} was revoked at {accepted}, but {why}.",
-                    self.key_name(version),
-                    self.slot.name
-                ),
-                "The revoke is asked for again, and its effect looked for, every few minutes.",
-                &format!(
-                    "Look at the key at {}; if it goes on, delete it there by hand.",
-                    self.slot.provider
-                ),
+                [
+                    &format!(
+                        "The old key {} of slot {} was revoked at {accepted}, but {why}.",
+                        self.key_name(version),
+                        self.slot.name
+                    ),
+                    "The revoke is asked for again, and its effect looked for, every few minutes.",
+                    &format!(
+                        "Look at the key at {}; if it goes on, delete it there by hand.",
+                        self.slot.provider
+                    ),
+                ],
             );
             if self.ports.tell(alert).await {
                 version.told.unconfirmed = Some(now);

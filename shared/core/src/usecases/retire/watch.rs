@@ -7,7 +7,6 @@ use super::{ItemError, STUCK_AFTER};
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::SecretVersionId;
 use crate::model::slot::{PendingSeen, Slot, SlotState};
-use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionState};
 use crate::ports::{Fence, SecretDescription, SecretError, Stage};
 use crate::rules::policy;
@@ -155,17 +154,17 @@ async fn start_rotation(ports: &Ports, slot: &Slot, versions: &[Version]) -> Res
 }
 
 fn cleared(slot: &Slot, stray: &SecretVersionId) -> Alert {
-    Alert {
-        severity: Severity::Warning,
-        kind: AlertKind::StuckPendingCleared,
-        slot: slot.name.clone(),
-        what: OutsideText::new(&format!(
-            "AWSPENDING of slot {} stood on version {stray}, on which no rotation is at work.",
-            slot.name
-        )),
-        done: OutsideText::new("The label was taken off; the current key is untouched."),
-        left: OutsideText::new(
+    Alert::about(
+        &slot.name,
+        Severity::Warning,
+        AlertKind::StuckPendingCleared,
+        [
+            &format!(
+                "AWSPENDING of slot {} stood on version {stray}, on which no rotation is at work.",
+                slot.name
+            ),
+            "The label was taken off; the current key is untouched.",
             "The next rotation can start. Look at the rotate function's log for why the last one did not finish.",
-        ),
-    }
+        ],
+    )
 }

@@ -286,13 +286,7 @@ impl Rotation<'_> {
         }
         unmake::unmake(self.ports, &self.slot, provider, version).await;
         if matches!(error, SecretError::VersionQuota) {
-            let alert = self.alert(
-                Severity::Warning,
-                AlertKind::RotationFailed,
-                &format!("The secret of slot {} has no room for another version.", self.slot.name),
-                "The new key was revoked; the current key is untouched.",
-                "Secrets Manager keeps the versions of the last 24 hours; the next rotation waits for room.",
-            );
+            let alert = self.alert(Severity::Warning, AlertKind::RotationFailed, [&format!("The secret of slot {} has no room for another version.", self.slot.name), "The new key was revoked; the current key is untouched.", "Secrets Manager keeps the versions of the last 24 hours; the next rotation waits for room."]);
             self.ports.tell(alert).await;
         }
         Err(error.into())
