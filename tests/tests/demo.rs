@@ -4,11 +4,21 @@ use keyward_tests::demo::{Break, run};
 
 #[tokio::test]
 async fn a_day_without_a_fault_breaks_no_rule() {
-    let mut lines = 0;
-    let totals = run(None, &mut |_| lines += 1).await;
+    let mut lines = Vec::new();
+    let totals = run(None, &mut |line| lines.push(line.to_owned())).await;
     assert_eq!(totals.broken, Vec::<String>::new());
     assert!(totals.agent_calls >= 1000 && totals.failed_agent_calls == 0);
-    assert!(lines > 20, "the timeline has {lines} lines");
+    lines.push(totals.to_json());
+    let end = lines[lines.len() - 9..].join(
+        "
+",
+    );
+    let readme = include_str!("../../README.md");
+    assert!(
+        readme.contains(&end),
+        "the README's sample is not what the demo says:
+{end}"
+    );
     let json: serde_json::Value = serde_json::from_str(&totals.to_json()).expect("JSON");
     assert_eq!(json["old_keys_confirmed_dead"], 6);
 }
