@@ -9,6 +9,7 @@ mod environment;
 mod ministack;
 mod moto;
 mod process;
+mod topic;
 
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use keyward_lambda::http::{Http, HttpSettings};
 
 pub use ministack::Ministack;
 pub use moto::{Function, Moto};
+pub use topic::Topic;
 
 /// The region that everything is in.
 pub const REGION: &str = "us-east-1";
