@@ -15,9 +15,9 @@ use crate::functions::{Profile, build};
 /// A made-up credential of Secrets Manager's for writing across accounts.
 pub const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
 
-/// Seconds that one event may take. A provider that is silent is waited for half as long, so that a test has time to
-/// end the function meanwhile.
-const TIMEOUT: u32 = 120;
+/// Seconds that one event may take. A provider that is silent is waited for as long as can be set: meanwhile a test
+/// ends the function.
+const TIMEOUT: u32 = 300;
 const PROVIDER_TIMEOUT: &str = "60";
 
 /// What a function answered in place of a result.

@@ -32,7 +32,7 @@ const TABLE: &str = "keyward";
 
 /// How often, and how long, something that another process does is looked for.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
-const LOOK_FOR: Duration = Duration::from_secs(100);
+const LOOK_FOR: Duration = Duration::from_secs(300);
 
 /// A deployment that runs.
 pub struct Deployment {
