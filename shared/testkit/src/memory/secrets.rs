@@ -18,8 +18,9 @@ pub struct StartedRotation {
     pub token: SecretVersionId,
 }
 
-/// Secrets Manager in memory, by AWS's documentation. It keeps two rules that emulators do not: a version's value
-/// never changes, and no rotation starts while AWSPENDING stands on a version other than AWSCURRENT.
+/// Secrets Manager in memory, by AWS's documentation. It keeps rules that emulators do not: a version's value never
+/// changes, the first value of a secret becomes current by itself, and no rotation starts while AWSPENDING stands on a
+/// version other than AWSCURRENT.
 #[derive(Debug, Default)]
 pub struct MemorySecrets(Mutex<State>);
 
@@ -99,6 +100,11 @@ impl MemorySecrets {
     /// Turns rotation off.
     pub fn cancel_rotation(&self, arn: &SecretArn) {
         self.change(arn, |secret| secret.rotation_enabled = false);
+    }
+
+    /// Turns rotation on again.
+    pub fn allow_rotation(&self, arn: &SecretArn) {
+        self.change(arn, |secret| secret.rotation_enabled = true);
     }
 
     /// Puts a label on a version, as a person can.
@@ -227,6 +233,9 @@ impl SecretStore for MemorySecrets {
                 // Nothing is done, labels included.
                 Some(_) => return Ok(()),
                 None => drop(secret.values.insert(token.clone(), text.clone())),
+            }
+            if secret.values.len() == 1 {
+                secret.stages.insert(Stage::Current, token.clone());
             }
             secret.stages.insert(Stage::Pending, token.clone());
             Ok(())
