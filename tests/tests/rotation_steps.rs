@@ -7,10 +7,11 @@ use keyward_core::model::slot::SlotState;
 use keyward_core::model::version::VersionState;
 use keyward_core::ports::{Inventory, SecretStore, Stage, TAG_SLOT};
 use keyward_core::rules::rotation::Refusal;
+use keyward_core::usecases::register::{Registered, register};
 use keyward_core::usecases::rotate::{RotationError, StepOutcome};
 use keyward_rotate::RotateError;
 use keyward_testkit::gate::Gate;
-use keyward_tests::support::{World, check_rules, token};
+use keyward_tests::support::{World, check_rules, fleet, token};
 
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
@@ -330,4 +331,42 @@ async fn a_key_put_by_hand_is_taken_in_and_retired() {
         .await;
     assert!(!world.outside.provider.accepts(&by_hand));
     check_rules(&world, "put by hand").await;
+}
+
+/// AWS attaches AWSCURRENT to the first value of a secret by itself; the key is limited and tested all the same.
+#[tokio::test]
+async fn the_first_key_of_a_secret_without_a_value_takes_all_four_steps() {
+    let clock = Arc::new(keyward_testkit::clock::ManualClock::start());
+    let provider = Arc::new(keyward_testkit::memory::MemoryProvider::new(clock.clone()));
+    let world = World::unregistered(&Arc::new(Gate::default()), clock, Box::new(provider));
+    world.outside.secrets.create(&world.secret, None);
+    let registered = register(&world.open, &fleet()[0]).await.unwrap();
+    assert_eq!(registered, Registered::WithoutKey);
+    world.retire().await.unwrap();
+    world.rotate_as_asked().await;
+    let versions = world.versions().await;
+    assert_eq!(versions.len(), 1);
+    assert_eq!(versions[0].state, VersionState::Current);
+    assert!(versions[0].tested.is_some());
+    assert_eq!(world.outside.alerts.sent(), []);
+    check_rules(&world, "a first key").await;
+}
+
+/// A person moves AWSCURRENT back, and a step of the key's own rotation comes late: the key that agents fetch stays.
+#[tokio::test]
+async fn a_late_step_does_not_revoke_a_key_that_was_promoted() {
+    let world = world().await;
+    world.rotate(&token(2)).await.unwrap();
+    let back = world.current_key();
+    world.pass(jiff::SignedDuration::from_mins(11));
+    world.rotate(&token(3)).await.unwrap();
+    world
+        .outside
+        .secrets
+        .put_current(&world.secret, &token(2), &back);
+    for step in STEPS {
+        let outcome = world.step(step, &token(2)).await.unwrap();
+        assert_eq!(outcome, StepOutcome::AlreadyDone, "{step}");
+    }
+    assert!(world.outside.provider.accepts(&back));
 }

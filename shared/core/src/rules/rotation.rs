@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::names::SecretVersionId;
 use crate::model::slot::{Slot, SlotState};
-use crate::model::version::Version;
+use crate::model::version::{Version, VersionState};
 use crate::ports::{SecretDescription, Stage};
 
 /// Rotations of one slot within [`BUDGET_WINDOW`], at most: a secret holds 100 versions, and those younger than a day
@@ -146,8 +146,10 @@ impl Refusal {
     }
 }
 
-/// Decides whether a step may be carried out. finishSecret on a version that is AWSCURRENT already proceeds, so that
-/// the records are brought up to date.
+/// Decides whether a step may be carried out. Nothing is left to do once the records say that the rotation's key was
+/// promoted. Where only the label says so, finishSecret proceeds, so that the records are brought up to date; and while
+/// the key has yet to be tested, every step does: the first value of a secret becomes AWSCURRENT by itself
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>).
 pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
     let RotationFacts {
         step,
@@ -161,7 +163,11 @@ pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
             slot: slot.name.clone(),
         });
     }
-    if secret.has(token, &Stage::Current) {
+    if own_is(facts, &[VersionState::Current, VersionState::Retiring]) {
+        return StepDecision::AlreadyDone;
+    }
+    let untested = own_is(facts, &[VersionState::Intended, VersionState::Pending]);
+    if secret.has(token, &Stage::Current) && !untested {
         let finish = step == RotationStep::Finish;
         return if finish {
             StepDecision::Proceed
@@ -200,6 +206,13 @@ pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
     }
 }
 
+/// Whether a version that this rotation began is in one of `states`.
+fn own_is(facts: &RotationFacts<'_>, states: &[VersionState]) -> bool {
+    facts.versions.iter().any(|v| {
+        v.id.attempt > 0 && v.id.secret_version == *facts.token && states.contains(&v.state)
+    })
+}
+
 /// Whether the slot has rotated too often or too lately. The first rotation of an epoch, which a kill asks for, does
 /// not wait for the spacing.
 fn budget(facts: &RotationFacts<'_>) -> Option<Refusal> {
@@ -215,10 +228,9 @@ fn budget(facts: &RotationFacts<'_>) -> Option<Refusal> {
     if begun.len() >= BUDGET {
         return Some(Refusal::Budget(begun.len()));
     }
-    let first_of_its_epoch = !facts
-        .versions
-        .iter()
-        .any(|v| v.id.attempt > 0 && v.epoch == facts.slot.epoch);
+    let first_of_its_epoch = !facts.versions.iter().any(|v| {
+        v.id.attempt > 0 && v.id.secret_version != *facts.token && v.epoch == facts.slot.epoch
+    });
     let latest = begun.iter().map(|(_, created)| *created).max()?;
     let next = latest + SPACING;
     (next > facts.now && !(first_of_its_epoch && facts.slot.epoch.0 > 0))
@@ -350,6 +362,46 @@ mod tests {
         );
     }
 
+    fn own(state: VersionState) -> Version {
+        let id = VersionId {
+            secret_version: token(2),
+            attempt: 1,
+        };
+        let begun = Version::intended(&slot().name, id, Epoch(0), Timestamp::UNIX_EPOCH);
+        Version { state, ..begun }
+    }
+
+    #[test]
+    fn a_promoted_key_is_never_worked_on_again_wherever_the_labels_are() {
+        use Stage::{Current, Pending};
+        for state in [VersionState::Current, VersionState::Retiring] {
+            for stages in [
+                &[(1, Current), (2, Pending)][..],
+                &[(2, Current), (2, Pending)],
+                &[(2, Current), (1, Pending)],
+            ] {
+                for step in RotationStep::ALL {
+                    let decided = decide(step, &secret(stages), &slot(), &[own(state)], 0);
+                    assert_eq!(decided, StepDecision::AlreadyDone, "{state:?} {step:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_first_value_that_is_current_by_itself_still_takes_every_step() {
+        let first = secret(&[(2, Stage::Current), (2, Stage::Pending)]);
+        for state in [VersionState::Intended, VersionState::Pending] {
+            for step in RotationStep::ALL {
+                let decided = decide(step, &first, &slot(), &[own(state)], 0);
+                assert_eq!(decided, StepDecision::Proceed, "{state:?} {step:?}");
+            }
+        }
+        let promoting = [own(VersionState::Promoting)];
+        let decided = decide(RotationStep::Test, &first, &slot(), &promoting, 0);
+        assert_eq!(decided, StepDecision::AlreadyDone);
+    }
+
     #[test]
     fn a_kill_asks_for_a_rotation_at_once_and_a_schedule_does_not() {
         let begun = secret(&[(1, Stage::Current), (2, Stage::Pending)]);
@@ -393,5 +445,13 @@ mod tests {
                 "{name}"
             );
         }
+        let mut tried = own(VersionState::Abandoned);
+        tried.epoch = Epoch(1);
+        let versions = [earlier(0), tried];
+        assert_eq!(
+            decide(RotationStep::Create, &begun, &killed, &versions, 1),
+            StepDecision::Proceed,
+            "the first after a kill, tried again"
+        );
     }
 }

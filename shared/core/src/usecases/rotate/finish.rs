@@ -15,9 +15,6 @@ impl Rotation<'_> {
         &self,
         provider: &dyn KeyProvider,
     ) -> Result<StepOutcome, RotationError> {
-        if self.own().any(|v| v.state == VersionState::Current) {
-            return Ok(StepOutcome::AlreadyDone);
-        }
         let (version, _) = self.pending(provider).await?;
         self.still_wanted(provider, &version).await?;
         if version
