@@ -3,10 +3,12 @@
 //! Key text, provider hosts and admin credentials are never in it: unknown fields are refused by name.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use jiff::SignedDuration;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::money::MicroDollars;
 use super::names::{AccountName, AgentName, Principal, SecretArn, SlotName};
@@ -23,14 +25,49 @@ pub struct Fleet {
     /// The format's version: 1.
     pub version: u32,
     /// Provider accounts by name. Their hosts and admin credentials are in the deployment's configuration.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     pub accounts: BTreeMap<AccountName, AccountEntry>,
     /// Agents by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     pub agents: BTreeMap<AgentName, AgentEntry>,
     /// Slots by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     pub slots: BTreeMap<SlotName, SlotEntry>,
+}
+
+/// Reads a map in which no name stands twice: of two entries, JSON readers keep one in silence.
+fn each_once<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord + std::fmt::Display,
+    V: Deserialize<'de>,
+{
+    struct Entries<K, V>(PhantomData<(K, V)>);
+
+    impl<'de, K, V> Visitor<'de> for Entries<K, V>
+    where
+        K: Deserialize<'de> + Ord + std::fmt::Display,
+        V: Deserialize<'de>,
+    {
+        type Value = BTreeMap<K, V>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut entries = BTreeMap::new();
+            while let Some(name) = map.next_key::<K>()? {
+                if entries.contains_key(&name) {
+                    return Err(A::Error::custom(format_args!("`{name}` stands here twice")));
+                }
+                entries.insert(name, map.next_value()?);
+            }
+            Ok(entries)
+        }
+    }
+
+    deserializer.deserialize_map(Entries(PhantomData))
 }
 
 /// A provider account.
@@ -344,6 +381,28 @@ mod tests {
         assert_eq!(planned[0].policy.overlap, SignedDuration::from_hours(2));
         assert_eq!(planned[0].expected.daily, MicroDollars::from_dollars(10));
         assert_eq!(planned[0].entry.mode, Mode::Observe);
+    }
+
+    #[test]
+    fn a_name_that_stands_twice_is_refused() {
+        for (kind, entry) in [
+            ("accounts", r#"{"provider": "openrouter"}"#),
+            (
+                "agents",
+                r#"{"owner": "ana@example.com", "environment": "dev"}"#,
+            ),
+            (
+                "slots",
+                r#"{"agent": "a", "account": "a", "expected_spend": {"daily_cents": 1, "monthly_cents": 1},
+                    "secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:a-a1B2c3"}"#,
+            ),
+        ] {
+            let once = format!(r#"{{"version": 1, "{kind}": {{"a": {entry}}}}}"#);
+            assert!(Fleet::from_json(&once).is_ok(), "{kind}");
+            let twice = format!(r#"{{"version": 1, "{kind}": {{"a": {entry}, "a": {entry}}}}}"#);
+            let error = Fleet::from_json(&twice).unwrap_err().to_string();
+            assert!(error.contains("`a` stands here twice"), "{kind}: {error}");
+        }
     }
 
     #[test]

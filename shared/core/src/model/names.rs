@@ -6,6 +6,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::text::OutsideText;
+
 /// A name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} `{shown}` is refused: {rule}")]
@@ -18,13 +20,11 @@ pub struct NameError {
     pub rule: &'static str,
 }
 
-fn refuse(what: &'static str, given: &str, rule: &'static str) -> NameError {
-    let shown: String = given
-        .chars()
-        .take(64)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    NameError { what, shown, rule }
+impl NameError {
+    pub(crate) fn new(what: &'static str, given: &str, rule: &'static str) -> Self {
+        let shown = OutsideText::new(given).as_str().chars().take(64).collect();
+        Self { what, shown, rule }
+    }
 }
 
 macro_rules! name {
@@ -47,7 +47,7 @@ macro_rules! name {
 
             fn from_str(text: &str) -> Result<Self, NameError> {
                 let valid: fn(&str) -> bool = $valid;
-                if valid(text) { Ok(Self(text.to_owned())) } else { Err(refuse($what, text, $rule)) }
+                if valid(text) { Ok(Self(text.to_owned())) } else { Err(NameError::new($what, text, $rule)) }
             }
         }
 
@@ -155,8 +155,9 @@ mod tests {
 
     #[test]
     fn a_refusal_names_what_was_wrong_on_one_line() {
-        let error = "a\nb".parse::<SlotName>().unwrap_err().to_string();
-        assert!(error.contains("slot name `a b` is refused"), "{error}");
+        let error = "a\nb\u{202e}c".parse::<SlotName>().unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("slot name `a b c` is refused"), "{error}");
     }
 
     #[test]
