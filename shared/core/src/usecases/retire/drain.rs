@@ -1,9 +1,12 @@
 //! Old keys: overlap, then drain, then revocation. And rotations that did not finish.
 
+use jiff::SignedDuration;
+
 use super::{ItemError, NEAR_END, ROUND, RetireReport, STUCK_AFTER, Work};
 use crate::model::alert::{AlertKind, Severity};
 use crate::model::version::{UsageSeen, Version, VersionState};
-use crate::ports::Stage;
+use crate::ports::{SecretDescription, SecretError, Stage};
+use crate::rules::birth;
 use crate::rules::overlap::{Drain, DrainFacts, Hold, Use, Why, drain};
 use crate::usecases::{rotate, unmake};
 
@@ -14,15 +17,17 @@ impl Work<'_> {
         mut version: Version,
         report: &mut RetireReport,
     ) -> Result<(), ItemError> {
-        let secret = self
-            .ports
-            .secrets
-            .describe(self.slot.secret.as_str())
-            .await?;
-        if secret.has(&version.id.secret_version, &Stage::Current) {
+        let id = &version.id.secret_version;
+        if self
+            .labels()
+            .await?
+            .is_some_and(|secret| secret.has(id, &Stage::Current))
+        {
             return self.hold_what_agents_fetch(version).await;
         }
-        let old = self.look_at_use(&mut version).await?;
+        version.told.moved_back = None;
+        let seen = self.look_at_use(&mut version).await;
+        let old = self.or_unknown_at_the_deadline(&version, seen)?;
         let facts = self.facts(&version, old).await?;
         match drain(&facts) {
             Drain::Hold(Hold::Overlap) => {
@@ -30,9 +35,35 @@ impl Work<'_> {
                 self.put_off(version, Some(wait.min(self.slot.policy.refresh / 4)))
                     .await
             }
-            Drain::Hold(Hold::ReplacementUnused) => self.put_off(version, Some(ROUND)).await,
+            Drain::Hold(Hold::ReplacementUnused | Hold::NotYetKnown) => {
+                self.put_off(version, Some(ROUND)).await
+            }
             Drain::Hold(Hold::StillUsed) => self.hold_what_is_used(version, &facts).await,
             Drain::Revoke(why) => self.begin_revoking(version, why, report).await,
+        }
+    }
+
+    /// The secret's labels; `None` if the secret was deleted: then agents fetch nothing from it.
+    async fn labels(&self) -> Result<Option<SecretDescription>, ItemError> {
+        match self.ports.secrets.describe(self.slot.secret.as_str()).await {
+            Err(SecretError::NotFound(_)) => Ok(None),
+            answer => Ok(Some(answer?)),
+        }
+    }
+
+    /// What cannot be read holds the old key back until its hard deadline, and no longer.
+    fn or_unknown_at_the_deadline(
+        &self,
+        old: &Version,
+        seen: Result<Use, ItemError>,
+    ) -> Result<Use, ItemError> {
+        let now = self.ports.clock.now();
+        match seen {
+            Err(error) if old.deadline.is_none_or(|deadline| deadline <= now) => {
+                tracing::warn!(slot = %self.slot.name, version = %old.id, %error, "the use of a key cannot be read; the deadline of the old one stands");
+                Ok(Use::Unknown)
+            }
+            seen => seen,
         }
     }
 
@@ -54,7 +85,11 @@ impl Work<'_> {
         };
         let seen = match version.usage_seen {
             Some(seen) if seen.total == total => seen,
-            _ => UsageSeen { total, since: now },
+            before => UsageSeen {
+                total,
+                since: now,
+                watched_from: before.map_or(now, |seen| seen.watched_from),
+            },
         };
         version.usage_seen = Some(seen);
         Ok(Use::Figure(seen))
@@ -70,7 +105,8 @@ impl Work<'_> {
             .find(|v| v.state == VersionState::Current)
         {
             promoted = current.promoted.unwrap_or(now);
-            new = self.look_at_use(&mut current.clone()).await?;
+            let seen = self.look_at_use(&mut current.clone()).await;
+            new = self.or_unknown_at_the_deadline(version, seen)?;
         }
         Ok(DrainFacts {
             now,
@@ -118,7 +154,7 @@ impl Work<'_> {
 
     /// Somebody has moved AWSCURRENT back to a key that was replaced: it is what agents fetch, so it is not revoked.
     async fn hold_what_agents_fetch(&self, mut version: Version) -> Result<(), ItemError> {
-        if version.told.still_used.is_none() {
+        if version.told.moved_back.is_none() {
             let alert = self.alert(
                 Severity::Page,
                 AlertKind::ForeignSecretChange,
@@ -131,7 +167,7 @@ impl Work<'_> {
                 "Find out who moved the label, then rotate the secret.",
             );
             if self.ports.tell(alert).await {
-                version.told.still_used = Some(self.ports.clock.now());
+                version.told.moved_back = Some(self.ports.clock.now());
             }
         }
         self.put_off(version, Some(ROUND)).await
@@ -143,6 +179,7 @@ impl Work<'_> {
         why: Why,
         report: &mut RetireReport,
     ) -> Result<(), ItemError> {
+        let mut told = true;
         if let Why::Deadline { still_used: true } = why {
             let alert = self.alert(
                 Severity::Page,
@@ -154,10 +191,11 @@ impl Work<'_> {
                 "The old key is being revoked; the agent fails until it fetches the new one.",
                 &format!("Restart agent {}.", self.slot.agent),
             );
-            self.ports.tell(alert).await;
+            told = self.ports.tell(alert).await;
         }
         tracing::info!(slot = %self.slot.name, version = %version.id, ?why, "revoking an old key");
-        self.revoke(version, report).await
+        self.revoke(version, report).await?;
+        told.then_some(()).ok_or(ItemError::Untold)
     }
 
     /// A rotation left this version behind: if AWSCURRENT is on it, the records are brought up to that; else it is
@@ -179,12 +217,13 @@ impl Work<'_> {
                 .put_off(version, Some(stuck_at.duration_since(now)))
                 .await;
         }
-        let secret = self
-            .ports
-            .secrets
-            .describe(self.slot.secret.as_str())
-            .await?;
-        let is_current = secret.has(&version.id.secret_version, &Stage::Current);
+        let secret = self.labels().await?;
+        let has = |stage| {
+            secret
+                .as_ref()
+                .is_some_and(|secret| secret.has(&version.id.secret_version, stage))
+        };
+        let (is_current, is_pending) = (has(&Stage::Current), has(&Stage::Pending));
         if is_current && version.epoch == self.slot.epoch && version.state != VersionState::Intended
         {
             return self.settle(version).await;
@@ -193,12 +232,13 @@ impl Work<'_> {
         abandoned.lease_until = None;
         abandoned.due_at = Some(now);
         let abandoned = self.save(abandoned).await?;
-        let id = &abandoned.id.secret_version;
-        if !is_current && secret.has(id, &Stage::Pending) {
+        let mut told = true;
+        if !is_current && is_pending {
             unmake::make_room_for_the_next(self.ports, self.slot, &abandoned).await?;
-            self.say_cleared(&abandoned).await;
+            told = self.say_cleared(&abandoned).await;
         }
-        self.revoke(abandoned, report).await
+        self.revoke(abandoned, report).await?;
+        told.then_some(()).ok_or(ItemError::Untold)
     }
 
     async fn settle(&self, version: Version) -> Result<(), ItemError> {
@@ -212,7 +252,7 @@ impl Work<'_> {
         Ok(rotate::settle_promotion(self.ports, self.slot, &promoting).await?)
     }
 
-    async fn say_cleared(&self, version: &Version) {
+    async fn say_cleared(&self, version: &Version) -> bool {
         let alert = self.alert(
             Severity::Warning,
             AlertKind::StuckPendingCleared,
@@ -220,17 +260,15 @@ impl Work<'_> {
             &format!("Its key {} is being revoked and AWSPENDING was taken off; the current key is untouched.", self.key_name(version)),
             "The next rotation can start. Look at the rotate function's log for the reason.",
         );
-        self.ports.tell(alert).await;
+        self.ports.tell(alert).await
     }
 
     /// A current key that comes near its end pages once a day: a rotation that should have replaced it has not.
     pub(super) async fn watch_age(&self, mut version: Version) -> Result<(), ItemError> {
         let now = self.ports.clock.now();
-        let end = version
-            .expires
-            .unwrap_or(version.created + self.slot.policy.max_age);
-        if end - NEAR_END > now {
-            let wait = (end - NEAR_END).duration_since(now);
+        let end = birth::replace_by(&self.slot.policy, &version);
+        let wait = end.duration_since(now) - NEAR_END;
+        if wait.is_positive() {
             return self.put_off(version, Some(wait)).await;
         }
         let alert = self.alert(
@@ -244,10 +282,11 @@ impl Work<'_> {
             "Nothing was changed; agents work until then.",
             "Rotate the secret now, and see why its schedule did not.",
         );
-        if self.ports.tell(alert).await {
-            version.told.near_end = Some(now);
+        if !self.ports.tell(alert).await {
+            return self.put_off(version, Some(ROUND)).await;
         }
-        self.put_off(version, Some(jiff::SignedDuration::from_hours(24)))
+        version.told.near_end = Some(now);
+        self.put_off(version, Some(SignedDuration::from_hours(24)))
             .await
     }
 }
