@@ -77,7 +77,7 @@ async fn the_new_key_is_born_with_label_limit_and_expiry_and_its_handle_is_mirro
         .unwrap();
     assert_eq!(
         record.label.as_str(),
-        format!("keyward-support-bot-openrouter-{}-1", token(2))
+        format!("keyward-support-bot-openrouter--{}-1", token(2))
     );
     assert_eq!(record.cap, version.cap);
     assert_eq!(record.cap.unwrap().amount.to_string(), "$25.00");

@@ -54,7 +54,7 @@ impl MemorySecrets {
         let found = state
             .secrets
             .iter_mut()
-            .find(|(arn, s)| arn.as_str() == id || s.name == id);
+            .find(|(arn, s)| s.answers_to(arn, id));
         match found {
             Some((_, secret)) => read(secret),
             None => Err(SecretError::NotFound(id.to_owned())),
@@ -164,6 +164,13 @@ impl MemorySecrets {
 }
 
 impl Secret {
+    /// Whether requests for `id` are for this secret: by ARN, by ARN without its last seven characters, or by name.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html>
+    fn answers_to(&self, arn: &SecretArn, id: &str) -> bool {
+        let partial = arn.as_str().rsplit_once('-').map(|(arn, _)| arn);
+        arn.as_str() == id || partial == Some(id) || self.name == id
+    }
+
     fn move_current(&mut self, to: &SecretVersionId) {
         if let Some(previous) = self.stages.insert(Stage::Current, to.clone())
             && previous != *to
@@ -193,10 +200,7 @@ impl Secret {
 impl SecretStore for MemorySecrets {
     async fn describe(&self, id: &str) -> Result<SecretDescription, SecretError> {
         let state = self.state();
-        let found = state
-            .secrets
-            .iter()
-            .find(|(arn, s)| arn.as_str() == id || s.name == id);
+        let found = state.secrets.iter().find(|(arn, s)| s.answers_to(arn, id));
         let (arn, secret) = found.ok_or_else(|| SecretError::NotFound(id.to_owned()))?;
         Ok(secret.describe(arn))
     }
