@@ -195,7 +195,7 @@ async fn a_planted_leak_is_found() {
         left: Default::default(),
     };
     let half = &key.expose_secret()[40..56];
-    alert.what = keyward_core::model::text::OutsideText::new(half);
+    alert.what = keyward_core::model::text::AlertText::new(half);
     world.open.alerts.send(&alert).await.unwrap();
     let mut said = Said::default();
     said.remains(&world).await;

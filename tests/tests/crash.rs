@@ -1,5 +1,5 @@
 //! Stop anywhere, go on as Secrets Manager would, sweep: the rules of the design hold.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "test code")]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use keyward_core::usecases::register::register;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call, disturb_before_every_call};
 use keyward_testkit::gate::Gate;
 use keyward_tests::support::{
-    RetireScenario, STEPS, StepScenario, World, check_rules, fleet, token,
+    RetireScenario, STEPS, StepScenario, World, check_rules, fleet, say, token,
 };
 
 fn make(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
@@ -56,7 +56,7 @@ impl Scenario for Register {
 async fn crash_at_every_call_of_a_rotation() {
     for (i, step) in STEPS.iter().enumerate() {
         let ran = crash_at_every_call(&StepScenario { step: i, make }).await;
-        eprintln!("{step}: {ran} points");
+        say(format_args!("{step}: {ran} points"));
         assert!(ran >= 3 * 7, "{step} made fewer calls than it must");
     }
 }
@@ -64,33 +64,31 @@ async fn crash_at_every_call_of_a_rotation() {
 #[tokio::test]
 async fn crash_at_every_call_of_retire() {
     let ran = crash_at_every_call(&RetireScenario { make }).await;
-    eprintln!("retire: {ran} points");
+    say(format_args!("retire: {ran} points"));
     assert!(ran >= 3 * 40);
 }
 
 #[tokio::test]
 async fn crash_at_every_call_of_register() {
     let ran = crash_at_every_call(&Register).await;
-    eprintln!("register: {ran} points");
+    say(format_args!("register: {ran} points"));
     assert!(ran >= 3 * 7);
 }
 
 #[tokio::test]
 async fn a_kill_between_any_two_calls_of_a_rotation() {
     for (i, step) in STEPS.iter().enumerate() {
-        let ran =
-            disturb_before_every_call(&StepScenario { step: i, make }, async |world: &World| {
-                world.kill()
-            })
-            .await;
-        eprintln!("{step}: {ran} points");
+        let ran = disturb_before_every_call(&StepScenario { step: i, make }, World::kill).await;
+        say(format_args!(
+            "{step}, a kill before each call: {ran} points"
+        ));
     }
 }
 
 #[tokio::test]
 async fn a_kill_between_any_two_calls_of_retire() {
-    let ran =
-        disturb_before_every_call(&RetireScenario { make }, async |world: &World| world.kill())
-            .await;
-    eprintln!("retire: {ran} points");
+    let ran = disturb_before_every_call(&RetireScenario { make }, World::kill).await;
+    say(format_args!(
+        "retire, a kill before each call: {ran} points"
+    ));
 }

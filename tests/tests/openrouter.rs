@@ -1,5 +1,5 @@
 //! OpenRouter's driver against its provider over HTTP: the suite of every driver, the flows, and faults in between.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "test code")]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use keyward_testkit::drive::{crash_at_every_call, disturb_before_every_call};
 use keyward_testkit::gate::Gate;
 use keyward_testkit::simulator::{Body, Fault, FaultRule, RetryAfter, Settings, Simulator};
 use keyward_tests::support::{
-    Backend, RetireScenario, STEPS, Simulated, StepScenario, World, check_rules, token,
+    Backend, RetireScenario, STEPS, Simulated, StepScenario, World, check_rules, say, token,
 };
 
 async fn fixture() -> Fixture {
@@ -47,24 +47,26 @@ fn make(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
 async fn crash_at_every_call_of_a_rotation_over_http() {
     for (i, step) in STEPS.iter().enumerate() {
         let ran = crash_at_every_call(&StepScenario { step: i, make }).await;
-        eprintln!("{step}: {ran} points");
+        say(format_args!("{step} over HTTP: {ran} points"));
         assert!(ran >= 3 * 7, "{step} made fewer calls than it must");
     }
 }
 
 #[tokio::test]
 async fn a_kill_between_any_two_calls_of_a_rotation_over_http() {
-    for i in 0..STEPS.len() {
-        let event = async |world: &World| world.kill();
-        let ran = disturb_before_every_call(&StepScenario { step: i, make }, event).await;
-        eprintln!("{}: {ran} points", STEPS[i]);
+    for (i, step) in STEPS.iter().enumerate() {
+        let scenario = StepScenario { step: i, make };
+        let ran = disturb_before_every_call(&scenario, World::kill).await;
+        say(format_args!(
+            "{step} over HTTP, a kill before each call: {ran} points"
+        ));
     }
 }
 
 #[tokio::test]
 async fn crash_at_every_call_of_retire_over_http() {
     let ran = crash_at_every_call(&RetireScenario { make }).await;
-    eprintln!("retire: {ran} points");
+    say(format_args!("retire over HTTP: {ran} points"));
     assert!(ran >= 3 * 40);
 }
 

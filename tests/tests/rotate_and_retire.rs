@@ -1,5 +1,5 @@
 //! The main job on parts in memory: a key is rotated, the old one drains, is revoked and confirmed dead.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "test code")]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::sync::Arc;
 

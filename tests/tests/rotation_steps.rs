@@ -1,5 +1,5 @@
 //! The four steps, repeated, out of order and on bad input.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "test code")]
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::sync::Arc;
 
@@ -7,11 +7,10 @@ use keyward_core::model::slot::SlotState;
 use keyward_core::model::version::VersionState;
 use keyward_core::ports::{Inventory, SecretStore, Stage, TAG_SLOT};
 use keyward_core::rules::rotation::Refusal;
-use keyward_core::usecases::register::{Registered, register};
 use keyward_core::usecases::rotate::{RotationError, StepOutcome};
 use keyward_rotate::RotateError;
 use keyward_testkit::gate::Gate;
-use keyward_tests::support::{World, check_rules, fleet, token};
+use keyward_tests::support::{World, check_rules, token};
 
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
@@ -333,25 +332,6 @@ async fn a_key_put_by_hand_is_taken_in_and_retired() {
     check_rules(&world, "put by hand").await;
 }
 
-/// AWS attaches AWSCURRENT to the first value of a secret by itself; the key is limited and tested all the same.
-#[tokio::test]
-async fn the_first_key_of_a_secret_without_a_value_takes_all_four_steps() {
-    let clock = Arc::new(keyward_testkit::clock::ManualClock::start());
-    let provider = Arc::new(keyward_testkit::memory::MemoryProvider::new(clock.clone()));
-    let world = World::unregistered(&Arc::new(Gate::default()), clock, Box::new(provider));
-    world.outside.secrets.create(&world.secret, None);
-    let registered = register(&world.open, &fleet()[0]).await.unwrap();
-    assert_eq!(registered, Registered::WithoutKey);
-    world.retire().await.unwrap();
-    world.rotate_as_asked().await;
-    let versions = world.versions().await;
-    assert_eq!(versions.len(), 1);
-    assert_eq!(versions[0].state, VersionState::Current);
-    assert!(versions[0].tested.is_some());
-    assert_eq!(world.outside.alerts.sent(), []);
-    check_rules(&world, "a first key").await;
-}
-
 /// A person moves AWSCURRENT back, and a step of the key's own rotation comes late: the key that agents fetch stays.
 #[tokio::test]
 async fn a_late_step_does_not_revoke_a_key_that_was_promoted() {
@@ -369,4 +349,83 @@ async fn a_late_step_does_not_revoke_a_key_that_was_promoted() {
         assert_eq!(outcome, StepOutcome::AlreadyDone, "{step}");
     }
     assert!(world.outside.provider.accepts(&back));
+}
+
+/// A secret without a value gets its first key by its first rotation. Secrets Manager makes a first value current at
+/// once, so the limits and the test must come all the same.
+#[tokio::test]
+async fn a_secret_without_a_value_gets_a_tested_key() {
+    let clock = Arc::new(keyward_testkit::clock::ManualClock::start());
+    let provider = keyward_testkit::memory::MemoryProvider::new(clock.clone());
+    let world = World::unregistered(
+        &Arc::new(Gate::default()),
+        clock,
+        Box::new(Arc::new(provider)),
+    );
+    world.outside.secrets.create(&world.secret, None);
+    let fleet = keyward_tests::support::fleet();
+    let registered = keyward_core::usecases::register::register(&world.open, &fleet[0]).await;
+    assert_eq!(
+        registered.unwrap(),
+        keyward_core::usecases::register::Registered::WithoutKey
+    );
+    world
+        .outside
+        .secrets
+        .begin_rotation(&world.secret, &token(2));
+    for step in STEPS {
+        let outcome = world.step(step, &token(2)).await;
+        assert_eq!(outcome.unwrap(), StepOutcome::Done, "{step}");
+    }
+    let version = world.versions().await.pop().unwrap();
+    assert_eq!(version.state, VersionState::Current);
+    assert!(version.tested.is_some() && version.promoted.is_some());
+    check_rules(&world, "first key").await;
+    world.pass(jiff::SignedDuration::from_hours(1));
+    world.rotate(&token(3)).await.unwrap();
+    world
+        .live_through(jiff::SignedDuration::from_hours(27))
+        .await;
+    check_rules(&world, "second key").await;
+}
+
+/// The answer to PutSecretValue is lost: the next call finds what was stored and keeps it, or finds nothing and makes
+/// another key. Nothing waits for the first invocation's end.
+#[tokio::test]
+async fn a_lost_answer_to_storing_is_settled_by_the_next_call() {
+    let gate = Arc::new(Gate::default());
+    let world = World::in_memory(&gate).await;
+    world
+        .outside
+        .secrets
+        .begin_rotation(&world.secret, &token(2));
+    let put = calls_of_create_secret()
+        .await
+        .iter()
+        .position(|call| *call == "secrets.put_pending")
+        .unwrap();
+    gate.arm(put, keyward_testkit::gate::Cut::AnswerLost);
+    let error = world.step("createSecret", &token(2)).await.unwrap_err();
+    assert!(error.is_retryable());
+    gate.disarm();
+    assert_eq!(
+        world.outside.provider.live().len(),
+        2,
+        "the stored key is kept"
+    );
+    world.rotate(&token(2)).await.unwrap();
+    assert_eq!(world.versions().await.len(), 2, "no other key was made");
+    check_rules(&world, "lost answer to storing").await;
+}
+
+async fn calls_of_create_secret() -> Vec<&'static str> {
+    let gate = Arc::new(Gate::default());
+    let world = World::in_memory(&gate).await;
+    world
+        .outside
+        .secrets
+        .begin_rotation(&world.secret, &token(2));
+    gate.record();
+    world.step("createSecret", &token(2)).await.unwrap();
+    gate.disarm().0
 }

@@ -118,7 +118,7 @@ fn message(alert: &Alert) -> Result<String, AlertError> {
 #[cfg(test)]
 mod tests {
     use keyward_core::model::alert::{AlertKind, Severity};
-    use keyward_core::model::text::OutsideText;
+    use keyward_core::model::text::AlertText;
 
     use super::*;
 
@@ -127,9 +127,9 @@ mod tests {
             severity: Severity::Page,
             kind: AlertKind::RotationFailed,
             slot: "support-bot".parse().unwrap(),
-            what: OutsideText::new("the provider said\r\n\"no\""),
-            done: OutsideText::new("nothing"),
-            left: OutsideText::new("keyward rotate support-bot"),
+            what: AlertText::new("the provider said\r\n\"no\""),
+            done: AlertText::new("nothing"),
+            left: AlertText::new("keyward rotate support-bot"),
         }
     }
 

@@ -6,6 +6,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use keyward_core::model::text::OutsideText;
+use keyward_core::ports::InventoryError;
 
 /// A failed AWS call: the operation, what went wrong, the request id. Holds nothing that was sent, and of the answer
 /// only the error code, since messages of AWS can quote what was sent.
@@ -40,6 +41,15 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn code(&self) -> &str {
         self.code.as_deref().unwrap_or_default()
+    }
+
+    /// The failure of an inventory call: one that passes, or one that a person must mend.
+    pub(crate) fn of_inventory(self) -> InventoryError {
+        if self.is_transient {
+            InventoryError::Unavailable(self.fault.into())
+        } else {
+            InventoryError::Refused(self.fault.into())
+        }
     }
 
     /// Whether AWS said that the caller may not do this.

@@ -158,37 +158,36 @@ fn try_fault(root: &Path, copy: &Path, fault: &Fault) -> Result<(), String> {
         fs::write(&path, text.replace(find, replace)).map_err(|e| format!("{file}: {e}"))?;
     }
     let (package, test) = fault.caught_by;
-    let output = Command::new("cargo")
-        .args([
-            "nextest",
-            "run",
-            "--color=never",
-            "--no-fail-fast",
-            "-p",
-            package,
-            "-E",
-        ])
-        .arg(format!("test(/(^|::){test}$/)"))
-        .current_dir(copy)
-        .env("CARGO_TARGET_DIR", root.join("target"))
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("cargo nextest: {e}"))?;
-    // Exit codes of nextest: 100, a test failed; 101, the build failed; 4, no test of that name.
-    // <https://docs.rs/nextest-metadata/latest/nextest_metadata/enum.NextestExitCode.html>
-    match output.status.code() {
-        Some(100) => Ok(()),
-        Some(0) => Err(format!("{test} passed all the same")),
-        Some(4) => Err(format!("there is no test {test}")),
-        code => {
-            let log = String::from_utf8_lossy(&output.stderr);
-            let tail: Vec<&str> = log
-                .lines()
-                .filter(|l| l.contains("error"))
-                .take(5)
-                .collect();
-            Err(format!("the build failed ({code:?}): {}", tail.join(" | ")))
-        }
+    let cargo = |arguments: &[&str]| {
+        Command::new("cargo")
+            .args(["test", "--locked", "-p", package])
+            .args(arguments)
+            .current_dir(copy)
+            // Never the folder of the sources themselves: cargo takes packages of the same name and place within their
+            // workspace for the same, and would run the faulty ones there.
+            .env("CARGO_TARGET_DIR", root.join("target/bites-build"))
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|e| format!("cargo test: {e}"))
+    };
+    let built = cargo(&["--no-run"])?;
+    if !built.status.success() {
+        let log = String::from_utf8_lossy(&built.stderr);
+        let errors: Vec<&str> = log
+            .lines()
+            .filter(|l| l.starts_with("error"))
+            .take(5)
+            .collect();
+        return Err(format!("the build failed: {}", errors.join(" | ")));
+    }
+    let run = cargo(&["--no-fail-fast", "--", "--exact", test])?;
+    let log = String::from_utf8_lossy(&run.stdout);
+    if log.contains(&format!("test {test} ... FAILED")) {
+        Ok(())
+    } else if log.contains(&format!("test {test} ... ok")) {
+        Err(format!("{test} passed all the same"))
+    } else {
+        Err(format!("there is no test {test}"))
     }
 }
 

@@ -69,7 +69,9 @@ impl Agents {
                     let at = deployment.clock.now();
                     timeline.line(
                         at,
-                        &format!("{agent}: its second process fetches its key at last"),
+                        &format!(
+                            "{agent}: the process that fetches too seldom has its new key at last"
+                        ),
                     );
                 }
                 process.key = key;

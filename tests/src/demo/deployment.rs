@@ -8,7 +8,7 @@ use keyward_core::model::version::{Confirmation, Version, VersionState};
 use keyward_core::ports::{Clock, Deadline, Inventory};
 use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::usecases::Ports;
-use keyward_core::usecases::register::register;
+use keyward_core::usecases::register::{Registered, register};
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::memory::{MemoryAlerts, MemoryInventory, MemorySecrets};
 use keyward_testkit::simulator::{Fault, FaultRule, Settings, Simulator};
@@ -90,7 +90,13 @@ impl Deployment {
             self.secrets
                 .create(&planned.entry.secret, Some((&token(number), &value)));
             let registered = register(&self.ports, planned).await.unwrap();
-            let text = format!("{} registered: {registered:?}", planned.name);
+            let how = match registered {
+                Registered::WithKey { handle_known: true } => {
+                    "registered with the key in its secret"
+                }
+                _ => "registered, but its key was not found at the provider",
+            };
+            let text = format!("{}: {how}", planned.name);
             timeline.line(self.clock.now(), &text);
         }
     }
@@ -100,11 +106,11 @@ impl Deployment {
         let planned = &self.fleet[slot];
         let token = token(100 + self.simulator.requests_to("POST", "/keys").len());
         self.secrets.begin_rotation(&planned.entry.secret, &token);
-        for attempt in 1..=3 {
+        for _ in 1..=3 {
             match self.four_steps(planned, &token).await {
                 Ok(()) => {
                     let text = format!(
-                        "{} rotated; the old key stays valid beside the new one",
+                        "{}: rotated; the old key stays valid beside the new one",
                         planned.name
                     );
                     timeline.line(self.clock.now(), &text);
@@ -112,8 +118,10 @@ impl Deployment {
                 }
                 Err(error) => {
                     let error = keyward_lambda::diagnostic::chain(&error);
-                    let text =
-                        format!("{} attempt {attempt} did not finish: {error}", planned.name);
+                    let text = format!(
+                        "{}: rotation tried, and left to Secrets Manager's retry: {error}",
+                        planned.name
+                    );
                     timeline.line(self.clock.now(), &text);
                     self.clock.advance(SignedDuration::from_mins(1));
                 }
@@ -208,27 +216,29 @@ impl Deployment {
     }
 }
 
+/// What `retire` did to a version, for people.
 fn change(earlier: Option<&Version>, version: &Version) -> Option<String> {
-    let was = earlier?.state;
-    let key = version
-        .label
-        .as_ref()
-        .map_or("the key made by hand", |label| label.as_str());
-    if was == version.state {
+    if earlier?.state == version.state {
         return None;
     }
-    match version.state {
-        VersionState::Revoking => Some(format!("{}: revoking {key}", version.slot)),
-        VersionState::Revoked => {
-            let how = match version.revoke_confirmed?.by {
-                Confirmation::Refused => "confirmed dead: refused again and again",
-                Confirmation::ListOnly => "gone from the provider's list",
-                Confirmation::NeverMade => "was never made",
-            };
-            Some(format!("{}: {key} {how}", version.slot))
-        }
-        _ => None,
-    }
+    let key = version
+        .hint
+        .as_ref()
+        .map_or_else(|| "a lost key".to_owned(), |hint| format!("old key {hint}"));
+    let what = match version.state {
+        VersionState::Revoking => "revoked at the provider; accepted is not done".to_owned(),
+        VersionState::Revoked => match (version.revoke_confirmed?.by, version.refusals) {
+            (Confirmation::Refused, Some(seen)) => format!(
+                "confirmed dead: refused {} times in a row, then deleted",
+                seen.count
+            ),
+            (Confirmation::Refused, None) => return None,
+            (Confirmation::ListOnly, _) => "deleted, and gone from the provider's list".to_owned(),
+            (Confirmation::NeverMade, _) => "was never made".to_owned(),
+        },
+        _ => return None,
+    };
+    Some(format!("{}: {key}: {what}", version.slot))
 }
 
 fn token(number: usize) -> SecretVersionId {

@@ -24,7 +24,7 @@ impl<'a> Timeline<'a> {
     /// Tells of the alerts that were not told of yet.
     pub(super) fn alerts(&mut self, at: Timestamp, alerts: &[Alert]) {
         for alert in &alerts[self.alerts_told..] {
-            self.line(at, &format!("ALERT {} {}", alert.what, alert.done));
+            self.line(at, &format!("ALERT {}", alert.what));
         }
         self.alerts_told = alerts.len();
     }

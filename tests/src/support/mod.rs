@@ -8,4 +8,10 @@ mod world;
 pub use rules::check_rules;
 pub use scenarios::{Make, RetireScenario, STEPS, StepScenario};
 pub use simulated::Simulated;
-pub use world::{Backend, Outside, World, arn, fleet, token};
+pub use world::{Backend, LiveKey, Outside, World, arn, fleet, token};
+
+/// Says a figure on standard error, where the test harness does not capture it.
+pub fn say(figure: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "{figure}");
+}

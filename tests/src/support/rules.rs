@@ -1,9 +1,9 @@
 use jiff::SignedDuration;
 use keyward_core::model::key::ApiKey;
-use keyward_core::model::version::{Confirmation, Version, VersionState};
-use keyward_core::ports::{SecretStore, Stage};
+use keyward_core::model::version::{Confirmation, KeyLabel, Version, VersionState};
+use keyward_core::ports::{Clock, SecretStore, Stage};
 
-use super::World;
+use super::{LiveKey, World};
 
 /// Checks the rules of the design that hold at any time once work has come to rest.
 ///
@@ -12,6 +12,8 @@ use super::World;
 pub async fn check_rules(world: &World, context: &str) {
     rule_1_current_works(world, context).await;
     rule_2_every_live_key_is_recorded(world, context).await;
+    rule_3_old_keys_live_through_their_overlap(world, context).await;
+    rule_4_made_keys_end_by_themselves(world, context).await;
     rule_5_nothing_outdated_is_current(world, context).await;
     rule_9_confirmed_means_refused(world, context).await;
 }
@@ -40,7 +42,7 @@ async fn rule_1_current_works(world: &World, context: &str) {
 async fn rule_2_every_live_key_is_recorded(world: &World, context: &str) {
     let versions = world.versions().await;
     let current = world.current_key();
-    for (label, text) in world.outside.provider.live() {
+    for LiveKey { label, text, .. } in world.outside.provider.live() {
         let fingerprint = ApiKey::new(&text).fingerprint();
         let by_label = |v: &&Version| v.label.as_ref().is_some_and(|l| l.as_str() == label);
         let recorded = versions
@@ -63,6 +65,50 @@ async fn rule_2_every_live_key_is_recorded(world: &World, context: &str) {
             "rule 2: key {label} is alive but {:?}; {context}",
             recorded.state
         );
+    }
+}
+
+/// A replaced key works until its overlap is over, unless it was cut off by a kill.
+async fn rule_3_old_keys_live_through_their_overlap(world: &World, context: &str) {
+    let now = world.outside.clock.now();
+    let live = world.outside.provider.live();
+    for version in world.versions().await {
+        let Some(retire_after) = version.retire_after else {
+            continue;
+        };
+        if version.state == VersionState::Retiring && now < retire_after {
+            let works = live
+                .iter()
+                .any(|key| Some(ApiKey::new(&key.text).fingerprint()) == version.fingerprint);
+            assert!(
+                works,
+                "rule 3: an old key does not work during its overlap; {context}"
+            );
+        }
+        if let (Some(begun), 0) = (version.revoke_begun, world.slot().await.epoch.0) {
+            assert!(
+                begun >= retire_after,
+                "rule 3: revoked before its overlap was over; {context}"
+            );
+        }
+    }
+}
+
+/// Whatever Keyward made ends by itself, no later than the policy's greatest age.
+async fn rule_4_made_keys_end_by_themselves(world: &World, context: &str) {
+    let slot = world.slot().await;
+    let now = world.outside.clock.now();
+    for key in world.outside.provider.live() {
+        if key.label.starts_with(KeyLabel::PREFIX) {
+            let expires = key
+                .expires
+                .unwrap_or_else(|| panic!("rule 4: {} has no end; {context}", key.label));
+            assert!(
+                expires <= now + slot.policy.max_age,
+                "rule 4: {} ends too late; {context}",
+                key.label
+            );
+        }
     }
 }
 
@@ -90,7 +136,7 @@ async fn rule_9_confirmed_means_refused(world: &World, context: &str) {
         let confirmed = version.revoke_confirmed.expect("revoked versions say how");
         let alive = live
             .iter()
-            .any(|(_, text)| Some(ApiKey::new(text).fingerprint()) == version.fingerprint);
+            .any(|key| Some(ApiKey::new(&key.text).fingerprint()) == version.fingerprint);
         assert!(
             !alive,
             "rule 9: a version is revoked, but its key works; {context}"

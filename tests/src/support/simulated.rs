@@ -15,7 +15,7 @@ use keyward_testkit::simulator::{Settings, Simulator};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::Backend;
+use super::{Backend, LiveKey};
 
 /// A provider over real HTTP: the simulator, and the deployment's own drivers configured for it.
 pub struct Simulated {
@@ -112,18 +112,22 @@ impl Backend for Simulated {
         accepted
     }
 
-    fn live(&self) -> Vec<(String, String)> {
-        let live = self.simulator.live_keys();
+    fn live(&self) -> Vec<LiveKey> {
         let texts: Vec<ApiKey> = self.simulator.secrets();
         let text_of = |print| texts.iter().find(|key| key.fingerprint() == print);
-        live.into_iter()
-            .filter(|key| key.accepted)
-            .filter_map(|key| {
-                Some((
-                    key.name,
-                    text_of(key.fingerprint)?.expose_secret().to_owned(),
-                ))
+        let live = self
+            .simulator
+            .live_keys()
+            .into_iter()
+            .filter(|key| key.accepted);
+        live.filter_map(|key| {
+            let text = text_of(key.fingerprint)?.expose_secret().to_owned();
+            Some(LiveKey {
+                label: key.name,
+                text,
+                expires: key.expires,
             })
-            .collect()
+        })
+        .collect()
     }
 }

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::fleet::{Fleet, PlannedSlot};
 use keyward_core::model::incident::Incident;
 use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
@@ -37,8 +37,18 @@ pub trait Backend: Send + Sync {
     fn accepts(&self, text: &str) -> bool;
     /// One call of an agent; whether it was accepted.
     fn call(&self, text: &str) -> bool;
-    /// Label and text of every key that would be accepted.
-    fn live(&self) -> Vec<(String, String)>;
+    /// Every key that would be accepted.
+    fn live(&self) -> Vec<LiveKey>;
+}
+
+/// A key that works.
+pub struct LiveKey {
+    /// Its name at the provider.
+    pub label: String,
+    /// Its text.
+    pub text: String,
+    /// When it ends by itself.
+    pub expires: Option<Timestamp>,
 }
 
 impl Backend for Arc<MemoryProvider> {
@@ -58,11 +68,14 @@ impl Backend for Arc<MemoryProvider> {
         MemoryProvider::call(self, text)
     }
 
-    fn live(&self) -> Vec<(String, String)> {
-        let live = MemoryProvider::live(self);
-        live.into_iter()
-            .map(|(text, record)| (record.label.as_str().to_owned(), text))
-            .collect()
+    fn live(&self) -> Vec<LiveKey> {
+        let live = MemoryProvider::live(self).into_iter();
+        live.map(|(text, record)| LiveKey {
+            label: record.label.as_str().to_owned(),
+            text,
+            expires: record.expires,
+        })
+        .collect()
     }
 }
 

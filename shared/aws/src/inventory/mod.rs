@@ -49,9 +49,7 @@ impl DynamoInventory {
             .await;
         match answer {
             Ok(answer) => Ok(answer.item),
-            Err(error) => Err(InventoryError::Unavailable(
-                examine("GetItem", &error).fault.into(),
-            )),
+            Err(error) => Err(examine("GetItem", &error).of_inventory()),
         }
     }
 
@@ -87,8 +85,7 @@ impl Inventory for DynamoInventory {
             .send();
         let mut versions: Vec<Version> = Vec::new();
         while let Some(item) = pages.next().await {
-            let item =
-                item.map_err(|e| InventoryError::Unavailable(examine("Query", &e).fault.into()))?;
+            let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
             versions.push(items::decode(item)?);
         }
         versions.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
@@ -185,8 +182,7 @@ impl Inventory for DynamoInventory {
             .items()
             .send();
         while let Some(item) = pages.next().await {
-            let item =
-                item.map_err(|e| InventoryError::Unavailable(examine("Query", &e).fault.into()))?;
+            let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
             match items::due(&item) {
                 Ok(work) => due.push(work),
                 // One bad item must not hide the work that is due on all others.

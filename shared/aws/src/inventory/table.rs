@@ -17,7 +17,7 @@ pub const DUE_INDEX: &str = "due";
 /// point-in-time recovery and the customer's key.
 ///
 /// # Errors
-/// [`InventoryError::Unavailable`], also if it exists.
+/// [`InventoryError::Refused`] also if it exists.
 pub async fn create_table(client: &Client, name: &str) -> Result<(), InventoryError> {
     let mut request = client
         .create_table()
@@ -43,9 +43,7 @@ pub async fn create_table(client: &Client, name: &str) -> Result<(), InventoryEr
     let request = request.global_secondary_indexes(index.map_err(unbuilt)?);
     match request.send().await {
         Ok(_) => Ok(()),
-        Err(error) => Err(InventoryError::Unavailable(
-            examine("CreateTable", &error).fault.into(),
-        )),
+        Err(error) => Err(examine("CreateTable", &error).of_inventory()),
     }
 }
 

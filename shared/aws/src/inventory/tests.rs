@@ -97,16 +97,21 @@ async fn the_first_condition_that_was_not_met_decides() {
 }
 
 #[tokio::test]
-async fn other_failures_leave_the_effect_open() {
-    for answer in [
-        Answer::TimedOut,
-        Answer::error(500, "InternalServerError", ""),
-        Answer::error(400, "TransactionInProgressException", ""),
-        Answer::error(400, "ResourceNotFoundException", ""),
-        Answer::error(400, "AccessDeniedException", ""),
+async fn a_passing_failure_leaves_the_effect_open_and_a_refusal_is_for_a_person() {
+    for (answer, passes) in [
+        (Answer::TimedOut, true),
+        (Answer::error(500, "InternalServerError", ""), true),
+        (
+            Answer::error(400, "TransactionInProgressException", ""),
+            true,
+        ),
+        (Answer::error(400, "ResourceNotFoundException", ""), false),
+        (Answer::error(400, "AccessDeniedException", ""), false),
     ] {
         let error = save(answer.clone()).await;
-        assert!(error.is_retryable(), "{answer:?}: {error:?}");
+        let seen = matches!(error, InventoryError::Unavailable(_));
+        assert_eq!(seen, passes, "{answer:?}: {error:?}");
+        assert_eq!(error.is_retryable(), passes, "{answer:?}: {error:?}");
     }
 }
 

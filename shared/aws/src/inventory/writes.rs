@@ -187,7 +187,7 @@ impl<'a> Writes<'a> {
                 canceled.cancellation_reasons(),
                 failure.fault,
             )),
-            _ => Err(InventoryError::Unavailable(failure.fault.into())),
+            _ => Err(failure.of_inventory()),
         }
     }
 }

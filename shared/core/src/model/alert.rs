@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::names::SlotName;
-use super::text::OutsideText;
+use super::text::AlertText;
 
 /// How soon a person must look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -57,9 +57,24 @@ pub struct Alert {
     /// The slot that it happened to.
     pub slot: SlotName,
     /// What happened.
-    pub what: OutsideText,
+    pub what: AlertText,
     /// What Keyward did about it, and what is safe.
-    pub done: OutsideText,
+    pub done: AlertText,
     /// What is left for a person, with the command where there is one.
-    pub left: OutsideText,
+    pub left: AlertText,
+}
+
+impl Alert {
+    /// An alert about a slot: what happened, what was done, what is left. The texts are cleaned and cut.
+    pub fn about(slot: &SlotName, severity: Severity, kind: AlertKind, text: [&str; 3]) -> Self {
+        let [what, done, left] = text.map(AlertText::new);
+        Self {
+            severity,
+            kind,
+            slot: slot.clone(),
+            what,
+            done,
+            left,
+        }
+    }
 }

@@ -4,15 +4,21 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Outside text made fit for one line of a log or an alert: control characters become spaces, and what is longer
-/// than [`OutsideText::MAX_CHARS`] is cut. Escaping for HTML or CSV is left to whoever writes those.
+/// Text made fit for one line of a log or an alert: control characters become spaces, and what is longer than `MAX`
+/// characters is cut. Escaping for HTML or CSV is left to whoever writes those.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
-pub struct OutsideText(String);
+pub struct CleanText<const MAX: usize>(String);
 
-impl OutsideText {
+/// A piece of text that came from outside: a label, a provider's message.
+pub type OutsideText = CleanText<256>;
+
+/// A sentence for people, with pieces from outside in it.
+pub type AlertText = CleanText<1024>;
+
+impl<const MAX: usize> CleanText<MAX> {
     /// Characters kept at most.
-    pub const MAX_CHARS: usize = 256;
+    pub const MAX_CHARS: usize = MAX;
 
     /// Cleans and cuts `text`.
     pub fn new(text: &str) -> Self {
@@ -23,7 +29,7 @@ impl OutsideText {
                 c
             }
         };
-        Self(text.chars().take(Self::MAX_CHARS).map(clean).collect())
+        Self(text.chars().take(MAX).map(clean).collect())
     }
 
     /// The cleaned text.
@@ -37,19 +43,19 @@ fn is_unprintable(c: char) -> bool {
     matches!(c, '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-impl From<String> for OutsideText {
+impl<const MAX: usize> From<String> for CleanText<MAX> {
     fn from(text: String) -> Self {
         Self::new(&text)
     }
 }
 
-impl From<OutsideText> for String {
-    fn from(text: OutsideText) -> Self {
+impl<const MAX: usize> From<CleanText<MAX>> for String {
+    fn from(text: CleanText<MAX>) -> Self {
         text.0
     }
 }
 
-impl fmt::Display for OutsideText {
+impl<const MAX: usize> fmt::Display for CleanText<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }

@@ -150,6 +150,11 @@ impl VersionState {
         !matches!(self, Self::Revoked)
     }
 
+    /// Whether AWSCURRENT was moved to the version by its rotation, and nothing has cut it off since.
+    pub const fn is_promoted(self) -> bool {
+        matches!(self, Self::Current | Self::Retiring)
+    }
+
     /// Whether a rotation is still at work on the version.
     pub const fn is_in_rotation(self) -> bool {
         matches!(self, Self::Intended | Self::Pending | Self::Promoting)
@@ -376,54 +381,4 @@ impl Version {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn id() -> VersionId {
-        "11111111-aaaa-4bbb-8ccc-000000000002.1".parse().unwrap()
-    }
-
-    #[test]
-    fn ids_and_labels_read_back() {
-        assert_eq!(id().to_string().parse::<VersionId>().unwrap(), id());
-        let slot = "support-bot".parse().unwrap();
-        let label = KeyLabel::new(&slot, &id());
-        assert_eq!(
-            label.as_str(),
-            "keyward-support-bot--11111111-aaaa-4bbb-8ccc-000000000002-1"
-        );
-        let id: VersionId = "y-11111111-aaaa-4bbb-8ccc-000000000002.1".parse().unwrap();
-        let other = KeyLabel::new(&"support-bot-y".parse().unwrap(), &self::id());
-        assert_ne!(KeyLabel::new(&slot, &id), other);
-        for bad in [
-            "",
-            ".",
-            "x.1",
-            "11111111-aaaa-4bbb-8ccc-000000000002",
-            "11111111-aaaa-4bbb-8ccc-000000000002.x",
-        ] {
-            assert!(bad.parse::<VersionId>().is_err(), "{bad}");
-        }
-    }
-
-    proptest! {
-        /// Whatever path a version takes: nothing returns from contained, abandoned, revoking or revoked to life.
-        #[test]
-        fn the_dead_stay_dead(path in proptest::collection::vec(0..VersionState::ALL.len(), 1..40)) {
-            use VersionState::*;
-            let mut version = Version::intended(&"s".parse().unwrap(), id(), Epoch(0), Timestamp::UNIX_EPOCH);
-            let mut ended = false;
-            for step in path {
-                let next = VersionState::ALL[step];
-                if version.state.may_become(next) {
-                    version = version.become_state(next).unwrap();
-                    ended |= matches!(next, Contained | Abandoned | Revoking | Revoked);
-                    prop_assert!(!(ended && matches!(next, Intended | Pending | Promoting | Current | Retiring)));
-                } else {
-                    prop_assert!(version.clone().become_state(next).is_err());
-                }
-            }
-        }
-    }
-}
+mod tests;

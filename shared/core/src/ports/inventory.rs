@@ -142,6 +142,11 @@ pub enum InventoryError {
         /// What is wrong with it.
         why: String,
     },
+    /// The store refuses the call as such: permissions or the table are not as they must be. A person must mend it.
+    #[error(
+        "the inventory refused the call: look at the function's permissions and at the table's name"
+    )]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No answer, or a passing fault: a write may have had its effect. Read again.
     #[error("the inventory did not answer as expected")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -159,7 +164,7 @@ impl InventoryError {
     pub const fn is_retryable(&self) -> bool {
         match self {
             Self::Conflict | Self::Unavailable(_) => true,
-            Self::Fenced(_) | Self::Taken { .. } | Self::Corrupt { .. } => false,
+            Self::Fenced(_) | Self::Taken { .. } | Self::Corrupt { .. } | Self::Refused(_) => false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a rotation policy must satisfy, and the schedule that follows from it.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::model::slot::Policy;
 
@@ -24,6 +24,12 @@ pub const fn interval_days(policy: &Policy) -> i64 {
         - WINDOW.as_secs()
         - TIME_TO_MEND.as_secs();
     seconds.div_euclid(DAY_SECONDS)
+}
+
+/// Whether a key made at `created` should have been replaced by now: the schedule's interval and window are both over.
+/// What is left until the greatest age is there to mend failures.
+pub fn is_overdue(policy: &Policy, created: Timestamp, now: Timestamp) -> bool {
+    now >= created + SignedDuration::from_hours(24 * interval_days(policy)) + WINDOW
 }
 
 /// Everything that is wrong with a policy: the field, and what to do about it. Empty when it can be kept.
@@ -64,6 +70,21 @@ pub fn problems(policy: &Policy) -> Vec<(&'static str, String)> {
 mod tests {
     use super::*;
     use crate::model::fleet::PolicyEntry;
+
+    #[test]
+    fn a_key_is_overdue_while_there_is_time_to_mend() {
+        let policy = Policy::from(PolicyEntry::default());
+        let day = |days: i64| Timestamp::from_second(days * 24 * 60 * 60).unwrap();
+        for (days, overdue) in [(0, false), (54, false), (55, true), (60, true)] {
+            assert_eq!(
+                is_overdue(&policy, day(0), day(days)),
+                overdue,
+                "day {days}"
+            );
+        }
+        let reserve = policy.overlap + policy.deadline + TIME_TO_MEND;
+        assert!(day(55) + reserve <= day(0) + policy.max_age);
+    }
 
     #[test]
     fn the_interval_leaves_room_for_everything_that_follows() {

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::names::SecretVersionId;
 use crate::model::slot::{Slot, SlotState};
-use crate::model::version::{Version, VersionState};
+use crate::model::version::Version;
 use crate::ports::{SecretDescription, Stage};
 
 /// Rotations of one slot within [`BUDGET_WINDOW`], at most: a secret holds 100 versions, and those younger than a day
@@ -147,9 +147,9 @@ impl Refusal {
 }
 
 /// Decides whether a step may be carried out. Nothing is left to do once the records say that the rotation's key was
-/// promoted. Where only the label says so, finishSecret proceeds, so that the records are brought up to date; and while
-/// the key has yet to be tested, every step does: the first value of a secret becomes AWSCURRENT by itself
-/// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>).
+/// promoted, wherever the labels are. A version can be AWSCURRENT before its rotation is over: the label has moved and
+/// the records lag, or it is the secret's first value, which Secrets Manager makes current by itself
+/// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>). Then the steps proceed.
 pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
     let RotationFacts {
         step,
@@ -163,13 +163,13 @@ pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
             slot: slot.name.clone(),
         });
     }
-    if own_is(facts, &[VersionState::Current, VersionState::Retiring]) {
+    let own = |v: &&Version| v.id.attempt > 0 && v.id.secret_version == *token;
+    let mut own = facts.versions.iter().filter(own);
+    if own.clone().any(|v| v.state.is_promoted()) {
         return StepDecision::AlreadyDone;
     }
-    let untested = own_is(facts, &[VersionState::Intended, VersionState::Pending]);
-    if secret.has(token, &Stage::Current) && !untested {
-        let finish = step == RotationStep::Finish;
-        return if finish {
+    if secret.has(token, &Stage::Current) {
+        return if own.any(|v| v.state.is_in_rotation()) {
             StepDecision::Proceed
         } else {
             StepDecision::AlreadyDone
@@ -206,13 +206,6 @@ pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
     }
 }
 
-/// Whether a version that this rotation began is in one of `states`.
-fn own_is(facts: &RotationFacts<'_>, states: &[VersionState]) -> bool {
-    facts.versions.iter().any(|v| {
-        v.id.attempt > 0 && v.id.secret_version == *facts.token && states.contains(&v.state)
-    })
-}
-
 /// Whether the slot has rotated too often or too lately. The first rotation of an epoch, which a kill asks for, does
 /// not wait for the spacing.
 fn budget(facts: &RotationFacts<'_>) -> Option<Refusal> {
@@ -238,220 +231,4 @@ fn budget(facts: &RotationFacts<'_>) -> Option<Refusal> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
-
-    use super::*;
-    use crate::model::fleet::Fleet;
-    use crate::model::slot::Epoch;
-    use crate::model::version::VersionId;
-
-    fn token(number: u32) -> SecretVersionId {
-        format!("11111111-aaaa-4bbb-8ccc-{number:012}")
-            .parse()
-            .unwrap()
-    }
-
-    fn slot() -> Slot {
-        let fleet = serde_json::json!({
-            "version": 1,
-            "accounts": {"a": {"provider": "openrouter"}},
-            "agents": {"bot": {"owner": "ana@example.com", "environment": "dev"}},
-            "slots": {"s": {
-                "agent": "bot", "account": "a",
-                "secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:s",
-                "expected_spend": {"daily_cents": 1, "monthly_cents": 1},
-            }},
-        });
-        let planned = Fleet::from_json(&fleet.to_string())
-            .unwrap()
-            .check()
-            .unwrap();
-        crate::usecases::register::new_slot(&planned[0], Timestamp::UNIX_EPOCH)
-    }
-
-    fn secret(stages: &[(u32, Stage)]) -> SecretDescription {
-        let mut by_version: BTreeMap<SecretVersionId, BTreeSet<Stage>> = BTreeMap::new();
-        for (number, stage) in stages {
-            by_version
-                .entry(token(*number))
-                .or_default()
-                .insert(stage.clone());
-        }
-        let arn = slot().secret;
-        SecretDescription {
-            arn,
-            rotation_enabled: true,
-            stages: by_version,
-            tags: BTreeMap::new(),
-        }
-    }
-
-    fn decide(
-        step: RotationStep,
-        secret: &SecretDescription,
-        slot: &Slot,
-        versions: &[Version],
-        minutes: i64,
-    ) -> StepDecision {
-        let now = Timestamp::from_second(minutes * 60).unwrap();
-        guard(&RotationFacts {
-            step,
-            token: &token(2),
-            secret,
-            slot,
-            versions,
-            now,
-        })
-    }
-
-    #[test]
-    fn labels_decide_before_anything_is_done() {
-        use RotationStep::{Create, Finish, Set, Test};
-        use Stage::{Current, Pending, Previous};
-        let begun = [(1, Current), (2, Pending)];
-        let done = [(1, Previous), (2, Current), (2, Pending)];
-        let refused = |why| StepDecision::Refuse(why);
-        for (name, step, stages, expected) in [
-            ("begun", Create, &begun[..], StepDecision::Proceed),
-            ("begun", Set, &begun, StepDecision::Proceed),
-            ("no current yet", Create, &begun[1..], StepDecision::Proceed),
-            ("done", Create, &done, StepDecision::AlreadyDone),
-            ("done", Test, &done, StepDecision::AlreadyDone),
-            (
-                "done, records may lag",
-                Finish,
-                &done,
-                StepDecision::Proceed,
-            ),
-            (
-                "not staged",
-                Create,
-                &begun[..1],
-                refused(Refusal::UnknownToken(token(2))),
-            ),
-            (
-                "other label",
-                Set,
-                &[(1, Current), (2, Previous)],
-                refused(Refusal::NotPending {
-                    token: token(2),
-                    found: "AWSPREVIOUS".to_owned(),
-                }),
-            ),
-        ] {
-            assert_eq!(
-                decide(step, &secret(stages), &slot(), &[], 0),
-                expected,
-                "{name} {step:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn rotation_off_refuses_but_never_what_is_done() {
-        let mut off = secret(&[(1, Stage::Current), (2, Stage::Pending)]);
-        off.rotation_enabled = false;
-        let refused = StepDecision::Refuse(Refusal::RotationOff);
-        assert_eq!(decide(RotationStep::Create, &off, &slot(), &[], 0), refused);
-        let mut done = secret(&[(2, Stage::Current)]);
-        done.rotation_enabled = false;
-        assert_eq!(
-            decide(RotationStep::Test, &done, &slot(), &[], 0),
-            StepDecision::AlreadyDone
-        );
-    }
-
-    fn own(state: VersionState) -> Version {
-        let id = VersionId {
-            secret_version: token(2),
-            attempt: 1,
-        };
-        let begun = Version::intended(&slot().name, id, Epoch(0), Timestamp::UNIX_EPOCH);
-        Version { state, ..begun }
-    }
-
-    #[test]
-    fn a_promoted_key_is_never_worked_on_again_wherever_the_labels_are() {
-        use Stage::{Current, Pending};
-        for state in [VersionState::Current, VersionState::Retiring] {
-            for stages in [
-                &[(1, Current), (2, Pending)][..],
-                &[(2, Current), (2, Pending)],
-                &[(2, Current), (1, Pending)],
-            ] {
-                for step in RotationStep::ALL {
-                    let decided = decide(step, &secret(stages), &slot(), &[own(state)], 0);
-                    assert_eq!(decided, StepDecision::AlreadyDone, "{state:?} {step:?}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_first_value_that_is_current_by_itself_still_takes_every_step() {
-        let first = secret(&[(2, Stage::Current), (2, Stage::Pending)]);
-        for state in [VersionState::Intended, VersionState::Pending] {
-            for step in RotationStep::ALL {
-                let decided = decide(step, &first, &slot(), &[own(state)], 0);
-                assert_eq!(decided, StepDecision::Proceed, "{state:?} {step:?}");
-            }
-        }
-        let promoting = [own(VersionState::Promoting)];
-        let decided = decide(RotationStep::Test, &first, &slot(), &promoting, 0);
-        assert_eq!(decided, StepDecision::AlreadyDone);
-    }
-
-    #[test]
-    fn a_kill_asks_for_a_rotation_at_once_and_a_schedule_does_not() {
-        let begun = secret(&[(1, Stage::Current), (2, Stage::Pending)]);
-        let earlier = |epoch| {
-            let id = VersionId {
-                secret_version: token(9),
-                attempt: 1,
-            };
-            Version::intended(&slot().name, id, Epoch(epoch), Timestamp::UNIX_EPOCH)
-        };
-        let mut killed = slot();
-        killed.epoch = Epoch(1);
-        let wait = StepDecision::Refuse(Refusal::TooSoon(Timestamp::from_second(600).unwrap()));
-        for (name, slot, version, minutes, expected) in [
-            (
-                "schedule, 9 minutes later",
-                &slot(),
-                earlier(0),
-                9,
-                wait.clone(),
-            ),
-            (
-                "schedule, 10 minutes later",
-                &slot(),
-                earlier(0),
-                10,
-                StepDecision::Proceed,
-            ),
-            (
-                "first after a kill",
-                &killed,
-                earlier(0),
-                1,
-                StepDecision::Proceed,
-            ),
-            ("second after a kill", &killed, earlier(1), 1, wait),
-        ] {
-            assert_eq!(
-                decide(RotationStep::Create, &begun, slot, &[version], minutes),
-                expected,
-                "{name}"
-            );
-        }
-        let mut tried = own(VersionState::Abandoned);
-        tried.epoch = Epoch(1);
-        let versions = [earlier(0), tried];
-        assert_eq!(
-            decide(RotationStep::Create, &begun, &killed, &versions, 1),
-            StepDecision::Proceed,
-            "the first after a kill, tried again"
-        );
-    }
-}
+mod tests;

@@ -8,7 +8,6 @@ use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::{KeyHandle, SecretVersionId};
 use crate::model::secret_document::SecretDocument;
 use crate::model::slot::{Epoch, Scope, Slot};
-use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionId, VersionState};
 use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError};
 use crate::rules::birth;
@@ -132,22 +131,20 @@ fn foreign_change(slot: &Slot, found: &Version) -> Alert {
     } else {
         "It was not found at the provider, so Keyward cannot revoke it."
     };
-    Alert {
-        severity: Severity::Warning,
-        kind: AlertKind::ForeignSecretChange,
-        slot: slot.name.clone(),
-        what: OutsideText::new(&format!(
-            "The secret of slot {} holds a key that Keyward did not put there (fingerprint {}).",
-            slot.name,
-            found.fingerprint.map(|f| f.to_string()).unwrap_or_default(),
-        )),
-        done: OutsideText::new(&format!(
-            "The key was taken into the inventory. {revocable}"
-        )),
-        left: OutsideText::new(
+    Alert::about(
+        &slot.name,
+        Severity::Warning,
+        AlertKind::ForeignSecretChange,
+        [
+            &format!(
+                "The secret of slot {} holds a key that Keyward did not put there (fingerprint {}).",
+                slot.name,
+                found.fingerprint.map(|f| f.to_string()).unwrap_or_default(),
+            ),
+            &format!("The key was taken into the inventory. {revocable}"),
             "Find out who changed the secret; CloudTrail names the caller of PutSecretValue.",
-        ),
-    }
+        ],
+    )
 }
 
 /// A current key is looked at again when it comes near its end.

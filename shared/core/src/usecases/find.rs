@@ -5,7 +5,6 @@ use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::key::Hint;
 use crate::model::names::KeyHandle;
 use crate::model::slot::{Scope, Slot};
-use crate::model::text::OutsideText;
 use crate::model::version::KeyLabel;
 use crate::ports::{KeyProvider, KeyRecord, ProviderError};
 
@@ -68,15 +67,17 @@ pub(crate) fn admin_refused(slot: &Slot, error: &ProviderError) -> Option<Alert>
     if !matches!(error, ProviderError::AdminCredential { .. }) {
         return None;
     }
-    Some(Alert {
-        severity: Severity::Page,
-        kind: AlertKind::AdminCredentialRefused,
-        slot: slot.name.clone(),
-        what: OutsideText::new(&format!("Provider account {}: {error}.", slot.account)),
-        done: OutsideText::new("No key was changed. Agents keep working with the keys they have."),
-        left: OutsideText::new(&format!(
-            "Store a working admin credential for {} in its admin secret; until then no key of the account can be rotated or revoked.",
-            slot.account
-        )),
-    })
+    Some(Alert::about(
+        &slot.name,
+        Severity::Page,
+        AlertKind::AdminCredentialRefused,
+        [
+            &format!("Provider account {}: {error}.", slot.account),
+            "No key was changed. Agents keep working with the keys they have.",
+            &format!(
+                "Store a working admin credential for {} in its admin secret; until then no key of the account can be rotated or revoked.",
+                slot.account
+            ),
+        ],
+    ))
 }

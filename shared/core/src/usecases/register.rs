@@ -211,20 +211,20 @@ fn handle_unknown(slot: &Slot, version: &Version) -> Alert {
         .as_ref()
         .map(ToString::to_string)
         .unwrap_or_default();
-    Alert {
-        severity: Severity::Warning,
-        kind: AlertKind::HandleUnknown,
-        slot: slot.name.clone(),
-        what: OutsideText::new(&format!(
-            "The key {hint} of slot {} was not singled out in the list of {}: its id is unknown.",
-            slot.name, slot.provider
-        )),
-        done: OutsideText::new(
+    Alert::about(
+        &slot.name,
+        Severity::Warning,
+        AlertKind::HandleUnknown,
+        [
+            &format!(
+                "The key {hint} of slot {} was not singled out in the list of {}: its id is unknown.",
+                slot.name, slot.provider
+            ),
             "The slot is registered and will be rotated; this first key cannot be revoked by Keyward.",
-        ),
-        left: OutsideText::new(&format!(
-            "After the first rotation, delete the key that ends so at {} by hand.",
-            slot.provider
-        )),
-    }
+            &format!(
+                "After the first rotation, delete the key that ends so at {} by hand.",
+                slot.provider
+            ),
+        ],
+    )
 }

@@ -5,7 +5,6 @@ use jiff::SignedDuration;
 use super::{Ports, find};
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::slot::Slot;
-use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionState};
 use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError, SecretError};
 
@@ -129,26 +128,26 @@ async fn record_abandoned(
 }
 
 fn orphan(slot: &Slot, version: &Version, error: &ProviderError) -> Alert {
-    Alert {
-        severity: Severity::Page,
-        kind: AlertKind::Orphan,
-        slot: slot.name.clone(),
-        what: OutsideText::new(&format!(
-            "A key made for slot {} did not come into use and could not be revoked: {error}.",
-            slot.name
-        )),
-        done: OutsideText::new(
+    Alert::about(
+        &slot.name,
+        Severity::Page,
+        AlertKind::Orphan,
+        [
+            &format!(
+                "A key made for slot {} did not come into use and could not be revoked: {error}.",
+                slot.name
+            ),
             "It is recorded; retire tries again every 5 minutes. The slot's current key is untouched.",
-        ),
-        left: OutsideText::new(&format!(
-            "If it stays, delete the key named {} at {}.",
-            version
-                .label
-                .as_ref()
-                .map_or("(no name)", |label| label.as_str()),
-            slot.provider
-        )),
-    }
+            &format!(
+                "If it stays, delete the key named {} at {}.",
+                version
+                    .label
+                    .as_ref()
+                    .map_or("(no name)", |label| label.as_str()),
+                slot.provider
+            ),
+        ],
+    )
 }
 
 /// Takes AWSPENDING off the version, so that Secrets Manager accepts the next rotation, and asks `retire` to look at

@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use keyward_core::model::alert::{Alert, AlertKind, Severity};
-use keyward_core::model::text::OutsideText;
 use keyward_core::ports::Alerts;
 
 use super::{Check, checks};
@@ -25,14 +24,14 @@ pub const CHECKS: &[Check<dyn AlertSubject>] = checks![dyn AlertSubject:
 ];
 
 fn alert(what: &str) -> Alert {
-    Alert {
-        severity: Severity::Page,
-        kind: AlertKind::AdminCredentialRefused,
-        slot: "contract-alerts".parse().expect("a valid name"),
-        what: OutsideText::new(what),
-        done: OutsideText::new("nothing was changed"),
-        left: OutsideText::new("keyward doctor --bootstrap"),
-    }
+    let slot = "contract-alerts".parse().expect("a valid name");
+    let text = [what, "nothing was changed", "keyward doctor --bootstrap"];
+    Alert::about(
+        &slot,
+        Severity::Page,
+        AlertKind::AdminCredentialRefused,
+        text,
+    )
 }
 
 async fn an_alert_arrives_whole(subject: &dyn AlertSubject) {

@@ -93,13 +93,13 @@ pub async fn crash_at_every_call(scenario: &impl Scenario) -> usize {
 /// If a point was not reached.
 pub async fn disturb_before_every_call<S: Scenario>(
     scenario: &S,
-    event: impl AsyncFn(&S::World) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+    event: impl Fn(&S::World) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
 ) -> usize {
     let calls = calls_of(scenario).await;
     for (number, call) in calls.iter().copied().enumerate() {
         let gate = Arc::new(Gate::default());
         let world = scenario.world(&gate).await;
-        gate.before(number, event(&world).await);
+        gate.before(number, event(&world));
         scenario.operation(&world).await;
         let (_, fired) = gate.disarm();
         assert_eq!(

@@ -238,10 +238,12 @@ impl SecretStore for MemorySecrets {
                 Some(_) => return Ok(()),
                 None => drop(secret.values.insert(token.clone(), text.clone())),
             }
-            if secret.values.len() == 1 {
-                secret.stages.insert(Stage::Current, token.clone());
-            }
             secret.stages.insert(Stage::Pending, token.clone());
+            // The first value that a secret gets becomes current by itself.
+            secret
+                .stages
+                .entry(Stage::Current)
+                .or_insert_with(|| token.clone());
             Ok(())
         })
     }

@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::{ItemError, NEAR_END, ROUND, RetireReport, STUCK_AFTER, Work};
 use crate::model::alert::{AlertKind, Severity};
 use crate::model::version::{UsageSeen, Version, VersionState};
-use crate::ports::{SecretDescription, SecretError, Stage};
+use crate::ports::{SecretDescription, SecretError, Stage, Verdict};
 use crate::rules::birth;
 use crate::rules::overlap::{Drain, DrainFacts, Hold, Use, Why, drain};
 use crate::usecases::{rotate, unmake};
@@ -125,26 +125,20 @@ impl Work<'_> {
         facts: &DrainFacts,
     ) -> Result<(), ItemError> {
         if version.told.still_used.is_none() {
-            let alert = self.alert(
-                Severity::Warning,
-                AlertKind::OldKeyStillUsed,
-                &format!(
+            let alert = self.alert(Severity::Warning, AlertKind::OldKeyStillUsed, [&format!(
                     "Agent {} (owner {}) still uses the old key {} of slot {} after its overlap.",
                     self.slot.agent,
                     self.slot.owner,
                     self.key_name(&version),
                     self.slot.name,
-                ),
-                &format!(
+                ), &format!(
                     "The old key is held, at the latest until {}.",
                     facts.deadline
-                ),
-                &format!(
+                ), &format!(
                     "Restart agent {}, or see that it fetches its key every {} minutes.",
                     self.slot.agent,
                     self.slot.policy.refresh.as_mins()
-                ),
-            );
+                )]);
             if self.ports.tell(alert).await {
                 version.told.still_used = Some(facts.now);
             }
@@ -158,13 +152,15 @@ impl Work<'_> {
             let alert = self.alert(
                 Severity::Page,
                 AlertKind::ForeignSecretChange,
-                &format!(
-                    "AWSCURRENT of slot {} is back on the old key {}.",
-                    self.slot.name,
-                    self.key_name(&version)
-                ),
-                "The old key is not revoked while agents fetch it.",
-                "Find out who moved the label, then rotate the secret.",
+                [
+                    &format!(
+                        "AWSCURRENT of slot {} is back on the old key {}.",
+                        self.slot.name,
+                        self.key_name(&version)
+                    ),
+                    "The old key is not revoked while agents fetch it.",
+                    "Find out who moved the label, then rotate the secret.",
+                ],
             );
             if self.ports.tell(alert).await {
                 version.told.moved_back = Some(self.ports.clock.now());
@@ -181,16 +177,10 @@ impl Work<'_> {
     ) -> Result<(), ItemError> {
         let mut told = true;
         if let Why::Deadline { still_used: true } = why {
-            let alert = self.alert(
-                Severity::Page,
-                AlertKind::DeadlineRevocation,
-                &format!(
+            let alert = self.alert(Severity::Page, AlertKind::DeadlineRevocation, [&format!(
                     "Agent {} (owner {}) still used the old key {} of slot {} at its hard deadline.",
                     self.slot.agent, self.slot.owner, self.key_name(&version), self.slot.name,
-                ),
-                "The old key is being revoked; the agent fails until it fetches the new one.",
-                &format!("Restart agent {}.", self.slot.agent),
-            );
+                ), "The old key is being revoked; the agent fails until it fetches the new one.", &format!("Restart agent {}.", self.slot.agent)]);
             told = self.ports.tell(alert).await;
         }
         tracing::info!(slot = %self.slot.name, version = %version.id, ?why, "revoking an old key");
@@ -224,9 +214,12 @@ impl Work<'_> {
                 .is_some_and(|secret| secret.has(&version.id.secret_version, stage))
         };
         let (is_current, is_pending) = (has(&Stage::Current), has(&Stage::Pending));
-        if is_current && version.epoch == self.slot.epoch && version.state != VersionState::Intended
-        {
-            return self.settle(version).await;
+        if is_current && version.epoch == self.slot.epoch {
+            match self.is_fit_to_serve(&version).await? {
+                Some(true) => return self.settle(version).await,
+                Some(false) => {}
+                None => return self.put_off(version, Some(ROUND)).await,
+            }
         }
         let mut abandoned = version.become_state(VersionState::Abandoned)?;
         abandoned.lease_until = None;
@@ -241,25 +234,37 @@ impl Work<'_> {
         told.then_some(()).ok_or(ItemError::Untold)
     }
 
-    async fn settle(&self, version: Version) -> Result<(), ItemError> {
-        let promoting = match version.state {
-            VersionState::Promoting => version,
-            _ => {
-                self.save(version.become_state(VersionState::Promoting)?)
-                    .await?
-            }
+    /// Whether a key that stands under AWSCURRENT before its rotation is over can stay there: it was tested, or the
+    /// provider accepts it now. `None` if that cannot be seen.
+    async fn is_fit_to_serve(&self, version: &Version) -> Result<Option<bool>, ItemError> {
+        if version
+            .tested
+            .is_some_and(|tested| tested.epoch == self.slot.epoch)
+        {
+            return Ok(Some(true));
+        }
+        let Some(key) = self.readable_key(version).await? else {
+            return Ok(Some(false));
         };
-        Ok(rotate::settle_promotion(self.ports, self.slot, &promoting).await?)
+        Ok(match self.provider.verify(&key).await {
+            Verdict::Live | Verdict::BlockedForMoney(_) => Some(true),
+            Verdict::Dead(_) | Verdict::BlockedForScope(_) => Some(false),
+            Verdict::Unknown(_) => None,
+        })
+    }
+
+    /// Brings the records of a version that is AWSCURRENT up to that, state by state.
+    async fn settle(&self, mut version: Version) -> Result<(), ItemError> {
+        for state in [VersionState::Pending, VersionState::Promoting] {
+            if version.state.may_become(state) {
+                version = self.save(version.become_state(state)?).await?;
+            }
+        }
+        Ok(rotate::settle_promotion(self.ports, self.slot, &version).await?)
     }
 
     async fn say_cleared(&self, version: &Version) -> bool {
-        let alert = self.alert(
-            Severity::Warning,
-            AlertKind::StuckPendingCleared,
-            &format!("A rotation of slot {} did not finish.", self.slot.name),
-            &format!("Its key {} is being revoked and AWSPENDING was taken off; the current key is untouched.", self.key_name(version)),
-            "The next rotation can start. Look at the rotate function's log for the reason.",
-        );
+        let alert = self.alert(Severity::Warning, AlertKind::StuckPendingCleared, [&format!("A rotation of slot {} did not finish.", self.slot.name), &format!("Its key {} is being revoked and AWSPENDING was taken off; the current key is untouched.", self.key_name(version)), "The next rotation can start. Look at the rotate function's log for the reason."]);
         self.ports.tell(alert).await
     }
 
@@ -274,13 +279,15 @@ impl Work<'_> {
         let alert = self.alert(
             Severity::Page,
             AlertKind::KeyNearEnd,
-            &format!(
-                "The current key {} of slot {} ends at {end} and was not replaced.",
-                self.key_name(&version),
-                self.slot.name
-            ),
-            "Nothing was changed; agents work until then.",
-            "Rotate the secret now, and see why its schedule did not.",
+            [
+                &format!(
+                    "The current key {} of slot {} ends at {end} and was not replaced.",
+                    self.key_name(&version),
+                    self.slot.name
+                ),
+                "Nothing was changed; agents work until then.",
+                "Rotate the secret now, and see why its schedule did not.",
+            ],
         );
         if !self.ports.tell(alert).await {
             return self.put_off(version, Some(ROUND)).await;

@@ -14,7 +14,6 @@ use super::Ports;
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::SlotName;
 use crate::model::slot::Slot;
-use crate::model::text::OutsideText;
 use crate::model::version::{IllegalTransition, Version, VersionId, VersionState};
 use crate::ports::{Deadline, Due, Fence, InventoryError, KeyProvider, ProviderError, SecretError};
 use crate::rules::revoke::ConfirmPolicy;
@@ -189,29 +188,15 @@ impl Work<'_> {
         })
     }
 
-    fn alert(
-        &self,
-        severity: Severity,
-        kind: AlertKind,
-        what: &str,
-        done: &str,
-        left: &str,
-    ) -> Alert {
-        Alert {
-            severity,
-            kind,
-            slot: self.slot.name.clone(),
-            what: OutsideText::new(what),
-            done: OutsideText::new(done),
-            left: OutsideText::new(left),
-        }
+    fn alert(&self, severity: Severity, kind: AlertKind, text: [&str; 3]) -> Alert {
+        Alert::about(&self.slot.name, severity, kind, text)
     }
 
     /// How people know the key.
     fn key_name(&self, version: &Version) -> String {
-        match (&version.label, &version.hint) {
-            (Some(label), _) => label.to_string(),
-            (None, Some(hint)) => hint.to_string(),
+        match (&version.hint, &version.label) {
+            (Some(hint), _) => hint.to_string(),
+            (None, Some(label)) => label.to_string(),
             (None, None) => version.id.to_string(),
         }
     }
@@ -278,17 +263,15 @@ async fn tell_failed(ports: &Ports, name: &SlotName, error: &ItemError) -> bool 
     {
         return ports.tell(alert).await;
     }
-    let alert = Alert {
-        severity: Severity::Warning,
-        kind: AlertKind::WorkFailed,
-        slot: name.clone(),
-        what: OutsideText::new(&format!(
-            "Work that is due on slot {name} could not be done: {error}."
-        )),
-        done: OutsideText::new("Nothing else was held up. It is tried again every 5 minutes."),
-        left: OutsideText::new(
+    let alert = Alert::about(
+        name,
+        Severity::Warning,
+        AlertKind::WorkFailed,
+        [
+            &format!("Work that is due on slot {name} could not be done: {error}."),
+            "Nothing else was held up. It is tried again every 5 minutes.",
             "If it goes on, look at the provider's status and at the slot's admin credential.",
-        ),
-    };
+        ],
+    );
     ports.tell(alert).await
 }

@@ -97,17 +97,19 @@ impl Work<'_> {
             let alert = self.alert(
                 Severity::Page,
                 AlertKind::HandleUnknown,
-                &format!(
-                    "The old key {} of slot {} was NOT revoked: its id at {} is unknown.",
-                    self.key_name(&version),
-                    self.slot.name,
-                    self.slot.provider
-                ),
-                "The slot's current key is another one; agents are not affected.",
-                &format!(
-                    "Delete the key that ends so at {} by hand; its absence is noticed here.",
-                    self.slot.provider
-                ),
+                [
+                    &format!(
+                        "The old key {} of slot {} was NOT revoked: its id at {} is unknown.",
+                        self.key_name(&version),
+                        self.slot.name,
+                        self.slot.provider
+                    ),
+                    "The slot's current key is another one; agents are not affected.",
+                    &format!(
+                        "Delete the key that ends so at {} by hand; its absence is noticed here.",
+                        self.slot.provider
+                    ),
+                ],
             );
             if self.ports.tell(alert).await {
                 version.told.unconfirmed = Some(now);
@@ -160,7 +162,10 @@ impl Work<'_> {
 
     /// The text of the version's key, while its secret version can still be read and holds this very key. A secret that
     /// is marked for deletion refuses to be read.
-    async fn readable_key(&self, version: &Version) -> Result<Option<ApiKey>, ItemError> {
+    pub(super) async fn readable_key(
+        &self,
+        version: &Version,
+    ) -> Result<Option<ApiKey>, ItemError> {
         let selector = VersionSelector::Id(&version.id.secret_version);
         let text = match self.ports.secrets.value(&self.slot.secret, selector).await {
             Ok(text) => text,
@@ -259,16 +264,18 @@ impl Work<'_> {
             let alert = self.alert(
                 Severity::Page,
                 AlertKind::RevokeUnconfirmed,
-                &format!(
-                    "The old key {} of slot {} was revoked at {accepted}, but {why}.",
-                    self.key_name(&version),
-                    self.slot.name
-                ),
-                "The revoke is asked for again, and its effect looked for, every few minutes.",
-                &format!(
-                    "Look at the key at {}; if it goes on, delete it there by hand.",
-                    self.slot.provider
-                ),
+                [
+                    &format!(
+                        "The old key {} of slot {} was revoked at {accepted}, but {why}.",
+                        self.key_name(&version),
+                        self.slot.name
+                    ),
+                    "The revoke is asked for again, and its effect looked for, every few minutes.",
+                    &format!(
+                        "Look at the key at {}; if it goes on, delete it there by hand.",
+                        self.slot.provider
+                    ),
+                ],
             );
             if self.ports.tell(alert).await {
                 version.told.unconfirmed = Some(now);

@@ -1,15 +1,15 @@
 //! The slot as a whole: labels that stand where they should not, and a slot without a key.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::{ItemError, STUCK_AFTER};
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::SecretVersionId;
 use crate::model::slot::{PendingSeen, Slot, SlotState};
-use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionState};
 use crate::ports::{Fence, SecretDescription, SecretError, Stage};
+use crate::rules::policy;
 use crate::usecases::Ports;
 use crate::usecases::adopt::retiring;
 
@@ -23,10 +23,12 @@ pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError
     let stray = stray_pending(&secret);
     let found = clear_stray(ports, &mut slot, stray.as_ref(), &versions).await?;
     retire_superseded(ports, &slot, &secret, &versions).await?;
-    if needs_a_key(&slot, &secret, &versions) && found != Stray::Stays {
+    let now = ports.clock.now();
+    let needs_rotation = needs_a_key(&slot, &versions) || is_overdue(&slot, &versions, now);
+    if secret.rotation_enabled && needs_rotation && found != Stray::Stays {
         start_rotation(ports, &slot, &versions).await?;
     }
-    slot.due_at = ports.clock.now() + REGULAR;
+    slot.due_at = now + REGULAR;
     slot.told_failed = None;
     ports.inventory.save_slot(&slot).await?;
     match found {
@@ -62,10 +64,8 @@ async fn clear_stray(
         slot.pending_seen = None;
         return Ok(Stray::None);
     };
-    let at_work = versions.iter().any(|v| {
-        v.id.secret_version == *stray && v.state.is_in_rotation() && v.epoch == slot.epoch
-    });
-    if at_work {
+    let is_at_work = |v: &Version| v.id.secret_version == *stray && is_on_its_way(slot, v);
+    if versions.iter().any(is_at_work) {
         return Ok(Stray::Stays);
     }
     let since = match &slot.pending_seen {
@@ -130,12 +130,28 @@ async fn retire_superseded(
 }
 
 /// Whether the slot should have a key and has none that works or is on its way.
-fn needs_a_key(slot: &Slot, secret: &SecretDescription, versions: &[Version]) -> bool {
-    let open = matches!(slot.state, SlotState::Active | SlotState::Restricted);
-    let served = versions.iter().any(|v| {
-        v.state == VersionState::Current || (v.state.is_in_rotation() && v.epoch == slot.epoch)
-    });
-    open && secret.rotation_enabled && !served
+fn needs_a_key(slot: &Slot, versions: &[Version]) -> bool {
+    let served = |v: &Version| v.state == VersionState::Current || is_on_its_way(slot, v);
+    is_open(slot) && !versions.iter().any(served)
+}
+
+/// Whether the current key should have been replaced, and no other is on its way: the schedule's rotation failed, or
+/// never started.
+fn is_overdue(slot: &Slot, versions: &[Version], now: Timestamp) -> bool {
+    let overdue = |v: &Version| {
+        v.state == VersionState::Current && policy::is_overdue(&slot.policy, v.created, now)
+    };
+    is_open(slot)
+        && versions.iter().any(overdue)
+        && !versions.iter().any(|v| is_on_its_way(slot, v))
+}
+
+fn is_open(slot: &Slot) -> bool {
+    matches!(slot.state, SlotState::Active | SlotState::Restricted)
+}
+
+fn is_on_its_way(slot: &Slot, version: &Version) -> bool {
+    version.state.is_in_rotation() && version.epoch == slot.epoch
 }
 
 /// Asks Secrets Manager for a rotation, under a token made from the slot's epoch and history: asked twice, it starts
@@ -158,17 +174,17 @@ async fn start_rotation(ports: &Ports, slot: &Slot, versions: &[Version]) -> Res
 }
 
 fn cleared(slot: &Slot, stray: &SecretVersionId) -> Alert {
-    Alert {
-        severity: Severity::Warning,
-        kind: AlertKind::StuckPendingCleared,
-        slot: slot.name.clone(),
-        what: OutsideText::new(&format!(
-            "AWSPENDING of slot {} stood on version {stray}, on which no rotation is at work.",
-            slot.name
-        )),
-        done: OutsideText::new("The label was taken off; the current key is untouched."),
-        left: OutsideText::new(
+    Alert::about(
+        &slot.name,
+        Severity::Warning,
+        AlertKind::StuckPendingCleared,
+        [
+            &format!(
+                "AWSPENDING of slot {} stood on version {stray}, on which no rotation is at work.",
+                slot.name
+            ),
+            "The label was taken off; the current key is untouched.",
             "The next rotation can start. Look at the rotate function's log for why the last one did not finish.",
-        ),
-    }
+        ],
+    )
 }

@@ -268,7 +268,8 @@ impl Rotation<'_> {
         Ok(Self::written(version))
     }
 
-    /// Stores the new key under AWSPENDING. If that fails, the key is revoked at once.
+    /// Stores the new key under AWSPENDING. If that is refused, the key is revoked at once. If the answer is lost it may be
+    /// stored: the next call of this step sees, and keeps it or takes it back.
     async fn store(
         &self,
         provider: &dyn KeyProvider,
@@ -289,17 +290,31 @@ impl Rotation<'_> {
             .put_pending(&self.slot.secret, token, rotation_token, &text)
             .await;
         let Err(error) = put else { return Ok(()) };
+        if matches!(error, SecretError::Unavailable(_)) {
+            self.leave_to_the_next_call(version).await;
+            return Err(error.into());
+        }
         unmake::unmake(self.ports, &self.slot, provider, version).await;
         if matches!(error, SecretError::VersionQuota) {
-            let alert = self.alert(
-                Severity::Warning,
-                AlertKind::RotationFailed,
-                &format!("The secret of slot {} has no room for another version.", self.slot.name),
-                "The new key was revoked; the current key is untouched.",
-                "Secrets Manager keeps the versions of the last 24 hours; the next rotation waits for room.",
-            );
+            let alert = self.alert(Severity::Warning, AlertKind::RotationFailed, [&format!("The secret of slot {} has no room for another version.", self.slot.name), "The new key was revoked; the current key is untouched.", "Secrets Manager keeps the versions of the last 24 hours; the next rotation waits for room."]);
             self.ports.tell(alert).await;
         }
         Err(error.into())
+    }
+
+    /// Gives up this invocation's lease, so that the next call need not wait for its end.
+    async fn leave_to_the_next_call(&self, version: &Version) {
+        let free = Version {
+            lease_until: None,
+            ..version.clone()
+        };
+        let saved = self
+            .ports
+            .inventory
+            .save_versions(&[free], Fence::None)
+            .await;
+        if let Err(error) = saved {
+            tracing::warn!(slot = %self.slot.name, version = %version.id, %error, "the next call waits for the end of this one");
+        }
     }
 }

@@ -18,7 +18,6 @@ use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::{SecretVersionId, SlotName};
 use crate::model::secret_document::SecretDocument;
 use crate::model::slot::Slot;
-use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionState};
 use crate::ports::{
     Deadline, InventoryError, KeyProvider, ProviderError, RotationToken, SecretDescription,
@@ -219,6 +218,7 @@ impl Rotation<'_> {
             InventoryError::Conflict => self.was_taken_out(version).await?,
             InventoryError::Taken { .. }
             | InventoryError::Corrupt { .. }
+            | InventoryError::Refused(_)
             | InventoryError::Unavailable(_) => false,
         };
         if unwanted {
@@ -232,10 +232,7 @@ impl Rotation<'_> {
     async fn was_taken_out(&self, version: &Version) -> Result<bool, InventoryError> {
         let stored = self.ports.inventory.versions(&self.slot.name).await?;
         let stored = stored.iter().find(|v| v.id == version.id);
-        Ok(stored.is_some_and(|v| {
-            !v.state.is_in_rotation()
-                && !matches!(v.state, VersionState::Current | VersionState::Retiring)
-        }))
+        Ok(stored.is_some_and(|v| !v.state.is_in_rotation() && !v.state.is_promoted()))
     }
 
     /// Tells people of a failure that no retry mends, unless they were told already.
@@ -253,29 +250,17 @@ impl Rotation<'_> {
         let alert = self.alert(
             Severity::Warning,
             AlertKind::RotationFailed,
-            &format!("Slot {} was not rotated: {reason}.", self.slot.name),
-            "AWSCURRENT and its key are as they were; agents keep working.",
-            "Mend the cause, then rotate the secret again.",
+            [
+                &format!("Slot {} was not rotated: {reason}.", self.slot.name),
+                "AWSCURRENT and its key are as they were; agents keep working.",
+                "Mend the cause, then rotate the secret again.",
+            ],
         );
         self.ports.tell(alert).await;
     }
 
-    fn alert(
-        &self,
-        severity: Severity,
-        kind: AlertKind,
-        what: &str,
-        done: &str,
-        left: &str,
-    ) -> Alert {
-        Alert {
-            severity,
-            kind,
-            slot: self.slot.name.clone(),
-            what: OutsideText::new(what),
-            done: OutsideText::new(done),
-            left: OutsideText::new(left),
-        }
+    fn alert(&self, severity: Severity, kind: AlertKind, text: [&str; 3]) -> Alert {
+        Alert::about(&self.slot.name, severity, kind, text)
     }
 
     /// Raises the revision of a version that was just written, as the store did.

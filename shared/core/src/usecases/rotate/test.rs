@@ -84,19 +84,13 @@ impl Rotation<'_> {
         match verdict {
             Verdict::Live => Ok(()),
             Verdict::BlockedForMoney(detail) => {
-                let alert = self.alert(
-                    Severity::Warning,
-                    AlertKind::NewKeyWithoutMoney,
-                    &format!(
+                let alert = self.alert(Severity::Warning, AlertKind::NewKeyWithoutMoney, [&format!(
                         "The new key of slot {} is accepted, but has no money to spend ({detail}).",
                         self.slot.name
-                    ),
-                    "The rotation goes on: the key itself is in order.",
-                    &format!(
+                    ), "The rotation goes on: the key itself is in order.", &format!(
                         "Add credit to provider account {}, or raise its limit.",
                         self.slot.account
-                    ),
-                );
+                    )]);
                 self.ports.tell(alert).await;
                 Ok(())
             }

@@ -1,0 +1,121 @@
+use super::*;
+
+fn fleet(change: impl FnOnce(&mut serde_json::Value)) -> Result<Vec<PlannedSlot>, FleetError> {
+    let mut value = serde_json::json!({
+        "version": 1,
+        "accounts": {"openrouter-main": {"provider": "openrouter"}},
+        "agents": {"support-bot": {"owner": "ana@example.com", "environment": "prod"}},
+        "slots": {"support-bot-openrouter": {
+            "agent": "support-bot", "account": "openrouter-main",
+            "secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/support-a1B2c3",
+            "expected_spend": {"daily_cents": 1000, "monthly_cents": 30000},
+        }},
+    });
+    change(&mut value);
+    Fleet::from_json(&value.to_string()).and_then(|fleet| fleet.check())
+}
+
+#[test]
+fn a_good_fleet_is_planned_with_the_default_policy() {
+    let planned = fleet(|_| {}).unwrap();
+    assert_eq!(planned[0].policy.overlap, SignedDuration::from_hours(2));
+    assert_eq!(planned[0].expected.daily, MicroDollars::from_dollars(10));
+    assert_eq!(planned[0].entry.mode, Mode::Observe);
+}
+
+#[test]
+fn a_name_that_stands_twice_is_refused() {
+    for (kind, entry) in [
+        ("accounts", r#"{"provider": "openrouter"}"#),
+        (
+            "agents",
+            r#"{"owner": "ana@example.com", "environment": "dev"}"#,
+        ),
+        (
+            "slots",
+            r#"{"agent": "a", "account": "a", "expected_spend": {"daily_cents": 1, "monthly_cents": 1},
+                "secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:a-a1B2c3"}"#,
+        ),
+    ] {
+        let once = format!(r#"{{"version": 1, "{kind}": {{"a": {entry}}}}}"#);
+        assert!(Fleet::from_json(&once).is_ok(), "{kind}");
+        let twice = format!(r#"{{"version": 1, "{kind}": {{"a": {entry}, "a": {entry}}}}}"#);
+        let error = Fleet::from_json(&twice).unwrap_err().to_string();
+        assert!(error.contains("`a` stands here twice"), "{kind}: {error}");
+    }
+}
+
+#[test]
+fn each_fault_is_named_with_its_place() {
+    type Change = fn(&mut serde_json::Value);
+    let slot = "/slots/support-bot-openrouter";
+    assert_eq!(slot.len(), 29);
+    let cases: [(&str, Change, &str); 9] = [
+        (
+            "version",
+            |v| v["version"] = 2.into(),
+            "version 2 is not known",
+        ),
+        (
+            "no spend",
+            |v| {
+                drop(
+                    v.pointer_mut("/slots/support-bot-openrouter")
+                        .unwrap()
+                        .as_object_mut()
+                        .unwrap()
+                        .remove("expected_spend"),
+                )
+            },
+            "missing field `expected_spend`",
+        ),
+        (
+            "zero spend",
+            |v| v["slots"]["support-bot-openrouter"]["expected_spend"]["daily_cents"] = 0.into(),
+            "above zero",
+        ),
+        (
+            "a host in a slot",
+            |v| v["slots"]["support-bot-openrouter"]["base_url"] = "https://evil.example".into(),
+            "unknown field `base_url`",
+        ),
+        (
+            "unknown provider",
+            |v| v["accounts"]["openrouter-main"]["provider"] = "nope".into(),
+            "unknown variant `nope`",
+        ),
+        (
+            "unknown agent",
+            |v| v["slots"]["support-bot-openrouter"]["agent"] = "other".into(),
+            "no agent `other`",
+        ),
+        (
+            "interval under a day",
+            |v| {
+                v["slots"]["support-bot-openrouter"]["policy"] =
+                    serde_json::json!({"max_age_days": 5})
+            },
+            "rotation interval",
+        ),
+        (
+            "short overlap",
+            |v| {
+                v["slots"]["support-bot-openrouter"]["policy"] =
+                    serde_json::json!({"overlap_minutes": 90})
+            },
+            "twice the refresh interval",
+        ),
+        (
+            "duplicate",
+            |v| {
+                let s = v["slots"]["support-bot-openrouter"].clone();
+                v["slots"]["other"] = s;
+            },
+            "keys are never shared",
+        ),
+    ];
+    for (name, change, expected) in cases {
+        let error = fleet(change).unwrap_err().to_string();
+        assert!(error.contains(expected), "{name}: {error}");
+    }
+}

@@ -1,0 +1,181 @@
+//! The shape of the workspace: which way dependencies point, and where key text may be read.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .to_owned()
+}
+
+/// The names of all packages that `package` needs to run.
+fn needs(package: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--offline",
+            "--prefix=none",
+            "--edges=normal",
+            "--format={p}",
+            "-p",
+            package,
+        ])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let names = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .map(str::to_owned);
+    names.collect()
+}
+
+#[test]
+fn core_knows_no_aws_no_http_and_no_lambda() {
+    let needs = needs("keyward-core");
+    assert!(needs.contains("jiff"), "the tree was not read: {needs:?}");
+    let unwanted = |name: &&String| {
+        name.starts_with("aws-")
+            || name.starts_with("lambda_")
+            || ["reqwest", "hyper", "tokio", "rustls"].contains(&name.as_str())
+    };
+    let found: Vec<_> = needs.iter().filter(unwanted).collect();
+    assert!(found.is_empty(), "keyward-core must not need {found:?}");
+}
+
+#[test]
+fn aws_and_providers_do_not_know_each_other() {
+    assert!(!needs("keyward-aws").contains("keyward-providers"));
+    assert!(
+        !needs("keyward-providers")
+            .iter()
+            .any(|name| name.starts_with("aws-sdk") || name == "keyward-aws")
+    );
+}
+
+#[test]
+fn functions_carry_no_test_code_and_one_of_each_stack() {
+    for function in ["keyward-rotate", "keyward-retire"] {
+        let needs = needs(function);
+        for unwanted in [
+            "keyward-testkit",
+            "keyward-tests",
+            "openssl",
+            "native-tls",
+            "ring",
+        ] {
+            assert!(
+                !needs.contains(unwanted),
+                "{function} must not need {unwanted}"
+            );
+        }
+    }
+    for function in ["keyward-rotate", "keyward-retire"] {
+        let others = needs(function).into_iter().filter(|name| {
+            ["keyward-rotate", "keyward-retire"].contains(&name.as_str()) && name != function
+        });
+        assert_eq!(
+            others.count(),
+            0,
+            "{function} must not need another function"
+        );
+    }
+}
+
+/// Where key text may be taken out of its type, outside tests.
+const MAY_EXPOSE: [&str; 6] = [
+    "shared/providers/src/http/credential.rs",
+    "shared/aws/src/secrets",
+    "shared/core/src/model/key.rs",
+    "shared/core/src/model/secret_document.rs",
+    "shared/core/src/ports/secrets.rs",
+    "shared/testkit/",
+];
+
+#[test]
+fn key_text_leaves_its_type_in_few_places() {
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    for file in sources() {
+        let text = std::fs::read_to_string(root().join(&file)).unwrap();
+        let production = text.split("#[cfg(test)]\nmod ").next().unwrap();
+        if file.starts_with("tests/")
+            || file.contains("/tests")
+            || file.contains("testing")
+            || !production.contains("expose_secret")
+        {
+            continue;
+        }
+        let allowed = MAY_EXPOSE
+            .iter()
+            .copied()
+            .find(|place| file.starts_with(place));
+        assert!(allowed.is_some(), "{file} takes key text out of its type");
+        seen.extend(allowed);
+    }
+    assert!(seen.len() >= 5, "the search found too little: {seen:?}");
+}
+
+/// All Rust sources that are, or will be, in the repository.
+fn sources() -> Vec<String> {
+    let output = Command::new("git")
+        .args([
+            "ls-files",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+            "*.rs",
+        ])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    let files: Vec<String> = String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    assert!(files.len() > 50);
+    files
+        .into_iter()
+        .filter(|file| root().join(file).exists())
+        .collect()
+}
+
+/// The fleet type's JSON Schema is in the repository for editors, and is what the type says.
+#[test]
+fn the_fleet_schema_is_up_to_date_and_accepts_the_demo_fleet() {
+    let schema = keyward_core::model::fleet::Fleet::json_schema();
+    let path = root().join("shared/core/fleet.schema.json");
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let expected = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+    assert_eq!(
+        written, expected,
+        "write it anew: cargo run -p keyward-tests --example fleet-schema"
+    );
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let fleet: serde_json::Value =
+        serde_json::from_str(include_str!("../fixtures/fleet.json")).unwrap();
+    assert!(validator.is_valid(&fleet));
+    let mut with_host = fleet.clone();
+    with_host["slots"]["support-bot-openrouter"]["base_url"] = "https://evil.example".into();
+    assert!(
+        !validator.is_valid(&with_host),
+        "a slot must not be able to name a host"
+    );
+    let mut without_spend = fleet;
+    without_spend["slots"]["support-bot-openrouter"]
+        .as_object_mut()
+        .unwrap()
+        .remove("expected_spend");
+    assert!(!validator.is_valid(&without_spend));
+}
