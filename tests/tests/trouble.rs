@@ -18,7 +18,7 @@ use keyward_rotate::RotateError;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::gate::Gate;
 use keyward_testkit::memory::MemoryProvider;
-use keyward_tests::support::{STEPS, World, check_rules, fleet, token};
+use keyward_tests::support::{Oddity, STEPS, World, check_rules, fleet, token};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -335,15 +335,7 @@ async fn a_failed_create_can_be_tried_again_after_retire_has_passed_by() {
 #[tokio::test]
 async fn a_refused_create_leaves_no_orphan() {
     let (world, gate) = world().await;
-    let driver = world.outside.provider.driver();
-    let ports = keyward_core::usecases::Ports {
-        providers: Arc::new(keyward_testkit::memory::OneAccount {
-            name: "openrouter-main".parse().unwrap(),
-            provider: Arc::new(Busy(driver)),
-        }),
-        ..world.open.clone()
-    };
-    let ports = keyward_testkit::gate::gated(&ports, &gate);
+    let ports = keyward_testkit::gate::gated(&world.odd(Oddity::Busy), &gate);
     gate.silence(&["provider.list"]);
     let secrets = &world.outside.secrets;
     secrets.begin_rotation(&world.secret, &token(2));
@@ -351,69 +343,6 @@ async fn a_refused_create_leaves_no_orphan() {
     assert!(outcome.is_err());
     assert_eq!(world.outside.alerts.sent(), []);
     assert_eq!(world.versions().await[1].state, VersionState::Abandoned);
-}
-
-/// Makes no keys at present.
-struct Busy(Arc<dyn keyward_core::ports::KeyProvider>);
-
-mod busy {
-    use async_trait::async_trait;
-    use keyward_core::model::key::ApiKey;
-    use keyward_core::model::names::KeyHandle;
-    use keyward_core::model::slot::Scope;
-    use keyward_core::ports::{
-        Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page,
-        PageToken, ProviderError, SpendCaps, Verdict,
-    };
-
-    #[async_trait]
-    impl KeyProvider for super::Busy {
-        fn abilities(&self) -> Abilities {
-            self.0.abilities()
-        }
-
-        async fn list(&self, s: &Scope, page: Option<&PageToken>) -> Result<Page, ProviderError> {
-            self.0.list(s, page).await
-        }
-
-        async fn get(&self, handle: &KeyHandle) -> Result<Option<KeyRecord>, ProviderError> {
-            self.0.get(handle).await
-        }
-
-        async fn verify(&self, key: &ApiKey) -> Verdict {
-            self.0.verify(key).await
-        }
-
-        async fn disable(&self, handle: &KeyHandle) -> Result<Disabled, ProviderError> {
-            self.0.disable(handle).await
-        }
-
-        async fn restore(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
-            self.0.restore(handle).await
-        }
-
-        async fn delete(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
-            self.0.delete(handle).await
-        }
-
-        fn issuer(&self) -> Option<&dyn KeyIssuer> {
-            Some(self)
-        }
-
-        fn caps(&self) -> Option<&dyn SpendCaps> {
-            self.0.caps()
-        }
-    }
-
-    #[async_trait]
-    impl KeyIssuer for super::Busy {
-        async fn issue(&self, _: &IssueRequest) -> Result<IssuedKey, ProviderError> {
-            Err(ProviderError::RetryAfter {
-                after: None,
-                detail: keyward_core::model::text::OutsideText::new("429"),
-            })
-        }
-    }
 }
 
 /// A key that comes to the inventory in createSecret itself: the field that names its handle gets the new one.

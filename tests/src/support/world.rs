@@ -24,6 +24,8 @@ use keyward_testkit::memory::{
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+use super::{Odd, Oddity};
+
 /// How long the functions may run, as their deployment says.
 const TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
 
@@ -203,6 +205,19 @@ impl World {
             slot,
             secret: arn(),
             confirm: ConfirmPolicy::default(),
+        }
+    }
+
+    /// The ports of functions whose provider behaves in an odd way.
+    pub fn odd(&self, way: Oddity) -> Ports {
+        let inner = self.outside.provider.driver();
+        let account = OneAccount {
+            name: "openrouter-main".parse().unwrap(),
+            provider: Arc::new(Odd { inner, way }),
+        };
+        Ports {
+            providers: Arc::new(account),
+            ..self.open.clone()
         }
     }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::money::MicroDollars;
 use super::names::{AccountName, AgentName, Principal, SecretArn, SlotName};
 use super::slot::{CredentialKind, Environment, ExpectedSpend, Mode, Policy, ProviderName, Scope};
+use super::text::OutsideText;
 
 /// The version of the fleet format that this release reads and writes.
 pub const FLEET_VERSION: u32 = 1;
@@ -227,7 +228,7 @@ impl Fleet {
         serde_json::from_str(text).map_err(|e| {
             FleetError(vec![Problem {
                 place: place(&e),
-                problem: e.to_string(),
+                problem: OutsideText::new(&e.to_string()).to_string(),
             }])
         })
     }

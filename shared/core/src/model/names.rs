@@ -20,9 +20,16 @@ pub struct NameError {
     pub rule: &'static str,
 }
 
+/// Characters of a refused name that are shown: a key that was put in its place gives nothing away.
+const MAX_SHOWN: usize = 11;
+
 impl NameError {
     pub(crate) fn new(what: &'static str, given: &str, rule: &'static str) -> Self {
-        let shown = OutsideText::new(given).as_str().chars().take(64).collect();
+        let clean = OutsideText::new(given);
+        let mut shown: String = clean.as_str().chars().take(MAX_SHOWN).collect();
+        if shown.len() < clean.as_str().len() {
+            shown.push('…');
+        }
         Self { what, shown, rule }
     }
 }
@@ -158,6 +165,9 @@ mod tests {
         let error = "a\nb\u{202e}c".parse::<SlotName>().unwrap_err();
         let error = error.to_string();
         assert!(error.contains("slot name `a b c` is refused"), "{error}");
+        let key = "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef";
+        let error = key.parse::<SecretArn>().unwrap_err().to_string();
+        assert!(error.contains("secret ARN `sk-or-v1-EX…`"), "{error}");
     }
 
     #[test]

@@ -35,6 +35,7 @@ struct Secret {
     name: String,
     rotation_enabled: bool,
     binary: bool,
+    full: bool,
     values: BTreeMap<SecretVersionId, SecretText>,
     stages: BTreeMap<Stage, SecretVersionId>,
     tags: BTreeMap<String, String>,
@@ -85,6 +86,11 @@ impl MemorySecrets {
     /// Makes the secret hold bytes instead of text.
     pub fn make_binary(&self, arn: &SecretArn) {
         self.change(arn, |secret| secret.binary = true);
+    }
+
+    /// Uses the secret's version quota up.
+    pub fn fill(&self, arn: &SecretArn) {
+        self.change(arn, |secret| secret.full = true);
     }
 
     /// Deletes the secret.
@@ -236,6 +242,7 @@ impl SecretStore for MemorySecrets {
                 }
                 // Nothing is done, labels included.
                 Some(_) => return Ok(()),
+                None if secret.full => return Err(SecretError::VersionQuota),
                 None => drop(secret.values.insert(token.clone(), text.clone())),
             }
             secret.stages.insert(Stage::Pending, token.clone());

@@ -46,6 +46,21 @@ fn a_name_that_stands_twice_is_refused() {
 }
 
 #[test]
+fn what_is_quoted_from_a_fleet_stays_on_one_line() {
+    let hostile = format!(
+        r#"{{"version": 1, "a\nINFO forged{}": 1}}"#,
+        "x".repeat(9999)
+    );
+    let error = Fleet::from_json(&hostile).unwrap_err();
+    assert!(
+        error.0[0]
+            .problem
+            .starts_with("unknown field `a INFO forged")
+    );
+    assert!(error.0[0].problem.chars().count() <= OutsideText::MAX_CHARS);
+}
+
+#[test]
 fn each_fault_is_named_with_its_place() {
     type Change = fn(&mut serde_json::Value);
     let slot = "/slots/support-bot-openrouter";
