@@ -76,7 +76,7 @@ async fn the_new_key_is_born_with_label_limit_and_expiry_and_its_handle_is_mirro
         .unwrap();
     assert_eq!(
         record.label.as_str(),
-        format!("keyward-support-bot-openrouter-{}-1", token(2))
+        format!("keyward-support-bot-openrouter--{}-1", token(2))
     );
     assert_eq!(record.cap, version.cap);
     assert_eq!(record.cap.unwrap().amount.to_string(), "$25.00");
@@ -330,6 +330,25 @@ async fn a_key_put_by_hand_is_taken_in_and_retired() {
         .await;
     assert!(!world.outside.provider.accepts(&by_hand));
     check_rules(&world, "put by hand").await;
+}
+
+/// A person moves AWSCURRENT back, and a step of the key's own rotation comes late: the key that agents fetch stays.
+#[tokio::test]
+async fn a_late_step_does_not_revoke_a_key_that_was_promoted() {
+    let world = world().await;
+    world.rotate(&token(2)).await.unwrap();
+    let back = world.current_key();
+    world.pass(jiff::SignedDuration::from_mins(11));
+    world.rotate(&token(3)).await.unwrap();
+    world
+        .outside
+        .secrets
+        .put_current(&world.secret, &token(2), &back);
+    for step in STEPS {
+        let outcome = world.step(step, &token(2)).await.unwrap();
+        assert_eq!(outcome, StepOutcome::AlreadyDone, "{step}");
+    }
+    assert!(world.outside.provider.accepts(&back));
 }
 
 /// A secret without a value gets its first key by its first rotation. Secrets Manager makes a first value current at

@@ -2,7 +2,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
-use keyward_core::model::version::{Tested, VersionState};
+use keyward_core::model::version::{Tested, Version, VersionState};
 use keyward_core::ports::{SecretStore, Stage};
 use keyward_testkit::drive::{Point, Scenario};
 use keyward_testkit::gate::Gate;
@@ -94,6 +94,12 @@ async fn nothing_untested_was_promoted(world: &World, context: &str) {
     }
 }
 
+async fn with_state(world: &World, state: VersionState) -> Vec<Version> {
+    let mut versions = world.versions().await;
+    versions.retain(|v| v.state == state);
+    versions
+}
+
 /// Work has come to rest: nothing is left between intent and end.
 async fn nothing_is_left(world: &World, context: &str) {
     for version in world.versions().await {
@@ -138,8 +144,17 @@ impl Scenario for RetireScenario {
 
     async fn recover_and_check(&self, world: &World, point: Option<Point>) {
         let context = format!("retire {point:?}");
+        let contained = with_state(world, VersionState::Contained).await;
         world.live_through(SignedDuration::from_hours(27)).await;
         check_rules(world, &context).await;
+        for version in &contained {
+            let kept = with_state(world, VersionState::Contained).await;
+            assert!(
+                kept.iter().any(|v| v.id == version.id),
+                "{} was contained for 72 hours; {context}",
+                version.id
+            );
+        }
         let versions = world.versions().await;
         if world.slot().await.epoch.0 == 0 {
             assert_eq!(versions[0].state, VersionState::Revoked, "{context}");

@@ -24,6 +24,8 @@ use keyward_testkit::memory::{
 use secrecy::ExposeSecret;
 use serde_json::json;
 
+use super::{Odd, Oddity};
+
 /// How long the functions may run, as their deployment says.
 const TIMEOUT: SignedDuration = SignedDuration::from_mins(5);
 
@@ -206,6 +208,19 @@ impl World {
         }
     }
 
+    /// The ports of functions whose provider behaves in an odd way.
+    pub fn odd(&self, way: Oddity) -> Ports {
+        let inner = self.outside.provider.driver();
+        let account = OneAccount {
+            name: "openrouter-main".parse().unwrap(),
+            provider: Arc::new(Odd { inner, way }),
+        };
+        Ports {
+            providers: Arc::new(account),
+            ..self.open.clone()
+        }
+    }
+
     /// Time passes.
     pub fn pass(&self, time: SignedDuration) {
         self.outside.clock.advance(time);
@@ -323,7 +338,7 @@ impl World {
 
 impl Outside {
     /// Cuts the slot off as a kill does: the epoch is raised with an incident, every live version is contained in the
-    /// inventory and suspended at the provider.
+    /// inventory and suspended at the provider. An intent, whose key may yet come to be, is left to `retire` at once.
     pub async fn contain(&self, name: &SlotName) {
         let slot = self.inventory.slot(name).await.unwrap().unwrap();
         let trigger = OutsideText::new("test");
@@ -337,11 +352,16 @@ impl Outside {
             if !version.state.may_become(VersionState::Contained) {
                 continue;
             }
-            if let Some(handle) = &version.handle {
-                let _ = driver.disable(handle).await;
-            }
+            let now = self.clock.now();
+            let due_at = match &version.handle {
+                Some(handle) => {
+                    let _ = driver.disable(handle).await;
+                    now + SignedDuration::from_hours(72)
+                }
+                None => now,
+            };
             let mut contained = version.become_state(VersionState::Contained).unwrap();
-            contained.due_at = Some(self.clock.now() + SignedDuration::from_hours(72));
+            contained.due_at = Some(due_at);
             self.inventory
                 .save_versions(&[contained], Fence::None)
                 .await

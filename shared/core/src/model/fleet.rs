@@ -3,14 +3,17 @@
 //! Key text, provider hosts and admin credentials are never in it: unknown fields are refused by name.
 
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 use jiff::SignedDuration;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::money::MicroDollars;
 use super::names::{AccountName, AgentName, Principal, SecretArn, SlotName};
 use super::slot::{CredentialKind, Environment, ExpectedSpend, Mode, Policy, ProviderName, Scope};
+use super::text::OutsideText;
 
 /// The version of the fleet format that this release reads and writes.
 pub const FLEET_VERSION: u32 = 1;
@@ -23,14 +26,49 @@ pub struct Fleet {
     /// The format's version: 1.
     pub version: u32,
     /// Provider accounts by name. Their hosts and admin credentials are in the deployment's configuration.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     pub accounts: BTreeMap<AccountName, AccountEntry>,
     /// Agents by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     pub agents: BTreeMap<AgentName, AgentEntry>,
     /// Slots by name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "each_once")]
     pub slots: BTreeMap<SlotName, SlotEntry>,
+}
+
+/// Reads a map in which no name stands twice: of two entries, JSON readers keep one in silence.
+fn each_once<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+where
+    D: Deserializer<'de>,
+    K: Deserialize<'de> + Ord + std::fmt::Display,
+    V: Deserialize<'de>,
+{
+    struct Entries<K, V>(PhantomData<(K, V)>);
+
+    impl<'de, K, V> Visitor<'de> for Entries<K, V>
+    where
+        K: Deserialize<'de> + Ord + std::fmt::Display,
+        V: Deserialize<'de>,
+    {
+        type Value = BTreeMap<K, V>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut entries = BTreeMap::new();
+            while let Some(name) = map.next_key::<K>()? {
+                if entries.contains_key(&name) {
+                    return Err(A::Error::custom(format_args!("`{name}` stands here twice")));
+                }
+                entries.insert(name, map.next_value()?);
+            }
+            Ok(entries)
+        }
+    }
+
+    deserializer.deserialize_map(Entries(PhantomData))
 }
 
 /// A provider account.
@@ -190,7 +228,7 @@ impl Fleet {
         serde_json::from_str(text).map_err(|e| {
             FleetError(vec![Problem {
                 place: place(&e),
-                problem: e.to_string(),
+                problem: OutsideText::new(&e.to_string()).to_string(),
             }])
         })
     }

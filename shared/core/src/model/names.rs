@@ -6,6 +6,8 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::text::OutsideText;
+
 /// A name was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} `{shown}` is refused: {rule}")]
@@ -18,13 +20,18 @@ pub struct NameError {
     pub rule: &'static str,
 }
 
-fn refuse(what: &'static str, given: &str, rule: &'static str) -> NameError {
-    let shown: String = given
-        .chars()
-        .take(64)
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    NameError { what, shown, rule }
+/// Characters of a refused name that are shown: a key that was put in its place gives nothing away.
+const MAX_SHOWN: usize = 11;
+
+impl NameError {
+    pub(crate) fn new(what: &'static str, given: &str, rule: &'static str) -> Self {
+        let clean = OutsideText::new(given);
+        let mut shown: String = clean.as_str().chars().take(MAX_SHOWN).collect();
+        if shown.len() < clean.as_str().len() {
+            shown.push('…');
+        }
+        Self { what, shown, rule }
+    }
 }
 
 macro_rules! name {
@@ -47,7 +54,7 @@ macro_rules! name {
 
             fn from_str(text: &str) -> Result<Self, NameError> {
                 let valid: fn(&str) -> bool = $valid;
-                if valid(text) { Ok(Self(text.to_owned())) } else { Err(refuse($what, text, $rule)) }
+                if valid(text) { Ok(Self(text.to_owned())) } else { Err(NameError::new($what, text, $rule)) }
             }
         }
 
@@ -155,8 +162,12 @@ mod tests {
 
     #[test]
     fn a_refusal_names_what_was_wrong_on_one_line() {
-        let error = "a\nb".parse::<SlotName>().unwrap_err().to_string();
-        assert!(error.contains("slot name `a b` is refused"), "{error}");
+        let error = "a\nb\u{202e}c".parse::<SlotName>().unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("slot name `a b c` is refused"), "{error}");
+        let key = "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef";
+        let error = key.parse::<SecretArn>().unwrap_err().to_string();
+        assert!(error.contains("secret ARN `sk-or-v1-EX…`"), "{error}");
     }
 
     #[test]

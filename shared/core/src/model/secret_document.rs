@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserializer;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -116,6 +118,10 @@ impl SecretDocument {
             return Err(DocumentError::NotAnObject);
         };
         let field = key_field(&object, format)?;
+        let count = times(raw, &field);
+        if count > 1 {
+            return Err(DocumentError::SeveralKeyFields { count });
+        }
         let key = object[&field]
             .as_str()
             .map(ApiKey::new)
@@ -174,6 +180,30 @@ impl SecretDocument {
         }
         SecretText::new(text)
     }
+}
+
+/// How often the object names the field: readers differ in which of several they take.
+fn times(raw: &str, field: &str) -> usize {
+    struct Names<'a>(&'a str);
+
+    impl<'de> Visitor<'de> for Names<'_> {
+        type Value = usize;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<usize, A::Error> {
+            let mut times = 0;
+            while let Some((name, _)) = map.next_entry::<String, IgnoredAny>()? {
+                times += usize::from(name == self.0);
+            }
+            Ok(times)
+        }
+    }
+
+    let mut reader = serde_json::Deserializer::from_str(raw);
+    reader.deserialize_map(Names(field)).unwrap_or_default()
 }
 
 fn key_field(object: &Map<String, Value>, format: &KeyFormat) -> Result<String, DocumentError> {
@@ -260,6 +290,14 @@ mod tests {
             ("{\"api_key\":\" \"}", DocumentError::NoKeyField),
             (
                 "{\"a\":\"sk-or-v1-EXAMPLE1\",\"b\":\"sk-or-v1-EXAMPLE2\"}",
+                DocumentError::SeveralKeyFields { count: 2 },
+            ),
+            (
+                "{\"api_key\":\"sk-or-v1-EXAMPLE1\",\"api_key\":\"sk-or-v1-EXAMPLE2\"}",
+                DocumentError::SeveralKeyFields { count: 2 },
+            ),
+            (
+                "{\"a\":\"sk-or-v1-EXAMPLE1\",\"\\u0061\":\"sk-or-v1-EXAMPLE2\"}",
                 DocumentError::SeveralKeyFields { count: 2 },
             ),
         ] {

@@ -181,6 +181,9 @@ pub struct Slot {
     /// An AWSPENDING label that stands on a version other than AWSCURRENT, and since when it was seen.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pending_seen: Option<PendingSeen>,
+    /// When people were told that work on the slot as a whole fails; absent while it does not.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub told_failed: Option<Timestamp>,
     /// When `retire` looks at the slot next.
     pub due_at: Timestamp,
 }

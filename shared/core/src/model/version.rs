@@ -33,11 +33,8 @@ impl FromStr for VersionId {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let (secret_version, attempt) = text.rsplit_once('.').unwrap_or((text, ""));
-        let refused = || NameError {
-            what: "version id",
-            shown: text.chars().take(80).collect(),
-            rule: "a secret version id, a dot and a number",
-        };
+        let rule = "a secret version id, a dot and a number";
+        let refused = || NameError::new("version id", text, rule);
         Ok(Self {
             secret_version: secret_version.parse()?,
             attempt: attempt.parse().map_err(|_| refused())?,
@@ -59,7 +56,8 @@ impl From<VersionId> for String {
     }
 }
 
-/// The name that a key is created under at its provider: `keyward-<slot>-<ClientRequestToken>-<attempt>`.
+/// The name that a key is created under at its provider: `keyward-<slot>--<ClientRequestToken>-<attempt>`. No slot's
+/// name has two dashes in a row, so no token makes a label of another slot's.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct KeyLabel(String);
@@ -71,7 +69,7 @@ impl KeyLabel {
     /// The label of one attempt.
     pub fn new(slot: &SlotName, id: &VersionId) -> Self {
         Self(format!(
-            "{}{slot}-{}-{}",
+            "{}{slot}--{}-{}",
             Self::PREFIX,
             id.secret_version,
             id.attempt
@@ -152,6 +150,11 @@ impl VersionState {
         !matches!(self, Self::Revoked)
     }
 
+    /// Whether AWSCURRENT was moved to the version by its rotation, and nothing has cut it off since.
+    pub const fn is_promoted(self) -> bool {
+        matches!(self, Self::Current | Self::Retiring)
+    }
+
     /// Whether a rotation is still at work on the version.
     pub const fn is_in_rotation(self) -> bool {
         matches!(self, Self::Intended | Self::Pending | Self::Promoting)
@@ -188,6 +191,9 @@ pub struct UsageSeen {
     pub total: MicroDollars,
     /// When this total was first seen.
     pub since: Timestamp,
+    /// When any total was first seen: up to then nothing is known.
+    #[serde(default)]
+    pub watched_from: Timestamp,
 }
 
 /// Consecutive refusals of a key that was revoked.
@@ -229,12 +235,18 @@ pub struct Told {
     /// That the key is still in use after its overlap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub still_used: Option<Timestamp>,
+    /// That AWSCURRENT is back on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved_back: Option<Timestamp>,
     /// That its revoke is not confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unconfirmed: Option<Timestamp>,
     /// That it comes near its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub near_end: Option<Timestamp>,
+    /// That work on it fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed: Option<Timestamp>,
 }
 
 /// One actual key at the provider. Carries no key text.

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::model::money::{CapPeriod, SpendCap};
 use crate::model::slot::{Policy, Slot, SlotState};
+use crate::model::version::Version;
 
 /// Of a normal day's spend, what an active slot's key may spend in one.
 const ACTIVE_PERCENT_OF_A_DAY: u64 = 250;
@@ -31,10 +32,17 @@ pub fn expires(policy: &Policy, now: Timestamp) -> Timestamp {
     now + policy.max_age
 }
 
+/// When a key has to be replaced by: when it ends by itself, and at the policy's greatest age at the latest.
+pub fn replace_by(policy: &Policy, version: &Version) -> Timestamp {
+    let oldest = expires(policy, version.created);
+    version.expires.map_or(oldest, |at| at.min(oldest))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::fleet::PolicyEntry;
+    use crate::model::slot::Epoch;
     use crate::rules::policy::interval_days;
 
     #[test]
@@ -47,5 +55,22 @@ mod tests {
             + window
             + policy.deadline;
         assert!(expires(&policy, born) >= planned_end + jiff::SignedDuration::from_hours(72));
+    }
+
+    #[test]
+    fn a_key_is_replaced_by_its_expiry_or_the_greatest_age_whichever_is_first() {
+        let policy = Policy::from(PolicyEntry::default());
+        let id = "11111111-aaaa-4bbb-8ccc-000000000002.1".parse().unwrap();
+        let born = Timestamp::UNIX_EPOCH;
+        let mut version = Version::intended(&"s".parse().unwrap(), id, Epoch(0), born);
+        let day = |days: i64| born + jiff::SignedDuration::from_hours(24 * days);
+        for (name, expires, expected) in [
+            ("no expiry", None, day(60)),
+            ("early", Some(day(10)), day(10)),
+            ("late", Some(day(365)), day(60)),
+        ] {
+            version.expires = expires;
+            assert_eq!(replace_by(&policy, &version), expected, "{name}");
+        }
     }
 }

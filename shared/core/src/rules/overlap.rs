@@ -51,6 +51,8 @@ pub enum Hold {
     Overlap,
     /// It is still in use: its agent has not fetched the new one.
     StillUsed,
+    /// Its use was not looked at for long enough to say.
+    NotYetKnown,
     /// It is quiet, but so is the new one: nobody has shown that the change arrived.
     ReplacementUnused,
 }
@@ -74,27 +76,47 @@ pub fn drain(facts: &DrainFacts) -> Drain {
     if facts.now < facts.retire_after {
         return Drain::Hold(Hold::Overlap);
     }
-    let quiet = is_quiet(facts.old, facts.now, facts.refresh);
+    let quiet = quiet(facts.old, facts.now, facts.refresh);
     if facts.now >= facts.deadline {
         return Drain::Revoke(Why::Deadline {
-            still_used: quiet == Some(false),
+            still_used: quiet == Quiet::No,
         });
     }
     match (quiet, is_used_since(facts.new, facts.promoted)) {
-        (None, _) => Drain::Revoke(Why::ProviderCannotSay),
-        (Some(false), _) => Drain::Hold(Hold::StillUsed),
-        (Some(true), Some(false)) => Drain::Hold(Hold::ReplacementUnused),
-        (Some(true), Some(true) | None) => Drain::Revoke(Why::Quiet),
+        (Quiet::CannotSay, _) => Drain::Revoke(Why::ProviderCannotSay),
+        (Quiet::NotYetKnown, _) => Drain::Hold(Hold::NotYetKnown),
+        (Quiet::No, _) => Drain::Hold(Hold::StillUsed),
+        (Quiet::Yes, Some(false)) => Drain::Hold(Hold::ReplacementUnused),
+        (Quiet::Yes, Some(true) | None) => Drain::Revoke(Why::Quiet),
     }
 }
 
-/// Whether a key was not used for a whole refresh interval; `None` where that cannot be known. A figure that never left
-/// zero may be a key that calls free models only, so it tells nothing.
-fn is_quiet(key_use: Use, now: Timestamp, refresh: SignedDuration) -> Option<bool> {
+/// Whether a key was not used for a whole refresh interval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Quiet {
+    Yes,
+    No,
+    NotYetKnown,
+    CannotSay,
+}
+
+/// A figure that never left zero may be a key that calls free models only, so it tells nothing.
+fn quiet(key_use: Use, now: Timestamp, refresh: SignedDuration) -> Quiet {
+    let still = |since: Timestamp| {
+        if now.duration_since(since) >= refresh {
+            Quiet::Yes
+        } else {
+            Quiet::No
+        }
+    };
     match key_use {
-        Use::Last(at) => Some(at + refresh <= now),
-        Use::Figure(seen) if seen.total > MicroDollars(0) => Some(seen.since + refresh <= now),
-        Use::Figure(_) | Use::Unknown => None,
+        Use::Last(at) => still(at),
+        Use::Figure(seen) if seen.total == MicroDollars(0) => Quiet::CannotSay,
+        Use::Figure(seen) => match still(seen.since) {
+            Quiet::No if seen.since <= seen.watched_from => Quiet::NotYetKnown,
+            known => known,
+        },
+        Use::Unknown => Quiet::CannotSay,
     }
 }
 
@@ -119,6 +141,16 @@ mod tests {
         Use::Figure(UsageSeen {
             total: MicroDollars::from_dollars(dollars),
             since: at(since),
+            watched_from: at(0),
+        })
+    }
+
+    /// A figure that has not moved since it was first looked at.
+    fn watched(from: i64) -> Use {
+        Use::Figure(UsageSeen {
+            total: MicroDollars(1),
+            since: at(from),
+            watched_from: at(from),
         })
     }
 
@@ -192,6 +224,34 @@ mod tests {
                 figure(5, 1439),
                 used,
                 revoke(Why::Deadline { still_used: true }),
+            ),
+            (
+                "looked at for an hour less a minute",
+                180,
+                watched(121),
+                used,
+                hold(Hold::NotYetKnown),
+            ),
+            (
+                "looked at for an hour",
+                180,
+                watched(120),
+                used,
+                revoke(Why::Quiet),
+            ),
+            (
+                "deadline, first look",
+                1440,
+                watched(1440),
+                used,
+                revoke(Why::Deadline { still_used: false }),
+            ),
+            (
+                "the provider's clock is at the end of the calendar",
+                120,
+                Use::Last(Timestamp::MAX),
+                used,
+                hold(Hold::StillUsed),
             ),
             (
                 "deadline, quiet",

@@ -10,6 +10,9 @@ const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 /// Time kept back to mend a rotation that fails.
 const TIME_TO_MEND: SignedDuration = SignedDuration::from_hours(3 * 24);
 
+/// No policy lets a key grow older.
+const GREATEST_MAX_AGE_DAYS: i64 = 365;
+
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// Whole days between two scheduled rotations, so that no key is ever older than the policy: max age - overlap -
@@ -48,6 +51,10 @@ pub fn problems(policy: &Policy) -> Vec<(&'static str, String)> {
             "policy.deadline_hours",
             "must not be shorter than the overlap".to_owned(),
         ));
+    }
+    if policy.max_age.as_secs() > GREATEST_MAX_AGE_DAYS * DAY_SECONDS {
+        let text = format!("must be at most {GREATEST_MAX_AGE_DAYS}");
+        problems.push(("policy.max_age_days", text));
     }
     let days = interval_days(policy);
     if days < 1 {
@@ -111,6 +118,25 @@ mod tests {
         ] {
             assert_eq!(interval_days(&entry.into()), days, "{name}");
             assert_eq!(problems(&entry.into()).is_empty(), days >= 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_number_that_can_be_written_down_gives_a_time_beyond_the_calendar() {
+        let large = |max_age_days, overlap_minutes, deadline_hours| PolicyEntry {
+            max_age_days,
+            overlap_minutes,
+            deadline_hours,
+            ..PolicyEntry::default()
+        };
+        for (name, entry, good) in [
+            ("a year", large(365, 120, 24), true),
+            ("longer", large(366, 120, 24), false),
+            ("all", large(u32::MAX, u32::MAX, u32::MAX), false),
+            ("overlap", large(365, u32::MAX, u32::MAX), false),
+            ("deadline", large(365, 120, u32::MAX), false),
+        ] {
+            assert_eq!(problems(&entry.into()).is_empty(), good, "{name}");
         }
     }
 }

@@ -146,8 +146,9 @@ impl Refusal {
     }
 }
 
-/// Decides whether a step may be carried out. A version can be AWSCURRENT before its rotation is over: the label has
-/// moved and the records lag, or it is the secret's first value, which Secrets Manager makes current by itself
+/// Decides whether a step may be carried out. Nothing is left to do once the records say that the rotation's key was
+/// promoted, wherever the labels are. A version can be AWSCURRENT before its rotation is over: the label has moved and
+/// the records lag, or it is the secret's first value, which Secrets Manager makes current by itself
 /// (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>). Then the steps proceed.
 pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
     let RotationFacts {
@@ -162,10 +163,13 @@ pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
             slot: slot.name.clone(),
         });
     }
+    let own = |v: &&Version| v.id.attempt > 0 && v.id.secret_version == *token;
+    let mut own = facts.versions.iter().filter(own);
+    if own.clone().any(|v| v.state.is_promoted()) {
+        return StepDecision::AlreadyDone;
+    }
     if secret.has(token, &Stage::Current) {
-        let under_way = |v: &Version| v.id.secret_version == *token && v.state.is_in_rotation();
-        let under_way = facts.versions.iter().any(under_way);
-        return if under_way {
+        return if own.any(|v| v.state.is_in_rotation()) {
             StepDecision::Proceed
         } else {
             StepDecision::AlreadyDone
@@ -217,10 +221,9 @@ fn budget(facts: &RotationFacts<'_>) -> Option<Refusal> {
     if begun.len() >= BUDGET {
         return Some(Refusal::Budget(begun.len()));
     }
-    let first_of_its_epoch = !facts
-        .versions
-        .iter()
-        .any(|v| v.id.attempt > 0 && v.epoch == facts.slot.epoch);
+    let first_of_its_epoch = !facts.versions.iter().any(|v| {
+        v.id.attempt > 0 && v.id.secret_version != *facts.token && v.epoch == facts.slot.epoch
+    });
     let latest = begun.iter().map(|(_, created)| *created).max()?;
     let next = latest + SPACING;
     (next > facts.now && !(first_of_its_epoch && facts.slot.epoch.0 > 0))

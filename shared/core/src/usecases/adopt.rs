@@ -1,11 +1,11 @@
 //! Taking a key into the inventory that Keyward did not make.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Ports;
 use super::find;
 use crate::model::alert::{Alert, AlertKind, Severity};
-use crate::model::names::SecretVersionId;
+use crate::model::names::{KeyHandle, SecretVersionId};
 use crate::model::secret_document::SecretDocument;
 use crate::model::slot::{Epoch, Scope, Slot};
 use crate::model::version::{Version, VersionId, VersionState};
@@ -37,7 +37,7 @@ pub(crate) async fn describe_found_key(
     version.promoted = Some(now);
     if let Some(record) = record {
         version.handle = Some(record.handle);
-        version.created = record.created.unwrap_or(now);
+        version.created = record.created.map_or(now, |at| at.min(now));
         version.expires = record.expires;
         version.cap = record.cap;
     }
@@ -57,7 +57,7 @@ pub(crate) struct FoundAt<'a> {
 }
 
 /// Takes in the key that somebody put under AWSCURRENT by hand, if the inventory does not know it. What was current
-/// before is retired.
+/// before is retired. Returns the key's handle, if that is known.
 ///
 /// # Errors
 /// [`AdoptError`]; nothing was changed.
@@ -68,10 +68,15 @@ pub(crate) async fn adopt_current(
     secret_version: &SecretVersionId,
     document: &SecretDocument,
     versions: &[Version],
-) -> Result<(), AdoptError> {
+) -> Result<Option<KeyHandle>, AdoptError> {
     let fingerprint = document.key().fingerprint();
-    if versions.iter().any(|v| v.fingerprint == Some(fingerprint)) {
-        return Ok(());
+    let is_it = |v: &&Version| v.fingerprint == Some(fingerprint);
+    if let Some(known) = versions.iter().find(is_it) {
+        return Ok(known.handle.clone());
+    }
+    let versions = ports.inventory.versions(&slot.name).await?;
+    if let Some(known) = versions.iter().find(is_it) {
+        return Ok(known.handle.clone());
     }
     let now = ports.clock.now();
     let place = FoundAt {
@@ -97,7 +102,7 @@ pub(crate) async fn adopt_current(
             .await?;
     }
     ports.tell(foreign_change(slot, &found)).await;
-    Ok(())
+    Ok(found.handle)
 }
 
 /// Why a key was not taken in.
@@ -142,10 +147,9 @@ fn foreign_change(slot: &Slot, found: &Version) -> Alert {
     )
 }
 
-/// What the current key of a slot should have been limited to at birth; for keys that were found.
-pub(crate) fn due_for_age_check(version: &mut Version, slot: &Slot) {
-    let end = version
-        .expires
-        .unwrap_or_else(|| birth::expires(&slot.policy, version.created));
-    version.due_at = Some(end - super::retire::NEAR_END);
+/// A current key is looked at again when it comes near its end.
+pub(crate) fn due_for_age_check(version: &mut Version, slot: &Slot, now: Timestamp) {
+    let left = birth::replace_by(&slot.policy, version).duration_since(now);
+    let wait = left - super::retire::NEAR_END;
+    version.due_at = Some(now + wait.max(SignedDuration::ZERO));
 }

@@ -57,10 +57,17 @@ pub(crate) async fn is_listed(
 
 /// Pages a person if the provider refuses the account's admin credential: nothing works until it is mended.
 pub(crate) async fn page_if_admin(ports: &Ports, slot: &Slot, error: &ProviderError) {
-    if !matches!(error, ProviderError::AdminCredential { .. }) {
-        return;
+    if let Some(alert) = admin_refused(slot, error) {
+        ports.tell(alert).await;
     }
-    let alert = Alert::about(
+}
+
+/// What people are told if the provider refuses the account's admin credential; `None` for any other error.
+pub(crate) fn admin_refused(slot: &Slot, error: &ProviderError) -> Option<Alert> {
+    if !matches!(error, ProviderError::AdminCredential { .. }) {
+        return None;
+    }
+    Some(Alert::about(
         &slot.name,
         Severity::Page,
         AlertKind::AdminCredentialRefused,
@@ -72,6 +79,5 @@ pub(crate) async fn page_if_admin(ports: &Ports, slot: &Slot, error: &ProviderEr
                 slot.account
             ),
         ],
-    );
-    ports.tell(alert).await;
+    ))
 }

@@ -3,7 +3,7 @@
 use crate::model::SCHEMA;
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::fleet::PlannedSlot;
-use crate::model::names::SlotName;
+use crate::model::names::{SecretArn, SlotName};
 use crate::model::secret_document::{DocumentError, SecretDocument};
 use crate::model::slot::{Epoch, ProviderName, Revision, Slot, SlotState};
 use crate::model::text::OutsideText;
@@ -40,6 +40,9 @@ pub enum RegisterError {
     /// It is registered with another agent, account, environment or secret.
     #[error("slot `{0}` is registered already, with another agent, environment, account or secret")]
     Exists(SlotName),
+    /// The ARN is short of its last characters: requests take it all the same, but it names no secret for sure.
+    #[error("the secret's full ARN is `{0}`; write it so")]
+    PartialArn(SecretArn),
     /// The secret's tag names another slot.
     #[error("the secret is tagged for slot `{0}`; a secret belongs to one slot")]
     TaggedForAnother(OutsideText),
@@ -74,6 +77,9 @@ pub async fn register(ports: &Ports, planned: &PlannedSlot) -> Result<Registered
         .secrets
         .describe(planned.entry.secret.as_str())
         .await?;
+    if secret.arn != planned.entry.secret {
+        return Err(RegisterError::PartialArn(secret.arn));
+    }
     refuse_other_tag(&secret, &planned.name)?;
     if let Some(existing) = ports.inventory.slot(&planned.name).await? {
         if !is_same(&existing, planned) {
@@ -144,6 +150,7 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         state: SlotState::Active,
         epoch: Epoch::default(),
         pending_seen: None,
+        told_failed: None,
         due_at: now,
     }
 }
@@ -174,8 +181,9 @@ async fn current_key(
         scope: &slot.scope,
         secret_version: &id,
     };
-    let mut version = describe_found_key(provider, &place, &document, ports.clock.now()).await?;
-    due_for_age_check(&mut version, slot);
+    let now = ports.clock.now();
+    let mut version = describe_found_key(provider, &place, &document, now).await?;
+    due_for_age_check(&mut version, slot, now);
     Ok(Some(version))
 }
 

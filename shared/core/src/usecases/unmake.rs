@@ -17,12 +17,16 @@ pub(crate) async fn unmake(
     version: &Version,
 ) {
     let cut_off = cut_off(provider, version).await;
-    let recorded = record_abandoned(ports, version, cut_off.as_ref().ok()).await;
-    if let Err(error) = &recorded {
-        tracing::warn!(slot = %slot.name, version = %version.id, %error, "an abandoned key could not be recorded as such; retire finds its intent");
-    }
+    abandon(ports, version, cut_off.as_ref().ok()).await;
     if let Err(error) = cut_off {
         ports.tell(orphan(slot, version, &error)).await;
+    }
+}
+
+/// Records that a rotation leaves the version behind; `retire` carries it on to its end.
+pub(crate) async fn abandon(ports: &Ports, version: &Version, cut_off: Option<&CutOff>) {
+    if let Err(error) = record_abandoned(ports, version, cut_off).await {
+        tracing::warn!(slot = %version.slot, version = %version.id, %error, "an abandoned key could not be recorded as such; retire finds its intent");
     }
 }
 

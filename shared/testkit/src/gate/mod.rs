@@ -1,5 +1,5 @@
 //! A gate that every port call passes: it counts calls, and can stop the caller before or after any of them, lose its
-//! answer, or let something else happen first.
+//! answer, let something else happen first, or make all callers take turns.
 
 mod ports;
 mod provider;
@@ -8,6 +8,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard};
 
+use fastrand::Rng;
 use tokio::sync::Notify;
 
 pub use ports::gated;
@@ -44,11 +45,19 @@ struct State {
     cut: Option<(usize, Cut)>,
     event: Option<(usize, Event)>,
     fired: Option<&'static str>,
+    turns: Option<Turns>,
+    silent: Vec<&'static str>,
+}
+
+struct Turns {
+    chance: Rng,
+    lose_one_in: u32,
 }
 
 enum Turn {
     Go,
     Cut(Cut),
+    Silent,
 }
 
 impl Gate {
@@ -83,6 +92,27 @@ impl Gate {
         };
     }
 
+    /// From now on every call gives way to other tasks first, and of one in `lose_one_in`, drawn from `seed`, the answer
+    /// is lost; 0 loses none.
+    pub fn take_turns(&self, seed: u64, lose_one_in: u32) {
+        let chance = Rng::with_seed(seed);
+        *self.state() = State {
+            turns: Some(Turns {
+                chance,
+                lose_one_in,
+            }),
+            ..State::default()
+        };
+    }
+
+    /// From now on the named calls have no effect and no answer, as often as they are made.
+    pub fn silence(&self, calls: &[&'static str]) {
+        *self.state() = State {
+            silent: calls.to_vec(),
+            ..State::default()
+        };
+    }
+
     /// Lets everything pass. Returns the names of the calls counted, and of the one that was cut.
     pub fn disarm(&self) -> (Vec<&'static str>, Option<&'static str>) {
         let state = std::mem::take(&mut *self.state());
@@ -99,8 +129,26 @@ impl Gate {
     }
 
     async fn arrive(&self, name: &'static str) -> Turn {
+        if self.state().turns.is_some() {
+            tokio::task::yield_now().await;
+        }
         let (event, turn) = {
             let mut state = self.state();
+            if let Some(Turns {
+                chance,
+                lose_one_in,
+            }) = &mut state.turns
+            {
+                let lose = *lose_one_in > 0 && chance.u32(..*lose_one_in) == 0;
+                return if lose {
+                    Turn::Cut(Cut::AnswerLost)
+                } else {
+                    Turn::Go
+                };
+            }
+            if state.silent.contains(&name) {
+                return Turn::Silent;
+            }
             if !state.armed {
                 return Turn::Go;
             }
@@ -139,6 +187,7 @@ impl Gate {
     ) -> T {
         match self.arrive(name).await {
             Turn::Go => call.await,
+            Turn::Silent => lost(),
             Turn::Cut(Cut::Before) => self.stop().await,
             Turn::Cut(Cut::After) => {
                 call.await;

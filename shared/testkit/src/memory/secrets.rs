@@ -18,8 +18,9 @@ pub struct StartedRotation {
     pub token: SecretVersionId,
 }
 
-/// Secrets Manager in memory, by AWS's documentation. It keeps two rules that emulators do not: a version's value
-/// never changes, and no rotation starts while AWSPENDING stands on a version other than AWSCURRENT.
+/// Secrets Manager in memory, by AWS's documentation. It keeps rules that emulators do not: a version's value never
+/// changes, the first value of a secret becomes current by itself, and no rotation starts while AWSPENDING stands on a
+/// version other than AWSCURRENT.
 #[derive(Debug, Default)]
 pub struct MemorySecrets(Mutex<State>);
 
@@ -34,6 +35,7 @@ struct Secret {
     name: String,
     rotation_enabled: bool,
     binary: bool,
+    full: bool,
     values: BTreeMap<SecretVersionId, SecretText>,
     stages: BTreeMap<Stage, SecretVersionId>,
     tags: BTreeMap<String, String>,
@@ -53,7 +55,7 @@ impl MemorySecrets {
         let found = state
             .secrets
             .iter_mut()
-            .find(|(arn, s)| arn.as_str() == id || s.name == id);
+            .find(|(arn, s)| s.answers_to(arn, id));
         match found {
             Some((_, secret)) => read(secret),
             None => Err(SecretError::NotFound(id.to_owned())),
@@ -86,6 +88,11 @@ impl MemorySecrets {
         self.change(arn, |secret| secret.binary = true);
     }
 
+    /// Uses the secret's version quota up.
+    pub fn fill(&self, arn: &SecretArn) {
+        self.change(arn, |secret| secret.full = true);
+    }
+
     /// Deletes the secret.
     pub fn remove(&self, arn: &SecretArn) {
         self.state().secrets.remove(arn);
@@ -99,6 +106,11 @@ impl MemorySecrets {
     /// Turns rotation off.
     pub fn cancel_rotation(&self, arn: &SecretArn) {
         self.change(arn, |secret| secret.rotation_enabled = false);
+    }
+
+    /// Turns rotation on again.
+    pub fn allow_rotation(&self, arn: &SecretArn) {
+        self.change(arn, |secret| secret.rotation_enabled = true);
     }
 
     /// Puts a label on a version, as a person can.
@@ -158,6 +170,13 @@ impl MemorySecrets {
 }
 
 impl Secret {
+    /// Whether requests for `id` are for this secret: by ARN, by ARN without its last seven characters, or by name.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html>
+    fn answers_to(&self, arn: &SecretArn, id: &str) -> bool {
+        let partial = arn.as_str().rsplit_once('-').map(|(arn, _)| arn);
+        arn.as_str() == id || partial == Some(id) || self.name == id
+    }
+
     fn move_current(&mut self, to: &SecretVersionId) {
         if let Some(previous) = self.stages.insert(Stage::Current, to.clone())
             && previous != *to
@@ -187,10 +206,7 @@ impl Secret {
 impl SecretStore for MemorySecrets {
     async fn describe(&self, id: &str) -> Result<SecretDescription, SecretError> {
         let state = self.state();
-        let found = state
-            .secrets
-            .iter()
-            .find(|(arn, s)| arn.as_str() == id || s.name == id);
+        let found = state.secrets.iter().find(|(arn, s)| s.answers_to(arn, id));
         let (arn, secret) = found.ok_or_else(|| SecretError::NotFound(id.to_owned()))?;
         Ok(secret.describe(arn))
     }
@@ -226,6 +242,7 @@ impl SecretStore for MemorySecrets {
                 }
                 // Nothing is done, labels included.
                 Some(_) => return Ok(()),
+                None if secret.full => return Err(SecretError::VersionQuota),
                 None => drop(secret.values.insert(token.clone(), text.clone())),
             }
             secret.stages.insert(Stage::Pending, token.clone());

@@ -24,6 +24,43 @@ fn a_good_fleet_is_planned_with_the_default_policy() {
 }
 
 #[test]
+fn a_name_that_stands_twice_is_refused() {
+    for (kind, entry) in [
+        ("accounts", r#"{"provider": "openrouter"}"#),
+        (
+            "agents",
+            r#"{"owner": "ana@example.com", "environment": "dev"}"#,
+        ),
+        (
+            "slots",
+            r#"{"agent": "a", "account": "a", "expected_spend": {"daily_cents": 1, "monthly_cents": 1},
+                "secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:a-a1B2c3"}"#,
+        ),
+    ] {
+        let once = format!(r#"{{"version": 1, "{kind}": {{"a": {entry}}}}}"#);
+        assert!(Fleet::from_json(&once).is_ok(), "{kind}");
+        let twice = format!(r#"{{"version": 1, "{kind}": {{"a": {entry}, "a": {entry}}}}}"#);
+        let error = Fleet::from_json(&twice).unwrap_err().to_string();
+        assert!(error.contains("`a` stands here twice"), "{kind}: {error}");
+    }
+}
+
+#[test]
+fn what_is_quoted_from_a_fleet_stays_on_one_line() {
+    let hostile = format!(
+        r#"{{"version": 1, "a\nINFO forged{}": 1}}"#,
+        "x".repeat(9999)
+    );
+    let error = Fleet::from_json(&hostile).unwrap_err();
+    assert!(
+        error.0[0]
+            .problem
+            .starts_with("unknown field `a INFO forged")
+    );
+    assert!(error.0[0].problem.chars().count() <= OutsideText::MAX_CHARS);
+}
+
+#[test]
 fn each_fault_is_named_with_its_place() {
     type Change = fn(&mut serde_json::Value);
     let slot = "/slots/support-bot-openrouter";

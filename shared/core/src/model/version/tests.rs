@@ -12,8 +12,11 @@ fn ids_and_labels_read_back() {
     let label = KeyLabel::new(&slot, &id());
     assert_eq!(
         label.as_str(),
-        "keyward-support-bot-11111111-aaaa-4bbb-8ccc-000000000002-1"
+        "keyward-support-bot--11111111-aaaa-4bbb-8ccc-000000000002-1"
     );
+    let id: VersionId = "y-11111111-aaaa-4bbb-8ccc-000000000002.1".parse().unwrap();
+    let other = KeyLabel::new(&"support-bot-y".parse().unwrap(), &self::id());
+    assert_ne!(KeyLabel::new(&slot, &id), other);
     for bad in [
         "",
         ".",

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::*;
 use crate::model::fleet::Fleet;
 use crate::model::slot::Epoch;
-use crate::model::version::VersionId;
+use crate::model::version::{VersionId, VersionState};
 
 fn token(number: u32) -> SecretVersionId {
     format!("11111111-aaaa-4bbb-8ccc-{number:012}")
@@ -102,18 +102,44 @@ fn labels_decide_before_anything_is_done() {
     }
 }
 
-#[test]
-fn a_version_that_is_current_before_its_rotation_is_over_is_carried_on() {
+fn own(state: VersionState) -> Version {
     let id = VersionId {
         secret_version: token(2),
         attempt: 1,
     };
-    let mut version = Version::intended(&slot().name, id, Epoch(0), Timestamp::UNIX_EPOCH);
-    version.state = crate::model::version::VersionState::Pending;
+    let begun = Version::intended(&slot().name, id, Epoch(0), Timestamp::UNIX_EPOCH);
+    Version { state, ..begun }
+}
+
+#[test]
+fn a_version_that_is_current_before_its_rotation_is_over_is_carried_on() {
     let first_value = secret(&[(2, Stage::Current), (2, Stage::Pending)]);
-    for step in RotationStep::ALL {
-        let decision = decide(step, &first_value, &slot(), &[version.clone()], 0);
-        assert_eq!(decision, StepDecision::Proceed, "{step:?}");
+    for state in [
+        VersionState::Intended,
+        VersionState::Pending,
+        VersionState::Promoting,
+    ] {
+        for step in RotationStep::ALL {
+            let decision = decide(step, &first_value, &slot(), &[own(state)], 0);
+            assert_eq!(decision, StepDecision::Proceed, "{state:?} {step:?}");
+        }
+    }
+}
+
+#[test]
+fn a_promoted_key_is_never_worked_on_again_wherever_the_labels_are() {
+    use Stage::{Current, Pending};
+    for state in [VersionState::Current, VersionState::Retiring] {
+        for stages in [
+            &[(1, Current), (2, Pending)][..],
+            &[(2, Current), (2, Pending)],
+            &[(2, Current), (1, Pending)],
+        ] {
+            for step in RotationStep::ALL {
+                let decided = decide(step, &secret(stages), &slot(), &[own(state)], 0);
+                assert_eq!(decided, StepDecision::AlreadyDone, "{state:?} {step:?}");
+            }
+        }
     }
 }
 
@@ -174,4 +200,12 @@ fn a_kill_asks_for_a_rotation_at_once_and_a_schedule_does_not() {
             "{name}"
         );
     }
+    let mut tried = own(VersionState::Abandoned);
+    tried.epoch = Epoch(1);
+    let versions = [earlier(0), tried];
+    assert_eq!(
+        decide(RotationStep::Create, &begun, &killed, &versions, 1),
+        StepDecision::Proceed,
+        "the first after a kill, tried again"
+    );
 }

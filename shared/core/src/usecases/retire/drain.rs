@@ -1,9 +1,12 @@
 //! Old keys: overlap, then drain, then revocation. And rotations that did not finish.
 
+use jiff::SignedDuration;
+
 use super::{ItemError, NEAR_END, ROUND, RetireReport, STUCK_AFTER, Work};
 use crate::model::alert::{AlertKind, Severity};
 use crate::model::version::{UsageSeen, Version, VersionState};
-use crate::ports::{Stage, Verdict};
+use crate::ports::{SecretDescription, SecretError, Stage, Verdict};
+use crate::rules::birth;
 use crate::rules::overlap::{Drain, DrainFacts, Hold, Use, Why, drain};
 use crate::usecases::{rotate, unmake};
 
@@ -14,15 +17,17 @@ impl Work<'_> {
         mut version: Version,
         report: &mut RetireReport,
     ) -> Result<(), ItemError> {
-        let secret = self
-            .ports
-            .secrets
-            .describe(self.slot.secret.as_str())
-            .await?;
-        if secret.has(&version.id.secret_version, &Stage::Current) {
+        let id = &version.id.secret_version;
+        if self
+            .labels()
+            .await?
+            .is_some_and(|secret| secret.has(id, &Stage::Current))
+        {
             return self.hold_what_agents_fetch(version).await;
         }
-        let old = self.look_at_use(&mut version).await?;
+        version.told.moved_back = None;
+        let seen = self.look_at_use(&mut version).await;
+        let old = self.or_unknown_at_the_deadline(&version, seen)?;
         let facts = self.facts(&version, old).await?;
         match drain(&facts) {
             Drain::Hold(Hold::Overlap) => {
@@ -30,9 +35,35 @@ impl Work<'_> {
                 self.put_off(version, Some(wait.min(self.slot.policy.refresh / 4)))
                     .await
             }
-            Drain::Hold(Hold::ReplacementUnused) => self.put_off(version, Some(ROUND)).await,
+            Drain::Hold(Hold::ReplacementUnused | Hold::NotYetKnown) => {
+                self.put_off(version, Some(ROUND)).await
+            }
             Drain::Hold(Hold::StillUsed) => self.hold_what_is_used(version, &facts).await,
             Drain::Revoke(why) => self.begin_revoking(version, why, report).await,
+        }
+    }
+
+    /// The secret's labels; `None` if the secret was deleted: then agents fetch nothing from it.
+    async fn labels(&self) -> Result<Option<SecretDescription>, ItemError> {
+        match self.ports.secrets.describe(self.slot.secret.as_str()).await {
+            Err(SecretError::NotFound(_)) => Ok(None),
+            answer => Ok(Some(answer?)),
+        }
+    }
+
+    /// What cannot be read holds the old key back until its hard deadline, and no longer.
+    fn or_unknown_at_the_deadline(
+        &self,
+        old: &Version,
+        seen: Result<Use, ItemError>,
+    ) -> Result<Use, ItemError> {
+        let now = self.ports.clock.now();
+        match seen {
+            Err(error) if old.deadline.is_none_or(|deadline| deadline <= now) => {
+                tracing::warn!(slot = %self.slot.name, version = %old.id, %error, "the use of a key cannot be read; the deadline of the old one stands");
+                Ok(Use::Unknown)
+            }
+            seen => seen,
         }
     }
 
@@ -54,7 +85,11 @@ impl Work<'_> {
         };
         let seen = match version.usage_seen {
             Some(seen) if seen.total == total => seen,
-            _ => UsageSeen { total, since: now },
+            before => UsageSeen {
+                total,
+                since: now,
+                watched_from: before.map_or(now, |seen| seen.watched_from),
+            },
         };
         version.usage_seen = Some(seen);
         Ok(Use::Figure(seen))
@@ -70,7 +105,8 @@ impl Work<'_> {
             .find(|v| v.state == VersionState::Current)
         {
             promoted = current.promoted.unwrap_or(now);
-            new = self.look_at_use(&mut current.clone()).await?;
+            let seen = self.look_at_use(&mut current.clone()).await;
+            new = self.or_unknown_at_the_deadline(version, seen)?;
         }
         Ok(DrainFacts {
             now,
@@ -112,7 +148,7 @@ impl Work<'_> {
 
     /// Somebody has moved AWSCURRENT back to a key that was replaced: it is what agents fetch, so it is not revoked.
     async fn hold_what_agents_fetch(&self, mut version: Version) -> Result<(), ItemError> {
-        if version.told.still_used.is_none() {
+        if version.told.moved_back.is_none() {
             let alert = self.alert(
                 Severity::Page,
                 AlertKind::ForeignSecretChange,
@@ -127,7 +163,7 @@ impl Work<'_> {
                 ],
             );
             if self.ports.tell(alert).await {
-                version.told.still_used = Some(self.ports.clock.now());
+                version.told.moved_back = Some(self.ports.clock.now());
             }
         }
         self.put_off(version, Some(ROUND)).await
@@ -139,15 +175,17 @@ impl Work<'_> {
         why: Why,
         report: &mut RetireReport,
     ) -> Result<(), ItemError> {
+        let mut told = true;
         if let Why::Deadline { still_used: true } = why {
             let alert = self.alert(Severity::Page, AlertKind::DeadlineRevocation, [&format!(
                     "Agent {} (owner {}) still used the old key {} of slot {} at its hard deadline.",
                     self.slot.agent, self.slot.owner, self.key_name(&version), self.slot.name,
                 ), "The old key is being revoked; the agent fails until it fetches the new one.", &format!("Restart agent {}.", self.slot.agent)]);
-            self.ports.tell(alert).await;
+            told = self.ports.tell(alert).await;
         }
         tracing::info!(slot = %self.slot.name, version = %version.id, ?why, "revoking an old key");
-        self.revoke(version, report).await
+        self.revoke(version, report).await?;
+        told.then_some(()).ok_or(ItemError::Untold)
     }
 
     /// A rotation left this version behind: if AWSCURRENT is on it, the records are brought up to that; else it is
@@ -169,12 +207,13 @@ impl Work<'_> {
                 .put_off(version, Some(stuck_at.duration_since(now)))
                 .await;
         }
-        let secret = self
-            .ports
-            .secrets
-            .describe(self.slot.secret.as_str())
-            .await?;
-        let is_current = secret.has(&version.id.secret_version, &Stage::Current);
+        let secret = self.labels().await?;
+        let has = |stage| {
+            secret
+                .as_ref()
+                .is_some_and(|secret| secret.has(&version.id.secret_version, stage))
+        };
+        let (is_current, is_pending) = (has(&Stage::Current), has(&Stage::Pending));
         if is_current && version.epoch == self.slot.epoch {
             match self.is_fit_to_serve(&version).await? {
                 Some(true) => return self.settle(version).await,
@@ -186,12 +225,13 @@ impl Work<'_> {
         abandoned.lease_until = None;
         abandoned.due_at = Some(now);
         let abandoned = self.save(abandoned).await?;
-        let id = &abandoned.id.secret_version;
-        if !is_current && secret.has(id, &Stage::Pending) {
+        let mut told = true;
+        if !is_current && is_pending {
             unmake::make_room_for_the_next(self.ports, self.slot, &abandoned).await?;
-            self.say_cleared(&abandoned).await;
+            told = self.say_cleared(&abandoned).await;
         }
-        self.revoke(abandoned, report).await
+        self.revoke(abandoned, report).await?;
+        told.then_some(()).ok_or(ItemError::Untold)
     }
 
     /// Whether a key that stands under AWSCURRENT before its rotation is over can stay there: it was tested, or the
@@ -223,19 +263,17 @@ impl Work<'_> {
         Ok(rotate::settle_promotion(self.ports, self.slot, &version).await?)
     }
 
-    async fn say_cleared(&self, version: &Version) {
+    async fn say_cleared(&self, version: &Version) -> bool {
         let alert = self.alert(Severity::Warning, AlertKind::StuckPendingCleared, [&format!("A rotation of slot {} did not finish.", self.slot.name), &format!("Its key {} is being revoked and AWSPENDING was taken off; the current key is untouched.", self.key_name(version)), "The next rotation can start. Look at the rotate function's log for the reason."]);
-        self.ports.tell(alert).await;
+        self.ports.tell(alert).await
     }
 
     /// A current key that comes near its end pages once a day: a rotation that should have replaced it has not.
     pub(super) async fn watch_age(&self, mut version: Version) -> Result<(), ItemError> {
         let now = self.ports.clock.now();
-        let end = version
-            .expires
-            .unwrap_or(version.created + self.slot.policy.max_age);
-        if end - NEAR_END > now {
-            let wait = (end - NEAR_END).duration_since(now);
+        let end = birth::replace_by(&self.slot.policy, &version);
+        let wait = end.duration_since(now) - NEAR_END;
+        if wait.is_positive() {
             return self.put_off(version, Some(wait)).await;
         }
         let alert = self.alert(
@@ -251,10 +289,11 @@ impl Work<'_> {
                 "Rotate the secret now, and see why its schedule did not.",
             ],
         );
-        if self.ports.tell(alert).await {
-            version.told.near_end = Some(now);
+        if !self.ports.tell(alert).await {
+            return self.put_off(version, Some(ROUND)).await;
         }
-        self.put_off(version, Some(jiff::SignedDuration::from_hours(24)))
+        version.told.near_end = Some(now);
+        self.put_off(version, Some(SignedDuration::from_hours(24)))
             .await
     }
 }

@@ -7,7 +7,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Ports;
@@ -26,6 +26,9 @@ pub(crate) const NEAR_END: SignedDuration = SignedDuration::from_hours(72);
 
 /// How often `retire` is woken; what waits for nothing else is looked at again after so long.
 const ROUND: SignedDuration = SignedDuration::from_mins(5);
+
+/// Work that goes on failing is told again after so long.
+const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(6);
 
 /// Work taken from the inventory at a time.
 const BATCH: usize = 100;
@@ -95,6 +98,8 @@ pub(crate) enum ItemError {
     Transition(#[from] IllegalTransition),
     #[error("the provider says that it knows no such key, but lists it")]
     StillListed,
+    #[error("what was done could not be told to anybody; the log has it")]
+    Untold,
 }
 
 async fn carry_slot(ports: &Ports, name: &SlotName) -> Result<(), ItemError> {
@@ -125,13 +130,7 @@ async fn carry_version(
     let Some(version) = due.cloned() else {
         return Ok(());
     };
-    let provider = match ports.providers.open(&slot.account, slot.provider).await {
-        Ok(provider) => provider,
-        Err(error) => {
-            super::find::page_if_admin(ports, &slot, &error).await;
-            return Err(error.into());
-        }
-    };
+    let provider = ports.providers.open(&slot.account, slot.provider).await?;
     let work = Work {
         ports,
         confirm,
@@ -139,11 +138,7 @@ async fn carry_version(
         versions: &versions,
         provider,
     };
-    let outcome = work.carry(version, report).await;
-    if let Err(ItemError::Provider(error)) = &outcome {
-        super::find::page_if_admin(ports, &slot, error).await;
-    }
-    outcome
+    work.carry(version, report).await
 }
 
 /// One version's work, with what it needs.
@@ -177,6 +172,7 @@ impl Work<'_> {
         wait: Option<SignedDuration>,
     ) -> Result<(), ItemError> {
         version.due_at = wait.map(|wait| self.ports.clock.now() + wait);
+        version.told.failed = None;
         self.save(version).await.map(drop)
     }
 
@@ -209,14 +205,63 @@ impl Work<'_> {
 /// An item failed: it is due again, people are told, and the others go on.
 async fn failed(ports: &Ports, name: &SlotName, item: &Due, error: &ItemError) {
     tracing::warn!(slot = %name, ?item, %error, "due work failed and is tried again");
-    if let Err(error) = postpone(ports, item).await {
-        tracing::warn!(slot = %name, %error, "failed work could not be put off; it stays first in line");
+    if let Err(unread) = postpone(ports, item, error).await {
+        tracing::warn!(slot = %name, error = %unread, "failed work could not be put off; it stays first in line");
+        if !unread.is_retryable() {
+            tell_failed(ports, name, error).await;
+        }
     }
-    if matches!(
-        error,
-        ItemError::Inventory(InventoryError::Conflict | InventoryError::Unavailable(_))
-    ) {
-        return;
+}
+
+/// Puts failed work behind what is due already, so that it cannot keep the rest from its turn, and tells people, but
+/// not every time. What is not due any more was carried on by somebody else.
+async fn postpone(ports: &Ports, item: &Due, error: &ItemError) -> Result<(), InventoryError> {
+    let now = ports.clock.now();
+    match item {
+        Due::Slot(name) => {
+            let stored = ports.inventory.slot(name).await?;
+            let Some(mut slot) = stored.filter(|slot| slot.due_at <= now) else {
+                return Ok(());
+            };
+            slot.due_at = now + ROUND;
+            slot.told_failed = told_failed(ports, name, error, slot.told_failed).await;
+            ports.inventory.save_slot(&slot).await
+        }
+        Due::Version(name, id) => {
+            let mut stored = ports.inventory.versions(name).await?.into_iter();
+            let is_due = |v: &Version| v.id == *id && v.due_at.is_some_and(|at| at <= now);
+            let Some(mut version) = stored.find(is_due) else {
+                return Ok(());
+            };
+            version.due_at = Some(now + ROUND);
+            version.told.failed = told_failed(ports, name, error, version.told.failed).await;
+            ports.inventory.save_versions(&[version], Fence::None).await
+        }
+    }
+}
+
+/// Tells people of failed work unless they were told lately, or it mends itself. Returns when they were told last.
+async fn told_failed(
+    ports: &Ports,
+    name: &SlotName,
+    error: &ItemError,
+    told: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let now = ports.clock.now();
+    let passing = matches!(error, ItemError::Inventory(error) if error.is_retryable());
+    let lately = told.is_some_and(|at| now.duration_since(at) < TELL_AGAIN);
+    if passing || lately || !tell_failed(ports, name, error).await {
+        return told;
+    }
+    Some(now)
+}
+
+async fn tell_failed(ports: &Ports, name: &SlotName, error: &ItemError) -> bool {
+    if let ItemError::Provider(error) = error
+        && let Ok(Some(slot)) = ports.inventory.slot(name).await
+        && let Some(alert) = super::find::admin_refused(&slot, error)
+    {
+        return ports.tell(alert).await;
     }
     let alert = Alert::about(
         name,
@@ -228,36 +273,5 @@ async fn failed(ports: &Ports, name: &SlotName, item: &Due, error: &ItemError) {
             "If it goes on, look at the provider's status and at the slot's admin credential.",
         ],
     );
-    ports.tell(alert).await;
-}
-
-/// Puts failed work behind what is due already, so that it cannot keep the rest from its turn.
-async fn postpone(ports: &Ports, item: &Due) -> Result<(), InventoryError> {
-    let next = ports.clock.now() + ROUND;
-    match item {
-        Due::Slot(name) => match ports.inventory.slot(name).await? {
-            Some(slot) => {
-                ports
-                    .inventory
-                    .save_slot(&Slot {
-                        due_at: next,
-                        ..slot
-                    })
-                    .await
-            }
-            None => Ok(()),
-        },
-        Due::Version(name, id) => {
-            let stored = ports.inventory.versions(name).await?;
-            let stored = stored
-                .into_iter()
-                .find(|v| v.id == *id && v.due_at.is_some());
-            let Some(version) = stored else { return Ok(()) };
-            let later = Version {
-                due_at: Some(next),
-                ..version
-            };
-            ports.inventory.save_versions(&[later], Fence::None).await
-        }
-    }
+    ports.tell(alert).await
 }

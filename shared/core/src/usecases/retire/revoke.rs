@@ -115,8 +115,12 @@ impl Work<'_> {
                 version.told.unconfirmed = Some(now);
             }
         }
+        let look_again = match version.told.unconfirmed {
+            Some(_) => LOOK_AGAIN,
+            None => ROUND,
+        };
         let Some(key) = self.readable_key(&version).await? else {
-            return self.put_off(version, Some(LOOK_AGAIN)).await;
+            return self.put_off(version, Some(look_again)).await;
         };
         match confirm(
             version.refusals,
@@ -132,9 +136,11 @@ impl Work<'_> {
                 version.refusals = Some(refusals);
                 self.put_off(version, Some(self.confirm.spacing())).await
             }
-            Confirming::Alive | Confirming::Unknown => {
-                self.put_off(version, Some(LOOK_AGAIN)).await
+            Confirming::Alive => {
+                version.refusals = None;
+                self.put_off(version, Some(look_again)).await
             }
+            Confirming::Unknown => self.put_off(version, Some(look_again)).await,
         }
     }
 
@@ -154,7 +160,8 @@ impl Work<'_> {
         self.save(version).await
     }
 
-    /// The text of the version's key, while its secret version can still be read and holds this very key.
+    /// The text of the version's key, while its secret version can still be read and holds this very key. A secret that
+    /// is marked for deletion refuses to be read.
     pub(super) async fn readable_key(
         &self,
         version: &Version,
@@ -162,7 +169,9 @@ impl Work<'_> {
         let selector = VersionSelector::Id(&version.id.secret_version);
         let text = match self.ports.secrets.value(&self.slot.secret, selector).await {
             Ok(text) => text,
-            Err(SecretError::NotFound(_) | SecretError::Binary) => return Ok(None),
+            Err(SecretError::NotFound(_) | SecretError::Binary | SecretError::Refused(_)) => {
+                return Ok(None);
+            }
             Err(error) => return Err(error.into()),
         };
         let Some((_, text)) = text else {
@@ -197,17 +206,13 @@ impl Work<'_> {
             }
             Confirming::Alive => {
                 version.refusals = None;
-                self.ask_again(&mut version, handle, "the provider still accepts it")
-                    .await?;
+                let why = "the provider still accepts it";
+                let version = self.ask_again(version, handle, why).await?;
                 self.put_off(version, Some(self.confirm.spacing())).await
             }
             Confirming::Unknown => {
-                self.ask_again(
-                    &mut version,
-                    handle,
-                    "the provider gives no answer that means anything",
-                )
-                .await?;
+                let why = "the provider gives no answer that means anything";
+                let version = self.ask_again(version, handle, why).await?;
                 self.put_off(version, Some(self.confirm.spacing())).await
             }
         }
@@ -231,7 +236,7 @@ impl Work<'_> {
     async fn end(&self, version: Version, by: Confirmation) -> Result<(), ItemError> {
         let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);
         match self.ports.secrets.untag(&self.slot.secret, &key).await {
-            Ok(()) | Err(SecretError::NotFound(_)) => {}
+            Ok(()) | Err(SecretError::NotFound(_) | SecretError::Refused(_)) => {}
             Err(error) => return Err(error.into()),
         }
         tracing::info!(slot = %self.slot.name, version = %version.id, ?by, "a key's end is confirmed");
@@ -247,14 +252,14 @@ impl Work<'_> {
     /// A revoke that stays unconfirmed is asked for again, and people are told once.
     async fn ask_again(
         &self,
-        version: &mut Version,
+        mut version: Version,
         handle: &KeyHandle,
         why: &str,
-    ) -> Result<(), ItemError> {
+    ) -> Result<Version, ItemError> {
         let now = self.ports.clock.now();
         let accepted = version.revoke_accepted.unwrap_or(now);
         if accepted + UNCONFIRMED_AFTER > now {
-            return Ok(());
+            return Ok(version);
         }
         if version.told.unconfirmed.is_none() {
             let alert = self.alert(
@@ -263,7 +268,7 @@ impl Work<'_> {
                 [
                     &format!(
                         "The old key {} of slot {} was revoked at {accepted}, but {why}.",
-                        self.key_name(version),
+                        self.key_name(&version),
                         self.slot.name
                     ),
                     "The revoke is asked for again, and its effect looked for, every few minutes.",
@@ -275,8 +280,10 @@ impl Work<'_> {
             );
             if self.ports.tell(alert).await {
                 version.told.unconfirmed = Some(now);
+                version = self.save(version).await?;
             }
         }
-        Ok(unmake::revoke(self.provider.as_ref(), version, handle).await?)
+        unmake::revoke(self.provider.as_ref(), &version, handle).await?;
+        Ok(version)
     }
 }

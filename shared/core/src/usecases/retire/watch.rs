@@ -21,15 +21,28 @@ pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError
     let secret = ports.secrets.describe(slot.secret.as_str()).await?;
     let versions = ports.inventory.versions(&slot.name).await?;
     let stray = stray_pending(&secret);
-    let cleared = clear_stray(ports, &mut slot, stray.as_ref(), &versions).await?;
+    let found = clear_stray(ports, &mut slot, stray.as_ref(), &versions).await?;
     retire_superseded(ports, &slot, &secret, &versions).await?;
     let now = ports.clock.now();
     let needs_rotation = needs_a_key(&slot, &versions) || is_overdue(&slot, &versions, now);
-    if secret.rotation_enabled && needs_rotation && (stray.is_none() || cleared) {
+    if secret.rotation_enabled && needs_rotation && found != Stray::Stays {
         start_rotation(ports, &slot, &versions).await?;
     }
     slot.due_at = now + REGULAR;
-    Ok(ports.inventory.save_slot(&slot).await?)
+    slot.told_failed = None;
+    ports.inventory.save_slot(&slot).await?;
+    match found {
+        Stray::Cleared { told: false } => Err(ItemError::Untold),
+        Stray::None | Stray::Stays | Stray::Cleared { told: true } => Ok(()),
+    }
+}
+
+/// What became of an AWSPENDING label apart from AWSCURRENT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stray {
+    None,
+    Stays,
+    Cleared { told: bool },
 }
 
 /// The version that carries AWSPENDING apart from AWSCURRENT: Secrets Manager refuses RotateSecret while there is one.
@@ -39,21 +52,21 @@ fn stray_pending(secret: &SecretDescription) -> Option<SecretVersionId> {
 }
 
 /// Takes the label off a version that no rotation is at work on any more. What this inventory has a version for is
-/// left to that version's own work. Returns whether it was taken off.
+/// left to that version's own work.
 async fn clear_stray(
     ports: &Ports,
     slot: &mut Slot,
     stray: Option<&SecretVersionId>,
     versions: &[Version],
-) -> Result<bool, ItemError> {
+) -> Result<Stray, ItemError> {
     let now = ports.clock.now();
     let Some(stray) = stray else {
         slot.pending_seen = None;
-        return Ok(false);
+        return Ok(Stray::None);
     };
     let is_at_work = |v: &Version| v.id.secret_version == *stray && is_on_its_way(slot, v);
     if versions.iter().any(is_at_work) {
-        return Ok(false);
+        return Ok(Stray::Stays);
     }
     let since = match &slot.pending_seen {
         Some(seen) if seen.version == *stray => seen.since,
@@ -63,16 +76,23 @@ async fn clear_stray(
         version: stray.clone(),
         since,
     });
-    let outdated = versions
-        .iter()
-        .any(|v| v.id.secret_version == *stray && v.id.attempt > 0);
-    if !outdated && now < since + STUCK_AFTER {
-        return Ok(false);
+    if !is_over(slot, stray, versions) && now < since + STUCK_AFTER {
+        return Ok(Stray::Stays);
     }
     ports.secrets.unstage_pending(&slot.secret, stray).await?;
     slot.pending_seen = None;
-    ports.tell(cleared(slot, stray)).await;
-    Ok(true)
+    let told = ports.tell(cleared(slot, stray)).await;
+    Ok(Stray::Cleared { told })
+}
+
+/// Whether no step of the rotation can come any more: it has promoted its key, or was begun before the slot was cut
+/// off. One whose attempts have failed so far is tried again by Secrets Manager.
+fn is_over(slot: &Slot, rotation: &SecretVersionId, versions: &[Version]) -> bool {
+    versions.iter().any(|v| {
+        v.id.secret_version == *rotation
+            && v.id.attempt > 0
+            && (v.promoted.is_some() || v.epoch != slot.epoch)
+    })
 }
 
 /// What is recorded as current but is not under AWSCURRENT, while another recorded key is, begins its overlap.

@@ -8,7 +8,8 @@ use crate::model::names::KeyHandle;
 use crate::model::secret_document::SecretDocument;
 use crate::model::version::{Version, VersionId, VersionState};
 use crate::ports::{
-    Fence, IssueRequest, IssuedKey, KeyProvider, ProviderError, SecretError, VersionSelector,
+    Advice, Fence, IssueRequest, IssuedKey, KeyProvider, ProviderError, SecretError,
+    VersionSelector,
 };
 use crate::rules::birth;
 use crate::usecases::adopt::{AdoptError, adopt_current};
@@ -17,12 +18,22 @@ use crate::usecases::unmake;
 /// What is left of the invocation when a key is asked for, at least: enough to store it, or to revoke it.
 const TIME_TO_CREATE: SignedDuration = SignedDuration::from_secs(20);
 
+/// What is under AWSCURRENT when a rotation begins.
+struct Replaced {
+    document: SecretDocument,
+    /// The handle of its key, if the inventory knows it.
+    handle: Option<KeyHandle>,
+}
+
 impl Rotation<'_> {
     pub(super) async fn create(
         &self,
         provider: &dyn KeyProvider,
     ) -> Result<StepOutcome, RotationError> {
-        let document = self.current_document(provider).await?;
+        let replaced = self.current_document(provider).await?;
+        if let Some(outcome) = self.earlier_attempts(provider).await? {
+            return Ok(outcome);
+        }
         if !self
             .request
             .deadline
@@ -30,13 +41,10 @@ impl Rotation<'_> {
         {
             return Err(RotationError::OutOfTime);
         }
-        if let Some(outcome) = self.earlier_attempts(provider).await? {
-            return Ok(outcome);
-        }
         let version = self.record_intent(provider).await?;
         let issued = self.issue(provider, &version).await?;
         let version = self.record_key(provider, version, &issued).await?;
-        self.store(provider, &version, &document, &issued).await?;
+        self.store(provider, &version, replaced, &issued).await?;
         let mut pending = self.advanced(&version, VersionState::Pending)?;
         pending.due_at = Some(self.request.deadline.0 + crate::usecases::retire::STUCK_AFTER);
         let saved = self
@@ -53,7 +61,7 @@ impl Rotation<'_> {
     async fn current_document(
         &self,
         provider: &dyn KeyProvider,
-    ) -> Result<Option<SecretDocument>, RotationError> {
+    ) -> Result<Option<Replaced>, RotationError> {
         let current = self
             .ports
             .secrets
@@ -79,7 +87,7 @@ impl Rotation<'_> {
         )
         .await;
         match adopted {
-            Ok(()) => Ok(Some(document)),
+            Ok(handle) => Ok(Some(Replaced { document, handle })),
             Err(AdoptError::Provider(error)) => Err(self.provider_failed(error).await),
             Err(AdoptError::Inventory(error)) => Err(error.into()),
         }
@@ -225,7 +233,11 @@ impl Rotation<'_> {
         match issuer.issue(&request).await {
             Ok(issued) => Ok(issued),
             Err(error) => {
-                unmake::unmake(self.ports, &self.slot, provider, version).await;
+                if error.advice() == Advice::LookUpFirst {
+                    unmake::unmake(self.ports, &self.slot, provider, version).await;
+                } else {
+                    unmake::abandon(self.ports, version, None).await;
+                }
                 Err(self.provider_failed(error).await)
             }
         }
@@ -262,16 +274,14 @@ impl Rotation<'_> {
         &self,
         provider: &dyn KeyProvider,
         version: &Version,
-        document: &Option<SecretDocument>,
+        replaced: Option<Replaced>,
         issued: &IssuedKey,
     ) -> Result<(), RotationError> {
-        let old: Option<KeyHandle> = document.as_ref().and_then(|d| self.handle_of(d));
-        let first = SecretDocument::first(issued.key.clone());
-        let text =
-            document
-                .as_ref()
-                .unwrap_or(&first)
-                .with_key(&issued.key, old.as_ref(), &issued.handle);
+        let Replaced { document, handle } = replaced.unwrap_or_else(|| Replaced {
+            document: SecretDocument::first(issued.key.clone()),
+            handle: None,
+        });
+        let text = document.with_key(&issued.key, handle.as_ref(), &issued.handle);
         let token = &self.request.token;
         let rotation_token = self.request.rotation_token.as_ref();
         let put = self
@@ -306,14 +316,5 @@ impl Rotation<'_> {
         if let Err(error) = saved {
             tracing::warn!(slot = %self.slot.name, version = %version.id, %error, "the next call waits for the end of this one");
         }
-    }
-
-    /// The handle of the key in `document`, as the inventory knows it.
-    fn handle_of(&self, document: &SecretDocument) -> Option<KeyHandle> {
-        let fingerprint = document.key().fingerprint();
-        self.versions
-            .iter()
-            .find(|v| v.fingerprint == Some(fingerprint))
-            .and_then(|v| v.handle.clone())
     }
 }

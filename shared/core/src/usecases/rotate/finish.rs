@@ -15,9 +15,6 @@ impl Rotation<'_> {
         &self,
         provider: &dyn KeyProvider,
     ) -> Result<StepOutcome, RotationError> {
-        if self.own().any(|v| v.state == VersionState::Current) {
-            return Ok(StepOutcome::AlreadyDone);
-        }
         let (version, _) = self.pending(provider).await?;
         self.still_wanted(provider, &version).await?;
         if version
@@ -110,7 +107,7 @@ impl Rotation<'_> {
         )
         .await
         {
-            Ok(()) => Ok(()),
+            Ok(_) => Ok(()),
             Err(AdoptError::Provider(error)) => Err(self.provider_failed(error).await),
             Err(AdoptError::Inventory(error)) => Err(error.into()),
         }
@@ -130,7 +127,7 @@ pub(crate) async fn settle_promotion(
     };
     current.promoted = Some(now);
     current.lease_until = None;
-    due_for_age_check(&mut current, slot);
+    due_for_age_check(&mut current, slot, now);
     let mut changes = vec![current];
     for version in ports.inventory.versions(&slot.name).await? {
         if version.state == VersionState::Current && version.id != promoting.id {

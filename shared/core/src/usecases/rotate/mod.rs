@@ -229,11 +229,11 @@ impl Rotation<'_> {
         }
     }
 
-    /// Whether the stored version has left the rotation without becoming current.
+    /// Whether the stored version has left the rotation without being promoted.
     async fn was_taken_out(&self, version: &Version) -> Result<bool, InventoryError> {
         let stored = self.ports.inventory.versions(&self.slot.name).await?;
         let stored = stored.iter().find(|v| v.id == version.id);
-        Ok(stored.is_some_and(|v| !v.state.is_in_rotation() && v.state != VersionState::Current))
+        Ok(stored.is_some_and(|v| !v.state.is_in_rotation() && !v.state.is_promoted()))
     }
 
     /// Which step of which rotation it was; the reason of a failure is logged where the invocation ends.

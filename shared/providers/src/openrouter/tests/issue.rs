@@ -54,7 +54,7 @@ async fn a_key_is_created_with_everything_it_is_born_with() {
     assert_eq!(
         seen[0].body,
         concat!(
-            r#"{"name":"keyward-support-bot-00000000-1111-4222-8333-444444444444-1","limit":52.5,"#,
+            r#"{"name":"keyward-support-bot--00000000-1111-4222-8333-444444444444-1","limit":52.5,"#,
             r#""limit_reset":"monthly","expires_at":"2027-01-31T09:00:00Z","#,
             r#""workspace_id":"88888888-aaaa-4bbb-8ccc-000000000001"}"#
         )

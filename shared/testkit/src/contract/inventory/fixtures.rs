@@ -51,6 +51,7 @@ pub(super) fn slot(name: &str) -> Slot {
             version: version_id(99).secret_version,
             since: at("2026-12-01T08:00:00.25Z"),
         }),
+        told_failed: Some(at("2026-12-01T08:05:00Z")),
         due_at: at("2030-01-01T00:00:00Z"),
     }
 }
@@ -108,6 +109,7 @@ pub(super) fn full(slot: &SlotName, n: u32) -> Version {
         usage_seen: Some(UsageSeen {
             total: MicroDollars(1),
             since: time,
+            watched_from: time,
         }),
         retire_after: Some(time),
         deadline: Some(time),
@@ -124,8 +126,10 @@ pub(super) fn full(slot: &SlotName, n: u32) -> Version {
         }),
         told: Told {
             still_used: Some(time),
+            moved_back: Some(time),
             unconfirmed: None,
             near_end: Some(time),
+            failed: Some(time),
         },
         due_at: Some(at("2030-01-01T00:00:00Z")),
         ..bare(slot, n)

@@ -1,4 +1,8 @@
-//! Drivers that try an operation in every way it can be repeated or cut off.
+//! Drivers that try an operation in every way it can be repeated, cut off or run beside others.
+
+mod interleave;
+
+pub use interleave::{Task, interleave};
 
 use std::sync::Arc;
 
