@@ -179,9 +179,9 @@ async fn a_provider_that_fails_stops_a_rotation_and_no_agent() {
     labels.await;
     agents.fetch(&deployment, &[&secret]).await;
 
-    // The old key's end is put off while the provider cannot be reached, and comes all the same.
+    // The old key's end is put off while the provider does not do it, and comes all the same.
     deployment.pass(&[&secret], DAY).await;
-    let rule = FaultRule::on("GET", "/keys/*", down()).always();
+    let rule = FaultRule::on("PATCH", "/keys/*", down()).always();
     deployment.simulator.inject(rule);
     let failed = deployment.retire().await.unwrap_err();
     assert_eq!(failed.kind, "Retryable", "{failed:?}");
