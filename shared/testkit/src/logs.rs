@@ -1,7 +1,7 @@
 //! Everything that `tracing` emits, kept as text: the canary test searches it.
 
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::DefaultGuard;
@@ -27,6 +27,7 @@ impl CapturedLogs {
 
     /// The same, to be put around one future with [`tracing::instrument::WithSubscriber`].
     pub fn dispatch(&self) -> Dispatch {
+        keep_every_callsite_interested();
         Dispatch::new(self.subscriber())
     }
 
@@ -46,6 +47,20 @@ impl CapturedLogs {
     pub fn clear(&self) {
         self.0.lock().expect("not poisoned").clear();
     }
+}
+
+/// `tracing` asks once, of the thread that comes by first, whether anybody wants a callsite's events. A thread without a
+/// subscriber would say no for all; so every thread gets one that wants everything and keeps nothing.
+fn keep_every_callsite_interested() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let everything = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::TRACE)
+            .with_writer(io::sink)
+            .finish();
+        // A process that has a default of its own keeps it.
+        let _ = tracing::subscriber::set_global_default(everything);
+    });
 }
 
 impl Write for CapturedLogs {
