@@ -388,6 +388,7 @@ async fn each_try_of_finish_has_its_own_lease() {
         world.step(step, &token(2)).await.unwrap();
     }
     gate.silence(&["secrets.promote"]);
+    world.pass(SignedDuration::from_mins(10));
     for _ in 0..2 {
         let error = error_of(world.step(STEPS[3], &token(2)).await);
         assert!(matches!(error, RotationError::Secret(_)), "{error}");
@@ -421,4 +422,36 @@ async fn a_version_that_was_taken_out_meanwhile_is_not_gone_on_with() {
     assert_eq!(calls[save], "inventory.save_versions", "{calls:?}");
     assert!(matches!(error, RotationError::CutOff { .. }), "{error}");
     assert_eq!(live(&world), 1);
+}
+
+/// Only the epoch is raised, at any call of a step: a step that fails over it has revoked its key.
+#[tokio::test]
+async fn a_step_that_is_overtaken_by_a_new_epoch_leaves_no_live_key() {
+    for (number, step) in STEPS.iter().enumerate() {
+        let mut overtaken = 0;
+        for at in 0.. {
+            let (world, gate, _) = begun("provider.issue").await;
+            for earlier in &STEPS[..number] {
+                world.step(earlier, &token(2)).await.unwrap();
+            }
+            let (inventory, name) = (world.outside.inventory.clone(), world.slot.clone());
+            let now = world.outside.clock.now();
+            gate.before(at, async move {
+                let slot = inventory.slot(&name).await.unwrap().unwrap();
+                let trigger = OutsideText::new("test");
+                let incident = Incident::open(&name, slot.epoch, trigger, now);
+                inventory.open_incident(&incident, &slot).await.unwrap();
+            });
+            let outcome = world.step(step, &token(2)).await;
+            if gate.disarm().1.is_none() {
+                break;
+            }
+            if outcome.is_err() {
+                overtaken += 1;
+                assert_eq!(live(&world), 1, "{step}, before call {at}");
+            }
+        }
+        let least = if *step == STEPS[1] { 1 } else { 4 };
+        assert!(overtaken >= least, "{step}: {overtaken}");
+    }
 }
