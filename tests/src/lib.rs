@@ -3,4 +3,6 @@
 
 pub mod demo;
 pub mod emulators;
+pub mod end_to_end;
+pub mod functions;
 pub mod support;

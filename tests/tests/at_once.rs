@@ -282,7 +282,7 @@ async fn a_value_that_no_rotation_made_is_tested_only() {
     let (calls, _) = gate.disarm();
     let writes = ["save", "add", "put", "tag", "promote", "issue", "unstage"];
     let wrote = |call: &&str| writes.iter().any(|write| call.contains(write));
-    assert!(!calls.iter().any(|call| wrote(call)), "{calls:?}");
+    assert!(!calls.iter().any(wrote), "{calls:?}");
 }
 
 /// The invocation's own end cuts the patience with a new key short.

@@ -20,7 +20,7 @@ use keyward_core::ports::{Alerts, Inventory, SecretStore};
 use keyward_testkit::contract::alerts::AlertSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
 use keyward_testkit::contract::{self, Deviation, alerts, inventory, secrets};
-use keyward_tests::emulators::{Function, Ministack, Moto, http_client};
+use keyward_tests::emulators::{Function, Ministack, Moto, Topic, http_client};
 use serde_json::{Value, json};
 
 /// A secret store on moto, and the client that makes secrets ready.
@@ -214,43 +214,14 @@ async fn a_write_whose_answer_was_lost_is_no_conflict() {
     );
 }
 
-/// A topic with a queue behind it.
-struct Topic {
+/// Alerts, and what arrives of them.
+struct Alerted {
     alerts: SnsAlerts,
-    ministack: Ministack,
-    queue: String,
-}
-
-impl Topic {
-    async fn receive(&self) -> Vec<Value> {
-        let mut received = Vec::new();
-        loop {
-            // Only the first waits: the queue answers as soon as it has something.
-            let wait = if received.is_empty() { 10 } else { 0 };
-            let request = json!({
-                "QueueUrl": self.queue,
-                "MaxNumberOfMessages": 10,
-                "WaitTimeSeconds": wait,
-            });
-            let answer = self.ministack.sqs("ReceiveMessage", &request).await;
-            let Some(messages) = answer["Messages"].as_array().filter(|m| !m.is_empty()) else {
-                return received;
-            };
-            for message in messages {
-                let handle = json!({
-                    "QueueUrl": self.queue,
-                    "ReceiptHandle": message["ReceiptHandle"],
-                });
-                self.ministack.sqs("DeleteMessage", &handle).await;
-                let body = message["Body"].as_str().expect("a body");
-                received.push(serde_json::from_str(body).expect("SNS's envelope"));
-            }
-        }
-    }
+    topic: Topic,
 }
 
 #[async_trait]
-impl AlertSubject for Topic {
+impl AlertSubject for Alerted {
     fn alerts(&self) -> &dyn Alerts {
         &self.alerts
     }
@@ -264,7 +235,7 @@ impl AlertSubject for Topic {
             let message = envelope["Message"].as_str().expect("a message");
             serde_json::from_str(message).expect("an alert")
         };
-        self.receive().await.into_iter().map(read).collect()
+        self.topic.receive(10).await.into_iter().map(read).collect()
     }
 }
 
@@ -274,26 +245,10 @@ async fn alerts_on_ministack() {
         return;
     };
     let config = ministack.sdk_config().await;
-    let sns = aws_sdk_sns::Client::new(&config);
-    let created = sns.create_topic().name("alerts").send().await;
-    let created = created.expect("created");
-    let topic = created.topic_arn().expect("an ARN");
-    let queue = json!({"QueueName": "alerts"});
-    let queue = ministack.sqs("CreateQueue", &queue).await;
-    let url = queue["QueueUrl"].as_str().expect("a URL").to_owned();
-    let request = json!({"QueueUrl": url, "AttributeNames": ["QueueArn"]});
-    let attributes = ministack.sqs("GetQueueAttributes", &request).await;
-    let arn = attributes["Attributes"]["QueueArn"].as_str();
-    let subscribed = sns
-        .subscribe()
-        .topic_arn(topic)
-        .protocol("sqs")
-        .endpoint(arn.expect("an ARN"));
-    subscribed.send().await.expect("subscribed");
-    let subject = Topic {
-        alerts: SnsAlerts::new(&config, topic),
-        ministack,
-        queue: url,
+    let topic = Topic::create(&ministack, "alerts").await;
+    let subject = Alerted {
+        alerts: SnsAlerts::new(&config, &topic.arn),
+        topic,
     };
     let count = contract::run(alerts::CHECKS, &subject as &dyn AlertSubject, &[]).await;
     assert_eq!(count, alerts::CHECKS.len());

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use keyward_core::model::version::{Confirmation, VersionState};
 use keyward_testkit::gate::Gate;
+use keyward_testkit::logs::CapturedLogs;
 use keyward_tests::support::{World, check_rules, token};
 
 #[tokio::test]
@@ -34,4 +35,40 @@ async fn a_key_is_rotated_and_the_old_one_dies() {
     assert_eq!(versions[1].state, VersionState::Current);
     check_rules(&world, "at the end").await;
     assert_eq!(world.outside.alerts.sent(), []);
+}
+
+#[tokio::test]
+async fn each_step_is_logged_by_slot_and_rotation_and_so_is_the_end_of_a_key() {
+    let logs = CapturedLogs::default();
+    let _guard = logs.on_this_thread();
+    let world = World::in_memory(&Arc::new(Gate::default())).await;
+    world
+        .outside
+        .secrets
+        .begin_rotation(&world.secret, &token(2));
+    world.step("finishSecret", &token(2)).await.unwrap_err();
+    world.rotate(&token(2)).await.unwrap();
+    world.live_through(SignedDuration::from_hours(27)).await;
+    let of = |step: &str| format!("slot=support-bot-openrouter step={step} token={}", token(2));
+    let log = logs.text();
+    for line in [
+        format!(
+            "WARN keyward_core::usecases::rotate: a rotation step failed {}",
+            of("Finish")
+        ),
+        format!(
+            "a rotation step was carried out {} outcome=Done",
+            of("Create")
+        ),
+        format!(
+            "a rotation step was carried out {} outcome=Done",
+            of("Finish")
+        ),
+        format!(
+            "a key's end is confirmed slot=support-bot-openrouter version={}.0 by=Refused",
+            token(1)
+        ),
+    ] {
+        assert!(log.contains(&line), "{line} is not in the log");
+    }
 }

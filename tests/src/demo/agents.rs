@@ -2,6 +2,7 @@ use keyward_core::ports::Clock;
 
 use super::deployment::Deployment;
 use super::timeline::Timeline;
+use crate::support::agent_call;
 
 /// The agents' processes: each holds a key, calls with it, and fetches it anew every 30 to 60 minutes.
 pub(super) struct Agents {
@@ -82,21 +83,8 @@ impl Agents {
                     };
             }
             if minute % process.calls_every == 0 {
-                call(&self.http, &deployment.chat_url(), &process.key).await;
+                agent_call(&self.http, &deployment.chat_url(), &process.key).await;
             }
         }
     }
-}
-
-/// One call to a model. Whether it succeeded is read off the provider's log, not remembered here.
-async fn call(http: &reqwest::Client, url: &str, key: &str) {
-    let body = r#"{"model":"example/model","messages":[{"role":"user","content":"hello"}]}"#;
-    let mut bearer = reqwest::header::HeaderValue::try_from(format!("Bearer {key}")).unwrap();
-    bearer.set_sensitive(true);
-    let request = http
-        .post(url)
-        .header("authorization", bearer)
-        .header("content-type", "application/json")
-        .body(body);
-    let _ = request.send().await;
 }

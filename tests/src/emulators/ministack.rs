@@ -32,15 +32,20 @@ impl Ministack {
 
     /// One call of SQS's JSON protocol.
     pub async fn sqs(&self, operation: &str, request: &Value) -> Value {
-        let request = http_client()
-            .post(self.url())
-            .header("Authorization", authorization("sqs"))
-            .header("Content-Type", "application/x-amz-json-1.0")
-            .header("X-Amz-Target", format!("AmazonSQS.{operation}"))
-            .body(request.to_string());
-        let answer = request.send().await.unwrap();
-        assert!(answer.status().is_success(), "{operation}: {answer:?}");
-        let body = answer.text().await.unwrap();
-        serde_json::from_str(&body).unwrap_or(Value::Null)
+        sqs(self.url(), operation, request).await
     }
+}
+
+/// One call of SQS's JSON protocol at `url`.
+pub(super) async fn sqs(url: &str, operation: &str, request: &Value) -> Value {
+    let request = http_client()
+        .post(url)
+        .header("Authorization", authorization("sqs"))
+        .header("Content-Type", "application/x-amz-json-1.0")
+        .header("X-Amz-Target", format!("AmazonSQS.{operation}"))
+        .body(request.to_string());
+    let answer = request.send().await.unwrap();
+    assert!(answer.status().is_success(), "{operation}: {answer:?}");
+    let body = answer.text().await.unwrap();
+    serde_json::from_str(&body).unwrap_or(Value::Null)
 }

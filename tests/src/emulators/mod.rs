@@ -9,26 +9,37 @@ mod environment;
 mod ministack;
 mod moto;
 mod process;
+mod topic;
 
 use std::time::Duration;
 
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use keyward_lambda::http::{Http, HttpSettings};
 
 pub use ministack::Ministack;
 pub use moto::{Function, Moto};
+pub use topic::Topic;
 
 /// The region that everything is in.
 pub const REGION: &str = "us-east-1";
 
+/// How long one request may take: the first of a kind can find an emulator still loading, on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// What the adapters are built from, for the emulator at `url`.
 pub async fn sdk_config(url: &str) -> SdkConfig {
+    let patient = TimeoutConfig::builder()
+        .operation_attempt_timeout(PATIENCE)
+        .operation_timeout(PATIENCE)
+        .build();
     let credentials = Credentials::new("testing", "testing", None, None, "testing");
     keyward_aws::loader(http_client())
         .region(Region::from_static(REGION))
         .credentials_provider(credentials)
         .endpoint_url(url)
+        .timeout_config(patient)
         .load()
         .await
 }
@@ -37,7 +48,7 @@ pub async fn sdk_config(url: &str) -> SdkConfig {
 pub fn http_client() -> reqwest::Client {
     let settings = HttpSettings {
         extra_roots: None,
-        timeout: Duration::from_secs(30),
+        timeout: PATIENCE,
     };
     Http::new(&settings).unwrap().pooled().unwrap()
 }

@@ -61,6 +61,11 @@ impl Moto {
         std::fs::read_to_string(self.logs.join(format!("{function}.log"))).unwrap_or_default()
     }
 
+    /// The processes that run `program` for a function at this moment.
+    pub fn running(&self, program: &Path) -> Vec<u32> {
+        self.process.running(program)
+    }
+
     /// Deploys a function and returns its ARN.
     pub async fn deploy(&self, function: &Function<'_>) -> String {
         let client = http_client();

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -56,6 +56,24 @@ impl Process {
         let folder = target().join(format!("logs/{of}-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         folder
+    }
+
+    /// The processes that it started and that run `program` at this moment.
+    pub(super) fn running(&self, program: &Path) -> Vec<u32> {
+        let own = self.child.id().to_string();
+        let is_child = |pid: &String| {
+            // `pid (name) state ppid …`, and the name may hold anything.
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            let fields = stat.rsplit(") ").next().unwrap_or_default();
+            fields.split(' ').nth(1) == Some(&own)
+        };
+        let runs = |pid: &String| {
+            fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|running| running == program)
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let names = processes.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let found = names.filter(|pid| is_child(pid) && runs(pid));
+        found.map(|pid| pid.parse().unwrap()).collect()
     }
 }
 

@@ -1,11 +1,13 @@
 //! What the flow tests and the demo share: a whole deployment on embedded parts, and the rules that must hold in it.
 
+mod agent;
 mod odd;
 mod rules;
 mod scenarios;
 mod simulated;
 mod world;
 
+pub use agent::agent_call;
 pub use odd::{Odd, Oddity};
 pub use rules::check_rules;
 pub use scenarios::{Make, RetireScenario, STEPS, StepScenario};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use serde_json::Value;
+use keyward_tests::functions::{Profile, build};
 
 use crate::{Result, root};
 
@@ -29,34 +29,10 @@ pub(crate) fn functions(arguments: &[String]) -> Result<Vec<Function>> {
 }
 
 fn built(name: &str) -> Result<Function> {
-    let package = format!("keyward-{name}");
-    let output = Command::new("cargo")
-        .args(["build", "--release", "--bins", "--package", &package])
-        .args(["--message-format", "json-render-diagnostics"])
-        .current_dir(root())
-        .stderr(Stdio::inherit())
-        .output()?;
-    if !output.status.success() {
-        return Err(format!("{package} does not build").into());
-    }
-    let manifest = root().join("functions").join(name).join("Cargo.toml");
-    let messages = String::from_utf8(output.stdout)?;
-    let binary = executable(&messages, &manifest.canonicalize()?)
-        .ok_or_else(|| format!("{package} has no binary"))?;
     Ok(Function {
         name: name.to_owned(),
-        binary,
+        binary: build(Profile::Release, name)?,
     })
-}
-
-/// The executable that cargo built for a manifest:
-/// <https://doc.rust-lang.org/cargo/reference/external-tools.html#artifact-messages>.
-fn executable(messages: &str, manifest: &Path) -> Option<PathBuf> {
-    messages
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["manifest_path"].as_str().map(Path::new) == Some(manifest))
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
 /// A Python with what `requirements.txt` pins, set up under `target/` when that file has changed.
@@ -115,21 +91,6 @@ fn succeed(command: &mut Command) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_executable_is_that_of_the_function_itself() {
-        let messages = concat!(
-            "{\"reason\":\"compiler-artifact\",\"manifest_path\":\"/k/shared/lambda/Cargo.toml\",\"executable\":\"/t/no\"}\n",
-            "{\"reason\":\"compiler-artifact\",\"manifest_path\":\"/k/functions/rotate/Cargo.toml\",\"executable\":null}\n",
-            "not a message\n",
-            "{\"reason\":\"compiler-artifact\",\"manifest_path\":\"/k/functions/rotate/Cargo.toml\",\"executable\":\"/t/yes\"}\n",
-            "{\"reason\":\"build-finished\",\"success\":true}\n",
-        );
-        let found = |manifest: &str| executable(messages, Path::new(manifest));
-        let rotate = found("/k/functions/rotate/Cargo.toml");
-        assert_eq!(rotate, Some(PathBuf::from("/t/yes")));
-        assert_eq!(found("/k/functions/retire/Cargo.toml"), None);
-    }
 
     #[test]
     fn a_binary_that_is_named_is_not_built() {

@@ -239,6 +239,7 @@ impl Work<'_> {
             Ok(()) | Err(SecretError::NotFound(_) | SecretError::Refused(_)) => {}
             Err(error) => return Err(error.into()),
         }
+        tracing::info!(slot = %self.slot.name, version = %version.id, ?by, "a key's end is confirmed");
         let mut revoked = version.become_state(VersionState::Revoked)?;
         revoked.revoke_confirmed = Some(Confirmed {
             at: self.ports.clock.now(),

@@ -64,6 +64,7 @@ pub async fn run_step(ports: &Ports, request: &StepRequest) -> Result<StepOutcom
         StepDecision::Refuse(why) => Err(RotationError::Refused(why)),
         StepDecision::Proceed => rotation.carry_out().await,
     };
+    rotation.log(&outcome);
     if let Err(error) = &outcome {
         rotation.report(error).await;
     }
@@ -233,6 +234,18 @@ impl Rotation<'_> {
         let stored = self.ports.inventory.versions(&self.slot.name).await?;
         let stored = stored.iter().find(|v| v.id == version.id);
         Ok(stored.is_some_and(|v| !v.state.is_in_rotation() && !v.state.is_promoted()))
+    }
+
+    /// Which step of which rotation it was; the reason of a failure is logged where the invocation ends.
+    fn log(&self, outcome: &Result<StepOutcome, RotationError>) {
+        let (slot, token) = (&self.slot.name, &self.request.token);
+        let step = self.request.step;
+        match outcome {
+            Ok(outcome) => {
+                tracing::info!(%slot, ?step, %token, ?outcome, "a rotation step was carried out");
+            }
+            Err(_) => tracing::warn!(%slot, ?step, %token, "a rotation step failed"),
+        }
     }
 
     /// Tells people of a failure that no retry mends, unless they were told already.

@@ -1,0 +1,77 @@
+//! Agents at work while keys are rotated.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use keyward_core::model::secret_document::{SecretDocument, SecretText};
+use secrecy::ExposeSecret;
+use tokio::task::JoinHandle;
+
+use super::{Deployment, Secret};
+use crate::emulators::http_client;
+use crate::support::{Backend as _, agent_call};
+
+/// How long an agent works on one answer.
+const BETWEEN_CALLS: Duration = Duration::from_millis(100);
+
+/// One agent for each secret, each calling with the key that it fetched last, until dropped.
+pub struct Agents {
+    keys: Arc<Mutex<Vec<String>>>,
+    task: JoinHandle<()>,
+}
+
+impl Agents {
+    /// Starts the agents of `secrets`.
+    pub async fn start(deployment: &Deployment, secrets: &[&Secret]) -> Self {
+        let keys = Arc::new(Mutex::new(deployment.keys(secrets).await));
+        let (held, http) = (keys.clone(), http_client());
+        let url = format!("{}/chat/completions", deployment.simulator.base_url());
+        let task = tokio::spawn(async move {
+            loop {
+                let keys = held.lock().unwrap().clone();
+                for key in keys {
+                    agent_call(&http, &url, &key).await;
+                }
+                tokio::time::sleep(BETWEEN_CALLS).await;
+            }
+        });
+        Self { keys, task }
+    }
+
+    /// Every agent fetches its key, and has called with it when this returns.
+    pub async fn fetch(&self, deployment: &Deployment, secrets: &[&Secret]) {
+        let keys = deployment.keys(secrets).await;
+        *self.keys.lock().unwrap() = keys;
+        let before = deployment.simulator.agent_calls().len();
+        // A round may have begun with the keys that were held before.
+        let rounds = 2 * secrets.len();
+        deployment
+            .until("the agents' calls", async || {
+                deployment.simulator.agent_calls().len() > before + rounds
+            })
+            .await;
+    }
+}
+
+impl Drop for Agents {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Deployment {
+    async fn keys(&self, secrets: &[&Secret]) -> Vec<String> {
+        let mut keys = Vec::new();
+        for secret in secrets {
+            keys.push(self.key_in(&self.current(secret).await));
+        }
+        keys
+    }
+
+    /// The key in a secret's text.
+    pub fn key_in(&self, text: &str) -> String {
+        let format = self.provider.driver().abilities().format;
+        let document = SecretDocument::parse(&SecretText::new(text.to_owned()), &format).unwrap();
+        document.key().expose_secret().to_owned()
+    }
+}

@@ -1,0 +1,123 @@
+//! What holds before and after.
+
+use keyward_core::model::key::ApiKey;
+use keyward_core::model::names::SecretVersionId;
+use keyward_core::model::version::{Version, VersionState};
+use keyward_core::ports::{Stage, TAG_HANDLE_PREFIX, TAG_SLOT};
+use keyward_core::usecases::register::Registered;
+use keyward_testkit::simulator::KeyView;
+
+use super::{Deployment, Secret};
+use crate::support::STEPS;
+
+/// How often `retire` is woken at most until all work is done.
+const ROUNDS: usize = 20;
+
+impl Deployment {
+    /// A slot with a plain secret that holds a key made by hand: the secret and the key.
+    pub async fn one_slot(&self, slot: &str) -> (Secret, String) {
+        let key = self.seed(&format!("{slot} by hand"));
+        let secret = self.create(slot, &key).await;
+        let registered = self.register(&[&secret]).await;
+        assert_eq!(registered, [Registered::WithKey { handle_known: true }]);
+        (secret, key)
+    }
+
+    /// A key as the provider knows it.
+    pub fn at_provider(&self, key: &str) -> KeyView {
+        let fingerprint = ApiKey::new(key).fingerprint();
+        let keys = self.simulator.keys().into_iter();
+        let mut found = keys.filter(|k| k.fingerprint == fingerprint);
+        found.next().unwrap()
+    }
+
+    /// Whether the provider accepts a key.
+    pub fn accepts(&self, key: &str) -> bool {
+        self.at_provider(key).accepted
+    }
+
+    /// How often the provider was asked for a key.
+    pub fn creates(&self) -> usize {
+        self.simulator.requests_to("POST", "/keys").len()
+    }
+
+    /// All four steps, as Secrets Manager calls them when it tries a failed rotation again, which moto does not:
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html>.
+    pub async fn four_steps(&self, secret: &Secret, token: &SecretVersionId) {
+        for step in STEPS {
+            let answer = self.step(step, secret, token).await;
+            assert!(answer.is_ok(), "{step}: {answer:?}");
+        }
+    }
+
+    /// Wakes `retire` until every replaced key of the slot is revoked.
+    pub async fn retire_all(&self, secret: &Secret) {
+        let at_rest =
+            |v: &Version| matches!(v.state, VersionState::Current | VersionState::Revoked);
+        for _ in 0..ROUNDS {
+            self.retire().await.unwrap();
+            if self.versions(&secret.slot).await.iter().all(at_rest) {
+                return;
+            }
+        }
+        panic!("work is left: {:#?}", self.versions(&secret.slot).await);
+    }
+
+    /// AWSCURRENT is on `new`, AWSPREVIOUS on `old`, and AWSPENDING stands nowhere else:
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html>.
+    pub async fn assert_labels(
+        &self,
+        secret: &Secret,
+        old: &SecretVersionId,
+        new: &SecretVersionId,
+    ) {
+        let now = self.describe(secret).await;
+        assert_eq!(now.holder(&Stage::Current), Some(new), "{now:?}");
+        assert_eq!(now.holder(&Stage::Previous), Some(old), "{now:?}");
+        let pending = now.holder(&Stage::Pending);
+        assert!(pending.is_none_or(|id| id == new), "{now:?}");
+    }
+
+    /// The inventory holds the old key as retiring and the new one as current, with all that is to be known of them,
+    /// and the secret's tags name both.
+    pub async fn assert_recorded(&self, secret: &Secret, old: &str, new: &str) {
+        let current = self.version(&secret.slot, VersionState::Current).await;
+        let retiring = self.version(&secret.slot, VersionState::Retiring).await;
+        for (version, key) in [(&current, new), (&retiring, old)] {
+            assert_eq!(version.fingerprint, Some(ApiKey::new(key).fingerprint()));
+            assert_eq!(version.handle, Some(self.at_provider(key).handle));
+        }
+        let (tested, promoted) = (current.tested.unwrap(), current.promoted.unwrap());
+        assert!(tested.at <= promoted, "{current:?}");
+        assert_eq!(current.expires, self.at_provider(new).expires);
+        assert_eq!(
+            current.cap.map(|cap| cap.amount),
+            self.at_provider(new).limit
+        );
+        let policy = self.slot(&secret.slot).await.policy;
+        assert_eq!(retiring.retire_after, Some(promoted + policy.overlap));
+        assert_eq!(retiring.deadline, Some(promoted + policy.deadline));
+        let mut tags = self.describe(secret).await.tags;
+        assert_eq!(tags.remove(TAG_SLOT).as_deref(), Some(secret.slot.as_str()));
+        for version in [&current, &retiring] {
+            let tag = tags.remove(&format!("{TAG_HANDLE_PREFIX}{}", version.id));
+            assert_eq!(tag.as_deref(), version.handle.as_ref().map(|h| h.as_str()));
+        }
+        assert!(tags.is_empty(), "{tags:?}");
+    }
+
+    /// The provider has exactly one live key for each of `secrets`: the one that agents fetch, and it is recorded.
+    pub async fn assert_one_live_key_each(&self, secrets: &[&Secret]) {
+        let live = self.simulator.live_keys();
+        assert_eq!(live.len(), secrets.len(), "{live:#?}");
+        for secret in secrets {
+            let current = self.version(&secret.slot, VersionState::Current).await;
+            let fetched = ApiKey::new(&self.key_in(&self.current(secret).await));
+            assert_eq!(current.fingerprint, Some(fetched.fingerprint()));
+            let mut of_slot = live
+                .iter()
+                .filter(|k| Some(k.fingerprint) == current.fingerprint);
+            assert!(of_slot.next().is_some_and(|k| k.accepted), "{current:?}");
+        }
+    }
+}

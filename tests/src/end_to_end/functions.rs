@@ -1,0 +1,194 @@
+//! The functions as they are deployed, and called.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use keyward_core::model::names::SecretVersionId;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::{Deployment, Secret, TABLE};
+use crate::emulators::Function;
+use crate::functions::{Profile, build};
+
+/// A made-up credential of Secrets Manager's for writing across accounts.
+pub const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
+
+/// Seconds that one event may take. A provider that is silent is waited for as long as can be set: meanwhile a test
+/// ends the function.
+const TIMEOUT: u32 = 300;
+const PROVIDER_TIMEOUT: &str = "60";
+
+/// What a function answered in place of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// `errorType`
+    pub kind: String,
+    /// `errorMessage`
+    pub message: String,
+}
+
+/// The built binaries.
+struct Binaries {
+    rotate: PathBuf,
+    retire: PathBuf,
+}
+
+fn binaries() -> &'static Binaries {
+    static BINARIES: OnceLock<Binaries> = OnceLock::new();
+    BINARIES.get_or_init(|| Binaries {
+        rotate: build(Profile::Dev, "rotate").unwrap(),
+        retire: build(Profile::Dev, "retire").unwrap(),
+    })
+}
+
+impl Deployment {
+    /// Stores the account's admin credential, and deploys both functions.
+    pub(super) async fn deploy(&mut self) {
+        let management = self.simulator.management_key();
+        let admin = self.client.create_secret().name("keyward/openrouter-main");
+        let admin = admin.secret_string(management.expose_secret());
+        let admin = admin.send().await.unwrap();
+        let accounts = json!({"openrouter-main": {
+            "provider": "openrouter",
+            "base_url": self.simulator.base_url(),
+            "admin_secret": admin.arn().unwrap(),
+            "allow_hosts": ["127.0.0.1"],
+        }});
+        let accounts = accounts.to_string();
+        let variables = [
+            ("KEYWARD_TABLE", TABLE),
+            ("KEYWARD_ALERT_TOPIC_ARN", &self.topic.arn),
+            ("KEYWARD_ACCOUNTS", &accounts),
+            ("KEYWARD_LOG", "trace"),
+            ("KEYWARD_CONFIRM_OVER_SECONDS", "0"),
+            ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", PROVIDER_TIMEOUT),
+            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.moto.url()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.ministack.url()),
+            ("AWS_ENDPOINT_URL_SNS", self.ministack.url()),
+        ];
+        let built = tokio::task::spawn_blocking(binaries).await.unwrap();
+        let function = |name, program| Function {
+            name,
+            program,
+            variables: &variables,
+            timeout: TIMEOUT,
+        };
+        self.rotate = self.moto.deploy(&function("rotate", &built.rotate)).await;
+        self.moto.deploy(&function("retire", &built.retire)).await;
+    }
+
+    /// Sends one event to `rotate`, and returns its answer if it is no error.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub async fn rotate_event(&self, event: &Value) -> Result<Value, Failed> {
+        self.invoke("rotate", event).await
+    }
+
+    /// One step of a rotation as Secrets Manager asks for it.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub async fn step(
+        &self,
+        step: &str,
+        secret: &Secret,
+        token: &SecretVersionId,
+    ) -> Result<Value, Failed> {
+        self.rotate_event(&json!({
+            "Step": step,
+            "SecretId": secret.arn,
+            "ClientRequestToken": token,
+            "RotationToken": ROTATION_TOKEN,
+        }))
+        .await
+    }
+
+    /// [`Deployment::step`] where it has to fail.
+    pub async fn refused(&self, step: &str, secret: &Secret, token: &SecretVersionId) -> Failed {
+        self.step(step, secret, token).await.unwrap_err()
+    }
+
+    /// What `retire` did when its schedule woke it.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub async fn retire(&self) -> Result<Value, Failed> {
+        let event = json!({"source": "aws.events", "detail-type": "Scheduled Event"});
+        self.invoke("retire", &event).await
+    }
+
+    async fn invoke(&self, function: &str, event: &Value) -> Result<Value, Failed> {
+        let (answer, is_error) = self.moto.invoke(function, event).await;
+        self.said.lock().unwrap().answers.push(answer.clone());
+        if !is_error {
+            return Ok(answer);
+        }
+        let text = |field: &str| answer[field].as_str().unwrap_or_default().to_owned();
+        Err(Failed {
+            kind: text("errorType"),
+            message: text("errorMessage"),
+        })
+    }
+
+    /// What `rotate` or `retire` logged so far, record by record.
+    ///
+    /// # Panics
+    /// If it printed anything but records.
+    pub fn records(&self, function: &str) -> Vec<Value> {
+        let log = self.moto.log(function);
+        // The last line may still be on its way.
+        let whole = log.rfind('\n').map_or("", |end| &log[..end]);
+        let record = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        whole.lines().map(record).collect()
+    }
+
+    /// The `errorType` of every event that `rotate` answered with an error so far.
+    pub fn failures(&self) -> Vec<String> {
+        let records = self.records("rotate");
+        let failed = records.iter().filter_map(|r| r["error_type"].as_str());
+        failed.map(str::to_owned).collect()
+    }
+
+    /// Waits until `rotate` has answered with these errors, and no other.
+    pub async fn until_failures(&self, kinds: &[&str]) {
+        self.until("the failure of a rotation", async || {
+            self.failures() == kinds
+        })
+        .await;
+    }
+
+    /// The steps of a rotation that `rotate` has carried out so far.
+    pub fn steps(&self, token: &SecretVersionId) -> Vec<String> {
+        let records = self.records("rotate").into_iter();
+        let done = records.filter(|r| r["token"] == token.as_str() && r["outcome"] == "Done");
+        done.filter_map(|r| r["step"].as_str().map(str::to_owned))
+            .collect()
+    }
+
+    /// The process that runs `rotate`.
+    ///
+    /// # Panics
+    /// If there is none, or several.
+    pub fn rotate_process(&self) -> u32 {
+        let running = self.moto.running(&binaries().rotate);
+        match running.as_slice() {
+            [pid] => *pid,
+            other => panic!("not one process runs rotate: {other:?}"),
+        }
+    }
+
+    /// Ends the process that runs `rotate`, at once, and waits until moto has seen it.
+    pub async fn kill_rotate(&self) {
+        let pid = self.rotate_process().to_string();
+        let kill = Command::new("sh")
+            .args(["-c", "kill -KILL \"$0\"", &pid])
+            .status();
+        assert!(kill.unwrap().success());
+        let process = Path::new("/proc").join(pid);
+        self.until("the end of rotate's process", async || !process.exists())
+            .await;
+    }
+}

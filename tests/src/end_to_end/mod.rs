@@ -1,0 +1,138 @@
+//! A whole deployment: the built binaries as functions, emulated AWS around them, a provider over HTTP.
+//!
+//! Secrets Manager and the functions are on moto; the inventory and the alerts on ministack; the provider is a
+//! simulator on the real clock. The functions are configured by environment variables, as a deployment configures them.
+
+mod agents;
+mod checks;
+mod functions;
+mod remains;
+mod secrets;
+mod time;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use keyward_aws::{DynamoInventory, SecretsManager, SnsAlerts, create_table};
+use keyward_core::model::names::SlotName;
+use keyward_core::model::slot::Slot;
+use keyward_core::model::version::{Version, VersionState};
+use keyward_core::usecases::Ports;
+use keyward_lambda::clock::SystemClock;
+use keyward_testkit::simulator::{Settings, Simulator};
+use serde_json::Value;
+
+use crate::emulators::{Ministack, Moto, Topic};
+use crate::support::{Backend as _, Simulated};
+pub use agents::Agents;
+pub use functions::{Failed, ROTATION_TOKEN};
+pub use secrets::Secret;
+
+const TABLE: &str = "keyward";
+
+/// How often, and how long, something that another process does is looked for.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+const LOOK_FOR: Duration = Duration::from_secs(300);
+
+/// A deployment that runs.
+pub struct Deployment {
+    /// Secrets Manager and the functions.
+    pub moto: Moto,
+    /// The provider.
+    pub simulator: Simulator,
+    /// What registering needs, and what tests look at.
+    pub ports: Ports,
+    ministack: Ministack,
+    provider: Simulated,
+    topic: Topic,
+    client: aws_sdk_secretsmanager::Client,
+    rotate: String,
+    said: Mutex<Said>,
+}
+
+/// What came out of the functions so far, beside their logs.
+#[derive(Debug, Default)]
+struct Said {
+    answers: Vec<Value>,
+    alerts: Vec<Value>,
+}
+
+impl Deployment {
+    /// Starts everything; `None` where the emulators cannot be had.
+    pub async fn start() -> Option<Self> {
+        let (moto, ministack) = (Moto::start().await?, Ministack::start().await?);
+        let aws = ministack.sdk_config().await;
+        let dynamo = aws_sdk_dynamodb::Client::new(&aws);
+        create_table(&dynamo, TABLE).await.unwrap();
+        let topic = Topic::create(&ministack, "alerts").await;
+        let provider = Simulated::start(Arc::new(SystemClock), Settings::default()).await;
+        let secrets = moto.sdk_config().await;
+        let ports = Ports {
+            secrets: Arc::new(SecretsManager::new(&secrets)),
+            inventory: Arc::new(DynamoInventory::new(&aws, TABLE)),
+            providers: provider.providers.clone(),
+            alerts: Arc::new(SnsAlerts::new(&aws, &topic.arn)),
+            clock: Arc::new(SystemClock),
+        };
+        let mut deployment = Self {
+            simulator: provider.simulator.clone(),
+            client: aws_sdk_secretsmanager::Client::new(&secrets),
+            rotate: String::new(),
+            said: Mutex::default(),
+            moto,
+            ports,
+            ministack,
+            provider,
+            topic,
+        };
+        deployment.deploy().await;
+        Some(deployment)
+    }
+
+    /// A key that a person made at the provider.
+    pub fn seed(&self, name: &str) -> String {
+        self.provider.seed(name)
+    }
+
+    /// The slot's record.
+    pub async fn slot(&self, name: &SlotName) -> Slot {
+        let slot = self.ports.inventory.slot(name).await.unwrap();
+        slot.unwrap()
+    }
+
+    /// The slot's versions, oldest first.
+    pub async fn versions(&self, name: &SlotName) -> Vec<Version> {
+        self.ports.inventory.versions(name).await.unwrap()
+    }
+
+    /// The slot's one version in `state`.
+    ///
+    /// # Panics
+    /// If there is none, or several.
+    pub async fn version(&self, name: &SlotName, state: VersionState) -> Version {
+        let versions = self.versions(name).await;
+        let mut found = versions.iter().filter(|v| v.state == state);
+        match (found.next(), found.next()) {
+            (Some(version), None) => version.clone(),
+            _ => panic!("not one version is {state:?}: {versions:#?}"),
+        }
+    }
+
+    /// Looks until `seen` says so.
+    ///
+    /// # Panics
+    /// If it does not for so long that it never will.
+    pub async fn until(&self, what: &str, seen: impl AsyncFn() -> bool) {
+        let look = async {
+            while !seen().await {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+        };
+        if tokio::time::timeout(LOOK_FOR, look).await.is_err() {
+            panic!(
+                "{what} was never seen; rotate said:\n{}",
+                self.moto.log("rotate")
+            );
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! What the functions left behind where people and other systems see it.
+
+use keyward_core::model::alert::{Alert, AlertKind};
+use keyward_testkit::canary::Canary;
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::{Deployment, ROTATION_TOKEN, TABLE};
+
+impl Deployment {
+    /// Every alert so far.
+    pub async fn alerts(&self) -> Vec<Alert> {
+        let arrived = self.topic.receive(0).await;
+        let mut said = self.said.lock().unwrap();
+        said.alerts.extend(arrived);
+        let message = |envelope: &Value| {
+            let message = envelope["Message"].as_str().unwrap();
+            serde_json::from_str(message).unwrap()
+        };
+        said.alerts.iter().map(message).collect()
+    }
+
+    /// Waits for an alert about the slot `slot`.
+    pub async fn alerted(&self, slot: &str, kind: AlertKind) {
+        self.until(&format!("an alert {kind:?} for {slot}"), async || {
+            let alerts = self.alerts().await;
+            alerts
+                .iter()
+                .any(|a| a.kind == kind && a.slot.as_str() == slot)
+        })
+        .await;
+    }
+
+    /// Searches everything that came out for the text of any key, of the admin credential and of the rotation token.
+    ///
+    /// # Panics
+    /// Where there is any.
+    pub async fn assert_no_key_text(&self) {
+        let canary = self.canary();
+        for function in ["rotate", "retire"] {
+            let log = self.moto.log(function);
+            canary.assert_absent(&format!("the log of {function}"), log);
+        }
+        let table = self.table().await;
+        assert!(
+            table.contains("VERSION#"),
+            "the table was not read: {table}"
+        );
+        canary.assert_absent("the table", &table);
+        let secrets = self.client.list_secrets().send().await.unwrap();
+        let secrets = format!("{secrets:?}");
+        assert!(secrets.contains("keyward:slot"), "no tags: {secrets}");
+        canary.assert_absent("names, labels and tags of secrets", &secrets);
+        self.alerts().await;
+        let said = format!("{:?}", self.said.lock().unwrap());
+        canary.assert_absent("answers and alerts", &said);
+        let key = self.simulator.secrets().remove(0);
+        let planted = format!("{said}{}", key.expose_secret());
+        assert_eq!(canary.find(planted).len(), 1, "a planted leak is not found");
+    }
+
+    fn canary(&self) -> Canary {
+        let keys = self.simulator.secrets();
+        let keys = keys.iter().map(|key| key.expose_secret().to_owned());
+        let management = self.simulator.management_key();
+        let others = [management.expose_secret(), ROTATION_TOKEN].map(str::to_owned);
+        Canary::new(keys.chain(others))
+    }
+
+    async fn table(&self) -> String {
+        let dynamo = aws_sdk_dynamodb::Client::new(&self.ministack.sdk_config().await);
+        let mut pages = dynamo
+            .scan()
+            .table_name(TABLE)
+            .into_paginator()
+            .items()
+            .send();
+        let mut items = Vec::new();
+        while let Some(item) = pages.next().await {
+            items.push(item.unwrap());
+        }
+        format!("{items:?}")
+    }
+}

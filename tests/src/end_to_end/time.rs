@@ -1,0 +1,55 @@
+//! Time that passes for the records: the functions' own clock is the real one.
+
+use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::names::SlotName;
+use keyward_core::model::slot::Slot;
+use keyward_core::model::version::Version;
+use keyward_core::ports::Fence;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Deployment, Secret};
+
+/// The one time that is the provider's, and stays.
+const PROVIDERS_OWN: &str = "expires";
+
+impl Deployment {
+    /// Writes the records of all slots of `secrets` as if all that happened had happened so much earlier.
+    pub async fn pass(&self, secrets: &[&Secret], duration: SignedDuration) {
+        for secret in secrets {
+            self.pass_for(&secret.slot, duration).await;
+        }
+    }
+
+    async fn pass_for(&self, name: &SlotName, duration: SignedDuration) {
+        let slot: Slot = earlier(&self.slot(name).await, duration);
+        self.ports.inventory.save_slot(&slot).await.unwrap();
+        let versions = self.versions(name).await;
+        let versions: Vec<Version> = versions.iter().map(|v| earlier(v, duration)).collect();
+        let saved = self.ports.inventory.save_versions(&versions, Fence::None);
+        saved.await.unwrap();
+    }
+}
+
+fn earlier<T: Serialize + DeserializeOwned>(record: &T, duration: SignedDuration) -> T {
+    let mut value = serde_json::to_value(record).unwrap();
+    move_back(&mut value, duration);
+    serde_json::from_value(value).unwrap()
+}
+
+fn move_back(value: &mut Value, duration: SignedDuration) {
+    match value {
+        Value::String(text) => {
+            if let Ok(time) = text.parse::<Timestamp>() {
+                *text = (time - duration).to_string();
+            }
+        }
+        Value::Object(fields) => {
+            let own = fields.iter_mut().filter(|(name, _)| *name != PROVIDERS_OWN);
+            own.for_each(|(_, field)| move_back(field, duration));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| move_back(item, duration)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
