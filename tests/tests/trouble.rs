@@ -122,6 +122,21 @@ async fn a_refused_admin_credential_pages_a_few_times_a_day() {
     assert_eq!(alerts(&world, AlertKind::WorkFailed), 0);
 }
 
+#[tokio::test]
+async fn a_rotation_that_finds_its_admin_credential_refused_pages_once_and_waits_for_a_person() {
+    let (world, _) = world().await;
+    let ports = keyward_core::usecases::Ports {
+        providers: Arc::new(NoCredential),
+        ..world.open.clone()
+    };
+    let secrets = &world.outside.secrets;
+    secrets.begin_rotation(&world.secret, &token(2));
+    let outcome = world.step_on(&ports, "createSecret", &token(2)).await;
+    assert!(!outcome.unwrap_err().is_retryable());
+    let sent: Vec<_> = world.outside.alerts.sent().iter().map(|a| a.kind).collect();
+    assert_eq!(sent, [AlertKind::AdminCredentialRefused]);
+}
+
 struct NoCredential;
 
 #[async_trait::async_trait]

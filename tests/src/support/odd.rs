@@ -24,6 +24,8 @@ pub struct Odd {
 pub enum Oddity {
     /// Makes no keys: too many requests.
     Busy,
+    /// Gives its keys no end.
+    SetsNoExpiry,
     /// Takes a limit, and does not keep it.
     ForgetsCaps,
     /// Answers 404 to whatever names a key, and does nothing.
@@ -117,6 +119,13 @@ impl KeyIssuer for Odd {
         let issuer = issuer.ok_or(ProviderError::Unsupported("create keys"))?;
         match self.way {
             Oddity::Busy => Err(busy()),
+            Oddity::SetsNoExpiry => {
+                let issued = issuer.issue(request).await?;
+                Ok(IssuedKey {
+                    expires: None,
+                    ..issued
+                })
+            }
             _ => issuer.issue(request).await,
         }
     }
