@@ -1,11 +1,11 @@
-# What people run. Each target does all of its own set-up; only a Rust toolchain is needed, and Python 3 for `test` and `bench`.
+# What people run. Needed are a Rust toolchain, a C compiler and git; Python 3 for `test` and `bench`; cargo-deny for `deny`.
 FUNCTIONS := rotate retire
 CARGO := cargo --locked
 
 .PHONY: demo test check fmt lint docs unit suites bites bench deny
 
-demo: ## a day of three agents and their keys, on embedded parts
-	@$(CARGO) run --quiet -p keyward-tests --bin demo
+demo: ## a day of three agents and their keys, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
+	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
 
 test: suites bites ## everything, emulators and deliberate faults included
 

@@ -18,14 +18,13 @@ pub(super) fn target() -> PathBuf {
 ///
 /// # Panics
 /// If it cannot be had and `CI` is set.
-#[expect(clippy::print_stderr, reason = "the only trace of an ignored test")]
 #[expect(clippy::disallowed_methods, reason = "whether this is CI")]
 pub(super) fn python() -> Option<PathBuf> {
     match set_up() {
         Ok(python) => Some(python),
         Err(why) if std::env::var_os("CI").is_some() => panic!("no emulators: {why}"),
         Err(why) => {
-            eprintln!("ignored: no emulators: {why}");
+            crate::support::say(format_args!("ignored: no emulators: {why}"));
             None
         }
     }
