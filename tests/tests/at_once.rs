@@ -196,7 +196,7 @@ async fn what_is_known_of_a_new_key_is_recorded() {
     let gate = Arc::new(Gate::default());
     let world = World::in_memory(&gate).await;
     let mut slot = world.slot().await;
-    slot.scope.workspace = Some("team-a".to_owned());
+    slot.scope.workspace = Some("team-a".parse().unwrap());
     world.outside.inventory.save_slot(&slot).await.unwrap();
     let secrets = &world.outside.secrets;
     secrets.begin_rotation(&world.secret, &token(2));

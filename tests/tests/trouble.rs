@@ -149,6 +149,13 @@ impl keyward_core::ports::Providers for NoCredential {
         let detail = keyward_core::model::text::OutsideText::new("401");
         Err(keyward_core::ports::ProviderError::AdminCredential { detail })
     }
+
+    fn pool(
+        &self,
+        _: &keyward_core::model::names::AccountName,
+    ) -> Option<keyward_core::ports::PoolSettings> {
+        None
+    }
 }
 
 /// Retire did not run over the whole overlap: that a figure was never looked at before does not mean that it moves.
@@ -312,7 +319,7 @@ async fn a_key_that_is_accepted_in_between_is_not_dead() {
         if dead {
             driver.disable(&handle).await.unwrap();
         } else {
-            driver.restore(&handle).await.unwrap();
+            driver.restore(&handle, &Default::default()).await.unwrap();
         }
         assert_eq!(world.outside.provider.accepts(&text), !dead);
         world.retire().await.unwrap();

@@ -44,9 +44,11 @@ pub async fn ports(config: &Config) -> Result<Ports, DeploymentError> {
     let secrets = SecretsManager::new(&aws);
     let admin = Arc::new(AdminSecrets(secrets.clone()));
     let client = Arc::new(provider_client(config, &http, &accounts, &clock)?);
+    let inventory = Arc::new(DynamoInventory::new(&aws, &config.table));
     Ok(Ports {
         secrets: Arc::new(secrets),
-        inventory: Arc::new(DynamoInventory::new(&aws, &config.table)),
+        pools: inventory.clone(),
+        inventory,
         providers: Arc::new(ConfiguredProviders::new(accounts, client, admin)),
         alerts: Arc::new(SnsAlerts::new(&aws, &config.alert_topic_arn)),
         clock,

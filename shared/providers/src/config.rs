@@ -4,13 +4,17 @@
 use std::collections::BTreeMap;
 
 use keyward_core::model::names::{AccountName, SecretArn};
-use keyward_core::model::slot::ProviderName;
+use keyward_core::model::slot::{CredentialKind, ProviderName};
 use keyward_core::model::text::OutsideText;
+use keyward_core::ports::PoolSettings;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::http::{AllowedHosts, BaseUrl, UrlError};
 use crate::openrouter;
+
+/// Standby keys below which people are told, where the configuration does not say.
+const LOW_WATER: u32 = 3;
 
 /// One thing that is wrong with the configuration. No value is repeated: somebody may have put a credential there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,13 +61,15 @@ pub enum Problem {
         /// What it should be.
         expected: &'static str,
     },
-    /// The text of `admin_secret` is no ARN.
+    /// What should name a secret is no ARN.
     #[error(
-        "{account}: `admin_secret` is not the ARN of a Secrets Manager secret; the credential itself never stands here"
+        "{account}: `{field}` is not the ARN of a Secrets Manager secret; a credential itself never stands here"
     )]
-    AdminSecret {
+    Secret {
         /// The account.
         account: AccountName,
+        /// The field.
+        field: &'static str,
     },
     /// A URL or host is refused.
     #[error("{account}: `{field}` {error}")]
@@ -85,6 +91,7 @@ pub struct ConfigError(pub Vec<Problem>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
     pub(crate) provider: ProviderName,
+    pub(crate) pool: Option<PoolSettings>,
     pub(crate) base: BaseUrl,
     pub(crate) admin_secret: SecretArn,
     allowed: AllowedHosts,
@@ -96,7 +103,8 @@ pub struct ProviderAccounts(BTreeMap<AccountName, Account>);
 
 impl ProviderAccounts {
     /// Reads `{"<account>": {"provider": "openrouter", "admin_secret": "arn:…", "base_url": "https://…",
-    /// "allow_hosts": ["…"]}}`; the last two may be left out.
+    /// "allow_hosts": ["…"]}}`; the last two may be left out. Where keys are drawn from a standby pool, `pool_secret`
+    /// names its secret, and `pool_low_water` (3 if left out) the number of keys below which people are told.
     ///
     /// # Errors
     /// [`ConfigError`] with all problems together.
@@ -172,7 +180,8 @@ impl<'a> Reader<'a> {
 
     fn account(&mut self) -> Option<Account> {
         let provider = self.provider();
-        let admin_secret = self.admin_secret();
+        let admin_secret = self.arn("admin_secret");
+        let pool = provider.and_then(|provider| self.pool(provider));
         let allowed = self.allowed();
         let base = self.base(provider, &allowed);
         for field in std::mem::take(&mut self.fields).keys() {
@@ -184,6 +193,7 @@ impl<'a> Reader<'a> {
         }
         Some(Account {
             provider: provider?,
+            pool,
             base: base?,
             admin_secret: admin_secret?,
             allowed,
@@ -193,21 +203,41 @@ impl<'a> Reader<'a> {
     fn provider(&mut self) -> Option<ProviderName> {
         let value = self.required("provider")?;
         let provider = ProviderName::deserialize(&value).ok();
+        let provider = provider.filter(|p| *p == ProviderName::OpenRouter);
         if provider.is_none() {
             self.wrong_type("provider", "a known provider");
         }
         provider
     }
 
-    fn admin_secret(&mut self) -> Option<SecretArn> {
-        let value = self.required("admin_secret")?;
+    fn arn(&mut self, field: &'static str) -> Option<SecretArn> {
+        let value = self.required(field)?;
         let arn = value.as_str().and_then(|text| text.parse().ok());
         if arn.is_none() {
-            self.problems.push(Problem::AdminSecret {
+            self.problems.push(Problem::Secret {
                 account: self.name.clone(),
+                field,
             });
         }
         arn
+    }
+
+    fn pool(&mut self, provider: ProviderName) -> Option<PoolSettings> {
+        if provider.kind() != CredentialKind::Pool {
+            return None;
+        }
+        let low_water = match self.fields.shift_remove("pool_low_water") {
+            None => Some(LOW_WATER),
+            Some(value) => value.as_u64().and_then(|n| n.try_into().ok()),
+        };
+        if low_water.is_none() {
+            self.wrong_type("pool_low_water", "a whole number");
+        }
+        Some(PoolSettings {
+            provider,
+            secret: self.arn("pool_secret")?,
+            low_water: low_water?,
+        })
     }
 
     fn allowed(&mut self) -> AllowedHosts {
@@ -236,6 +266,7 @@ impl<'a> Reader<'a> {
                 return None;
             }
             (None, ProviderName::OpenRouter) => openrouter::BASE_URL,
+            (None, ProviderName::OpenAi | ProviderName::Anthropic) => return None,
         };
         BaseUrl::parse(text, allowed)
             .map_err(|error| self.url("base_url", error))

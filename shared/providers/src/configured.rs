@@ -1,13 +1,14 @@
 //! Opens the accounts of the deployment.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use keyward_core::model::names::AccountName;
 use keyward_core::model::slot::ProviderName;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{KeyProvider, ProviderError, Providers};
+use keyward_core::ports::{KeyProvider, PoolSettings, ProviderError, Providers};
 
 use crate::admin::{AdminCredential, AdminKeySource};
 use crate::config::{Account, ProviderAccounts};
@@ -37,14 +38,16 @@ impl ConfiguredProviders {
         }
     }
 
-    fn build(&self, account: &Account) -> Arc<dyn KeyProvider> {
+    fn build(&self, account: &Account) -> Result<Arc<dyn KeyProvider>, ProviderError> {
         let admin = AdminCredential::new(Arc::clone(&self.keys), account.admin_secret.clone());
         let http = Arc::clone(&self.http);
-        match account.provider {
-            ProviderName::OpenRouter => {
-                Arc::new(OpenRouter::new(http, account.base.clone(), admin))
+        let base = account.base.clone();
+        Ok(match account.provider {
+            ProviderName::OpenRouter => Arc::new(OpenRouter::new(http, base, admin)),
+            ProviderName::OpenAi | ProviderName::Anthropic => {
+                return Err(ProviderError::Unsupported("be driven by this release"));
             }
-        }
+        })
     }
 }
 
@@ -67,10 +70,15 @@ impl Providers for ConfiguredProviders {
             return Err(refused(format!("account `{account}` is one of {what}")));
         }
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        let driver = built
-            .entry(account.clone())
-            .or_insert_with(|| self.build(configured));
+        let driver = match built.entry(account.clone()) {
+            Entry::Occupied(driver) => driver.into_mut(),
+            Entry::Vacant(place) => place.insert(self.build(configured)?),
+        };
         Ok(Arc::clone(driver))
+    }
+
+    fn pool(&self, account: &AccountName) -> Option<PoolSettings> {
+        self.accounts.get(account)?.pool.clone()
     }
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
+mod api;
 pub mod config;
 mod configured;
 pub mod http;

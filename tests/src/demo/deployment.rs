@@ -56,6 +56,7 @@ impl Deployment {
         let ports = Ports {
             secrets: secrets.clone(),
             inventory: inventory.clone(),
+            pools: inventory.clone(),
             providers: provider.providers.clone(),
             alerts: alerts.clone(),
             clock: clock.clone(),
@@ -209,7 +210,7 @@ impl Deployment {
         for version in self.inventory.versions(&planned.name).await.unwrap() {
             let lost = version.fingerprint.is_none() && version.state != VersionState::Current;
             if let (true, Some(handle)) = (lost, &version.handle) {
-                let _ = self.provider.driver().restore(handle).await;
+                let _ = self.provider.driver().restore(handle, &version.scope).await;
                 self.inventory.forget(&version.slot, &version.id);
             }
         }

@@ -67,9 +67,11 @@ impl Deployment {
         let topic = Topic::create(&ministack, "alerts").await;
         let provider = Simulated::start(Arc::new(SystemClock), Settings::default()).await;
         let secrets = moto.sdk_config().await;
+        let inventory = Arc::new(DynamoInventory::new(&aws, TABLE));
         let ports = Ports {
             secrets: Arc::new(SecretsManager::new(&secrets)),
-            inventory: Arc::new(DynamoInventory::new(&aws, TABLE)),
+            pools: inventory.clone(),
+            inventory,
             providers: provider.providers.clone(),
             alerts: Arc::new(SnsAlerts::new(&aws, &topic.arn)),
             clock: Arc::new(SystemClock),

@@ -92,8 +92,8 @@ impl KeyProvider for Odd {
         self.inner.disable(handle).await
     }
 
-    async fn restore(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
-        self.inner.restore(handle).await
+    async fn restore(&self, handle: &KeyHandle, scope: &Scope) -> Result<(), ProviderError> {
+        self.inner.restore(handle, scope).await
     }
 
     async fn delete(&self, handle: &KeyHandle) -> Result<(), ProviderError> {

@@ -188,10 +188,12 @@ impl World {
         let account = OneAccount {
             name: "openrouter-main".parse().unwrap(),
             provider: outside.provider.driver(),
+            pool: None,
         };
         let open = Ports {
             secrets: outside.secrets.clone(),
             inventory: outside.inventory.clone(),
+            pools: outside.inventory.clone(),
             providers: Arc::new(account),
             alerts: outside.alerts.clone(),
             clock: outside.clock.clone(),
@@ -214,6 +216,7 @@ impl World {
         let account = OneAccount {
             name: "openrouter-main".parse().unwrap(),
             provider: Arc::new(Odd { inner, way }),
+            pool: None,
         };
         Ports {
             providers: Arc::new(account),

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use keyward_core::model::SCHEMA;
-use keyward_core::model::names::SlotName;
+use keyward_core::model::act::{Act, Phase};
+use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::slot::{Revision, Slot};
 use keyward_core::model::version::VersionId;
 use keyward_core::ports::{Due, InventoryError, UniqueItem};
@@ -69,6 +70,24 @@ impl Key {
     /// Where a slot's open incident is; absent while it has none.
     pub(super) fn open_incident(slot: &SlotName) -> Self {
         Self::new(format!("{SLOT_PREFIX}{slot}"), "INCIDENT")
+    }
+
+    pub(super) fn pool(account: &AccountName) -> Self {
+        Self::new(format!("POOL#{account}"), "POOL")
+    }
+
+    /// Acts stand by month, then by time.
+    pub(super) fn act(act: &Act) -> Self {
+        let at = sortable(act.at);
+        let phase = match act.phase {
+            Phase::Begun => "BEGUN",
+            Phase::Ended => "ENDED",
+        };
+        let month = &at[..7];
+        Self::new(
+            format!("ACT#{month}"),
+            format!("{at}#{}#{phase}", act.id.as_str()),
+        )
     }
 
     /// Where it is written down whose `value` is.

@@ -4,16 +4,21 @@ mod items;
 mod table;
 mod writes;
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
+use keyward_core::model::act::Act;
 use keyward_core::model::incident::Incident;
+use keyward_core::model::key::Fingerprint;
 use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::Slot;
 use keyward_core::model::version::Version;
-use keyward_core::ports::{Due, Fence, Inventory, InventoryError, UniqueItem};
+use keyward_core::ports::{Acts, Due, Fence, Inventory, InventoryError, StandbyPools, UniqueItem};
 
 use crate::fault::examine;
 use items::{Item, Key, PK, SK, VERSION_PREFIX};
@@ -164,6 +169,39 @@ impl Inventory for DynamoInventory {
         writes.commit(&self.client).await
     }
 
+    async fn holder(&self, fingerprint: &Fingerprint) -> Result<Option<SlotName>, InventoryError> {
+        let key = Key::unique(UniqueItem::Fingerprint, &fingerprint.to_hex());
+        let Some(item) = self.get(&key).await? else {
+            return Ok(None);
+        };
+        let slot = items::text(&item, items::OWNER_SLOT).and_then(|slot| slot.parse().ok());
+        match slot {
+            Some(slot) => Ok(Some(slot)),
+            None => Err(key.corrupt("it names no slot")),
+        }
+    }
+
+    /// Every slot is in the index of due work at all times.
+    async fn slot_names(&self) -> Result<Vec<SlotName>, InventoryError> {
+        let request = self.client.query().table_name(&self.table);
+        let mut pages = request
+            .index_name(DUE_INDEX)
+            .key_condition_expression("#due = :due")
+            .expression_attribute_names("#due", items::DUE)
+            .expression_attribute_values(":due", AttributeValue::S(items::DUE_PARTITION.to_owned()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut names = BTreeSet::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
+            if let Due::Slot(name) = items::due(&item)? {
+                names.insert(name);
+            }
+        }
+        Ok(names.into_iter().collect())
+    }
+
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, InventoryError> {
         let mut due = Vec::new();
         if limit == 0 {
@@ -195,6 +233,54 @@ impl Inventory for DynamoInventory {
             }
         }
         Ok(due)
+    }
+}
+
+#[async_trait]
+impl StandbyPools for DynamoInventory {
+    async fn pool(&self, account: &AccountName) -> Result<Option<Pool>, InventoryError> {
+        self.get(&Key::pool(account))
+            .await?
+            .map(items::decode)
+            .transpose()
+    }
+
+    async fn save_pool(&self, pool: &Pool) -> Result<(), InventoryError> {
+        let mut writes = Writes::to(&self.table);
+        writes.push(Write::Pool(pool))?;
+        writes.commit(&self.client).await
+    }
+
+    async fn draw(
+        &self,
+        pool: &Pool,
+        version: &Version,
+        fence: Fence,
+    ) -> Result<(), InventoryError> {
+        let mut writes = Writes::to(&self.table);
+        writes.fence(&version.slot, fence)?;
+        writes.push(Write::Pool(pool))?;
+        writes.push(Write::NewVersion(version))?;
+        writes.claim_version(version, Some(&pool.account))?;
+        writes.commit(&self.client).await
+    }
+}
+
+#[async_trait]
+impl Acts for DynamoInventory {
+    async fn append(&self, act: &Act) -> Result<(), InventoryError> {
+        let mut writes = Writes::to(&self.table);
+        writes.push(Write::NewAct(act))?;
+        match writes.commit(&self.client).await {
+            Err(InventoryError::Conflict) => {
+                let kept = self.get(&Key::act(act)).await?;
+                match kept.map(items::decode::<Act>).transpose()? {
+                    Some(kept) if kept == *act => Ok(()),
+                    _ => Err(InventoryError::Conflict),
+                }
+            }
+            done => done,
+        }
     }
 }
 

@@ -9,8 +9,10 @@ use aws_sdk_dynamodb::types::{
     TransactWriteItem,
 };
 use keyward_core::model::SCHEMA;
+use keyward_core::model::act::Act;
 use keyward_core::model::incident::Incident;
 use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::{Epoch, Revision, Slot};
 use keyward_core::model::version::{Version, VersionId};
 use keyward_core::ports::{Fence, InventoryError, UniqueItem};
@@ -29,6 +31,8 @@ pub(super) enum Write<'a> {
     NewIncident(&'a Incident),
     /// The incident again, under its slot: there is one place for it, so a slot has one open incident.
     OpenIncident(&'a Incident),
+    Pool(&'a Pool),
+    NewAct(&'a Act),
 }
 
 /// What is at stake in the condition of one item.
@@ -98,6 +102,18 @@ impl<'a> Writes<'a> {
             Write::NewIncident(incident) => {
                 let key = Key::incident(&incident.id);
                 let item = items::encode(&key, incident, incident.revision, None)?;
+                self.put(Guard::Revision, Condition::Absent, item)
+            }
+            Write::Pool(pool) => {
+                let condition = match pool.revision {
+                    Revision(0) => Condition::Absent,
+                    revision => Condition::Revision(revision),
+                };
+                let item = items::encode(&Key::pool(&pool.account), pool, pool.revision, None)?;
+                self.put(Guard::Revision, condition, item)
+            }
+            Write::NewAct(act) => {
+                let item = items::encode(&Key::act(act), act, Revision::default(), None)?;
                 self.put(Guard::Revision, Condition::Absent, item)
             }
             Write::OpenIncident(incident) => {

@@ -147,13 +147,26 @@ impl SecretStore for SecretsManager {
         let Err(error) = answer else {
             return Ok(());
         };
-        let failure = examine("PutSecretValue", &error);
-        Err(match failure.code() {
-            "ResourceExistsException" => SecretError::TokenTaken(token.clone()),
-            "LimitExceededException" => SecretError::VersionQuota,
-            // The message can quote what was sent.
-            _ => failed(failure.without_message(), arn.as_str()),
-        })
+        Err(not_put(examine("PutSecretValue", &error), arn, token))
+    }
+
+    async fn store(
+        &self,
+        arn: &SecretArn,
+        version: &SecretVersionId,
+        text: &SecretText,
+    ) -> Result<(), SecretError> {
+        let request = self.client.put_secret_value();
+        let answer = request
+            .secret_id(arn.as_str())
+            .client_request_token(version.as_str())
+            .secret_string(text.expose_secret())
+            .send()
+            .await;
+        let Err(error) = answer else {
+            return Ok(());
+        };
+        Err(not_put(examine("PutSecretValue", &error), arn, version))
     }
 
     async fn promote(
@@ -250,6 +263,15 @@ impl Failure {
     fn without_message(mut self) -> Self {
         self.message = Default::default();
         self
+    }
+}
+
+/// What a failure to store a value means. The message can quote what was sent.
+fn not_put(failure: Failure, arn: &SecretArn, version: &SecretVersionId) -> SecretError {
+    match failure.code() {
+        "ResourceExistsException" => SecretError::TokenTaken(version.clone()),
+        "LimitExceededException" => SecretError::VersionQuota,
+        _ => failed(failure.without_message(), arn.as_str()),
     }
 }
 

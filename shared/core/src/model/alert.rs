@@ -43,6 +43,10 @@ pub enum AlertKind {
     StuckPendingCleared,
     /// A current key comes close to the age or the expiry at which it stops.
     KeyNearEnd,
+    /// A standby pool has no key for a slot that needs one.
+    PoolEmpty,
+    /// A standby pool is running out of keys.
+    PoolLow,
     /// What `retire` had to do could not be done and is tried again.
     WorkFailed,
 }

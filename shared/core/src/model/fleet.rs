@@ -307,6 +307,11 @@ impl Fleet {
                 "a month is expected to cost less than a day".to_owned(),
             );
         }
+        if let Some(account) = account {
+            for (field, text) in crate::rules::scope::problems(account.provider, &entry.scope) {
+                problem(field, text);
+            }
+        }
         let policy = Policy::from(entry.policy);
         for (field, text) in crate::rules::policy::problems(&policy) {
             problem(field, text);
@@ -317,9 +322,7 @@ impl Fleet {
                 agent: entry.agent.clone(),
                 people: people.clone(),
                 provider: account.provider,
-                kind: match account.provider {
-                    ProviderName::OpenRouter => CredentialKind::Minted,
-                },
+                kind: account.provider.kind(),
                 entry: entry.clone(),
                 policy,
                 expected: entry.expected_spend.into(),

@@ -44,8 +44,11 @@ impl ApiKey {
     }
 
     /// Entropy in bits by the format: random length x log2 of its alphabet. Characters outside the alphabet add
-    /// nothing. `None` if the text does not begin with the format's prefix.
+    /// nothing. `None` if the text does not begin as the format says.
     pub fn entropy_bits(&self, format: &KeyFormat) -> Option<f64> {
+        if !self.looks_like(format) {
+            return None;
+        }
         let random = self.0.expose_secret().strip_prefix(format.prefix)?;
         let counted = random
             .chars()
@@ -57,7 +60,27 @@ impl ApiKey {
 
     /// Whether the text begins as the provider's keys do.
     pub fn looks_like(&self, format: &KeyFormat) -> bool {
-        self.0.expose_secret().starts_with(format.prefix)
+        let text = self.0.expose_secret();
+        let is_other = |prefix: &&str| text.starts_with(*prefix);
+        text.starts_with(format.prefix) && !format.not.iter().any(|prefix| is_other(&prefix))
+    }
+
+    /// Whether a provider's redacted form (`sk-ab...wxyz`) can be of this key: the text begins and ends as it does.
+    /// Not proof: several keys may fit.
+    pub fn fits(&self, redacted: &str) -> bool {
+        let text = self.0.expose_secret();
+        let shown: Vec<&str> = redacted
+            .split(['.', '…', '*', '•'])
+            .filter(|part| !part.is_empty())
+            .collect();
+        match shown[..] {
+            [head, tail] => {
+                head.len() + tail.len() < text.len()
+                    && text.starts_with(head)
+                    && text.ends_with(tail)
+            }
+            _ => false,
+        }
     }
 }
 
@@ -101,6 +124,8 @@ impl ExposeSecret<str> for AdminKey {
 pub struct KeyFormat {
     /// The text that every key of the provider begins with.
     pub prefix: &'static str,
+    /// Longer texts that keys of others, or credentials of another kind, begin with.
+    pub not: &'static [&'static str],
     /// The characters that the random part is drawn from.
     pub alphabet: &'static str,
 }
@@ -177,6 +202,7 @@ mod tests {
 
     const FORMAT: KeyFormat = KeyFormat {
         prefix: "sk-or-v1-",
+        not: &["sk-or-v1-admin"],
         alphabet: "0123456789abcdef",
     };
 
@@ -206,8 +232,27 @@ mod tests {
                 Some(0.0),
             ),
             ("other prefix", "sk-proj-0123".to_owned(), None),
+            ("another kind", "sk-or-v1-admin0123".to_owned(), None),
         ] {
             assert_eq!(ApiKey::new(&text).entropy_bits(&FORMAT), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_redacted_form_fits_by_both_of_its_ends() {
+        let key = ApiKey::new("sk-ant-api03-EXAMPLE0123456789igAA");
+        for (redacted, fits) in [
+            ("sk-ant-api03-EXA...igAA", true),
+            ("sk-ant-api03-EXA…igAA", true),
+            ("sk-ant-api03-EXA************igAA", true),
+            ("sk-ant-api03-EXB...igAA", false),
+            ("sk-ant-api03-EXA...igAB", false),
+            ("...igAA", false),
+            ("sk-ant-api03-EXAMPLE0123456789igAA", false),
+            ("sk-ant-api03-EXAMPLE01234...56789igAA", false),
+            ("", false),
+        ] {
+            assert_eq!(key.fits(redacted), fits, "{redacted}");
         }
     }
 

@@ -1,11 +1,14 @@
 //! The words of Keyward as types: slot, version, incident, key, money, fleet.
 
+pub mod act;
 pub mod alert;
 pub mod fleet;
 pub mod incident;
 pub mod key;
 pub mod money;
 pub mod names;
+pub mod pool;
+pub mod pool_document;
 pub mod secret_document;
 pub mod slot;
 pub mod text;

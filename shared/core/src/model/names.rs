@@ -135,10 +135,28 @@ name!(
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 );
 name!(
-    /// What must be named at the provider to suspend or delete a key. Opaque, and unique within a provider account.
+    /// The provider's id of a workspace, project or service account.
+    ScopeId, "workspace, project or account id", "1 to 128 of a-z A-Z 0-9 _ -", |t| (1..=128).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+);
+name!(
+    /// What a provider calls a permission of a key.
+    Permission, "permission", "1 to 128 of a-z A-Z 0-9 . _ : -", |t| (1..=128).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
+);
+name!(
+    /// What must be named at the provider to suspend or delete a key, unique within a provider account. Where that
+    /// takes several ids they are a path, the key's own id last: `<project>/<service account>/<key>`.
     KeyHandle, "key handle", "1 to 256 printable characters without spaces", |t| (1..=256).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_graphic())
 );
+
+impl KeyHandle {
+    /// The ids that it is made of, the key's own last.
+    pub fn ids(&self) -> impl Iterator<Item = &str> {
+        self.as_str().split('/')
+    }
+}
 
 #[cfg(test)]
 mod tests {

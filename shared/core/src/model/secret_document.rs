@@ -151,8 +151,8 @@ impl SecretDocument {
         &self.key
     }
 
-    /// The same document around another key, every other byte as it was. A field that holds the old key's handle gets
-    /// the new one.
+    /// The same document around another key, every other byte as it was. A field that holds the old key's handle, or
+    /// one of the ids that it is made of, gets the new one.
     pub fn with_key(&self, key: &ApiKey, old: Option<&KeyHandle>, new: &KeyHandle) -> SecretText {
         let Shape::Object { field, raw } = &self.shape else {
             return SecretText::new(key.expose_secret().to_owned());
@@ -163,14 +163,10 @@ impl SecretDocument {
         for (name, value) in fields {
             let start = value.get().as_ptr() as usize - raw.as_ptr() as usize;
             let span = (start, start + value.get().len());
-            let is_old_handle = || {
-                serde_json::from_str::<String>(value.get())
-                    .is_ok_and(|v| Some(v.as_str()) == old.map(KeyHandle::as_str))
-            };
             if name == *field {
                 swaps.push((span.0, span.1, Value::from(key.expose_secret())));
-            } else if is_old_handle() {
-                swaps.push((span.0, span.1, Value::from(new.as_str())));
+            } else if let Some(id) = old.and_then(|old| new_id(value.get(), old, new)) {
+                swaps.push((span.0, span.1, Value::from(id)));
             }
         }
         swaps.sort_by_key(|swap| std::cmp::Reverse(swap.0));
@@ -180,6 +176,16 @@ impl SecretDocument {
         }
         SecretText::new(text)
     }
+}
+
+/// What stands in place of a value that is the old handle or one of its ids.
+fn new_id<'a>(value: &str, old: &KeyHandle, new: &'a KeyHandle) -> Option<&'a str> {
+    let value: String = serde_json::from_str(value).ok()?;
+    if value == old.as_str() {
+        return Some(new.as_str());
+    }
+    let place = old.ids().position(|id| id == value)?;
+    (old.ids().count() == new.ids().count()).then(|| new.ids().nth(place))?
 }
 
 /// How often the object names the field: readers differ in which of several they take.
@@ -237,6 +243,7 @@ mod tests {
 
     const FORMAT: KeyFormat = KeyFormat {
         prefix: "sk-or-v1-",
+        not: &[],
         alphabet: "0123456789abcdef",
     };
 
@@ -275,6 +282,24 @@ mod tests {
         ] {
             assert_eq!(swapped(before), after, "{name}");
         }
+    }
+
+    #[test]
+    fn ids_within_a_handle_are_carried_along() {
+        let before = r#"{"api_key":"sk-or-v1-EXAMPLEold","project":"proj_1","account":"svc_1","id":"key_1","both":"proj_1/svc_1/key_1","n":"svc_12"}"#;
+        let after = r#"{"api_key":"sk-or-v1-EXAMPLEnew","project":"proj_1","account":"svc_2","id":"key_2","both":"proj_1/svc_2/key_2","n":"svc_12"}"#;
+        let old: KeyHandle = "proj_1/svc_1/key_1".parse().unwrap();
+        let key = ApiKey::new("sk-or-v1-EXAMPLEnew");
+        let swapped = |new: &str| {
+            let new = new.parse().unwrap();
+            let text = parse(before).unwrap().with_key(&key, Some(&old), &new);
+            text.expose_secret().to_owned()
+        };
+        assert_eq!(swapped("proj_1/svc_2/key_2"), after);
+        assert!(
+            swapped("key_2").contains("\"id\":\"key_1\""),
+            "no id to put there"
+        );
     }
 
     #[test]

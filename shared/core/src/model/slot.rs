@@ -5,7 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::money::MicroDollars;
-use super::names::{AccountName, AgentName, Principal, SecretArn, SecretVersionId, SlotName};
+use super::names::{
+    AccountName, AgentName, Permission, Principal, ScopeId, SecretArn, SecretVersionId, SlotName,
+};
 
 /// Counts a slot's kills, suspensions and decommissioning. What began under an older epoch may not finish.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -52,13 +54,32 @@ pub enum ProviderName {
     /// <https://openrouter.ai>
     #[serde(rename = "openrouter")]
     OpenRouter,
+    /// <https://platform.openai.com>
+    #[serde(rename = "openai")]
+    OpenAi,
+    /// <https://platform.claude.com>
+    Anthropic,
 }
 
 impl ProviderName {
+    /// Every provider.
+    pub const ALL: [Self; 3] = [Self::OpenRouter, Self::OpenAi, Self::Anthropic];
+
     /// The name as it is written in the fleet file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenRouter => "openrouter",
+            Self::OpenAi => "openai",
+            Self::Anthropic => "anthropic",
+        }
+    }
+
+    /// How slots come by their keys there. Anthropic's Admin API lists and updates keys, and has no call that creates
+    /// one: <https://platform.claude.com/docs/en/build-with-claude/administration-api>.
+    pub const fn kind(self) -> CredentialKind {
+        match self {
+            Self::OpenRouter | Self::OpenAi => CredentialKind::Minted,
+            Self::Anthropic => CredentialKind::Pool,
         }
     }
 }
@@ -75,6 +96,8 @@ impl std::fmt::Display for ProviderName {
 pub enum CredentialKind {
     /// The provider creates keys on request.
     Minted,
+    /// People create keys; Keyward draws from what stands by.
+    Pool,
 }
 
 /// Whether a kill acts at the provider or only reports what it would have done.
@@ -101,13 +124,24 @@ pub enum SlotState {
     Decommissioned,
 }
 
-/// What a key is allowed to reach, set at birth and never widened. An empty list adds no restriction of its own.
+/// Where a slot's keys live at the provider and what they may reach, set at birth and never widened.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scope {
-    /// The provider's workspace or project that the key lives in.
+    /// OpenRouter, Anthropic: the workspace that the key lives in; without it the default one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub workspace: Option<String>,
+    pub workspace: Option<ScopeId>,
+    /// OpenAI: the project that the key lives in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub project: Option<ScopeId>,
+    /// OpenAI: the service account that owns the key. Without it each key gets a service account of its own, which
+    /// ends with the key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_account: Option<ScopeId>,
+    /// OpenAI: what the key is permitted, such as `model.request`; needs a service account. Left out or empty, the key
+    /// has the permissions of its service account, all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub permissions: Vec<Permission>,
 }
 
 /// How long a slot's keys live. All times in whole seconds when written down.

@@ -285,8 +285,11 @@ pub struct Version {
     /// When the provider ends it by itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expires: Option<Timestamp>,
-    /// When it was intended, or found.
+    /// When the key was made, as far as that is known: its age counts from here.
     pub created: Timestamp,
+    /// When the rotation that it belongs to began with it; absent for a key that was found.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub begun: Option<Timestamp>,
     /// Until when the invocation that began this attempt may still be at work on it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lease_until: Option<Timestamp>,
@@ -329,6 +332,20 @@ pub struct Version {
 }
 
 impl Version {
+    /// How people know the key: by its hint, else by its name at the provider.
+    pub fn shown(&self) -> String {
+        match (&self.hint, &self.label) {
+            (Some(hint), _) => hint.to_string(),
+            (None, Some(label)) => label.to_string(),
+            (None, None) => self.id.to_string(),
+        }
+    }
+
+    /// When its rotation began with it, or it was found.
+    pub fn begun_at(&self) -> Timestamp {
+        self.begun.unwrap_or(self.created)
+    }
+
     /// A version that is only intended so far.
     pub fn intended(slot: &SlotName, id: VersionId, epoch: Epoch, now: Timestamp) -> Self {
         Self {
@@ -346,6 +363,7 @@ impl Version {
             scope: Scope::default(),
             expires: None,
             created: now,
+            begun: Some(now),
             lease_until: None,
             tested: None,
             promoted: None,

@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::model::incident::Incident;
+use crate::model::key::Fingerprint;
 use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Slot};
 use crate::model::version::{Version, VersionId};
@@ -81,6 +82,18 @@ pub trait Inventory: Send + Sync {
     /// # Errors
     /// [`InventoryError::Conflict`] if the slot was written since, or has an open incident.
     async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError>;
+
+    /// The slot that has the key with this fingerprint, whatever became of the key.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn holder(&self, fingerprint: &Fingerprint) -> Result<Option<SlotName>, InventoryError>;
+
+    /// The names of all slots, in order. Found through an index that lags.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn slot_names(&self) -> Result<Vec<SlotName>, InventoryError>;
 
     /// Work due at `now`, most urgent first, at most `limit`. Found through an index that lags: read the item itself
     /// again before acting.

@@ -2,18 +2,23 @@
 //!
 //! Every call may be cut off before, during or after its effect. An error that leaves the effect open says so.
 
+mod acts;
 mod alerts;
 mod clock;
 mod inventory;
+mod pools;
 mod provider;
 mod secrets;
 
+pub use acts::Acts;
 pub use alerts::{AlertError, Alerts};
 pub use clock::{Clock, Deadline};
 pub use inventory::{Due, Fence, Inventory, InventoryError, UniqueItem};
+pub use pools::StandbyPools;
 pub use provider::{
-    Abilities, Advice, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page,
-    PageToken, ProviderError, Providers, SpendCaps, Verdict,
+    Abilities, Advice, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
+    KeyRecord, Page, PageToken, PoolSettings, ProviderError, Providers, SpendCaps, Suspension,
+    Verdict,
 };
 pub use secrets::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_HANDLE_PREFIX, TAG_SLOT,

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::key::{ApiKey, Hint, KeyFormat};
 use crate::model::money::{MicroDollars, SpendCap};
-use crate::model::names::{AccountName, KeyHandle};
+use crate::model::names::{AccountName, KeyHandle, ScopeId, SecretArn};
 use crate::model::slot::{ProviderName, Scope};
 use crate::model::text::OutsideText;
 use crate::model::version::KeyLabel;
@@ -25,6 +25,20 @@ pub trait Providers: Send + Sync {
         account: &AccountName,
         provider: ProviderName,
     ) -> Result<Arc<dyn KeyProvider>, ProviderError>;
+
+    /// The account's standby pool; `None` where the deployment configures none, or no such account.
+    fn pool(&self, account: &AccountName) -> Option<PoolSettings>;
+}
+
+/// Where an account's standby keys are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Whose keys they are.
+    pub provider: ProviderName,
+    /// The secret that holds their texts.
+    pub secret: SecretArn,
+    /// With fewer usable keys than this, people are told.
+    pub low_water: u32,
 }
 
 /// What every provider has. Which of the optional abilities there are is told by what is returned.
@@ -55,13 +69,13 @@ pub trait KeyProvider: Send + Sync {
     /// [`ProviderError::Unsupported`] where keys can only be deleted.
     async fn disable(&self, handle: &KeyHandle) -> Result<Disabled, ProviderError>;
 
-    /// Resumes a suspended key.
+    /// Resumes a suspended key, with what `scope` permits. May be repeated.
     ///
     /// # Errors
-    /// [`ProviderError`].
-    async fn restore(&self, handle: &KeyHandle) -> Result<(), ProviderError>;
+    /// [`ProviderError`]; [`ProviderError::LimitReached`] where the provider counts active keys.
+    async fn restore(&self, handle: &KeyHandle, scope: &Scope) -> Result<(), ProviderError>;
 
-    /// Deletes the key for good.
+    /// Ends the key for good, and no other key with it. A second time is fine or [`ProviderError::NotFound`].
     ///
     /// # Errors
     /// [`ProviderError::NotFound`] proves nothing by itself: look at the list.
@@ -101,10 +115,21 @@ pub struct Abilities {
     pub provider: ProviderName,
     /// How its keys look.
     pub format: KeyFormat,
-    /// Whether a key can be suspended and resumed.
-    pub suspend: bool,
+    /// How a key can be suspended and resumed.
+    pub suspension: Suspension,
     /// Whether a key can be given an expiry at birth.
     pub expiry: bool,
+}
+
+/// What suspending a key does to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspension {
+    /// It is refused as a key, which can be confirmed.
+    Refuses,
+    /// It loses the permissions to do its work, but is still known as a key: enough to contain it, no proof of its end.
+    Narrows,
+    /// There is no such thing: keys can only be deleted.
+    None,
 }
 
 /// What a new key is to be.
@@ -140,8 +165,12 @@ pub struct KeyRecord {
     pub label: OutsideText,
     /// The provider's own redacted form of its text.
     pub redacted: OutsideText,
-    /// Whether it is suspended.
-    pub disabled: bool,
+    /// Whether it is suspended; `None` where the provider does not tell.
+    pub suspended: Option<bool>,
+    /// The workspace or project that it lives in; `None` is the default one, or unknown.
+    pub workspace: Option<ScopeId>,
+    /// Whose it is.
+    pub owner: KeyOwner,
     /// When it was made.
     pub created: Option<Timestamp>,
     /// When it ends by itself.
@@ -154,7 +183,23 @@ pub struct KeyRecord {
     pub cap: Option<SpendCap>,
 }
 
+/// Whose a key is at the provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOwner {
+    /// A person's: it ends when they leave.
+    Person,
+    /// A service account's, or the account's own.
+    Service,
+    /// The provider does not say.
+    Unknown,
+}
+
 impl KeyRecord {
+    /// Whether it can be this key by the redacted form. Not proof: several keys may.
+    pub fn may_be_key(&self, key: &ApiKey) -> bool {
+        key.fits(self.redacted.as_str())
+    }
+
     /// Whether the redacted form ends as `hint` does. Not proof: several keys may.
     pub fn may_be(&self, hint: &Hint) -> bool {
         !hint.tail().is_empty() && self.redacted.as_str().ends_with(hint.tail())

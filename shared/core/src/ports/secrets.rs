@@ -145,6 +145,17 @@ pub trait SecretStore: Send + Sync {
         text: &SecretText,
     ) -> Result<(), SecretError>;
 
+    /// Stores `text` as version `version` under AWSCURRENT: for secrets that are not rotated, such as a pool's.
+    ///
+    /// # Errors
+    /// [`SecretError::TokenTaken`] if the version has another value.
+    async fn store(
+        &self,
+        arn: &SecretArn,
+        version: &SecretVersionId,
+        text: &SecretText,
+    ) -> Result<(), SecretError>;
+
     /// Moves AWSCURRENT from version `from` to version `to`.
     ///
     /// # Errors

@@ -3,5 +3,7 @@
 pub mod birth;
 pub mod overlap;
 pub mod policy;
+pub mod pool;
 pub mod revoke;
 pub mod rotation;
+pub mod scope;

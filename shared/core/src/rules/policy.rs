@@ -26,10 +26,12 @@ pub const fn interval_days(policy: &Policy) -> i64 {
     seconds.div_euclid(DAY_SECONDS)
 }
 
-/// Whether a key made at `created` should have been replaced by now: the schedule's interval and window are both over.
-/// What is left until the greatest age is there to mend failures.
-pub fn is_overdue(policy: &Policy, created: Timestamp, now: Timestamp) -> bool {
-    now >= created + SignedDuration::from_hours(24 * interval_days(policy)) + WINDOW
+/// When a key made at `created` should have been replaced: the schedule's interval and window are both over, or the end
+/// that the provider gave it comes near. What is left until the greatest age, or that end, is there to mend failures.
+pub fn overdue_at(policy: &Policy, created: Timestamp, expires: Option<Timestamp>) -> Timestamp {
+    let by_age = created + SignedDuration::from_hours(24 * interval_days(policy)) + WINDOW;
+    let reserve = policy.overlap + policy.deadline + TIME_TO_MEND;
+    expires.map_or(by_age, |end| by_age.min(end - reserve))
 }
 
 /// Everything that is wrong with a policy: the field, and what to do about it. Empty when it can be kept.
@@ -76,12 +78,19 @@ mod tests {
         let policy = Policy::from(PolicyEntry::default());
         let day = |days: i64| Timestamp::from_second(days * 24 * 60 * 60).unwrap();
         for (days, overdue) in [(0, false), (54, false), (55, true), (60, true)] {
-            assert_eq!(
-                is_overdue(&policy, day(0), day(days)),
-                overdue,
-                "day {days}"
-            );
+            let at = overdue_at(&policy, day(0), None);
+            assert_eq!(day(days) >= at, overdue, "day {days}");
         }
+        assert_eq!(
+            overdue_at(&policy, day(0), Some(day(60))),
+            overdue_at(&policy, day(0), None),
+            "a key of Keyward's own making"
+        );
+        assert_eq!(
+            overdue_at(&policy, day(0), Some(day(30))),
+            day(26) - policy.overlap,
+            "an earlier end"
+        );
         let reserve = policy.overlap + policy.deadline + TIME_TO_MEND;
         assert!(day(55) + reserve <= day(0) + policy.max_age);
     }

@@ -213,8 +213,8 @@ fn budget(facts: &RotationFacts<'_>) -> Option<Refusal> {
         .versions
         .iter()
         .filter(|v| v.id.attempt > 0 && v.id.secret_version != *facts.token)
-        .filter(|v| v.created + BUDGET_WINDOW > facts.now)
-        .map(|v| (&v.id.secret_version, v.created))
+        .filter(|v| v.begun_at() + BUDGET_WINDOW > facts.now)
+        .map(|v| (&v.id.secret_version, v.begun_at()))
         .collect();
     begun.sort();
     begun.dedup_by_key(|(token, _)| *token);
@@ -224,7 +224,7 @@ fn budget(facts: &RotationFacts<'_>) -> Option<Refusal> {
     let first_of_its_epoch = !facts.versions.iter().any(|v| {
         v.id.attempt > 0 && v.id.secret_version != *facts.token && v.epoch == facts.slot.epoch
     });
-    let latest = begun.iter().map(|(_, created)| *created).max()?;
+    let latest = begun.iter().map(|(_, at)| *at).max()?;
     let next = latest + SPACING;
     (next > facts.now && !(first_of_its_epoch && facts.slot.epoch.0 > 0))
         .then_some(Refusal::TooSoon(next))

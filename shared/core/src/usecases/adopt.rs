@@ -23,7 +23,7 @@ pub(crate) async fn describe_found_key(
     now: Timestamp,
 ) -> Result<Version, ProviderError> {
     let hint = document.key().hint(&provider.abilities().format);
-    let record = find::by_hint(provider, place.scope, &hint).await?;
+    let record = find::by_text(provider, place.scope, document.key()).await?;
     let id = VersionId {
         secret_version: place.secret_version.clone(),
         attempt: 0,
@@ -31,6 +31,7 @@ pub(crate) async fn describe_found_key(
     let mut version = Version::intended(place.slot, id, place.epoch, now);
     version.state = VersionState::Current;
     version.label = None;
+    version.begun = None;
     version.scope = place.scope.clone();
     version.fingerprint = Some(document.key().fingerprint());
     version.hint = Some(hint);

@@ -2,7 +2,7 @@
 
 use super::Ports;
 use crate::model::alert::{Alert, AlertKind, Severity};
-use crate::model::key::Hint;
+use crate::model::key::{ApiKey, Hint};
 use crate::model::names::KeyHandle;
 use crate::model::slot::{Scope, Slot};
 use crate::model::version::KeyLabel;
@@ -32,6 +32,24 @@ pub(crate) async fn by_label(
     label: &KeyLabel,
 ) -> Result<Vec<KeyRecord>, ProviderError> {
     keys(provider, scope, |key| key.label.as_str() == label.as_str()).await
+}
+
+/// Every key in `scope`.
+pub(crate) async fn all(
+    provider: &dyn KeyProvider,
+    scope: &Scope,
+) -> Result<Vec<KeyRecord>, ProviderError> {
+    keys(provider, scope, |_| true).await
+}
+
+/// The one key that fits the text by its redacted form; `None` if there is none or several.
+pub(crate) async fn by_text(
+    provider: &dyn KeyProvider,
+    scope: &Scope,
+    key: &ApiKey,
+) -> Result<Option<KeyRecord>, ProviderError> {
+    let mut found = keys(provider, scope, |record| record.may_be_key(key)).await?;
+    Ok(if found.len() == 1 { found.pop() } else { None })
 }
 
 /// The one key whose redacted form ends as the hint does; `None` if there is none or several.

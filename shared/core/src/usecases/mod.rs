@@ -3,6 +3,7 @@
 
 mod adopt;
 mod find;
+pub mod pool;
 pub mod register;
 pub mod retire;
 pub mod rotate;
@@ -14,7 +15,7 @@ use crate::model::alert::Alert;
 use crate::model::names::{SecretArn, SecretVersionId};
 use crate::model::secret_document::SecretText;
 use crate::ports::{
-    Alerts, Clock, Inventory, Providers, SecretError, SecretStore, VersionSelector,
+    Alerts, Clock, Inventory, Providers, SecretError, SecretStore, StandbyPools, VersionSelector,
 };
 
 /// The outside world of a use case.
@@ -24,6 +25,8 @@ pub struct Ports {
     pub secrets: Arc<dyn SecretStore>,
     /// The inventory.
     pub inventory: Arc<dyn Inventory>,
+    /// The standby pools of provider accounts.
+    pub pools: Arc<dyn StandbyPools>,
     /// The provider accounts.
     pub providers: Arc<dyn Providers>,
     /// People.

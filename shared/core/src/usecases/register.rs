@@ -18,7 +18,7 @@ use super::adopt::{FoundAt, describe_found_key, due_for_age_check};
 use super::find;
 
 /// A key with less entropy could be guessed from its fingerprint.
-const MIN_ENTROPY_BITS: f64 = 128.0;
+pub(crate) const MIN_ENTROPY_BITS: f64 = 128.0;
 
 /// How a slot was registered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use super::{Ports, find};
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::slot::Slot;
 use crate::model::version::{Version, VersionState};
-use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError, SecretError};
+use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError, SecretError, Suspension};
 
 /// Cuts off a key that a rotation leaves behind, at once and for good: at the provider first, then in the record,
 /// which `retire` carries on to the confirmed end. What cannot be cut off now is an orphan: due at once, and alerted.
@@ -61,7 +61,7 @@ pub(crate) async fn revoke(
     version: &Version,
     handle: &crate::model::names::KeyHandle,
 ) -> Result<(), ProviderError> {
-    let answer = if provider.abilities().suspend {
+    let answer = if provider.abilities().suspension == Suspension::Refuses {
         provider.disable(handle).await.map(drop)
     } else {
         provider.delete(handle).await
@@ -139,11 +139,8 @@ fn orphan(slot: &Slot, version: &Version, error: &ProviderError) -> Alert {
             ),
             "It is recorded; retire tries again every 5 minutes. The slot's current key is untouched.",
             &format!(
-                "If it stays, delete the key named {} at {}.",
-                version
-                    .label
-                    .as_ref()
-                    .map_or("(no name)", |label| label.as_str()),
+                "If it stays, delete the key {} at {}.",
+                version.shown(),
                 slot.provider
             ),
         ],

@@ -174,6 +174,7 @@ mod tests {
     use keyward_core::model::key::ApiKey;
 
     use super::*;
+    use crate::http::Scheme;
 
     #[test]
     fn retry_after_is_read_in_both_forms_and_capped() {
@@ -200,7 +201,7 @@ mod tests {
     #[test]
     fn only_the_providers_short_words_are_kept() {
         let key = "sk-or-v1-EXAMPLE0123456789abcdef";
-        let credential = Credential::bearer(&ApiKey::new(key)).unwrap();
+        let credential = Credential::new(Scheme::Bearer, &ApiKey::new(key)).unwrap();
         for (body, expected) in [
             (
                 r#"{"error":{"code":403,"message":"No"},"user_id":"u"}"#.to_owned(),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderValue, Method, header};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use keyward_core::ports::Clock;
 use url::Url;
 
@@ -90,6 +90,8 @@ pub(crate) struct Request {
     pub(crate) method: Method,
     /// Where to; made by [`super::BaseUrl::join`].
     pub(crate) url: Url,
+    /// Headers besides the credential.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
     /// As whom.
     pub(crate) credential: Credential,
     /// A JSON body.
@@ -124,6 +126,11 @@ impl HttpClient {
             settings,
             chance: Mutex::new(chance),
         }
+    }
+
+    /// Now, by the clock that waiting goes by.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// Sends the request and reads the whole answer, whatever its status.
@@ -183,11 +190,15 @@ impl HttpClient {
         timeout: Duration,
     ) -> Result<Answer, Failure> {
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
+        let (name, value) = request.credential.header();
         let mut builder = client
             .request(request.method.clone(), request.url.clone())
             .timeout(timeout)
-            .header(header::AUTHORIZATION, request.credential.header())
+            .header(name, value)
             .header(header::ACCEPT, JSON);
+        for (name, value) in request.headers {
+            builder = builder.header(*name, *value);
+        }
         if let Some(body) = &request.body {
             builder = builder
                 .header(header::CONTENT_TYPE, JSON)

@@ -1,6 +1,6 @@
 //! The header that carries a key, and keeping its text out of everything else.
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue, header};
 use secrecy::ExposeSecret;
 
 /// Text that shares this many characters in a row with the credential is hidden.
@@ -13,29 +13,48 @@ const HIDDEN: &str = "[hidden]";
 const KEY_PREFIX: &str = "sk-";
 const KEY_LENGTH: usize = 24;
 
-/// The value of an authorization header, marked sensitive: HTTP libraries neither print nor index it. No `Debug`.
-pub(crate) struct Credential(HeaderValue);
+/// Which header carries a key, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// `Authorization: Bearer <key>`
+    Bearer,
+    /// `X-Api-Key: <key>`
+    ApiKey,
+}
+
+/// The header that carries a key, its value marked sensitive: HTTP libraries neither print nor index it. No `Debug`.
+pub(crate) struct Credential(HeaderName, HeaderValue);
 
 impl Credential {
-    /// `Authorization: Bearer <secret>`; `None` if the text cannot stand in a header.
-    pub(crate) fn bearer(secret: &impl ExposeSecret<str>) -> Option<Self> {
+    /// The header for `secret`; `None` if the text cannot stand in one.
+    pub(crate) fn new(scheme: Scheme, secret: &impl ExposeSecret<str>) -> Option<Self> {
         let text = secret.expose_secret();
         if text.is_empty() {
             return None;
         }
-        let mut value = HeaderValue::try_from(format!("Bearer {text}")).ok()?;
+        let (name, value) = match scheme {
+            Scheme::Bearer => (
+                header::AUTHORIZATION,
+                HeaderValue::try_from(format!("Bearer {text}")),
+            ),
+            Scheme::ApiKey => (
+                HeaderName::from_static("x-api-key"),
+                HeaderValue::try_from(text),
+            ),
+        };
+        let mut value = value.ok()?;
         value.set_sensitive(true);
-        Some(Self(value))
+        Some(Self(name, value))
     }
 
-    pub(super) fn header(&self) -> HeaderValue {
-        self.0.clone()
+    pub(super) fn header(&self) -> (HeaderName, HeaderValue) {
+        (self.0.clone(), self.1.clone())
     }
 
     /// `text` without anything that could be a piece of this credential, or another key: providers echo what they
     /// were sent. Upper and lower case are the same here.
     pub(super) fn scrub(&self, text: &str) -> String {
-        let value = self.0.as_bytes();
+        let value = self.1.as_bytes();
         let secret = value
             .iter()
             .position(|b| *b == b' ')
@@ -94,7 +113,7 @@ mod tests {
 
     #[test]
     fn pieces_of_the_credential_are_hidden() {
-        let credential = Credential::bearer(&ApiKey::new(KEY)).unwrap();
+        let credential = Credential::new(Scheme::Bearer, &ApiKey::new(KEY)).unwrap();
         for (text, expected) in [
             (format!("bad key {KEY}!"), "bad key [hidden]!".to_owned()),
             (
@@ -128,16 +147,16 @@ mod tests {
 
     #[test]
     fn a_short_credential_is_hidden_whole() {
-        let credential = Credential::bearer(&AdminKey::new("EXAMPLE1")).unwrap();
+        let credential = Credential::new(Scheme::Bearer, &AdminKey::new("EXAMPLE1")).unwrap();
         assert_eq!(credential.scrub("no EXAMPLE1 here"), "no [hidden] here");
     }
 
     #[test]
     fn the_header_is_sensitive_and_odd_text_makes_none() {
-        let credential = Credential::bearer(&ApiKey::new(KEY)).unwrap();
-        assert!(credential.header().is_sensitive());
+        let credential = Credential::new(Scheme::Bearer, &ApiKey::new(KEY)).unwrap();
+        assert!(credential.header().1.is_sensitive());
         assert!(!format!("{:?}", credential.header()).contains("EXAMPLE"));
-        assert!(Credential::bearer(&ApiKey::new("a\nb")).is_none());
-        assert!(Credential::bearer(&ApiKey::new(" ")).is_none());
+        assert!(Credential::new(Scheme::Bearer, &ApiKey::new("a\nb")).is_none());
+        assert!(Credential::new(Scheme::Bearer, &ApiKey::new(" ")).is_none());
     }
 }

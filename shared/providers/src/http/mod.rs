@@ -20,4 +20,4 @@ pub use resolver::GuardedResolver;
 
 pub(crate) use answer::{Answer, Failure};
 pub(crate) use client::{Repeat, Request};
-pub(crate) use credential::Credential;
+pub(crate) use credential::{Credential, Scheme};

@@ -20,7 +20,8 @@ fn request(server: &TestServer, repeat: Repeat) -> Request {
     Request {
         method: Method::GET,
         url: server.base().join(&["keys"]).unwrap(),
-        credential: Credential::bearer(&ApiKey::new(KEY)).unwrap(),
+        headers: &[],
+        credential: Credential::new(Scheme::Bearer, &ApiKey::new(KEY)).unwrap(),
         body: None,
         repeat,
     }

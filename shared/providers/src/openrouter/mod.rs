@@ -2,7 +2,6 @@
 //!
 //! Base <https://openrouter.ai/api/v1>, described at <https://openrouter.ai/docs/api-reference/api-keys/list>.
 
-mod client;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -11,22 +10,22 @@ mod wire;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::Method;
+use http::{Method, StatusCode};
 use keyward_core::model::key::{ApiKey, KeyFormat};
 use keyward_core::model::money::SpendCap;
-use keyward_core::model::names::KeyHandle;
+use keyward_core::model::names::{KeyHandle, ScopeId};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page,
-    PageToken, ProviderError, SpendCaps, Verdict,
+    PageToken, ProviderError, SpendCaps, Suspension, Verdict,
 };
 use serde::Serialize;
 
-use self::client::{Client, unreadable};
-use self::wire::{Create, Created, Deleted, Disable, KeyData, Limit};
+use self::wire::{Create, Created, Deleted, Disable, ErrorData, KeyData, Limit};
 use crate::admin::AdminCredential;
-use crate::http::{BaseUrl, HttpClient, Repeat};
+use crate::api::{Api, Dialect, ErrorBody, unreadable};
+use crate::http::{BaseUrl, HttpClient, Repeat, Scheme};
 
 /// Where OpenRouter's API is.
 pub const BASE_URL: &str = "https://openrouter.ai/api/v1";
@@ -34,6 +33,7 @@ pub const BASE_URL: &str = "https://openrouter.ai/api/v1";
 /// How OpenRouter's keys look: `sk-or-v1-` and 64 lower-case hex digits.
 pub const KEY_FORMAT: KeyFormat = KeyFormat {
     prefix: "sk-or-v1-",
+    not: &[],
     alphabet: "0123456789abcdef",
 };
 
@@ -44,12 +44,17 @@ const MAX_KEYS: u64 = 100_000;
 const NOTHING: Option<&()> = None;
 
 /// One OpenRouter account.
-pub struct OpenRouter(Client);
+pub struct OpenRouter(Api);
 
 impl OpenRouter {
     /// The account that `admin` administers, at `base`.
     pub fn new(http: Arc<HttpClient>, base: BaseUrl, admin: AdminCredential) -> Self {
-        Self(Client::new(http, base, admin))
+        let dialect = Dialect {
+            scheme: Scheme::Bearer,
+            headers: &[],
+            error: error_body,
+        };
+        Self(Api::new(http, base, admin, dialect))
     }
 
     /// Changes one key; the key as it is then.
@@ -76,7 +81,7 @@ impl KeyProvider for OpenRouter {
         Abilities {
             provider: ProviderName::OpenRouter,
             format: KEY_FORMAT,
-            suspend: true,
+            suspension: Suspension::Refuses,
             expiry: true,
         }
     }
@@ -91,7 +96,8 @@ impl KeyProvider for OpenRouter {
             .append_pair("include_disabled", "true")
             .append_pair("offset", &offset.to_string());
         if let Some(workspace) = &scope.workspace {
-            url.query_pairs_mut().append_pair("workspace_id", workspace);
+            url.query_pairs_mut()
+                .append_pair("workspace_id", workspace.as_str());
         }
         let answer = self
             .0
@@ -137,16 +143,16 @@ impl KeyProvider for OpenRouter {
     /// not tell what was before.
     async fn disable(&self, handle: &KeyHandle) -> Result<Disabled, ProviderError> {
         let record = self.patch(handle, &Disable { disabled: true }).await?;
-        if record.disabled {
+        if record.suspended == Some(true) {
             Ok(Disabled::Now)
         } else {
             Err(unreadable(Repeat::Safe, "the key still reads as enabled"))
         }
     }
 
-    async fn restore(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
+    async fn restore(&self, handle: &KeyHandle, _: &Scope) -> Result<(), ProviderError> {
         let record = self.patch(handle, &Disable { disabled: false }).await?;
-        if record.disabled {
+        if record.suspended == Some(true) {
             Err(unreadable(Repeat::Safe, "the key still reads as disabled"))
         } else {
             Ok(())
@@ -185,7 +191,7 @@ impl KeyIssuer for OpenRouter {
             name: request.label.as_str(),
             limit: limit(request.cap)?,
             expires_at: wire::utc(request.expires),
-            workspace_id: request.scope.workspace.as_deref(),
+            workspace_id: request.scope.workspace.as_ref().map(ScopeId::as_str),
         };
         let answer = self
             .0
@@ -231,6 +237,16 @@ fn offset_of(token: &PageToken) -> Result<u64, ProviderError> {
     token.0.parse().map_err(|_| ProviderError::Refused {
         detail: OutsideText::new("not a page of this list"),
     })
+}
+
+fn error_body(status: StatusCode, body: &[u8]) -> ErrorBody {
+    if ErrorData::read(status.as_u16(), body).is_some() {
+        ErrorBody::Own
+    } else if wire::is_json_error(body) {
+        ErrorBody::Json
+    } else {
+        ErrorBody::Other
+    }
 }
 
 /// A 404 where no key was named: something else does not exist.

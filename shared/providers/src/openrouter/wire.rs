@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::names::KeyHandle;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::KeyRecord;
+use keyward_core::ports::{KeyOwner, KeyRecord};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -50,6 +50,8 @@ pub(super) struct KeyData {
     created_at: Value,
     #[serde(default)]
     expires_at: Value,
+    #[serde(default)]
+    workspace_id: Value,
 }
 
 impl KeyData {
@@ -62,7 +64,9 @@ impl KeyData {
             handle: self.hash,
             label: OutsideText::new(&self.name),
             redacted: OutsideText::new(self.label.as_str().unwrap_or_default()),
-            disabled: self.disabled,
+            suspended: Some(self.disabled),
+            workspace: self.workspace_id.as_str().and_then(|id| id.parse().ok()),
+            owner: KeyOwner::Unknown,
             last_used: None,
         }
     }
@@ -261,7 +265,7 @@ mod tests {
         assert_eq!(record.handle.as_str(), "f0".repeat(32));
         assert_eq!(record.label.as_str(), "agent-billing");
         assert_eq!(record.redacted.as_str(), "sk-or-v1-EX...MPL");
-        assert!(record.disabled);
+        assert_eq!(record.suspended, Some(true));
         assert_eq!(
             record.created.map(utc).as_deref(),
             Some("2026-08-24T10:30:00Z")

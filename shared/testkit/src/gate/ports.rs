@@ -4,14 +4,17 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::alert::Alert;
 use keyward_core::model::incident::Incident;
+use keyward_core::model::key::Fingerprint;
 use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId, SlotName};
+use keyward_core::model::pool::Pool;
 use keyward_core::model::secret_document::SecretText;
 use keyward_core::model::slot::{ProviderName, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::Version;
 use keyward_core::ports::{
-    AlertError, Alerts, Due, Fence, Inventory, InventoryError, KeyProvider, ProviderError,
-    Providers, RotationToken, SecretDescription, SecretError, SecretStore, VersionSelector,
+    AlertError, Alerts, Due, Fence, Inventory, InventoryError, KeyProvider, PoolSettings,
+    ProviderError, Providers, RotationToken, SecretDescription, SecretError, SecretStore,
+    StandbyPools, VersionSelector,
 };
 use keyward_core::usecases::Ports;
 
@@ -27,6 +30,10 @@ pub fn gated(ports: &Ports, gate: &Arc<Gate>) -> Ports {
         }),
         inventory: Arc::new(Gated {
             inner: ports.inventory.clone(),
+            gate: gate.clone(),
+        }),
+        pools: Arc::new(Gated {
+            inner: ports.pools.clone(),
             gate: gate.clone(),
         }),
         providers: Arc::new(Gated {
@@ -81,6 +88,16 @@ impl SecretStore for Gated<dyn SecretStore> {
     ) -> Result<(), SecretError> {
         let call = self.inner.put_pending(arn, token, rotation_token, text);
         self.gate.pass("secrets.put_pending", no_secret, call).await
+    }
+
+    async fn store(
+        &self,
+        arn: &SecretArn,
+        version: &SecretVersionId,
+        text: &SecretText,
+    ) -> Result<(), SecretError> {
+        let call = self.inner.store(arn, version, text);
+        self.gate.pass("secrets.store", no_secret, call).await
     }
 
     async fn promote(
@@ -188,10 +205,47 @@ impl Inventory for Gated<dyn Inventory> {
             .await
     }
 
+    async fn holder(&self, fingerprint: &Fingerprint) -> Result<Option<SlotName>, InventoryError> {
+        self.gate
+            .pass("inventory.holder", no_item, self.inner.holder(fingerprint))
+            .await
+    }
+
+    async fn slot_names(&self) -> Result<Vec<SlotName>, InventoryError> {
+        self.gate
+            .pass("inventory.slot_names", no_item, self.inner.slot_names())
+            .await
+    }
+
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, InventoryError> {
         self.gate
             .pass("inventory.due", no_item, self.inner.due(now, limit))
             .await
+    }
+}
+
+#[async_trait]
+impl StandbyPools for Gated<dyn StandbyPools> {
+    async fn pool(&self, account: &AccountName) -> Result<Option<Pool>, InventoryError> {
+        self.gate
+            .pass("pools.pool", no_item, self.inner.pool(account))
+            .await
+    }
+
+    async fn save_pool(&self, pool: &Pool) -> Result<(), InventoryError> {
+        self.gate
+            .pass("pools.save_pool", no_item, self.inner.save_pool(pool))
+            .await
+    }
+
+    async fn draw(
+        &self,
+        pool: &Pool,
+        version: &Version,
+        fence: Fence,
+    ) -> Result<(), InventoryError> {
+        let call = self.inner.draw(pool, version, fence);
+        self.gate.pass("pools.draw", no_item, call).await
     }
 }
 
@@ -219,6 +273,10 @@ impl Providers for Gated<dyn Providers> {
             gate: self.gate.clone(),
             inner,
         }))
+    }
+
+    fn pool(&self, account: &AccountName) -> Option<PoolSettings> {
+        self.inner.pool(account)
     }
 }
 

@@ -54,9 +54,9 @@ impl KeyProvider for GatedProvider {
             .await
     }
 
-    async fn restore(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
+    async fn restore(&self, handle: &KeyHandle, scope: &Scope) -> Result<(), ProviderError> {
         self.gate
-            .pass("provider.restore", lost, self.inner.restore(handle))
+            .pass("provider.restore", lost, self.inner.restore(handle, scope))
             .await
     }
 

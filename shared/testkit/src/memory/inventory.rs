@@ -1,13 +1,17 @@
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use keyward_core::model::act::{Act, ActId, Phase};
 use keyward_core::model::incident::Incident;
-use keyward_core::model::names::SlotName;
+use keyward_core::model::key::Fingerprint;
+use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::Slot;
 use keyward_core::model::version::{Version, VersionId};
-use keyward_core::ports::{Due, Fence, Inventory, InventoryError, UniqueItem};
+use keyward_core::ports::{Acts, Due, Fence, Inventory, InventoryError, StandbyPools, UniqueItem};
 
 /// An inventory in memory, with the same conditions on every write as the table.
 #[derive(Debug, Default)]
@@ -27,6 +31,8 @@ struct Tables {
     unique: BTreeMap<String, Owner>,
     incidents: BTreeMap<String, Incident>,
     open: BTreeMap<SlotName, String>,
+    pools: BTreeMap<AccountName, Pool>,
+    acts: BTreeMap<(Timestamp, ActId, Phase), Act>,
 }
 
 impl MemoryInventory {
@@ -56,6 +62,11 @@ impl MemoryInventory {
         self.tables().versions.values().cloned().collect()
     }
 
+    /// All entries of the record of acts, oldest first.
+    pub fn all_acts(&self) -> Vec<Act> {
+        self.tables().acts.values().cloned().collect()
+    }
+
     /// Loses a version, as no store may.
     pub fn forget(&self, slot: &SlotName, id: &VersionId) {
         self.tables().versions.remove(&(slot.clone(), id.clone()));
@@ -72,8 +83,11 @@ impl MemoryInventory {
             .versions
             .values()
             .map(|v| serde_json::to_string(v).expect("serialises"));
+        let pools = serde_json::to_string(&tables.pools).expect("serialises");
+        let acts = tables.acts.values();
+        let acts = serde_json::to_string(&acts.collect::<Vec<_>>()).expect("serialises");
         let rest = format!(
-            "{:?} {:?} {:?}",
+            "{:?} {:?} {:?} {pools} {acts}",
             tables.unique, tables.incidents, tables.open
         );
         slots
@@ -167,6 +181,19 @@ impl Tables {
             ..version.clone()
         };
         self.versions.insert(key, stored);
+        Ok(())
+    }
+
+    fn save_pool(&mut self, pool: &Pool) -> Result<(), InventoryError> {
+        let stored = self.pools.get(&pool.account).map(|pool| pool.revision);
+        if stored.unwrap_or_default() != pool.revision {
+            return Err(InventoryError::Conflict);
+        }
+        let saved = Pool {
+            revision: pool.revision.next(),
+            ..pool.clone()
+        };
+        self.pools.insert(pool.account.clone(), saved);
         Ok(())
     }
 
@@ -277,6 +304,16 @@ impl Inventory for MemoryInventory {
         })
     }
 
+    async fn holder(&self, fingerprint: &Fingerprint) -> Result<Option<SlotName>, InventoryError> {
+        let key = format!("FINGERPRINT#{}", fingerprint.to_hex());
+        let tables = self.tables();
+        Ok(tables.unique.get(&key).map(|owner| owner.slot.clone()))
+    }
+
+    async fn slot_names(&self) -> Result<Vec<SlotName>, InventoryError> {
+        Ok(self.tables().slots.keys().cloned().collect())
+    }
+
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, InventoryError> {
         let tables = self.tables();
         let slots = tables
@@ -290,5 +327,43 @@ impl Inventory for MemoryInventory {
         let mut due: Vec<_> = slots.chain(versions).filter(|(at, _)| *at <= now).collect();
         due.sort_by_key(|(at, _)| *at);
         Ok(due.into_iter().take(limit).map(|(_, due)| due).collect())
+    }
+}
+
+#[async_trait]
+impl StandbyPools for MemoryInventory {
+    async fn pool(&self, account: &AccountName) -> Result<Option<Pool>, InventoryError> {
+        Ok(self.tables().pools.get(account).cloned())
+    }
+
+    async fn save_pool(&self, pool: &Pool) -> Result<(), InventoryError> {
+        self.transact(|tables| tables.save_pool(pool))
+    }
+
+    async fn draw(
+        &self,
+        pool: &Pool,
+        version: &Version,
+        fence: Fence,
+    ) -> Result<(), InventoryError> {
+        self.transact(|tables| {
+            tables.fence(&version.slot, fence)?;
+            tables.save_pool(pool)?;
+            tables.add(version)
+        })
+    }
+}
+
+#[async_trait]
+impl Acts for MemoryInventory {
+    async fn append(&self, act: &Act) -> Result<(), InventoryError> {
+        let key = (act.at, act.id.clone(), act.phase);
+        match self.tables().acts.entry(key) {
+            Entry::Occupied(kept) if kept.get() != act => Err(InventoryError::Conflict),
+            kept => {
+                kept.or_insert_with(|| act.clone());
+                Ok(())
+            }
+        }
     }
 }

@@ -8,8 +8,9 @@ use keyward_core::model::names::{AccountName, KeyHandle};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Abilities, Clock, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page,
-    PageToken, ProviderError, Providers, SpendCaps, Verdict,
+    Abilities, Clock, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
+    KeyRecord, Page, PageToken, PoolSettings, ProviderError, Providers, SpendCaps, Suspension,
+    Verdict,
 };
 use secrecy::ExposeSecret;
 
@@ -74,7 +75,9 @@ impl MemoryProvider {
             handle: handle.clone(),
             label: OutsideText::new(name),
             redacted: OutsideText::new(&redacted),
-            disabled: false,
+            suspended: Some(false),
+            workspace: None,
+            owner: KeyOwner::Service,
             created: Some(self.clock.now()),
             expires,
             last_used: None,
@@ -93,7 +96,9 @@ impl MemoryProvider {
     pub fn accepts(&self, text: &str) -> bool {
         let now = self.clock.now();
         let alive = |key: &Key| {
-            !key.deleted && !key.record.disabled && key.record.expires.is_none_or(|at| at > now)
+            !key.deleted
+                && key.record.suspended != Some(true)
+                && key.record.expires.is_none_or(|at| at > now)
         };
         self.keys().iter().any(|key| key.text == text && alive(key))
     }
@@ -142,6 +147,7 @@ pub fn made_up_key(number: u64) -> String {
 
 const FORMAT: KeyFormat = KeyFormat {
     prefix: "sk-or-v1-",
+    not: &[],
     alphabet: "0123456789abcdef",
 };
 
@@ -151,7 +157,7 @@ impl KeyProvider for MemoryProvider {
         Abilities {
             provider: ProviderName::OpenRouter,
             format: FORMAT,
-            suspend: true,
+            suspension: Suspension::Refuses,
             expiry: true,
         }
     }
@@ -185,7 +191,7 @@ impl KeyProvider for MemoryProvider {
 
     async fn disable(&self, handle: &KeyHandle) -> Result<Disabled, ProviderError> {
         let was = self.with(handle, |key| {
-            std::mem::replace(&mut key.record.disabled, true)
+            key.record.suspended.replace(true) == Some(true)
         })?;
         Ok(if was {
             Disabled::Already
@@ -194,8 +200,8 @@ impl KeyProvider for MemoryProvider {
         })
     }
 
-    async fn restore(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
-        self.with(handle, |key| key.record.disabled = false)
+    async fn restore(&self, handle: &KeyHandle, _: &Scope) -> Result<(), ProviderError> {
+        self.with(handle, |key| key.record.suspended = Some(false))
     }
 
     async fn delete(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
@@ -237,6 +243,8 @@ pub struct OneAccount {
     pub name: AccountName,
     /// Its driver.
     pub provider: Arc<dyn KeyProvider>,
+    /// Its standby pool.
+    pub pool: Option<PoolSettings>,
 }
 
 #[async_trait]
@@ -251,5 +259,9 @@ impl Providers for OneAccount {
         }
         let detail = OutsideText::new(&format!("no account `{account}` of {provider}"));
         Err(ProviderError::Refused { detail })
+    }
+
+    fn pool(&self, account: &AccountName) -> Option<PoolSettings> {
+        self.pool.clone().filter(|_| *account == self.name)
     }
 }

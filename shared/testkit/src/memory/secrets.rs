@@ -255,6 +255,26 @@ impl SecretStore for MemorySecrets {
         })
     }
 
+    async fn store(
+        &self,
+        arn: &SecretArn,
+        version: &SecretVersionId,
+        text: &SecretText,
+    ) -> Result<(), SecretError> {
+        self.with(arn.as_str(), |secret| {
+            match secret.values.get(version) {
+                Some(stored) if stored.expose_secret() != text.expose_secret() => {
+                    return Err(SecretError::TokenTaken(version.clone()));
+                }
+                // The same again changes nothing, its labels neither.
+                Some(_) => return Ok(()),
+                None => drop(secret.values.insert(version.clone(), text.clone())),
+            }
+            secret.move_current(version);
+            Ok(())
+        })
+    }
+
     async fn promote(
         &self,
         arn: &SecretArn,

@@ -52,6 +52,9 @@ pub(super) trait Api: Send + Sync {
 pub(super) fn api_of(provider: ProviderName) -> Box<dyn Api> {
     match provider {
         ProviderName::OpenRouter => Box::new(OpenRouter),
+        ProviderName::OpenAi | ProviderName::Anthropic => {
+            panic!("{provider} is not simulated")
+        }
     }
 }
 

@@ -23,11 +23,12 @@ use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::{AdminKey, ApiKey};
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::names::KeyHandle;
-use keyward_core::ports::Clock;
+use keyward_core::ports::{Clock, IssueRequest, IssuedKey};
 use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 
 pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
+use key::{Birth, Reset};
 pub use key::{KeyState, KeyView};
 pub use log::{Caller, LoggedRequest, RequestKind};
 pub use settings::{Management, Settings, Window};
@@ -128,6 +129,28 @@ impl Simulator {
         let account = &mut *self.0.shared.account();
         let api = self.0.shared.api.as_ref();
         account.seed(api, name, text, workspace).handle.clone()
+    }
+
+    /// Makes a key as a person would at the provider's own pages.
+    pub fn make_key(&self, request: &IssueRequest) -> IssuedKey {
+        let account = &mut *self.0.shared.account();
+        let workspace = match &request.scope.workspace {
+            Some(workspace) => workspace.to_string(),
+            None => account.default_workspace().to_owned(),
+        };
+        let birth = Birth {
+            name: request.label.to_string(),
+            workspace,
+            limit: None,
+            reset: Reset::Never,
+            expires: Some(request.expires),
+        };
+        let made = account.mint(self.0.shared.api.as_ref(), birth);
+        IssuedKey {
+            key: made.text.clone(),
+            handle: made.handle.clone(),
+            expires: made.expires,
+        }
     }
 
     /// Makes one more workspace; its id.

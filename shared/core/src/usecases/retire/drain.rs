@@ -129,7 +129,7 @@ impl Work<'_> {
                     "Agent {} (owner {}) still uses the old key {} of slot {} after its overlap.",
                     self.slot.agent,
                     self.slot.owner,
-                    self.key_name(&version),
+                    version.shown(),
                     self.slot.name,
                 ), &format!(
                     "The old key is held, at the latest until {}.",
@@ -156,7 +156,7 @@ impl Work<'_> {
                     &format!(
                         "AWSCURRENT of slot {} is back on the old key {}.",
                         self.slot.name,
-                        self.key_name(&version)
+                        version.shown()
                     ),
                     "The old key is not revoked while agents fetch it.",
                     "Find out who moved the label, then rotate the secret.",
@@ -179,7 +179,7 @@ impl Work<'_> {
         if let Why::Deadline { still_used: true } = why {
             let alert = self.alert(Severity::Page, AlertKind::DeadlineRevocation, [&format!(
                     "Agent {} (owner {}) still used the old key {} of slot {} at its hard deadline.",
-                    self.slot.agent, self.slot.owner, self.key_name(&version), self.slot.name,
+                    self.slot.agent, self.slot.owner, version.shown(), self.slot.name,
                 ), "The old key is being revoked; the agent fails until it fetches the new one.", &format!("Restart agent {}.", self.slot.agent)]);
             told = self.ports.tell(alert).await;
         }
@@ -196,7 +196,7 @@ impl Work<'_> {
         report: &mut RetireReport,
     ) -> Result<(), ItemError> {
         let now = self.ports.clock.now();
-        let begun = version.lease_until.unwrap_or(version.created);
+        let begun = version.lease_until.unwrap_or(version.begun_at());
         let stuck_at = if version.state == VersionState::Intended {
             begun
         } else {
@@ -264,7 +264,7 @@ impl Work<'_> {
     }
 
     async fn say_cleared(&self, version: &Version) -> bool {
-        let alert = self.alert(Severity::Warning, AlertKind::StuckPendingCleared, [&format!("A rotation of slot {} did not finish.", self.slot.name), &format!("Its key {} is being revoked and AWSPENDING was taken off; the current key is untouched.", self.key_name(version)), "The next rotation can start. Look at the rotate function's log for the reason."]);
+        let alert = self.alert(Severity::Warning, AlertKind::StuckPendingCleared, [&format!("A rotation of slot {} did not finish.", self.slot.name), &format!("Its key {} is being revoked and AWSPENDING was taken off; the current key is untouched.", version.shown()), "The next rotation can start. Look at the rotate function's log for the reason."]);
         self.ports.tell(alert).await
     }
 
@@ -282,7 +282,7 @@ impl Work<'_> {
             [
                 &format!(
                     "The current key {} of slot {} ends at {end} and was not replaced.",
-                    self.key_name(&version),
+                    version.shown(),
                     self.slot.name
                 ),
                 "Nothing was changed; agents work until then.",

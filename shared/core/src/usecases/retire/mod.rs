@@ -191,15 +191,6 @@ impl Work<'_> {
     fn alert(&self, severity: Severity, kind: AlertKind, text: [&str; 3]) -> Alert {
         Alert::about(&self.slot.name, severity, kind, text)
     }
-
-    /// How people know the key.
-    fn key_name(&self, version: &Version) -> String {
-        match (&version.hint, &version.label) {
-            (Some(hint), _) => hint.to_string(),
-            (None, Some(label)) => label.to_string(),
-            (None, None) => version.id.to_string(),
-        }
-    }
 }
 
 /// An item failed: it is due again, people are told, and the others go on.

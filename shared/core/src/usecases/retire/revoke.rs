@@ -84,7 +84,7 @@ impl Work<'_> {
     /// No key is listed for this intent. A late create may still arrive; after that it was never made.
     async fn never_made(&self, version: Version) -> Result<(), ItemError> {
         let now = self.ports.clock.now();
-        if now < version.created + LATE_CREATE {
+        if now < version.begun_at() + LATE_CREATE {
             return self.put_off(version, Some(ROUND)).await;
         }
         self.end(version, Confirmation::NeverMade).await
@@ -100,7 +100,7 @@ impl Work<'_> {
                 [
                     &format!(
                         "The old key {} of slot {} was NOT revoked: its id at {} is unknown.",
-                        self.key_name(&version),
+                        version.shown(),
                         self.slot.name,
                         self.slot.provider
                     ),
@@ -268,7 +268,7 @@ impl Work<'_> {
                 [
                     &format!(
                         "The old key {} of slot {} was revoked at {accepted}, but {why}.",
-                        self.key_name(&version),
+                        version.shown(),
                         self.slot.name
                     ),
                     "The revoke is asked for again, and its effect looked for, every few minutes.",

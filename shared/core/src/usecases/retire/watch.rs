@@ -139,7 +139,8 @@ fn needs_a_key(slot: &Slot, versions: &[Version]) -> bool {
 /// never started.
 fn is_overdue(slot: &Slot, versions: &[Version], now: Timestamp) -> bool {
     let overdue = |v: &Version| {
-        v.state == VersionState::Current && policy::is_overdue(&slot.policy, v.created, now)
+        v.state == VersionState::Current
+            && now >= policy::overdue_at(&slot.policy, v.created, v.expires)
     };
     is_open(slot)
         && versions.iter().any(overdue)

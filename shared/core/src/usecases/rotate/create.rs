@@ -1,22 +1,30 @@
-//! createSecret: record the intent, make the key, store it under AWSPENDING.
+//! createSecret: come by a key, made or drawn, and store it under AWSPENDING.
 
 use jiff::SignedDuration;
 
 use super::{Rotation, RotationError, StepOutcome};
 use crate::model::alert::{AlertKind, Severity};
+use crate::model::key::ApiKey;
 use crate::model::names::KeyHandle;
 use crate::model::secret_document::SecretDocument;
-use crate::model::version::{Version, VersionId, VersionState};
-use crate::ports::{
-    Advice, Fence, IssueRequest, IssuedKey, KeyProvider, ProviderError, SecretError,
-    VersionSelector,
-};
-use crate::rules::birth;
+use crate::model::slot::CredentialKind;
+use crate::model::version::{Version, VersionState};
+use crate::ports::{Fence, IssuedKey, KeyProvider, SecretError, VersionSelector};
 use crate::usecases::adopt::{AdoptError, adopt_current};
 use crate::usecases::unmake;
 
 /// What is left of the invocation when a key is asked for, at least: enough to store it, or to revoke it.
 const TIME_TO_CREATE: SignedDuration = SignedDuration::from_secs(20);
+
+/// What earlier calls of this step left.
+enum Earlier {
+    /// The key is stored.
+    Stored(StepOutcome),
+    /// A key was drawn, and its text can still be had.
+    Drawn(Version, ApiKey),
+    /// Nothing that can be used.
+    Nothing,
+}
 
 /// What is under AWSCURRENT when a rotation begins.
 struct Replaced {
@@ -31,9 +39,11 @@ impl Rotation<'_> {
         provider: &dyn KeyProvider,
     ) -> Result<StepOutcome, RotationError> {
         let replaced = self.current_document(provider).await?;
-        if let Some(outcome) = self.earlier_attempts(provider).await? {
-            return Ok(outcome);
-        }
+        let drawn = match self.earlier_attempts(provider).await? {
+            Earlier::Stored(outcome) => return Ok(outcome),
+            Earlier::Drawn(version, key) => Some((version, key)),
+            Earlier::Nothing => None,
+        };
         if !self
             .request
             .deadline
@@ -41,9 +51,13 @@ impl Rotation<'_> {
         {
             return Err(RotationError::OutOfTime);
         }
-        let version = self.record_intent(provider).await?;
-        let issued = self.issue(provider, &version).await?;
-        let version = self.record_key(provider, version, &issued).await?;
+        let (version, issued) = match (self.slot.kind, drawn) {
+            (CredentialKind::Minted, _) => self.mint(provider).await?,
+            (CredentialKind::Pool, Some((version, key))) => {
+                self.resume(provider, version, key).await?
+            }
+            (CredentialKind::Pool, None) => self.draw(provider).await?,
+        };
         self.store(provider, &version, replaced, &issued).await?;
         let mut pending = self.advanced(&version, VersionState::Pending)?;
         pending.due_at = Some(self.request.deadline.0 + crate::usecases::retire::STUCK_AFTER);
@@ -93,12 +107,9 @@ impl Rotation<'_> {
         }
     }
 
-    /// Settles what earlier calls of this step left: a stored key is kept, anything else is revoked before another is
-    /// made. `None` when nothing of them is left.
-    async fn earlier_attempts(
-        &self,
-        provider: &dyn KeyProvider,
-    ) -> Result<Option<StepOutcome>, RotationError> {
+    /// Settles what earlier calls of this step left: a stored key is kept, a drawn one is gone on with, anything else
+    /// is revoked before another is made.
+    async fn earlier_attempts(&self, provider: &dyn KeyProvider) -> Result<Earlier, RotationError> {
         let open: Vec<&Version> = self.own().filter(|v| v.state.is_in_rotation()).collect();
         let now = self.ports.clock.now();
         if let Some(until) = open
@@ -122,13 +133,18 @@ impl Rotation<'_> {
                 .map(|(_, text)| text)
         };
         let Some(text) = stored else {
+            let mut drawn = None;
             for version in open {
-                self.take_back(provider, version).await?;
+                match self.drawn_text(version).await? {
+                    Some(key) if drawn.is_none() => drawn = Some((version.clone(), key)),
+                    _ => self.take_back(provider, version).await?,
+                }
             }
-            return Ok(None);
+            return Ok(drawn.map_or(Earlier::Nothing, |(v, key)| Earlier::Drawn(v, key)));
         };
         let document = SecretDocument::parse(&text, &provider.abilities().format)?;
-        self.keep_stored(provider, &document).await.map(Some)
+        let kept = self.keep_stored(provider, &document).await?;
+        Ok(Earlier::Stored(kept))
     }
 
     /// The pending value is there already: its record is brought up to it.
@@ -189,83 +205,6 @@ impl Rotation<'_> {
             Ok(_) => Ok(()),
             Err(error) => Err(self.provider_failed(error).await),
         }
-    }
-
-    async fn record_intent(&self, provider: &dyn KeyProvider) -> Result<Version, RotationError> {
-        if provider.issuer().is_none() {
-            return Err(ProviderError::Unsupported("create keys").into());
-        }
-        let now = self.ports.clock.now();
-        let attempt = self.own().map(|v| v.id.attempt).max().unwrap_or(0) + 1;
-        let id = VersionId {
-            secret_version: self.request.token.clone(),
-            attempt,
-        };
-        let mut version = Version::intended(&self.slot.name, id, self.slot.epoch, now);
-        version.scope = self.slot.scope.clone();
-        version.cap = Some(birth::cap(&self.slot));
-        version.expires = Some(birth::expires(&self.slot.policy, now));
-        version.lease_until = Some(self.request.deadline.0);
-        version.due_at = Some(self.request.deadline.0);
-        self.ports
-            .inventory
-            .add_version(&version, Fence::Epoch(self.slot.epoch))
-            .await?;
-        Ok(Self::written(version))
-    }
-
-    async fn issue(
-        &self,
-        provider: &dyn KeyProvider,
-        version: &Version,
-    ) -> Result<IssuedKey, RotationError> {
-        let (Some(issuer), Some(label)) = (provider.issuer(), version.label.clone()) else {
-            return Err(ProviderError::Unsupported("create keys").into());
-        };
-        let request = IssueRequest {
-            label,
-            scope: version.scope.clone(),
-            cap: version.cap.unwrap_or_else(|| birth::cap(&self.slot)),
-            expires: version
-                .expires
-                .unwrap_or_else(|| birth::expires(&self.slot.policy, version.created)),
-        };
-        match issuer.issue(&request).await {
-            Ok(issued) => Ok(issued),
-            Err(error) => {
-                if error.advice() == Advice::LookUpFirst {
-                    unmake::unmake(self.ports, &self.slot, provider, version).await;
-                } else {
-                    unmake::abandon(self.ports, version, None).await;
-                }
-                Err(self.provider_failed(error).await)
-            }
-        }
-    }
-
-    /// Records handle and fingerprint, in the epoch that the rotation began in.
-    async fn record_key(
-        &self,
-        provider: &dyn KeyProvider,
-        mut version: Version,
-        issued: &IssuedKey,
-    ) -> Result<Version, RotationError> {
-        version.handle = Some(issued.handle.clone());
-        version.fingerprint = Some(issued.key.fingerprint());
-        version.hint = Some(issued.key.hint(&provider.abilities().format));
-        version.expires = issued.expires;
-        let fence = Fence::Epoch(self.slot.epoch);
-        let saved = self
-            .ports
-            .inventory
-            .save_versions(std::slice::from_ref(&version), fence)
-            .await;
-        if saved.is_err() {
-            // Nobody knows the text but this invocation, which is about to end.
-            unmake::unmake(self.ports, &self.slot, provider, &version).await;
-        }
-        self.saved(provider, &version, saved).await?;
-        Ok(Self::written(version))
     }
 
     /// Stores the new key under AWSPENDING. If that is refused, the key is revoked at once. If the answer is lost it may be

@@ -2,12 +2,14 @@
 
 use jiff::Timestamp;
 
-use crate::model::names::{NameError, SecretArn, SecretVersionId, SlotName};
+use crate::model::names::{AccountName, NameError, SecretArn, SecretVersionId, SlotName};
+use crate::model::pool_document::PoolDocumentError;
 use crate::model::secret_document::DocumentError;
 use crate::model::text::OutsideText;
 use crate::model::version::IllegalTransition;
 use crate::ports::{Advice, InventoryError, ProviderError, SecretError};
 use crate::rules::rotation::Refusal;
+use crate::usecases::pool::TextsError;
 
 /// Why a rotation step had no effect. AWSCURRENT and its key are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +91,25 @@ pub enum RotationError {
     /// The provider did not keep the limit that was put on the new key.
     #[error("the provider did not keep the limit that was put on the new key")]
     CapNotKept,
+    /// The account's pool has no key that the slot can use. Nothing was changed.
+    #[error(
+        "the standby pool of account {account} has no key for the slot ({unusable} are in it, too old or of another workspace)"
+    )]
+    PoolEmpty {
+        /// The account.
+        account: AccountName,
+        /// Keys in the pool all the same.
+        unusable: usize,
+    },
+    /// The deployment configures no pool for the account.
+    #[error("no standby pool is configured for provider account {account}")]
+    NoPool {
+        /// The account.
+        account: AccountName,
+    },
+    /// The pool's secret.
+    #[error(transparent)]
+    PoolDocument(#[from] PoolDocumentError),
     /// finishSecret came before testSecret had passed in this epoch.
     #[error("the new key was not accepted in testSecret, so it is not promoted")]
     NotTested,
@@ -128,8 +149,20 @@ impl RotationError {
             | Self::Spent { .. }
             | Self::CutOff { .. }
             | Self::OutOfScope { .. }
+            | Self::PoolEmpty { .. }
+            | Self::NoPool { .. }
+            | Self::PoolDocument(_)
             | Self::NotTested
             | Self::Transition(_) => false,
+        }
+    }
+}
+
+impl From<TextsError> for RotationError {
+    fn from(error: TextsError) -> Self {
+        match error {
+            TextsError::Secret(error) => error.into(),
+            TextsError::Document(error) => error.into(),
         }
     }
 }

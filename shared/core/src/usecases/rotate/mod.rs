@@ -1,8 +1,10 @@
 //! Rotation: Secrets Manager's four steps. Each can be called again at any point and ends in the same state.
 
 mod create;
+mod draw;
 mod error;
 mod finish;
+mod mint;
 mod set;
 mod test;
 
@@ -15,7 +17,7 @@ use super::{Ports, unmake};
 use serde::Serialize;
 
 use crate::model::alert::{Alert, AlertKind, Severity};
-use crate::model::names::{SecretVersionId, SlotName};
+use crate::model::names::{AccountName, SecretVersionId, SlotName};
 use crate::model::secret_document::SecretDocument;
 use crate::model::slot::Slot;
 use crate::model::version::{Version, VersionState};
@@ -197,6 +199,11 @@ impl Rotation<'_> {
     /// made for the next rotation.
     async fn cut_off(&self, provider: &dyn KeyProvider, version: &Version) -> RotationError {
         unmake::unmake(self.ports, &self.slot, provider, version).await;
+        self.cut_off_before_a_key(version).await
+    }
+
+    /// The same where the rotation had no key yet.
+    async fn cut_off_before_a_key(&self, version: &Version) -> RotationError {
         if let Err(error) = unmake::make_room_for_the_next(self.ports, &self.slot, version).await {
             tracing::warn!(slot = %self.slot.name, %error, "AWSPENDING stays for now; retire clears it");
         }
@@ -258,6 +265,9 @@ impl Rotation<'_> {
         if told || error.is_retryable() {
             return;
         }
+        if let RotationError::PoolEmpty { account, .. } = error {
+            return self.say_pool_empty(account, error).await;
+        }
         let reason = std::error::Error::source(error)
             .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
         let alert = self.alert(
@@ -267,6 +277,23 @@ impl Rotation<'_> {
                 &format!("Slot {} was not rotated: {reason}.", self.slot.name),
                 "AWSCURRENT and its key are as they were; agents keep working.",
                 "Mend the cause, then rotate the secret again.",
+            ],
+        );
+        self.ports.tell(alert).await;
+    }
+
+    async fn say_pool_empty(&self, account: &AccountName, error: &RotationError) {
+        let name = &self.slot.name;
+        let alert = self.alert(
+            Severity::Warning,
+            AlertKind::PoolEmpty,
+            [
+                &format!("Slot {name} was not rotated: {error}."),
+                "AWSCURRENT and its key are as they were; agents keep working.",
+                &format!(
+                    "Make keys at {} and put them in: keyward pool add {account}. Then: keyward rotate {name}",
+                    self.slot.provider
+                ),
             ],
         );
         self.ports.tell(alert).await;

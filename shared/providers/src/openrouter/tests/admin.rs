@@ -43,7 +43,7 @@ async fn call(driver: &OpenRouter, call: Call) -> Result<(), ProviderError> {
     match call {
         Call::Get => driver.get(&handle()).await.map(drop),
         Call::Disable => driver.disable(&handle()).await.map(drop),
-        Call::Restore => driver.restore(&handle()).await,
+        Call::Restore => driver.restore(&handle(), &Scope::default()).await,
         Call::Delete => driver.delete(&handle()).await,
         Call::SetCap => driver.set_cap(&handle(), cap()).await,
         Call::List => driver.list(&Scope::default(), None).await.map(drop),
@@ -307,7 +307,8 @@ async fn a_list_goes_on_until_a_page_is_empty() {
         let server = paged(keys).await;
         let driver = account(&server).driver;
         let scope = Scope {
-            workspace: Some("8888 & co".to_owned()),
+            workspace: Some("8888-co".parse().unwrap()),
+            ..Scope::default()
         };
         let (mut found, mut page) = (Vec::new(), None);
         loop {
@@ -322,7 +323,7 @@ async fn a_list_goes_on_until_a_page_is_empty() {
         assert_eq!(found, expected);
         assert!(server.seen().iter().all(|seen| {
             seen.target.contains("include_disabled=true")
-                && seen.target.ends_with("&workspace_id=8888+%26+co")
+                && seen.target.ends_with("&workspace_id=8888-co")
         }));
     }
 }

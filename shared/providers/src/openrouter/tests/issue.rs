@@ -14,7 +14,8 @@ fn request(workspace: Option<&str>) -> IssueRequest {
     IssueRequest {
         label: KeyLabel::new(&"support-bot".parse().unwrap(), &id),
         scope: Scope {
-            workspace: workspace.map(str::to_owned),
+            workspace: workspace.map(|id| id.parse().unwrap()),
+            ..Scope::default()
         },
         cap: SpendCap {
             amount: MicroDollars(52_500_000),

@@ -29,7 +29,8 @@ pub(super) fn slot(name: &str) -> Slot {
         provider: ProviderName::OpenRouter,
         account: "main-account".parse().expect("a valid name"),
         scope: Scope {
-            workspace: Some("workspace-1".to_owned()),
+            workspace: Some("workspace-1".parse().expect("a valid id")),
+            ..Scope::default()
         },
         readers: vec!["team-audit".parse().expect("a valid name")],
         secret: secret.parse().expect("a valid ARN"),
@@ -80,6 +81,7 @@ pub(super) fn full(slot: &SlotName, n: u32) -> Version {
     let key = ApiKey::new(&format!("sk-or-v1-EXAMPLE-{slot}-{n}"));
     let format = KeyFormat {
         prefix: "sk-or-v1-",
+        not: &[],
         alphabet: "0123456789abcdef",
     };
     Version {
@@ -96,7 +98,8 @@ pub(super) fn full(slot: &SlotName, n: u32) -> Version {
             period: CapPeriod::Monthly,
         }),
         scope: Scope {
-            workspace: Some("workspace-1".to_owned()),
+            workspace: Some("workspace-1".parse().expect("a valid id")),
+            ..Scope::default()
         },
         expires: Some(time),
         lease_until: Some(time),

@@ -16,7 +16,7 @@ use keyward_core::model::slot::Scope;
 use keyward_core::model::version::{KeyLabel, VersionId};
 use keyward_core::ports::{
     Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page, ProviderError,
-    SpendCaps,
+    SpendCaps, Suspension,
 };
 
 use crate::simulator::Fault;
@@ -61,8 +61,14 @@ pub trait ProviderWorld: Send + Sync {
     /// Keys on a page of the list.
     fn set_page_size(&self, size: usize);
 
-    /// A scope other than the default one, where there is such a thing.
+    /// Where keys of the suite live.
+    fn scope(&self) -> Scope;
+
+    /// Another such place, where there is such a thing.
     fn other_scope(&self) -> Option<Scope>;
+
+    /// Makes a key as a person would, where the API has no call for it.
+    fn make(&self, request: &IssueRequest) -> IssuedKey;
 
     /// The driver's admin credential is refused from now on.
     fn refuse_admin(&self);
@@ -115,7 +121,7 @@ impl Fixture {
     fn request(&self, n: u32) -> IssueRequest {
         IssueRequest {
             label: label(n),
-            scope: Scope::default(),
+            scope: self.world.scope(),
             cap: SpendCap {
                 amount: MicroDollars(12_340_000),
                 period: CapPeriod::Monthly,
@@ -133,11 +139,18 @@ impl Fixture {
     }
 
     async fn issue(&self, n: u32) -> IssuedKey {
-        let request = self.request(n);
-        self.issuer()
-            .issue(&request)
-            .await
-            .expect("a create is answered")
+        self.issue_as(&self.request(n)).await
+    }
+
+    async fn issue_as(&self, request: &IssueRequest) -> IssuedKey {
+        match self.provider.issuer() {
+            Some(issuer) => issuer.issue(request).await.expect("a create is answered"),
+            None => self.world.make(request),
+        }
+    }
+
+    fn suspends(&self) -> bool {
+        self.provider.abilities().suspension != Suspension::None
     }
 
     /// All pages.
@@ -158,7 +171,7 @@ impl Fixture {
     }
 
     async fn listed(&self) -> Vec<KeyRecord> {
-        self.list(&Scope::default())
+        self.list(&self.world.scope())
             .await
             .expect("the list is answered")
     }

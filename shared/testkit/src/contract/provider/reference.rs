@@ -9,8 +9,8 @@ use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page,
-    PageToken, ProviderError, SpendCaps, Verdict,
+    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider, KeyRecord,
+    Page, PageToken, ProviderError, SpendCaps, Suspension, Verdict,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -122,7 +122,9 @@ fn record(row: &Value) -> KeyRecord {
         handle: row["hash"].as_str().unwrap().parse().unwrap(),
         label: text("name"),
         redacted: text("label"),
-        disabled: row["disabled"].as_bool().unwrap(),
+        suspended: row["disabled"].as_bool(),
+        workspace: None,
+        owner: KeyOwner::Unknown,
         created: time("created_at"),
         expires: time("expires_at"),
         last_used: None,
@@ -147,9 +149,10 @@ impl KeyProvider for Reference {
             provider: ProviderName::OpenRouter,
             format: KeyFormat {
                 prefix: "sk-or-v1-",
+                not: &[],
                 alphabet: "0123456789abcdef",
             },
-            suspend: true,
+            suspension: Suspension::Refuses,
             expiry: true,
         }
     }
@@ -215,14 +218,16 @@ impl KeyProvider for Reference {
         }
         let before = self.record(handle)?;
         self.patch(handle, &json!({ "disabled": true }))?;
-        Ok(if before.disabled && !self.has(Flaw::AlwaysNow) {
-            Disabled::Already
-        } else {
-            Disabled::Now
-        })
+        Ok(
+            if before.suspended == Some(true) && !self.has(Flaw::AlwaysNow) {
+                Disabled::Already
+            } else {
+                Disabled::Now
+            },
+        )
     }
 
-    async fn restore(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
+    async fn restore(&self, handle: &KeyHandle, _: &Scope) -> Result<(), ProviderError> {
         let disabled = self.has(Flaw::RestoreForgotten);
         self.patch(handle, &json!({ "disabled": disabled }))
             .map(|_| ())

@@ -5,6 +5,7 @@ use keyward_core::model::key::ApiKey;
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::slot::Scope;
 use keyward_core::model::version::KeyLabel;
+use keyward_core::ports::{IssueRequest, IssuedKey};
 
 use super::{ProviderCall, ProviderWorld, Times};
 use crate::simulator::{Fault, FaultRule, Management, Simulator};
@@ -31,10 +32,20 @@ impl ProviderWorld for Simulator {
         self.configure(|settings| settings.page_size = size);
     }
 
+    fn scope(&self) -> Scope {
+        Scope::default()
+    }
+
     fn other_scope(&self) -> Option<Scope> {
+        let workspace = self.add_workspace().parse();
         Some(Scope {
-            workspace: Some(self.add_workspace()),
+            workspace: Some(workspace.expect("workspace ids of the simulator are valid")),
+            ..Scope::default()
         })
+    }
+
+    fn make(&self, request: &IssueRequest) -> IssuedKey {
+        self.make_key(request)
     }
 
     fn refuse_admin(&self) {

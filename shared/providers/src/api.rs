@@ -1,30 +1,68 @@
-//! Calls to OpenRouter's key API, and what its refusals mean.
+//! Calls to a provider's key API, and what refusals mean. What differs between providers is their [`Dialect`].
 
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
+use jiff::Timestamp;
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::ProviderError;
 use serde::Serialize;
 use url::Url;
 
-use super::wire::{self, ErrorData};
 use crate::admin::AdminCredential;
-use crate::http::{Answer, BaseUrl, Credential, Failure, HttpClient, Repeat, Request};
+use crate::http::{Answer, BaseUrl, Credential, Failure, HttpClient, Repeat, Request, Scheme};
 
-pub(super) struct Client {
+/// How a provider is spoken to.
+pub(crate) struct Dialect {
+    /// The header that carries a key.
+    pub(crate) scheme: Scheme,
+    /// Headers of every request.
+    pub(crate) headers: &'static [(&'static str, &'static str)],
+    /// What kind of error a body is, for the status that it came with.
+    pub(crate) error: fn(StatusCode, &[u8]) -> ErrorBody,
+}
+
+/// Whose words an error's body is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ErrorBody {
+    /// The provider's, about this status: it means what the provider documents.
+    Own,
+    /// JSON that reports an error in another shape, as validation does.
+    Json,
+    /// Somebody else's: a proxy's page, or nothing.
+    Other,
+}
+
+/// One account at a provider, to be called as its administrator or as one of its keys.
+pub(crate) struct Api {
     http: Arc<HttpClient>,
     base: BaseUrl,
     admin: AdminCredential,
+    dialect: Dialect,
 }
 
-impl Client {
-    pub(super) fn new(http: Arc<HttpClient>, base: BaseUrl, admin: AdminCredential) -> Self {
-        Self { http, base, admin }
+impl Api {
+    pub(crate) fn new(
+        http: Arc<HttpClient>,
+        base: BaseUrl,
+        admin: AdminCredential,
+        dialect: Dialect,
+    ) -> Self {
+        Self {
+            http,
+            base,
+            admin,
+            dialect,
+        }
     }
 
-    pub(super) fn url(&self, segments: &[&str]) -> Result<Url, ProviderError> {
+    /// Now, by the clock that waiting goes by.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.http.now()
+    }
+
+    pub(crate) fn url(&self, segments: &[&str]) -> Result<Url, ProviderError> {
         self.base
             .join(segments)
             .map_err(|_| ProviderError::Refused {
@@ -33,7 +71,7 @@ impl Client {
     }
 
     /// Calls as the administrator. Only a 2xx is `Ok`.
-    pub(super) async fn call(
+    pub(crate) async fn call(
         &self,
         method: Method,
         url: Url,
@@ -47,7 +85,7 @@ impl Client {
                     detail: OutsideText::new("the request cannot be written as JSON"),
                 })?;
         let (key, fetch) = self.admin.get().await?;
-        let outcome = match Credential::bearer(&key) {
+        let outcome = match Credential::new(self.dialect.scheme, &key) {
             None => Err(ProviderError::AdminCredential {
                 detail: OutsideText::new("its text cannot stand in a header"),
             }),
@@ -55,13 +93,14 @@ impl Client {
                 let request = Request {
                     method,
                     url,
+                    headers: self.dialect.headers,
                     credential,
                     body,
                     repeat,
                 };
                 match self.http.send(&request).await {
                     Ok(answer) if answer.status.is_success() => Ok(answer),
-                    Ok(answer) => Err(refusal(answer, repeat)),
+                    Ok(answer) => Err(refusal(&self.dialect, answer, repeat)),
                     Err(failure) => Err(failure.into_error(repeat)),
                 }
             }
@@ -73,11 +112,12 @@ impl Client {
     }
 
     /// Asks once, as the key itself, over a fresh connection. `None` if the key's text cannot be sent.
-    pub(super) async fn ask_as(&self, key: &ApiKey, url: Url) -> Option<Result<Answer, Failure>> {
+    pub(crate) async fn ask_as(&self, key: &ApiKey, url: Url) -> Option<Result<Answer, Failure>> {
         let request = Request {
             method: Method::GET,
             url,
-            credential: Credential::bearer(key)?,
+            credential: Credential::new(self.dialect.scheme, key)?,
+            headers: self.dialect.headers,
             body: None,
             repeat: Repeat::Never,
         };
@@ -87,10 +127,11 @@ impl Client {
 
 /// What an answer other than 2xx means for an administrator's call.
 ///
-/// Only OpenRouter's own JSON is a refusal: a proxy in between has 401, 403 and 404 pages too, and says nothing about
+/// Only the provider's own JSON is a refusal: a proxy in between has 401, 403 and 404 pages too, and says nothing about
 /// what became of the request.
-fn refusal(answer: Answer, repeat: Repeat) -> ProviderError {
-    let own = ErrorData::read(answer.status.as_u16(), &answer.body).is_some();
+fn refusal(dialect: &Dialect, answer: Answer, repeat: Repeat) -> ProviderError {
+    let body = (dialect.error)(answer.status, &answer.body);
+    let own = body == ErrorBody::Own;
     let detail = answer.detail;
     match answer.status {
         StatusCode::TOO_MANY_REQUESTS => ProviderError::RetryAfter {
@@ -105,7 +146,7 @@ fn refusal(answer: Answer, repeat: Repeat) -> ProviderError {
         | StatusCode::FORBIDDEN
         | StatusCode::NOT_FOUND
         | StatusCode::REQUEST_TIMEOUT => no_use(repeat, answer.retry_after, detail),
-        status if status.is_client_error() && wire::is_json_error(&answer.body) => {
+        status if status.is_client_error() && body != ErrorBody::Other => {
             ProviderError::Refused { detail }
         }
         _ => no_use(repeat, answer.retry_after, detail),
@@ -113,7 +154,7 @@ fn refusal(answer: Answer, repeat: Repeat) -> ProviderError {
 }
 
 /// A 2xx whose body is not what the API describes.
-pub(super) fn unreadable(repeat: Repeat, what: &str) -> ProviderError {
+pub(crate) fn unreadable(repeat: Repeat, what: &str) -> ProviderError {
     no_use(repeat, None, OutsideText::new(what))
 }
 

@@ -1,0 +1,47 @@
+//! The standby pool: keys that people made ahead, at providers whose API makes none.
+
+mod add;
+mod examine;
+
+pub use add::{AddError, AddReport, add};
+pub use examine::{NotAdded, RefusedKey};
+
+use super::Ports;
+use crate::model::names::AccountName;
+use crate::model::pool::Pool;
+use crate::model::pool_document::{PoolDocument, PoolDocumentError};
+use crate::ports::{InventoryError, PoolSettings, SecretError};
+
+/// Why the texts of a pool's keys cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TextsError {
+    /// Secrets Manager.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// What the pool's secret holds.
+    #[error(transparent)]
+    Document(#[from] PoolDocumentError),
+}
+
+/// The account's pool as it is recorded; an empty one if it never was.
+///
+/// # Errors
+/// [`InventoryError`].
+pub async fn read(ports: &Ports, account: &AccountName) -> Result<Pool, InventoryError> {
+    let pool = ports.pools.pool(account).await?;
+    Ok(pool.unwrap_or_else(|| Pool::empty(account)))
+}
+
+/// The texts of a pool's keys: from the one version of its secret that the record names, whatever else is there.
+pub(crate) async fn texts(
+    ports: &Ports,
+    settings: &PoolSettings,
+    pool: &Pool,
+) -> Result<PoolDocument, TextsError> {
+    let Some(version) = &pool.secret_version else {
+        return Ok(PoolDocument::default());
+    };
+    let text = ports.value_written(&settings.secret, version).await?;
+    let text = text.ok_or(PoolDocumentError::Unreadable)?;
+    Ok(PoolDocument::parse(&text)?)
+}
