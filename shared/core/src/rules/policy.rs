@@ -31,7 +31,8 @@ pub const fn interval_days(policy: &Policy) -> i64 {
 pub fn overdue_at(policy: &Policy, created: Timestamp, expires: Option<Timestamp>) -> Timestamp {
     let by_age = created + SignedDuration::from_hours(24 * interval_days(policy)) + WINDOW;
     let reserve = policy.overlap + policy.deadline + TIME_TO_MEND;
-    expires.map_or(by_age, |end| by_age.min(end - reserve))
+    let by_end = expires.map(|end| end.saturating_sub(reserve).unwrap_or(Timestamp::MIN));
+    by_end.map_or(by_age, |by_end| by_age.min(by_end))
 }
 
 /// Everything that is wrong with a policy: the field, and what to do about it. Empty when it can be kept.
