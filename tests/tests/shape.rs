@@ -180,3 +180,52 @@ fn the_fleet_schema_is_up_to_date_and_accepts_the_demo_fleet() {
         .remove("expected_spend");
     assert!(!validator.is_valid(&without_spend));
 }
+
+/// What the type refuses an editor shows as well, as far as a schema can say it.
+#[test]
+fn the_fleet_schema_refuses_what_the_type_refuses() {
+    use keyward_core::model::fleet::Fleet;
+    type Change = fn(&mut serde_json::Value);
+    let validator = jsonschema::validator_for(&Fleet::json_schema()).unwrap();
+    const SLOT: &str = "support-bot-openrouter";
+    let changes: [(&str, Change); 11] = [
+        ("version 0", |f| f["version"] = 0.into()),
+        ("version 2", |f| f["version"] = 2.into()),
+        ("upper case", |f| {
+            f["accounts"]["Main"] = f["accounts"]["openrouter-main"].clone()
+        }),
+        ("two dashes", |f| {
+            f["agents"]["a--b"] = f["agents"]["support-bot"].clone()
+        }),
+        ("a long name", |f| {
+            f["agents"][&"a".repeat(64)] = f["agents"]["support-bot"].clone();
+        }),
+        ("an owner with a space", |f| {
+            f["agents"]["support-bot"]["owner"] = "Ana B".into();
+        }),
+        ("no ARN", |f| {
+            f["slots"][SLOT]["secret"] = "llm/support-bot".into()
+        }),
+        ("a workspace with a slash", |f| {
+            f["slots"][SLOT]["scope"] = serde_json::json!({"workspace": "../x"});
+        }),
+        ("no spend", |f| {
+            f["slots"][SLOT]["expected_spend"]["daily_cents"] = 0.into();
+        }),
+        ("refresh", |f| {
+            f["slots"][SLOT]["policy"] = serde_json::json!({"refresh_minutes": 61});
+        }),
+        ("age", |f| {
+            f["slots"][SLOT]["policy"] = serde_json::json!({"max_age_days": 366});
+        }),
+    ];
+    for (name, change) in changes {
+        let mut fleet: serde_json::Value =
+            serde_json::from_str(include_str!("../fixtures/fleet.json")).unwrap();
+        assert!(fleet["slots"][SLOT].is_object());
+        change(&mut fleet);
+        assert!(!validator.is_valid(&fleet), "the schema accepts {name}");
+        let read = Fleet::from_json(&fleet.to_string()).and_then(|fleet| fleet.check());
+        assert!(read.is_err(), "the type accepts {name}");
+    }
+}

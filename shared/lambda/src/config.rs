@@ -2,13 +2,13 @@
 //!
 //! Messages about it name the variable and what it may be, never what it is: a key can be pasted into any of them.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
 use keyward_core::rules::revoke::ConfirmPolicy;
+use keyward_providers::config::ProviderAccounts;
 use tracing::Level;
 
 use crate::http::HttpSettings;
@@ -31,7 +31,7 @@ pub struct Config {
     /// `KEYWARD_ALERT_TOPIC_ARN`: where alerts go.
     pub alert_topic_arn: String,
     /// `KEYWARD_ACCOUNTS`: the provider accounts.
-    pub accounts: AccountsJson,
+    pub accounts: ProviderAccounts,
     /// `KEYWARD_LOG`: `error`, `warn`, `info`, `debug` or `trace`; `info` if not set.
     pub log: Level,
     /// What confirms a revocation: `KEYWARD_CONFIRM_REFUSALS` (in a row, 3 to 20; 3 if not set) and
@@ -39,17 +39,6 @@ pub struct Config {
     pub confirm: ConfirmPolicy,
     /// What HTTP clients are built from.
     pub http: HttpSettings,
-}
-
-/// The provider accounts as JSON, not read yet. Not printed: it should name admin secrets by ARN only, but nothing has
-/// checked that so far.
-#[derive(Clone, PartialEq, Eq)]
-pub struct AccountsJson(pub String);
-
-impl fmt::Debug for AccountsJson {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("AccountsJson([not shown])")
-    }
 }
 
 /// One thing that is wrong with the configuration.
@@ -85,7 +74,7 @@ impl Config {
         let config = Self {
             table: reader.required("KEYWARD_TABLE", TABLE_RULE, is_table),
             alert_topic_arn: reader.required("KEYWARD_ALERT_TOPIC_ARN", TOPIC_RULE, is_topic_arn),
-            accounts: AccountsJson(reader.required("KEYWARD_ACCOUNTS", ACCOUNTS_RULE, is_object)),
+            accounts: reader.accounts("KEYWARD_ACCOUNTS"),
             log: reader.level("KEYWARD_LOG", Level::INFO),
             confirm: ConfirmPolicy {
                 refusals: reader.number("KEYWARD_CONFIRM_REFUSALS", 3..=20, 3),
@@ -158,6 +147,22 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 let (least, most) = allowed.into_inner();
                 self.problem(variable, format!("must be a number from {least} to {most}"));
                 default
+            }
+        }
+    }
+
+    fn accounts(&mut self, variable: &'static str) -> ProviderAccounts {
+        let text = self.required(variable, ACCOUNTS_RULE, is_object);
+        if self.problems.last().is_some_and(|p| p.variable == variable) {
+            return ProviderAccounts::default();
+        }
+        match ProviderAccounts::from_json(&text) {
+            Ok(accounts) => accounts,
+            Err(refused) => {
+                for problem in refused.0 {
+                    self.problem(variable, format!("is refused: {problem}"));
+                }
+                ProviderAccounts::default()
             }
         }
     }
@@ -271,7 +276,7 @@ mod tests {
             config.alert_topic_arn,
             "arn:aws:sns:eu-central-1:111122223333:keyward-alerts"
         );
-        assert_eq!(config.accounts, AccountsJson("{}".to_owned()));
+        assert_eq!(config.accounts, ProviderAccounts::default());
         assert_eq!(config.log, Level::DEBUG);
         assert_eq!(config.confirm.refusals, 5);
         assert_eq!(config.confirm.over, SignedDuration::ZERO);
@@ -293,6 +298,7 @@ mod tests {
             (topic, "arn:aws:sns:eu-central-1:111122223333:keyward:sub"),
             ("KEYWARD_ACCOUNTS", "openrouter"),
             ("KEYWARD_ACCOUNTS", "[]"),
+            ("KEYWARD_ACCOUNTS", r#"{"Main": {}}"#),
             ("KEYWARD_LOG", "INFO"),
             ("KEYWARD_LOG", "hyper=trace"),
             ("KEYWARD_CONFIRM_REFUSALS", "2"),
@@ -339,8 +345,16 @@ mod tests {
     }
 
     #[test]
-    fn accounts_are_not_printed() {
-        let config = with(&[("KEYWARD_ACCOUNTS", r#"{"a":"sk-EXAMPLE"}"#)]).unwrap();
-        assert!(!format!("{config:?}").contains("EXAMPLE"));
+    fn every_problem_of_the_accounts_is_one_of_the_configuration() {
+        let accounts =
+            r#"{"a": "sk-EXAMPLE", "b": {"provider": "openrouter", "admin_secret": "sk-EXAMPLE"}}"#;
+        let set = [("KEYWARD_ACCOUNTS", accounts), ("KEYWARD_LOG", "loud")];
+        let refused = with(&set).unwrap_err();
+        let variables: Vec<&str> = refused.0.iter().map(|p| p.variable).collect();
+        assert_eq!(
+            variables,
+            ["KEYWARD_ACCOUNTS", "KEYWARD_ACCOUNTS", "KEYWARD_LOG"]
+        );
+        assert!(!refused.to_string().contains("EXAMPLE"), "{refused}");
     }
 }

@@ -10,7 +10,7 @@ use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{Clock, ProviderError};
 use keyward_core::usecases::Ports;
-use keyward_providers::config::{ConfigError, ProviderAccounts};
+use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, ConfiguredProviders};
 
@@ -21,9 +21,6 @@ use crate::http::{Http, HttpError};
 /// A function cannot start. A person must mend the deployment.
 #[derive(Debug, thiserror::Error)]
 pub enum DeploymentError {
-    /// `KEYWARD_ACCOUNTS` is refused.
-    #[error("KEYWARD_ACCOUNTS is refused")]
-    Accounts(#[from] ConfigError),
     /// HTTP clients could not be built.
     #[error("HTTP could not be set up")]
     Http(#[from] HttpError),
@@ -37,7 +34,7 @@ pub enum DeploymentError {
 /// # Errors
 /// [`DeploymentError`].
 pub async fn ports(config: &Config) -> Result<Ports, DeploymentError> {
-    let accounts = ProviderAccounts::from_json(&config.accounts.0)?;
+    let accounts = config.accounts.clone();
     let http = Http::new(&config.http)?;
     let aws = keyward_aws::load(aws_client(&http)?).await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);

@@ -24,6 +24,7 @@ pub const FLEET_VERSION: u32 = 1;
 #[schemars(title = "Keyward fleet")]
 pub struct Fleet {
     /// The format's version: 1.
+    #[schemars(range(min = 1, max = 1))]
     pub version: u32,
     /// Provider accounts by name. Their hosts and admin credentials are in the deployment's configuration.
     #[serde(default, deserialize_with = "each_once")]
@@ -127,8 +128,10 @@ const fn observe() -> Mode {
 #[serde(deny_unknown_fields)]
 pub struct SpendEntry {
     /// In a normal day, in whole cents.
+    #[schemars(range(min = 1))]
     pub daily_cents: u32,
     /// In a normal month, in whole cents.
+    #[schemars(range(min = 1))]
     pub monthly_cents: u32,
 }
 
@@ -137,12 +140,14 @@ pub struct SpendEntry {
 #[serde(deny_unknown_fields, default)]
 pub struct PolicyEntry {
     /// No key is older than this many days.
+    #[schemars(range(max = 365))]
     pub max_age_days: u32,
     /// The old key stays valid this long beside the new one: at least twice the refresh interval.
     pub overlap_minutes: u32,
     /// So long after promotion the old key is revoked whatever happens.
     pub deadline_hours: u32,
     /// Agents fetch their key at most this far apart: 30 to 60.
+    #[schemars(range(min = 30, max = 60))]
     pub refresh_minutes: u32,
 }
 

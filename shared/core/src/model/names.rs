@@ -35,11 +35,11 @@ impl NameError {
 }
 
 macro_rules! name {
-    ($(#[$doc:meta])* $type:ident, $what:literal, $rule:literal, $valid:expr) => {
+    ($(#[$doc:meta])* $type:ident, $what:literal, $rule:literal, $pattern:literal, $valid:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
         #[serde(try_from = "String", into = "String")]
-        #[schemars(with = "String")]
+        #[schemars(with = "String", extend("pattern" = $pattern))]
         pub struct $type(String);
 
         impl $type {
@@ -100,24 +100,28 @@ fn is_slug(text: &str, max: usize) -> bool {
 
 name!(
     /// A slot's name: stable for as long as the slot exists, and part of key names, tags, alarms and commands.
-    SlotName, "slot name", "1 to 63 lower-case letters and digits, with single dashes between", |t| is_slug(t, 63)
+    SlotName, "slot name", "1 to 63 lower-case letters and digits, with single dashes between",
+    r"^(?=.{1,63}$)[a-z0-9]+(-[a-z0-9]+)*$", |t| is_slug(t, 63)
 );
 name!(
     /// The workload that uses a slot's key.
-    AgentName, "agent name", "1 to 63 lower-case letters and digits, with single dashes between", |t| is_slug(t, 63)
+    AgentName, "agent name", "1 to 63 lower-case letters and digits, with single dashes between",
+    r"^(?=.{1,63}$)[a-z0-9]+(-[a-z0-9]+)*$", |t| is_slug(t, 63)
 );
 name!(
     /// A provider account as the deployment configuration names it; host and admin credential are found under it.
-    AccountName, "provider account", "1 to 63 lower-case letters and digits, with single dashes between", |t| is_slug(t, 63)
+    AccountName, "provider account", "1 to 63 lower-case letters and digits, with single dashes between",
+    r"^(?=.{1,63}$)[a-z0-9]+(-[a-z0-9]+)*$", |t| is_slug(t, 63)
 );
 name!(
     /// A person or team: an e-mail address or a team's name.
-    Principal, "person or team", "1 to 128 of a-z A-Z 0-9 . _ @ + -", |t| (1..=128).contains(&t.len())
+    Principal, "person or team", "1 to 128 of a-z A-Z 0-9 . _ @ + -", r"^[A-Za-z0-9._@+-]{1,128}$", |t| (1..=128).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@+-".contains(&b))
 );
 name!(
     /// The ARN of a Secrets Manager secret.
-    SecretArn, "secret ARN", "arn:<partition>:secretsmanager:<region>:<account>:secret:<name>", |t| {
+    SecretArn, "secret ARN", "arn:<partition>:secretsmanager:<region>:<account>:secret:<name>",
+    r"^(?=[!-~]{1,2048}$)arn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:.+$", |t| {
         let parts: Vec<&str> = t.splitn(7, ':').collect();
         t.len() <= 2048
             && parts.len() == 7
@@ -131,23 +135,23 @@ name!(
 name!(
     /// The id of one version of a secret: the ClientRequestToken that made it.
     /// 32 to 64 characters: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>.
-    SecretVersionId, "secret version id", "32 to 64 letters, digits and dashes", |t| (32..=64).contains(&t.len())
+    SecretVersionId, "secret version id", "32 to 64 letters, digits and dashes", r"^[A-Za-z0-9-]{32,64}$", |t| (32..=64).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 );
 name!(
     /// The provider's id of a workspace, project or service account.
-    ScopeId, "workspace, project or account id", "1 to 128 of a-z A-Z 0-9 _ -", |t| (1..=128).contains(&t.len())
+    ScopeId, "workspace, project or account id", "1 to 128 of a-z A-Z 0-9 _ -", r"^[A-Za-z0-9_-]{1,128}$", |t| (1..=128).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 );
 name!(
     /// What a provider calls a permission of a key.
-    Permission, "permission", "1 to 128 of a-z A-Z 0-9 . _ : -", |t| (1..=128).contains(&t.len())
+    Permission, "permission", "1 to 128 of a-z A-Z 0-9 . _ : -", r"^[A-Za-z0-9._:-]{1,128}$", |t| (1..=128).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
 );
 name!(
     /// What must be named at the provider to suspend or delete a key, unique within a provider account. Where that
     /// takes several ids they are a path, the key's own id last: `<project>/<service account>/<key>`.
-    KeyHandle, "key handle", "1 to 256 printable characters without spaces", |t| (1..=256).contains(&t.len())
+    KeyHandle, "key handle", "1 to 256 printable characters without spaces", r"^[!-~]{1,256}$", |t| (1..=256).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_graphic())
 );
 
