@@ -63,8 +63,8 @@ fn root() -> PathBuf {
 }
 
 fn bench(arguments: &[String]) -> Result<Vec<Target>> {
-    let functions = build::functions(arguments)?;
     let python = build::python()?;
+    let functions = build::functions(arguments)?;
     let mut report = Report::default();
     starts(&functions, &python, &mut report)?;
     sizes(&functions, &python, &mut report)?;
