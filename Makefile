@@ -1,5 +1,5 @@
 # What people run. Needed are a Rust toolchain, a C compiler and git; Python 3 for `test` and `bench`; cargo-deny for `deny`.
-FUNCTIONS := rotate retire
+FUNCTIONS := rotate retire control
 CARGO := cargo --locked
 
 .PHONY: demo test check fmt lint docs unit suites bites bench deny

@@ -64,9 +64,22 @@ fn aws_and_providers_do_not_know_each_other() {
     );
 }
 
+/// Everything with a `main` that people deploy or run.
+const FUNCTIONS: [&str; 4] = [
+    "keyward-rotate",
+    "keyward-retire",
+    "keyward-control",
+    "keyward",
+];
+
 #[test]
 fn functions_carry_no_test_code_and_one_of_each_stack() {
-    for function in ["keyward-rotate", "keyward-retire"] {
+    for function in [
+        "keyward-rotate",
+        "keyward-retire",
+        "keyward-control",
+        "keyward",
+    ] {
         let needs = needs(function);
         for unwanted in [
             "keyward-testkit",
@@ -81,9 +94,21 @@ fn functions_carry_no_test_code_and_one_of_each_stack() {
             );
         }
     }
-    for function in ["keyward-rotate", "keyward-retire"] {
+    for function in [
+        "keyward-rotate",
+        "keyward-retire",
+        "keyward-control",
+        "keyward",
+    ] {
         let others = needs(function).into_iter().filter(|name| {
-            ["keyward-rotate", "keyward-retire"].contains(&name.as_str()) && name != function
+            [
+                "keyward-rotate",
+                "keyward-retire",
+                "keyward-control",
+                "keyward",
+            ]
+            .contains(&name.as_str())
+                && name != function
         });
         assert_eq!(
             others.count(),

@@ -155,6 +155,15 @@ impl ProviderAccounts {
         all
     }
 
+    /// The accounts, whose they are, and their pools.
+    pub fn accounts(
+        &self,
+    ) -> impl Iterator<Item = (&AccountName, ProviderName, Option<&PoolSettings>)> {
+        self.0
+            .iter()
+            .map(|(name, a)| (name, a.provider, a.pool.as_ref()))
+    }
+
     /// The accounts and the secrets that hold their admin credentials.
     pub fn admin_secrets(&self) -> impl Iterator<Item = (&AccountName, &SecretArn)> {
         self.0.iter().map(|(name, a)| (name, &a.admin_secret))

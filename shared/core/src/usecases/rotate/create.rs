@@ -21,7 +21,7 @@ enum Earlier {
     /// The key is stored.
     Stored(StepOutcome),
     /// A key was drawn, and its text can still be had.
-    Drawn(Version, ApiKey),
+    Drawn(Box<Version>, ApiKey),
     /// Nothing that can be used.
     Nothing,
 }
@@ -41,7 +41,7 @@ impl Rotation<'_> {
         let replaced = self.current_document(provider).await?;
         let drawn = match self.earlier_attempts(provider).await? {
             Earlier::Stored(outcome) => return Ok(outcome),
-            Earlier::Drawn(version, key) => Some((version, key)),
+            Earlier::Drawn(version, key) => Some((*version, key)),
             Earlier::Nothing => None,
         };
         if !self
@@ -140,7 +140,9 @@ impl Rotation<'_> {
                     _ => self.take_back(provider, version).await?,
                 }
             }
-            return Ok(drawn.map_or(Earlier::Nothing, |(v, key)| Earlier::Drawn(v, key)));
+            return Ok(drawn.map_or(Earlier::Nothing, |(v, key)| {
+                Earlier::Drawn(Box::new(v), key)
+            }));
         };
         let document = SecretDocument::parse(&text, &provider.abilities().format)?;
         let kept = self.keep_stored(provider, &document).await?;
