@@ -337,7 +337,7 @@ async fn what_is_not_a_signed_request_for_a_known_operation_is_refused() {
                     .into()
             },
             400,
-            "{reason, fleet}",
+            "1 to 256",
         ),
         (
             "a long reason",
@@ -347,7 +347,7 @@ async fn what_is_not_a_signed_request_for_a_known_operation_is_refused() {
                     .into()
             },
             400,
-            "{reason, fleet}",
+            "1 to 256",
         ),
         (
             "an unknown field",

@@ -74,12 +74,7 @@ const FUNCTIONS: [&str; 4] = [
 
 #[test]
 fn functions_carry_no_test_code_and_one_of_each_stack() {
-    for function in [
-        "keyward-rotate",
-        "keyward-retire",
-        "keyward-control",
-        "keyward",
-    ] {
+    for function in FUNCTIONS {
         let needs = needs(function);
         for unwanted in [
             "keyward-testkit",
@@ -94,22 +89,10 @@ fn functions_carry_no_test_code_and_one_of_each_stack() {
             );
         }
     }
-    for function in [
-        "keyward-rotate",
-        "keyward-retire",
-        "keyward-control",
-        "keyward",
-    ] {
-        let others = needs(function).into_iter().filter(|name| {
-            [
-                "keyward-rotate",
-                "keyward-retire",
-                "keyward-control",
-                "keyward",
-            ]
-            .contains(&name.as_str())
-                && name != function
-        });
+    for function in FUNCTIONS {
+        let others = needs(function)
+            .into_iter()
+            .filter(|name| FUNCTIONS.contains(&name.as_str()) && name != function);
         assert_eq!(
             others.count(),
             0,

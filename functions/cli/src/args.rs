@@ -1,6 +1,7 @@
 //! What the command takes.
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use keyward_core::model::names::{AccountName, SlotName};
@@ -22,6 +23,30 @@ Settings, by environment variables:
   KEYWARD_TABLE        the inventory's table (status, rotate, pool status)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them";
+
+/// Arguments longer than this that are no path are not repeated whole: one may be a key.
+const MAX_REPEATED: usize = 24;
+const SHOWN: usize = 11;
+
+/// Says what is wrong with the command line, or prints what was asked for, as `--help`. What might be a key is not
+/// repeated.
+pub(crate) fn explain(refused: &clap::Error) -> ExitCode {
+    if !refused.use_stderr() {
+        crate::print::line(refused.to_string().trim_end());
+        return ExitCode::SUCCESS;
+    }
+    let mut text = refused.to_string();
+    for argument in std::env::args_os().skip(1) {
+        let argument = argument.to_string_lossy();
+        let is_path = argument.contains(['/', '.', '\\']);
+        if !is_path && argument.chars().count() > MAX_REPEATED {
+            let shown: String = argument.chars().take(SHOWN).collect();
+            text = text.replace(argument.as_ref(), &format!("{shown}…"));
+        }
+    }
+    crate::print::complain(text.trim_end());
+    ExitCode::from(2)
+}
 
 #[derive(Subcommand)]
 pub(crate) enum Command {

@@ -108,7 +108,7 @@ impl Control {
 
 impl Signer {
     /// The headers that sign a request. The body is signed by its hash alone, so that no layer can print it.
-    fn signature(&self, url: &Url, body: &[u8], time: SystemTime) -> Result<Vec<(String, String)>> {
+    fn sign(&self, url: &Url, body: &[u8], time: SystemTime) -> Result<Vec<(String, String)>> {
         let identity = self.credentials.clone().into();
         let params = SigningParams::builder()
             .identity(&identity)
@@ -213,9 +213,7 @@ mod tests {
         let body = br#"{"reason":"test"}"#;
         let url = Url::parse("https://abc.lambda-url.us-east-1.on.aws/apply").expect("a URL");
         let time: Timestamp = "2026-12-01T09:00:00Z".parse().expect("a time");
-        let headers = control
-            .signature(&url, body, system_time(time))
-            .expect("signs");
+        let headers = signer().sign(&url, body, system_time(time)).expect("signs");
         let value = |name: &str| {
             let found = headers.iter().find(|(n, _)| n == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()

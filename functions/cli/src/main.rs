@@ -19,7 +19,10 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(refused) => return args::explain(&refused),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -120,19 +120,13 @@ impl Request {
     }
 }
 
-/// Why an act is asked for. Required, so that the record says it.
-#[derive(Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) struct Reason(pub(crate) OutsideText);
-
-impl TryFrom<String> for Reason {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let clean = OutsideText::new(text.trim());
-        if clean.as_str().trim().is_empty() || text.chars().count() > MAX_REASON {
-            return Err("a reason has 1 to 256 characters");
-        }
-        Ok(Self(clean))
+/// Why an act is asked for, as it goes into the record: required, so that the record says it.
+pub(crate) fn reason(text: &str) -> Result<OutsideText, Refusal> {
+    let clean = OutsideText::new(text.trim());
+    if clean.as_str().trim().is_empty() || text.chars().count() > MAX_REASON {
+        return Err(Refusal::bad(format!(
+            "`reason` must have 1 to {MAX_REASON} characters"
+        )));
     }
+    Ok(clean)
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::Deps;
 use crate::record::{Recorded, Written};
-use crate::request::{Reason, Request};
+use crate::request::{Request, reason};
 use crate::response::Refusal;
 
 /// What is left of the invocation when a slot is begun, at least.
@@ -30,14 +30,14 @@ struct PlanBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ApplyBody {
-    reason: Reason,
+    reason: String,
     fleet: Box<RawValue>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RegisterBody {
-    reason: Reason,
+    reason: String,
     fleet: Box<RawValue>,
     slot: SlotName,
 }
@@ -131,8 +131,9 @@ pub(super) async fn apply_fleet(
     deadline: Deadline,
 ) -> Result<Value, Refusal> {
     let body: ApplyBody = request.body("{reason, fleet}")?;
+    let why = reason(&body.reason)?;
     let planned = checked(&body.fleet)?;
-    let rows = apply_all(deps, request, &body.reason.0, &planned, deadline).await?;
+    let rows = apply_all(deps, request, &why, &planned, deadline).await?;
     report(deps, &planned, rows).await
 }
 
@@ -142,6 +143,7 @@ pub(super) async fn register_slot(
     deadline: Deadline,
 ) -> Result<Value, Refusal> {
     let body: RegisterBody = request.body("{reason, fleet, slot}")?;
+    let why = reason(&body.reason)?;
     let mut planned = checked(&body.fleet)?;
     planned.retain(|slot| slot.name == body.slot);
     if planned.is_empty() {
@@ -152,7 +154,7 @@ pub(super) async fn register_slot(
             "Write the slot into the fleet file.",
         ));
     }
-    let rows = apply_all(deps, request, &body.reason.0, &planned, deadline).await?;
+    let rows = apply_all(deps, request, &why, &planned, deadline).await?;
     Ok(json!({ "slots": rows }))
 }
 

@@ -9,19 +9,20 @@ use serde_json::{Value, json};
 
 use crate::Deps;
 use crate::record::{Recorded, Written};
-use crate::request::{Reason, Request};
+use crate::request::{Request, reason};
 use crate::response::Refusal;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
-    reason: Reason,
+    reason: String,
     slot: SlotName,
     mode: Mode,
 }
 
 pub(super) async fn enforce(deps: &Deps, request: &Request) -> Result<Value, Refusal> {
     let body: Body = request.body("{reason, slot, mode: observe or enforce}")?;
+    let why = reason(&body.reason)?;
     let slot = find(&deps.ports, &body.slot).await.map_err(refusal)?;
     let before = slot.mode;
     if before == body.mode {
@@ -29,7 +30,7 @@ pub(super) async fn enforce(deps: &Deps, request: &Request) -> Result<Value, Ref
     }
     let subject = Subject::Slot(body.slot.clone());
     let state = json!({ "mode": before });
-    let act = Recorded::begin(deps, request, 0, &body.reason.0, subject, state).await?;
+    let act = Recorded::begin(deps, request, 0, &why, subject, state).await?;
     match set_mode(&deps.ports, slot, body.mode).await {
         Ok(slot) => {
             let written = act.end("set", json!({ "mode": slot.mode })).await;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::Deps;
 use crate::record::{Recorded, Written};
-use crate::request::{Reason, Request};
+use crate::request::{Request, reason};
 use crate::response::Refusal;
 
 /// Keys in one request: each is asked about at the provider within one invocation.
@@ -22,7 +22,7 @@ const MAX_KEYS: usize = 100;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
-    reason: Reason,
+    reason: String,
     account: AccountName,
     keys: Vec<String>,
 }
@@ -33,6 +33,7 @@ pub(super) async fn add_keys(
     deadline: Deadline,
 ) -> Result<Value, Refusal> {
     let body: Body = request.body("{reason, account, keys}")?;
+    let why = reason(&body.reason)?;
     if body.keys.len() > MAX_KEYS {
         return Err(Refusal::bad(format!(
             "{} keys were given; 100 are taken at a time",
@@ -47,7 +48,7 @@ pub(super) async fn add_keys(
     let before = read(&deps.ports, &account).await?;
     let subject = Subject::Pool(account.clone());
     let state = summary(&before);
-    let act = Recorded::begin(deps, request, 0, &body.reason.0, subject, state).await?;
+    let act = Recorded::begin(deps, request, 0, &why, subject, state).await?;
     match add(&deps.ports, &account, keys, deadline).await {
         Ok(report) => {
             let outcome = format!(
