@@ -11,6 +11,7 @@ use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{KeyProvider, PoolSettings, ProviderError, Providers};
 
 use crate::admin::{AdminCredential, AdminKeySource};
+use crate::anthropic::Anthropic;
 use crate::config::{Account, ProviderAccounts};
 use crate::http::HttpClient;
 use crate::openrouter::OpenRouter;
@@ -44,7 +45,8 @@ impl ConfiguredProviders {
         let base = account.base.clone();
         Ok(match account.provider {
             ProviderName::OpenRouter => Arc::new(OpenRouter::new(http, base, admin)),
-            ProviderName::OpenAi | ProviderName::Anthropic => {
+            ProviderName::Anthropic => Arc::new(Anthropic::new(http, base, admin)),
+            ProviderName::OpenAi => {
                 return Err(ProviderError::Unsupported("be driven by this release"));
             }
         })

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use keyward_core::model::key::{AdminKey, ApiKey};
 use keyward_core::model::names::SecretArn;
-use keyward_core::model::slot::ProviderName;
+use keyward_core::model::slot::{CredentialKind, ProviderName};
 use keyward_core::ports::{Clock, KeyProvider, ProviderError, Providers};
 use keyward_lambda::http::{Http, HttpSettings as TlsSettings};
 use keyward_providers::config::ProviderAccounts;
@@ -21,7 +21,7 @@ use super::{Backend, LiveKey};
 pub struct Simulated {
     /// The provider's side.
     pub simulator: Simulator,
-    /// Keyward's side, as a deployment configures it, under the account `openrouter-main`.
+    /// Keyward's side, as a deployment configures it, under the account `<provider>-main`.
     pub providers: Arc<ConfiguredProviders>,
     driver: Arc<dyn KeyProvider>,
 }
@@ -48,12 +48,19 @@ impl Simulated {
     /// Starts a simulator, and configures the drivers for it.
     pub async fn start(clock: Arc<dyn Clock>, settings: Settings) -> Self {
         let simulator = Simulator::start(clock.clone(), settings).await;
-        let accounts = json!({"openrouter-main": {
-            "provider": "openrouter",
+        let provider = simulator.settings().provider;
+        let name = format!("{provider}-main");
+        let mut account = json!({
+            "provider": provider,
             "base_url": simulator.base_url(),
             "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3",
             "allow_hosts": ["127.0.0.1"],
-        }});
+        });
+        if provider.kind() == CredentialKind::Pool {
+            account["pool_secret"] =
+                json!("arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3");
+        }
+        let accounts = json!({ name.as_str(): account });
         let accounts = ProviderAccounts::from_json(&accounts.to_string()).unwrap();
         let tls = Http::new(&TlsSettings {
             extra_roots: None,
@@ -75,11 +82,8 @@ impl Simulated {
         );
         let admin = Arc::new(ManagementKey(simulator.clone()));
         let providers = Arc::new(ConfiguredProviders::new(accounts, Arc::new(http), admin));
-        let name = "openrouter-main".parse().unwrap();
-        let driver = providers
-            .open(&name, ProviderName::OpenRouter)
-            .await
-            .unwrap();
+        let name = name.parse().unwrap();
+        let driver = providers.open(&name, provider).await.unwrap();
         Self {
             simulator,
             providers,
@@ -94,6 +98,9 @@ impl Backend for Simulated {
     }
 
     fn seed(&self, name: &str) -> String {
+        if self.driver.abilities().provider != ProviderName::OpenRouter {
+            return self.simulator.seed(name).expose_secret().to_owned();
+        }
         let text = made_up_key(1000 + self.simulator.keys().len() as u64);
         self.simulator.seed_key(name, &ApiKey::new(&text));
         text

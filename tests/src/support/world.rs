@@ -3,17 +3,20 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::fleet::{Fleet, PlannedSlot};
 use keyward_core::model::incident::Incident;
-use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
+use keyward_core::model::key::ApiKey;
+use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::secret_document::{SecretDocument, SecretText};
-use keyward_core::model::slot::Slot;
+use keyward_core::model::slot::{CredentialKind, ProviderName, Scope, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
-use keyward_core::ports::{Clock, Deadline, Fence, Inventory, KeyProvider, SecretStore, Stage};
+use keyward_core::ports::{
+    Clock, Deadline, Fence, Inventory, KeyProvider, PoolSettings, SecretStore, Stage,
+};
 use keyward_core::rules::revoke::ConfirmPolicy;
-use keyward_core::usecases::Ports;
 use keyward_core::usecases::register::{Registered, register};
 use keyward_core::usecases::retire::RetireReport;
 use keyward_core::usecases::rotate::StepOutcome;
+use keyward_core::usecases::{Ports, pool};
 use keyward_retire::RetireError;
 use keyward_rotate::RotateError;
 use keyward_testkit::clock::ManualClock;
@@ -41,6 +44,10 @@ pub trait Backend: Send + Sync {
     fn call(&self, text: &str) -> bool;
     /// Every key that would be accepted.
     fn live(&self) -> Vec<LiveKey>;
+    /// Where the slot's keys live.
+    fn scope(&self) -> Scope {
+        Scope::default()
+    }
 }
 
 /// A key that works.
@@ -118,6 +125,19 @@ pub fn arn() -> SecretArn {
         .unwrap()
 }
 
+/// Keys in the pool of a fresh world.
+const STANDBY: usize = 6;
+
+/// The standby pool of a provider's account, if its slots draw.
+fn pool_of(provider: ProviderName) -> Option<PoolSettings> {
+    let secret = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3";
+    (provider.kind() == CredentialKind::Pool).then(|| PoolSettings {
+        provider,
+        secret: secret.parse().unwrap(),
+        low_water: 2,
+    })
+}
+
 /// A rotation's token.
 pub fn token(number: u32) -> SecretVersionId {
     format!("11111111-aaaa-4bbb-8ccc-{number:012}")
@@ -125,18 +145,30 @@ pub fn token(number: u32) -> SecretVersionId {
         .unwrap()
 }
 
-/// The fleet with one slot.
+/// The fleet with one slot, at OpenRouter.
 pub fn fleet() -> Vec<PlannedSlot> {
+    fleet_at(ProviderName::OpenRouter, &Scope::default())
+}
+
+/// The account of a provider.
+fn account_of(provider: ProviderName) -> AccountName {
+    format!("{provider}-main").parse().unwrap()
+}
+
+/// The fleet with one slot, at a given provider.
+pub fn fleet_at(provider: ProviderName, scope: &Scope) -> Vec<PlannedSlot> {
+    let (account, slot) = (account_of(provider), format!("support-bot-{provider}"));
     let text = json!({
         "version": 1,
-        "accounts": {"openrouter-main": {"provider": "openrouter"}},
+        "accounts": {account.as_str(): {"provider": provider}},
         "agents": {"support-bot": {
             "owner": "ana@example.com", "backup_owner": "platform-team", "environment": "prod",
         }},
-        "slots": {"support-bot-openrouter": {
+        "slots": {slot: {
             "agent": "support-bot",
-            "account": "openrouter-main",
+            "account": account,
             "secret": arn(),
+            "scope": scope,
             "expected_spend": {"daily_cents": 1000, "monthly_cents": 30000},
         }},
     });
@@ -167,9 +199,24 @@ impl World {
             .outside
             .secrets
             .create(&world.secret, Some((&token(1), &text)));
-        let registered = register(&world.open, &fleet()[0]).await.unwrap();
+        let provider = &world.outside.provider;
+        let planned = fleet_at(provider.driver().abilities().provider, &provider.scope());
+        let registered = register(&world.open, &planned[0]).await.unwrap();
         assert_eq!(registered, Registered::WithKey { handle_known: true });
+        if world.slot().await.kind == CredentialKind::Pool {
+            world.fill_pool(STANDBY).await;
+        }
         world
+    }
+
+    /// People make keys and put them into the account's pool.
+    pub async fn fill_pool(&self, keys: usize) {
+        let provider = &self.outside.provider;
+        let account = account_of(provider.driver().abilities().provider);
+        let keys = (0..keys).map(|n| ApiKey::new(&provider.seed(&format!("standby {n}"))));
+        let report = pool::add(&self.open, &account, keys.collect(), self.deadline()).await;
+        let report = report.unwrap();
+        assert_eq!((report.refused, report.not_ready), (vec![], vec![]));
     }
 
     /// A deployment in which nothing exists yet.
@@ -185,10 +232,16 @@ impl World {
             alerts: Arc::default(),
             provider,
         });
+        let driver = outside.provider.driver();
+        let provider = driver.abilities().provider;
+        let pool = pool_of(provider);
+        if let Some(pool) = &pool {
+            outside.secrets.create(&pool.secret, None);
+        }
         let account = OneAccount {
-            name: "openrouter-main".parse().unwrap(),
-            provider: outside.provider.driver(),
-            pool: None,
+            name: account_of(provider),
+            provider: driver,
+            pool,
         };
         let open = Ports {
             secrets: outside.secrets.clone(),
@@ -199,7 +252,7 @@ impl World {
             clock: outside.clock.clone(),
         };
         let ports = gated(&open, gate);
-        let slot = "support-bot-openrouter".parse().unwrap();
+        let slot = format!("support-bot-{provider}").parse().unwrap();
         Self {
             outside,
             ports,
@@ -213,10 +266,11 @@ impl World {
     /// The ports of functions whose provider behaves in an odd way.
     pub fn odd(&self, way: Oddity) -> Ports {
         let inner = self.outside.provider.driver();
+        let provider = inner.abilities().provider;
         let account = OneAccount {
-            name: "openrouter-main".parse().unwrap(),
+            name: account_of(provider),
             provider: Arc::new(Odd { inner, way }),
-            pool: None,
+            pool: pool_of(provider),
         };
         Ports {
             providers: Arc::new(account),
@@ -356,12 +410,15 @@ impl Outside {
                 continue;
             }
             let now = self.clock.now();
-            let due_at = match &version.handle {
-                Some(handle) => {
-                    let _ = driver.disable(handle).await;
-                    now + SignedDuration::from_hours(72)
-                }
-                None => now,
+            if let Some(handle) = &version.handle {
+                let _ = driver.disable(handle).await;
+            }
+            // A key that agents used can be restored for a while. One that never was current is revoked for good, once
+            // no invocation can be at work on it.
+            let due_at = if version.state.is_in_rotation() {
+                version.lease_until.map_or(now, |lease| lease.max(now))
+            } else {
+                now + SignedDuration::from_hours(72)
             };
             let mut contained = version.become_state(VersionState::Contained).unwrap();
             contained.due_at = Some(due_at);

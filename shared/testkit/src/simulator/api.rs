@@ -6,6 +6,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use super::account::Account;
+use super::anthropic::Anthropic;
 use super::log::{Caller, RequestKind};
 use super::openrouter::OpenRouter;
 use crate::contract::provider::ProviderCall;
@@ -52,7 +53,8 @@ pub(super) trait Api: Send + Sync {
 pub(super) fn api_of(provider: ProviderName) -> Box<dyn Api> {
     match provider {
         ProviderName::OpenRouter => Box::new(OpenRouter),
-        ProviderName::OpenAi | ProviderName::Anthropic => {
+        ProviderName::Anthropic => Box::new(Anthropic),
+        ProviderName::OpenAi => {
             panic!("{provider} is not simulated")
         }
     }

@@ -6,6 +6,7 @@
 
 mod account;
 mod admin;
+mod anthropic;
 mod api;
 mod faults;
 mod key;
@@ -131,7 +132,20 @@ impl Simulator {
         account.seed(api, name, text, workspace).handle.clone()
     }
 
-    /// Makes a key as a person would at the provider's own pages.
+    /// Makes a key as a person does, now, without limit or end, in the default workspace. Returns its text.
+    pub fn seed(&self, name: &str) -> ApiKey {
+        let account = &mut *self.0.shared.account();
+        let birth = Birth {
+            name: name.to_owned(),
+            workspace: account.default_workspace().to_owned(),
+            limit: None,
+            reset: Reset::Never,
+            expires: None,
+        };
+        account.mint(self.0.shared.api.as_ref(), birth).text.clone()
+    }
+
+    /// Makes a key with a given name and in a given workspace as a person does, without an end.
     pub fn make_key(&self, request: &IssueRequest) -> IssuedKey {
         let account = &mut *self.0.shared.account();
         let workspace = match &request.scope.workspace {
@@ -143,7 +157,7 @@ impl Simulator {
             workspace,
             limit: None,
             reset: Reset::Never,
-            expires: Some(request.expires),
+            expires: None,
         };
         let made = account.mint(self.0.shared.api.as_ref(), birth);
         IssuedKey {
