@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::http::{AllowedHosts, BaseUrl, UrlError};
-use crate::{anthropic, openrouter};
+use crate::{anthropic, openai, openrouter};
 
 /// Standby keys below which people are told, where the configuration does not say.
 const LOW_WATER: u32 = 3;
@@ -212,7 +212,6 @@ impl<'a> Reader<'a> {
     fn provider(&mut self) -> Option<ProviderName> {
         let value = self.required("provider")?;
         let provider = ProviderName::deserialize(&value).ok();
-        let provider = provider.filter(|p| *p != ProviderName::OpenAi);
         if provider.is_none() {
             self.wrong_type("provider", "a known provider");
         }
@@ -276,7 +275,7 @@ impl<'a> Reader<'a> {
             }
             (None, ProviderName::OpenRouter) => openrouter::BASE_URL,
             (None, ProviderName::Anthropic) => anthropic::BASE_URL,
-            (None, ProviderName::OpenAi) => return None,
+            (None, ProviderName::OpenAi) => openai::BASE_URL,
         };
         BaseUrl::parse(text, allowed)
             .map_err(|error| self.url("base_url", error))
