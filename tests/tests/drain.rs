@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use keyward_core::model::alert::{AlertKind, Severity};
 use keyward_core::model::version::{Confirmation, VersionState};
-use keyward_core::ports::{Clock, Inventory, SecretStore, Stage};
+use keyward_core::ports::{Clock, Inventory, SecretStore, Stage, TAG_HANDLE_PREFIX};
 use keyward_testkit::gate::Gate;
 use keyward_tests::support::{World, check_rules, token};
 
@@ -277,4 +277,21 @@ async fn an_overdue_key_is_rotated_without_its_schedule() {
         [],
         "a person switched rotation off"
     );
+}
+
+#[tokio::test]
+async fn the_handle_of_a_revoked_key_does_not_stay_in_the_tags() {
+    let (world, _) = rotated().await;
+    world.live_through(SignedDuration::from_hours(27)).await;
+    let revoked = world.versions().await.remove(0);
+    assert_eq!(revoked.state, VersionState::Revoked);
+    let secrets = &world.outside.secrets;
+    let tag = format!("{TAG_HANDLE_PREFIX}{}", revoked.id);
+    // As a setSecret does that began before the key's end was recorded.
+    secrets.tag(&world.secret, &tag, "handle-1").await.unwrap();
+    world.live_through(SignedDuration::from_mins(35)).await;
+    let secret = secrets.describe(world.secret.as_str()).await.unwrap();
+    assert!(!secret.tags.contains_key(&tag), "{:?}", secret.tags);
+    let kept = |tag: &&String| tag.starts_with(TAG_HANDLE_PREFIX);
+    assert_eq!(secret.tags.keys().filter(kept).count(), 1);
 }
