@@ -5,4 +5,5 @@ pub mod demo;
 pub mod emulators;
 pub mod end_to_end;
 pub mod functions;
+pub mod interleavings;
 pub mod support;

@@ -1,0 +1,334 @@
+//! What must hold after every single call, whatever else is under way.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::names::{KeyHandle, SecretArn, SecretVersionId};
+use keyward_core::model::slot::Epoch;
+use keyward_core::model::version::{KeyLabel, Version, VersionId, VersionState};
+use keyward_core::ports::{Clock, Stage};
+use keyward_testkit::drive::Turn;
+use keyward_testkit::gate::{Fate, ISSUE, PROMOTE};
+use keyward_testkit::memory::MemoryProvider;
+
+use crate::support::{Outside, World};
+
+/// A key that was under AWSCURRENT.
+struct Served {
+    key: String,
+    /// Until when agents may use it; `None` while it is under AWSCURRENT.
+    until: Option<Timestamp>,
+}
+
+/// Compares what stands in the fakes after each call with what stood there before.
+pub(super) struct Watch {
+    outside: Arc<Outside>,
+    provider: Arc<MemoryProvider>,
+    secret: SecretArn,
+    overlap: SignedDuration,
+    versions: BTreeMap<VersionId, Version>,
+    epoch: Epoch,
+    holder: Option<SecretVersionId>,
+    holders: BTreeSet<SecretVersionId>,
+    served: Vec<Served>,
+    excused: BTreeSet<String>,
+    contained: Vec<KeyHandle>,
+    kills: usize,
+    /// No version that was begun before this epoch is left in use.
+    cut_off_before: Epoch,
+}
+
+impl Watch {
+    /// Takes in what stands there now.
+    pub(super) fn begin(world: &World, provider: Arc<MemoryProvider>) -> Self {
+        let slot = world.outside.inventory.all_slots().remove(0);
+        let mut watch = Self {
+            outside: world.outside.clone(),
+            provider,
+            secret: world.secret.clone(),
+            overlap: slot.policy.overlap,
+            versions: BTreeMap::new(),
+            epoch: slot.epoch,
+            holder: None,
+            holders: BTreeSet::new(),
+            served: Vec::new(),
+            excused: BTreeSet::new(),
+            contained: Vec::new(),
+            kills: 0,
+            cut_off_before: Epoch(0),
+        };
+        for version in world.outside.inventory.all_versions() {
+            watch.versions.insert(version.id.clone(), version);
+        }
+        watch.holder = world.outside.secrets.holder(&world.secret, &Stage::Current);
+        watch.holders.extend(watch.holder.clone());
+        watch.served.push(Served {
+            key: world.current_key(),
+            until: None,
+        });
+        watch
+    }
+
+    /// A person has put this key where it need not work.
+    pub(super) fn excuse(&mut self, key: &str) {
+        self.excused.insert(key.to_owned());
+    }
+
+    /// From now on keys of the slot are cut off.
+    pub(super) fn kill_begins(&mut self) {
+        self.kills += 1;
+    }
+
+    /// A kill has cut this key off.
+    pub(super) fn contained(&mut self, handle: &KeyHandle) {
+        self.contained.push(handle.clone());
+    }
+
+    /// A kill has found nothing of an older epoch left to cut off.
+    pub(super) fn kill_is_through(&mut self, epoch: Epoch) {
+        self.cut_off_before = epoch;
+        for version in self.versions.values() {
+            self.stays_cut_off(version);
+        }
+    }
+
+    fn stays_cut_off(&self, version: &Version) {
+        assert!(
+            version.epoch >= self.cut_off_before
+                || !version.state.may_become(VersionState::Contained),
+            "rule 6: {} is {:?} after its slot was cut off",
+            version.id,
+            version.state
+        );
+    }
+
+    /// finishSecret says that all is done.
+    pub(super) fn finished(&self, token: &SecretVersionId) {
+        assert!(
+            self.holders.contains(token),
+            "rule 1: finishSecret succeeded, but {token} was never under AWSCURRENT"
+        );
+    }
+
+    /// Whether keys of the slot were cut off.
+    pub(super) fn was_killed(&self) -> bool {
+        self.kills > 0
+    }
+
+    /// An agent has called with a key that it fetched lately.
+    pub(super) fn agent_called(&self, key: &str, works: bool) {
+        assert!(
+            works || self.was_killed() || self.excused.contains(key),
+            "rule 1: an agent's key was refused"
+        );
+    }
+
+    /// Looks at what a turn has changed.
+    pub(super) fn after(&mut self, world: &World, turn: &Turn) {
+        let Some(passed) = turn.passed else { return };
+        if passed.fate == Fate::RequestLost {
+            return;
+        }
+        match passed.call {
+            "inventory.add_version"
+            | "inventory.save_versions"
+            | "inventory.save_slot"
+            | "inventory.open_incident" => self.inventory_moved_on(),
+            ISSUE => self.key_was_made(),
+            _ => {}
+        }
+        self.label_moved(world);
+        self.served_keys_work();
+        if passed.call.starts_with("provider.") {
+            self.contained_keys_stay_dead();
+        }
+        if passed.call == PROMOTE {
+            self.promoted_was_tested();
+        }
+    }
+
+    fn inventory_moved_on(&mut self) {
+        let slot = self.outside.inventory.all_slots().remove(0);
+        assert!(slot.epoch >= self.epoch, "rule 5: the epoch went back");
+        let epoch = slot.epoch;
+        self.epoch = epoch;
+        let versions = self.outside.inventory.all_versions();
+        assert!(
+            versions.len() >= self.versions.len(),
+            "a version was lost from the inventory"
+        );
+        no_two_own_one_key(&versions);
+        for version in versions {
+            self.stays_cut_off(&version);
+            match self.versions.get(&version.id) {
+                None => begins_rightly(&version, epoch),
+                Some(before) if before.revision == version.revision => continue,
+                Some(before) => goes_on_rightly(before, &version, epoch),
+            }
+            self.versions.insert(version.id.clone(), version);
+        }
+    }
+
+    /// Each key that Keyward makes was recorded before, and each record is used for one key.
+    fn key_was_made(&self) {
+        let mut labels = BTreeSet::new();
+        for (_, record) in self.provider.ever_made() {
+            let label = record.label.as_str();
+            if !label.starts_with(KeyLabel::PREFIX) {
+                continue;
+            }
+            let is_it = |v: &Version| v.label.as_ref().is_some_and(|l| l.as_str() == label);
+            assert!(
+                self.versions.values().any(is_it),
+                "rule 2: {label} was made without a recorded intent"
+            );
+            assert!(
+                labels.insert(label.to_owned()),
+                "rule 2: two keys were made as {label}"
+            );
+        }
+    }
+
+    /// Keyward moves AWSCURRENT only to a key that was accepted in testSecret, in the epoch it was made in.
+    fn label_moved(&mut self, world: &World) {
+        let holder = self.outside.secrets.holder(&self.secret, &Stage::Current);
+        if holder == self.holder {
+            return;
+        }
+        self.holders.extend(holder.clone());
+        self.holder = holder;
+        let until = self.outside.clock.now() + self.overlap;
+        for served in self.served.iter_mut().filter(|s| s.until.is_none()) {
+            served.until = Some(until);
+        }
+        let key = world.current_key();
+        match self.served.iter_mut().find(|served| served.key == key) {
+            Some(again) => again.until = None,
+            None => self.served.push(Served { key, until: None }),
+        }
+    }
+
+    /// A key that was under AWSCURRENT works until its overlap is over, as long as nobody has cut the slot off.
+    fn served_keys_work(&self) {
+        if self.was_killed() {
+            return;
+        }
+        let now = self.outside.clock.now();
+        for served in &self.served {
+            let in_use = served.until.is_none_or(|until| now < until);
+            assert!(
+                !in_use || self.excused.contains(&served.key) || self.provider.accepts(&served.key),
+                "rule 3: a key that agents may have fetched was cut off before its overlap was over"
+            );
+        }
+    }
+
+    /// Nothing brings a contained key back.
+    pub(super) fn contained_keys_stay_dead(&self) {
+        if self.contained.is_empty() {
+            return;
+        }
+        for (_, record) in self.provider.live() {
+            assert!(
+                !self.contained.contains(&record.handle),
+                "rule 5: {} works again after it was contained",
+                record.handle
+            );
+        }
+    }
+
+    /// AWSCURRENT is on a version of a rotation: it was accepted by testSecret in its epoch.
+    fn promoted_was_tested(&self) {
+        let Some(holder) = &self.holder else { return };
+        let mut of_holder = self
+            .versions
+            .values()
+            .filter(|v| v.id.secret_version == *holder && v.id.attempt > 0)
+            .peekable();
+        assert!(
+            of_holder.peek().is_none()
+                || of_holder.any(|v| v.tested.is_some_and(|tested| tested.epoch == v.epoch)),
+            "rule 1: AWSCURRENT was moved to {holder}, which was not tested in its epoch"
+        );
+    }
+}
+
+fn no_two_own_one_key(versions: &[Version]) {
+    let mut prints = BTreeSet::new();
+    let mut handles = BTreeSet::new();
+    for version in versions {
+        if let Some(print) = version.fingerprint {
+            assert!(
+                prints.insert(print),
+                "two versions own one key, {}",
+                version.id
+            );
+        }
+        if let Some(handle) = &version.handle {
+            assert!(
+                handles.insert(handle.clone()),
+                "two versions own {handle}, {}",
+                version.id
+            );
+        }
+    }
+}
+
+/// A version is begun in the epoch that the slot is in, as an intent or as a key that was found.
+fn begins_rightly(version: &Version, epoch: Epoch) {
+    let found = version.id.attempt == 0;
+    let state = if found {
+        VersionState::Current
+    } else {
+        VersionState::Intended
+    };
+    assert_eq!(version.state, state, "{} began so", version.id);
+    assert_eq!(
+        version.epoch, epoch,
+        "rule 5: {} was begun under an outdated epoch",
+        version.id
+    );
+}
+
+/// What a version may become, and what of it stays as it is.
+fn goes_on_rightly(before: &Version, version: &Version, epoch: Epoch) {
+    let id = &version.id;
+    assert_eq!(
+        before.revision.next(),
+        version.revision,
+        "{id}: an update was lost"
+    );
+    let (from, to) = (before.state, version.state);
+    assert!(
+        from == to || from.may_become(to),
+        "{id} went from {from:?} to {to:?}"
+    );
+    assert_eq!(before.epoch, version.epoch, "{id}: its epoch changed");
+    assert_eq!(before.label, version.label, "{id}: its label changed");
+    assert_eq!(before.created, version.created, "{id}: its birth changed");
+    assert!(
+        before.handle.is_none() || before.handle == version.handle,
+        "{id}: its handle changed"
+    );
+    assert!(
+        before.fingerprint.is_none() || before.fingerprint == version.fingerprint,
+        "{id}: its key changed"
+    );
+    let nearer = from != to
+        && matches!(
+            to,
+            VersionState::Pending | VersionState::Promoting | VersionState::Current
+        );
+    let tested = before.tested != version.tested;
+    assert!(
+        !(nearer || tested) || version.epoch == epoch,
+        "rule 5: {id} went on to {to:?} under an outdated epoch"
+    );
+    if to == VersionState::Promoting || to == VersionState::Current {
+        assert!(
+            version.tested.is_some_and(|t| t.epoch == version.epoch) || id.attempt == 0,
+            "rule 1: {id} is {to:?} without a test in its epoch"
+        );
+    }
+}
