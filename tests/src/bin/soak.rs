@@ -16,7 +16,9 @@ fn main() -> ExitCode {
     let number = |text: &str| text.replace('_', "").parse::<u64>().ok();
     match arguments.as_slice() {
         [] => soak(SEEDS),
-        ["--seeds", seeds] => number(seeds).map_or_else(usage, soak),
+        ["--seeds", seeds] => number(seeds)
+            .filter(|seeds| *seeds > 0)
+            .map_or_else(usage, soak),
         ["--seed", seed] => number(seed).map_or_else(usage, replay),
         _ => usage(),
     }

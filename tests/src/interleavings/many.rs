@@ -125,3 +125,36 @@ pub fn many(seeds: Range<u64>) -> Result<Totals, Broken> {
         ..totals
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nine_in_ten_schedules_must_be_distinct() {
+        for (distinct, enough) in [(10, true), (9, true), (8, false)] {
+            let totals = Totals {
+                seeds: 10,
+                distinct,
+                ..Totals::default()
+            };
+            assert_eq!(totals.are_various(), enough, "{distinct}");
+        }
+    }
+
+    #[test]
+    fn what_is_broken_names_the_seed_and_how_to_play_it_again() {
+        let panicked = catch_unwind(|| panic!("rule {}", 1)).unwrap_err();
+        let why = words(panicked.as_ref());
+        let broken = Broken { seed: 81, why }.to_string();
+        assert!(broken.starts_with("seed 81: rule 1\n"), "{broken}");
+        assert!(broken.ends_with("--seed 81"), "{broken}");
+    }
+
+    #[test]
+    fn every_seed_is_played_once() {
+        let totals = many(5..25).unwrap();
+        assert_eq!((totals.seeds, totals.distinct), (20, 20));
+        assert!(totals.calls > 20 * 20);
+    }
+}

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use keyward_core::model::version::{Confirmation, VersionState};
-use keyward_core::ports::{Clock, SecretStore, Stage, TAG_HANDLE_PREFIX};
+use keyward_core::ports::{SecretStore, Stage, TAG_HANDLE_PREFIX};
 
 use super::scene::Scene;
 use crate::support::{check_rules, token};
@@ -16,6 +16,8 @@ impl Scene {
         let world = &self.world;
         let secrets = &world.outside.secrets;
         secrets.allow_rotation(&world.secret);
+        let agents = self.draw(2) as u32;
+        self.agents_fetch(agents);
         world.live_through(SignedDuration::from_hours(4)).await;
         self.watch.borrow().contained_keys_stay_dead();
         let key = world.current_key();
@@ -25,11 +27,19 @@ impl Scene {
             key,
             "rule 1: the next rotation changed nothing"
         );
+        self.agents_fetch(agents);
         world.live_through(SignedDuration::from_hours(27)).await;
         check_rules(world, "at rest").await;
         self.watch.borrow().contained_keys_stay_dead();
         self.versions_are_at_rest().await;
         self.handles_are_mirrored_no_longer_than_needed().await;
+    }
+
+    /// This many agents call with what they fetch. Where none does, old keys are held to their deadline.
+    fn agents_fetch(&self, agents: u32) {
+        for _ in 0..agents {
+            self.provider.call(&self.world.current_key());
+        }
     }
 
     /// Secrets Manager accepts RotateSecret, and its rotation succeeds.
@@ -94,6 +104,5 @@ impl Scene {
                 version.id
             );
         }
-        let _ = world.outside.clock.now();
     }
 }

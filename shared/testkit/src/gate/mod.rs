@@ -314,3 +314,6 @@ impl Gate {
 #[derive(Debug, thiserror::Error)]
 #[error("the answer was lost")]
 pub(crate) struct Lost;
+
+#[cfg(test)]
+mod tests;

@@ -34,8 +34,8 @@ struct Tables {
 /// What stood in a place before a transaction wrote to it.
 #[derive(Debug)]
 enum Replaced {
-    Slot(SlotName, Option<Slot>),
-    Version((SlotName, VersionId), Option<Version>),
+    Slot(SlotName, Option<Box<Slot>>),
+    Version((SlotName, VersionId), Option<Box<Version>>),
     Unique(String, Option<Owner>),
     Incident(String, Option<Incident>),
     Open(SlotName, Option<String>),
@@ -122,8 +122,10 @@ impl Tables {
     fn take_back(&mut self) {
         while let Some(replaced) = self.replaced.pop() {
             match replaced {
-                Replaced::Slot(key, before) => put_back(&mut self.slots, key, before),
-                Replaced::Version(key, before) => put_back(&mut self.versions, key, before),
+                Replaced::Slot(key, before) => put_back(&mut self.slots, key, before.map(|b| *b)),
+                Replaced::Version(key, before) => {
+                    put_back(&mut self.versions, key, before.map(|b| *b))
+                }
                 Replaced::Unique(key, before) => put_back(&mut self.unique, key, before),
                 Replaced::Incident(key, before) => put_back(&mut self.incidents, key, before),
                 Replaced::Open(key, before) => put_back(&mut self.open, key, before),
@@ -138,7 +140,7 @@ impl Tables {
         };
         let before = self.slots.insert(slot.name.clone(), stored);
         self.replaced
-            .push(Replaced::Slot(slot.name.clone(), before));
+            .push(Replaced::Slot(slot.name.clone(), before.map(Box::new)));
     }
 
     fn put_version(&mut self, version: &Version) {
@@ -148,7 +150,8 @@ impl Tables {
             ..version.clone()
         };
         let before = self.versions.insert(key.clone(), stored);
-        self.replaced.push(Replaced::Version(key, before));
+        self.replaced
+            .push(Replaced::Version(key, before.map(Box::new)));
     }
 
     fn put_incident(&mut self, incident: &Incident) {
