@@ -125,6 +125,9 @@ impl Rotation<'_> {
             for version in open {
                 self.take_back(provider, version).await?;
             }
+            for version in self.own().filter(|v| v.may_await_its_cut()) {
+                self.cut_off_first(provider, version).await?;
+            }
             return Ok(None);
         };
         let document = SecretDocument::parse(&text, &provider.abilities().format)?;
@@ -184,8 +187,16 @@ impl Rotation<'_> {
             .inventory
             .save_versions(&[abandoned], Fence::None)
             .await?;
-        let cut_off = unmake::cut_off(provider, version).await;
-        match cut_off {
+        self.cut_off_first(provider, version).await
+    }
+
+    /// Cuts an earlier attempt off, before another is made.
+    async fn cut_off_first(
+        &self,
+        provider: &dyn KeyProvider,
+        version: &Version,
+    ) -> Result<(), RotationError> {
+        match unmake::cut_off(provider, version).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.provider_failed(error).await),
         }
