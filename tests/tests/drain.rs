@@ -95,6 +95,21 @@ async fn what_agents_fetch_is_not_revoked_even_if_it_was_replaced() {
 }
 
 #[tokio::test]
+async fn what_agents_fetched_until_now_has_its_overlap_even_if_it_was_replaced_before() {
+    let (world, old) = rotated().await;
+    let secrets = &world.outside.secrets;
+    secrets.move_current(&world.secret, &token(1));
+    world.live_through(SignedDuration::from_hours(30)).await;
+    world.rotate(&token(3)).await.unwrap();
+    world.outside.provider.call(&world.current_key());
+    world.live_through(SignedDuration::from_mins(115)).await;
+    assert!(world.outside.provider.accepts(&old), "rule 3");
+    world.live_through(SignedDuration::from_hours(27)).await;
+    assert!(!world.outside.provider.accepts(&old), "rule 3");
+    check_rules(&world, "moved back, then rotated").await;
+}
+
+#[tokio::test]
 async fn a_rotation_that_nobody_finishes_is_cleared_away() {
     for steps in 1..=3 {
         let world = World::in_memory(&Arc::new(Gate::default())).await;

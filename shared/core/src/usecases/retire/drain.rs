@@ -26,6 +26,9 @@ impl Work<'_> {
             return self.hold_what_agents_fetch(version).await;
         }
         version.told.moved_back = None;
+        if version.retire_after.is_none() {
+            return self.begin_overlap_anew(version).await;
+        }
         let seen = self.look_at_use(&mut version).await;
         let old = self.or_unknown_at_the_deadline(&version, seen)?;
         let facts = self.facts(&version, old).await?;
@@ -146,7 +149,8 @@ impl Work<'_> {
         self.put_off(version, Some(ROUND)).await
     }
 
-    /// Somebody has moved AWSCURRENT back to a key that was replaced: it is what agents fetch, so it is not revoked.
+    /// Somebody has moved AWSCURRENT back to a key that was replaced: it is what agents fetch, so it is not revoked, and
+    /// its overlap has no end until it is replaced again.
     async fn hold_what_agents_fetch(&self, mut version: Version) -> Result<(), ItemError> {
         if version.told.moved_back.is_none() {
             let alert = self.alert(
@@ -166,6 +170,16 @@ impl Work<'_> {
                 version.told.moved_back = Some(self.ports.clock.now());
             }
         }
+        version.retire_after = None;
+        version.deadline = None;
+        self.put_off(version, Some(ROUND)).await
+    }
+
+    /// A key that AWSCURRENT was moved back to has been replaced again.
+    async fn begin_overlap_anew(&self, mut version: Version) -> Result<(), ItemError> {
+        let now = self.ports.clock.now();
+        version.retire_after = Some(now + self.slot.policy.overlap);
+        version.deadline = Some(now + self.slot.policy.deadline);
         self.put_off(version, Some(ROUND)).await
     }
 
