@@ -23,6 +23,9 @@ const LATEST_CREATE: SignedDuration = SignedDuration::from_mins(50);
 /// A request to move a label arrives so long after it was sent, at the latest.
 const LATEST_MOVE: SignedDuration = SignedDuration::from_mins(5);
 
+/// The task by which requests arrive late.
+pub(super) const NETWORK: &str = "network";
+
 /// An agent, with the key that it fetched.
 struct Agent {
     key: String,
@@ -108,7 +111,9 @@ impl Scene {
         let world = &self.world;
         for _ in 0..6 {
             let run = keyward_retire::handle(&world.ports, &world.confirm, world.deadline());
+            self.retiring.set(self.retiring.get() + 1);
             self.invoke(run).await;
+            self.retiring.set(self.retiring.get() - 1);
             self.wait(10).await;
         }
     }

@@ -8,6 +8,7 @@ mod people;
 mod plan;
 mod rest;
 mod scene;
+mod versions;
 mod watch;
 
 use std::collections::BTreeSet;

@@ -3,6 +3,7 @@
 use jiff::SignedDuration;
 use keyward_core::model::incident::Incident;
 use keyward_core::model::key::ApiKey;
+use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::{Slot, SlotState};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
@@ -38,16 +39,30 @@ impl Scene {
                 Act::Unstage => self.unstage().await,
                 Act::PauseRotation => self.pause_rotation().await,
                 Act::RotateAnew => self.rotate_anew().await,
-                Act::MoveBack => {
-                    self.gate.act("person: AWSCURRENT moved back").await;
-                    self.take_away_unseen_key().await;
-                    let secrets = &self.world.outside.secrets;
-                    if let Some(previous) = secrets.holder(&self.world.secret, &Stage::Previous) {
-                        secrets.move_current(&self.world.secret, &previous);
-                        self.watch.borrow_mut().excuse(&self.world.current_key());
-                    }
-                }
+                Act::MoveBack => self.move_back().await,
             }
+        }
+    }
+
+    /// Moves AWSCURRENT back to what it was on before. `retire` holds what it then finds there; what is being revoked
+    /// already, or may be by a run that is under way, need not work.
+    async fn move_back(&self) {
+        self.gate.act("person: AWSCURRENT moved back").await;
+        self.take_away_unseen_key().await;
+        let secrets = &self.world.outside.secrets;
+        let Some(previous) = secrets.holder(&self.world.secret, &Stage::Previous) else {
+            return;
+        };
+        secrets.move_current(&self.world.secret, &previous);
+        let key = self.world.current_key();
+        let print = ApiKey::new(&key).fingerprint();
+        let versions = self.world.outside.inventory.all_versions();
+        let is_held = versions.iter().any(|v| {
+            v.fingerprint == Some(print)
+                && matches!(v.state, VersionState::Current | VersionState::Retiring)
+        });
+        if !is_held || self.retiring.get() > 0 {
+            self.watch.borrow_mut().excuse(&key);
         }
     }
 
@@ -165,17 +180,20 @@ impl Scene {
                 continue;
             };
             let mut quiet = true;
-            for version in versions {
-                if let Some(handle) = &version.handle
-                    && version.state.may_be_alive()
-                    && !cut_off.contains(handle)
+            for version in versions.into_iter().filter(|v| v.state.may_be_alive()) {
+                let Ok(handle) = handle_of(provider.as_ref(), &version).await else {
+                    quiet = false;
+                    continue;
+                };
+                if let Some(handle) = handle
+                    && !cut_off.contains(&handle)
                 {
                     quiet = false;
-                    match provider.disable(handle).await {
+                    match provider.disable(&handle).await {
                         Ok(_) | Err(ProviderError::NotFound) => cut_off.push(handle.clone()),
                         Err(_) => continue,
                     }
-                    self.watch.borrow_mut().contained(handle);
+                    self.watch.borrow_mut().contained(&handle);
                 }
                 if version.state.may_become(VersionState::Contained) {
                     quiet = false;
@@ -215,5 +233,29 @@ impl Scene {
         let _ = secrets
             .rotate_now(&self.world.secret, &token(20 + number))
             .await;
+    }
+}
+
+/// The handle of a version's key; by its name at the provider where it is not recorded yet. `None` if there is no key.
+async fn handle_of(
+    provider: &dyn KeyProvider,
+    version: &Version,
+) -> Result<Option<KeyHandle>, ProviderError> {
+    let (None, Some(label)) = (&version.handle, &version.label) else {
+        return Ok(version.handle.clone());
+    };
+    let mut page = provider.list(&version.scope, None).await?;
+    loop {
+        let named = page
+            .keys
+            .iter()
+            .find(|key| key.label.as_str() == label.as_str());
+        if let Some(key) = named {
+            return Ok(Some(key.handle.clone()));
+        }
+        let Some(next) = page.next else {
+            return Ok(None);
+        };
+        page = provider.list(&version.scope, Some(&next)).await?;
     }
 }

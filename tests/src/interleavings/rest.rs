@@ -21,6 +21,10 @@ impl Scene {
         world.live_through(SignedDuration::from_hours(4)).await;
         self.watch.borrow().contained_keys_stay_dead();
         let key = world.current_key();
+        assert!(
+            self.provider.accepts(&key) || self.watch.borrow().excuses(&key),
+            "rule 1: four hours later AWSCURRENT does not work"
+        );
         self.rotate_next().await;
         assert_ne!(
             world.current_key(),

@@ -13,6 +13,7 @@ use keyward_testkit::drive::{Task, Turn};
 use keyward_testkit::gate::{Fate, Gate, ISSUE, PROMOTE, PUT_PENDING};
 use keyward_testkit::memory::MemoryProvider;
 
+use super::functions::NETWORK;
 use super::plan::{Before, Plan};
 use super::watch::Watch;
 use crate::support::{World, token};
@@ -39,6 +40,8 @@ pub(super) struct Scene {
     pub(super) provider: Arc<MemoryProvider>,
     pub(super) gate: Arc<Gate>,
     pub(super) watch: RefCell<Watch>,
+    /// Runs of `retire` that are under way.
+    pub(super) retiring: Cell<usize>,
     chance: RefCell<Rng>,
     seen: RefCell<BTreeSet<&'static str>>,
     notes: RefCell<Vec<&'static str>>,
@@ -68,6 +71,7 @@ impl Scene {
             provider,
             gate,
             watch,
+            retiring: Cell::new(0),
             chance: RefCell::new(chance),
             seen: RefCell::default(),
             notes: RefCell::default(),
@@ -88,7 +92,7 @@ impl Scene {
         tasks.push(Task::new("time", self.time()));
         tasks.push(Task::new("Secrets Manager", self.carry_out_as_asked()));
         if plan.losses.making_one_in > 0 {
-            tasks.push(Task::new("network", self.network()));
+            tasks.push(Task::new(NETWORK, self.network()));
         }
         if !plan.acts.is_empty() {
             tasks.push(Task::new("person", self.person()));

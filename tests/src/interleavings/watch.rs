@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::key::{ApiKey, Fingerprint};
 use keyward_core::model::names::{KeyHandle, SecretArn, SecretVersionId};
 use keyward_core::model::slot::Epoch;
 use keyward_core::model::version::{KeyLabel, Version, VersionId, VersionState};
@@ -12,13 +13,36 @@ use keyward_testkit::drive::Turn;
 use keyward_testkit::gate::{Fate, ISSUE, PROMOTE};
 use keyward_testkit::memory::MemoryProvider;
 
+use super::functions::NETWORK;
+use super::versions::{begins_rightly, goes_on_rightly, has_label, no_two_own_one_key};
 use crate::support::{Outside, World};
 
 /// A key that was under AWSCURRENT.
 struct Served {
     key: String,
+    print: Fingerprint,
     /// Until when agents may use it; `None` while it is under AWSCURRENT.
     until: Option<Timestamp>,
+    claim: Claim,
+}
+
+/// Whether a key has an overlap once it is not under AWSCURRENT any more.
+#[derive(PartialEq, Eq)]
+enum Claim {
+    Known,
+    /// A person has moved AWSCURRENT back to it, and `retire` has not looked since.
+    NotYetSeen,
+}
+
+impl Served {
+    fn new(key: String) -> Self {
+        Self {
+            print: ApiKey::new(&key).fingerprint(),
+            key,
+            until: None,
+            claim: Claim::Known,
+        }
+    }
 }
 
 /// Compares what stands in the fakes after each call with what stood there before.
@@ -35,6 +59,10 @@ pub(super) struct Watch {
     excused: BTreeSet<String>,
     contained: Vec<KeyHandle>,
     kills: usize,
+    /// Which task began a version.
+    begun_by: BTreeMap<VersionId, &'static str>,
+    /// The labels of keys that were made by a request that its sender had taken for lost.
+    late: BTreeSet<String>,
     /// No version that was begun before this epoch is left in use.
     cut_off_before: Epoch,
 }
@@ -56,6 +84,8 @@ impl Watch {
             excused: BTreeSet::new(),
             contained: Vec::new(),
             kills: 0,
+            begun_by: BTreeMap::new(),
+            late: BTreeSet::new(),
             cut_off_before: Epoch(0),
         };
         for version in world.outside.inventory.all_versions() {
@@ -63,16 +93,18 @@ impl Watch {
         }
         watch.holder = world.outside.secrets.holder(&world.secret, &Stage::Current);
         watch.holders.extend(watch.holder.clone());
-        watch.served.push(Served {
-            key: world.current_key(),
-            until: None,
-        });
+        watch.served.push(Served::new(world.current_key()));
         watch
     }
 
     /// A person has put this key where it need not work.
     pub(super) fn excuse(&mut self, key: &str) {
         self.excused.insert(key.to_owned());
+    }
+
+    /// Whether a key need not work.
+    pub(super) fn excuses(&self, key: &str) -> bool {
+        self.excused.contains(key)
     }
 
     /// From now on keys of the slot are cut off.
@@ -134,8 +166,8 @@ impl Watch {
             "inventory.add_version"
             | "inventory.save_versions"
             | "inventory.save_slot"
-            | "inventory.open_incident" => self.inventory_moved_on(),
-            ISSUE => self.key_was_made(),
+            | "inventory.open_incident" => self.inventory_moved_on(turn.task),
+            ISSUE => self.key_was_made(turn.task),
             _ => {}
         }
         self.label_moved(world);
@@ -148,7 +180,7 @@ impl Watch {
         }
     }
 
-    fn inventory_moved_on(&mut self) {
+    fn inventory_moved_on(&mut self, task: &'static str) {
         let slot = self.outside.inventory.all_slots().remove(0);
         assert!(slot.epoch >= self.epoch, "rule 5: the epoch went back");
         let epoch = slot.epoch;
@@ -162,30 +194,84 @@ impl Watch {
         for version in versions {
             self.stays_cut_off(&version);
             match self.versions.get(&version.id) {
-                None => begins_rightly(&version, epoch),
+                None => {
+                    begins_rightly(&version, epoch);
+                    self.begun_by.insert(version.id.clone(), task);
+                }
                 Some(before) if before.revision == version.revision => continue,
-                Some(before) => goes_on_rightly(before, &version, epoch),
+                Some(before) => {
+                    goes_on_rightly(before, &version, epoch);
+                    self.keeps_its_lease(before, &version, task);
+                    if version.state == VersionState::Retiring && version.retire_after.is_none() {
+                        let mut served = self.served.iter_mut();
+                        let is_it = |s: &&mut Served| Some(s.print) == version.fingerprint;
+                        if let Some(held) = served.find(is_it) {
+                            held.claim = Claim::Known;
+                        }
+                    }
+                }
             }
             self.versions.insert(version.id.clone(), version);
         }
     }
 
-    /// Each key that Keyward makes was recorded before, and each record is used for one key.
-    fn key_was_made(&self) {
+    /// While an invocation may be at work on a key, no other rotation takes it back, unless the slot was cut off.
+    fn keeps_its_lease(&self, before: &Version, version: &Version, task: &'static str) {
+        let now = self.outside.clock.now();
+        let taken_back =
+            before.state == VersionState::Intended && version.state == VersionState::Abandoned;
+        let leased = before.lease_until.is_some_and(|until| now < until);
+        assert!(
+            !taken_back
+                || !leased
+                || version.epoch < self.epoch
+                || self.begun_by.get(&version.id).is_none_or(|by| *by == task),
+            "{} was taken back by `{task}` while its own invocation was at work on it",
+            version.id
+        );
+    }
+
+    /// Each key that Keyward makes was recorded before, and each record is used for one key. What earlier attempts of
+    /// the same rotation have made is dead by then.
+    fn key_was_made(&mut self, task: &'static str) {
         let mut labels = BTreeSet::new();
+        let mut made = None;
         for (_, record) in self.provider.ever_made() {
             let label = record.label.as_str();
             if !label.starts_with(KeyLabel::PREFIX) {
                 continue;
             }
-            let is_it = |v: &Version| v.label.as_ref().is_some_and(|l| l.as_str() == label);
+            let recorded = self.versions.values().find(|v| has_label(v, label));
             assert!(
-                self.versions.values().any(is_it),
+                recorded.is_some(),
                 "rule 2: {label} was made without a recorded intent"
             );
+            made = recorded.cloned().or(made);
             assert!(
                 labels.insert(label.to_owned()),
                 "rule 2: two keys were made as {label}"
+            );
+        }
+        let Some(made) = made else { return };
+        if task == NETWORK {
+            self.late.extend(made.label.map(|l| l.as_str().to_owned()));
+        } else {
+            self.earlier_attempts_are_dead(&made);
+        }
+    }
+
+    fn earlier_attempts_are_dead(&self, made: &Version) {
+        for (_, record) in self.provider.live() {
+            let label = record.label.as_str();
+            let is_earlier = |v: &Version| {
+                has_label(v, label)
+                    && v.id.secret_version == made.id.secret_version
+                    && v.id.attempt < made.id.attempt
+            };
+            assert!(
+                self.late.contains(label) || !self.versions.values().any(is_earlier),
+                "rule 2: {} was made while {label} was alive",
+                made.id
             );
         }
     }
@@ -198,14 +284,29 @@ impl Watch {
         }
         self.holders.extend(holder.clone());
         self.holder = holder;
-        let until = self.outside.clock.now() + self.overlap;
+        let now = self.outside.clock.now();
         for served in self.served.iter_mut().filter(|s| s.until.is_none()) {
-            served.until = Some(until);
+            served.until = Some(match served.claim {
+                Claim::Known => now + self.overlap,
+                Claim::NotYetSeen => now,
+            });
         }
         let key = world.current_key();
         match self.served.iter_mut().find(|served| served.key == key) {
-            Some(again) => again.until = None,
-            None => self.served.push(Served { key, until: None }),
+            Some(again) => {
+                again.until = None;
+                again.claim = Claim::NotYetSeen;
+            }
+            None => {
+                let mut new = Served::new(key);
+                let is_old = |v: &Version| {
+                    v.fingerprint == Some(new.print) && v.state == VersionState::Retiring
+                };
+                if self.versions.values().any(is_old) {
+                    new.claim = Claim::NotYetSeen;
+                }
+                self.served.push(new);
+            }
         }
     }
 
@@ -250,85 +351,6 @@ impl Watch {
             of_holder.peek().is_none()
                 || of_holder.any(|v| v.tested.is_some_and(|tested| tested.epoch == v.epoch)),
             "rule 1: AWSCURRENT was moved to {holder}, which was not tested in its epoch"
-        );
-    }
-}
-
-fn no_two_own_one_key(versions: &[Version]) {
-    let mut prints = BTreeSet::new();
-    let mut handles = BTreeSet::new();
-    for version in versions {
-        if let Some(print) = version.fingerprint {
-            assert!(
-                prints.insert(print),
-                "two versions own one key, {}",
-                version.id
-            );
-        }
-        if let Some(handle) = &version.handle {
-            assert!(
-                handles.insert(handle.clone()),
-                "two versions own {handle}, {}",
-                version.id
-            );
-        }
-    }
-}
-
-/// A version is begun in the epoch that the slot is in, as an intent or as a key that was found.
-fn begins_rightly(version: &Version, epoch: Epoch) {
-    let found = version.id.attempt == 0;
-    let state = if found {
-        VersionState::Current
-    } else {
-        VersionState::Intended
-    };
-    assert_eq!(version.state, state, "{} began so", version.id);
-    assert_eq!(
-        version.epoch, epoch,
-        "rule 5: {} was begun under an outdated epoch",
-        version.id
-    );
-}
-
-/// What a version may become, and what of it stays as it is.
-fn goes_on_rightly(before: &Version, version: &Version, epoch: Epoch) {
-    let id = &version.id;
-    assert_eq!(
-        before.revision.next(),
-        version.revision,
-        "{id}: an update was lost"
-    );
-    let (from, to) = (before.state, version.state);
-    assert!(
-        from == to || from.may_become(to),
-        "{id} went from {from:?} to {to:?}"
-    );
-    assert_eq!(before.epoch, version.epoch, "{id}: its epoch changed");
-    assert_eq!(before.label, version.label, "{id}: its label changed");
-    assert_eq!(before.created, version.created, "{id}: its birth changed");
-    assert!(
-        before.handle.is_none() || before.handle == version.handle,
-        "{id}: its handle changed"
-    );
-    assert!(
-        before.fingerprint.is_none() || before.fingerprint == version.fingerprint,
-        "{id}: its key changed"
-    );
-    let nearer = from != to
-        && matches!(
-            to,
-            VersionState::Pending | VersionState::Promoting | VersionState::Current
-        );
-    let tested = before.tested != version.tested;
-    assert!(
-        !(nearer || tested) || version.epoch == epoch,
-        "rule 5: {id} went on to {to:?} under an outdated epoch"
-    );
-    if to == VersionState::Promoting || to == VersionState::Current {
-        assert!(
-            version.tested.is_some_and(|t| t.epoch == version.epoch) || id.attempt == 0,
-            "rule 1: {id} is {to:?} without a test in its epoch"
         );
     }
 }
