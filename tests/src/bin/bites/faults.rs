@@ -94,13 +94,13 @@ pub(crate) const FAULTS: [Fault; 7] = [
         name: "revoke before promote",
         edits: &[(
             FINISH,
-            "        self.move_current(provider).await?;",
+            "        self.move_current(provider, &promoting).await?;",
             "        for old in &self.versions {
                  if let (VersionState::Current, Some(handle)) = (old.state, &old.handle) {
                      let _ = provider.disable(handle).await;
                  }
              }
-             self.move_current(provider).await?;",
+             self.move_current(provider, &promoting).await?;",
         )],
         caught_by: &[&CRASHES, &INTERLEAVINGS],
     },
