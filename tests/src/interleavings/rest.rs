@@ -2,13 +2,16 @@
 
 use jiff::SignedDuration;
 use keyward_core::model::version::{Confirmation, VersionState};
-use keyward_core::ports::{SecretStore, Stage, TAG_HANDLE_PREFIX};
+use keyward_core::ports::{Clock, SecretStore, Stage, TAG_HANDLE_PREFIX};
 
 use super::scene::Scene;
 use crate::support::{check_rules, token};
 
 /// The rotation that must succeed afterwards.
 const NEXT: u32 = 50;
+
+/// A revocation is confirmed within this time.
+const CONFIRMED_WITHIN: SignedDuration = SignedDuration::from_mins(20);
 
 impl Scene {
     /// Goes on as the outside would, until nothing is under way any more, and checks every rule.
@@ -64,12 +67,16 @@ impl Scene {
 
     async fn versions_are_at_rest(&self) {
         let world = &self.world;
+        let now = world.outside.clock.now();
         let mut current = Vec::new();
         for version in world.versions().await {
-            let at_rest = matches!(
-                version.state,
-                VersionState::Current | VersionState::Revoked | VersionState::Contained
-            );
+            // What a kill contained is revoked 72 hours later, which may be just now.
+            let begun = version.revoke_begun.unwrap_or_default();
+            let at_rest = match version.state {
+                VersionState::Current | VersionState::Revoked | VersionState::Contained => true,
+                VersionState::Revoking => now < begun + CONFIRMED_WITHIN,
+                _ => false,
+            };
             assert!(at_rest, "{} is still {:?}", version.id, version.state);
             if version.state == VersionState::Current {
                 current.push(version.id.secret_version.clone());

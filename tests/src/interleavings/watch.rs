@@ -202,7 +202,8 @@ impl Watch {
                 Some(before) => {
                     goes_on_rightly(before, &version, epoch);
                     self.keeps_its_lease(before, &version, task);
-                    if version.state == VersionState::Retiring && version.retire_after.is_none() {
+                    if version.state == VersionState::Retiring && version.told.moved_back.is_some()
+                    {
                         let mut served = self.served.iter_mut();
                         let is_it = |s: &&mut Served| Some(s.print) == version.fingerprint;
                         if let Some(held) = served.find(is_it) {
@@ -291,6 +292,7 @@ impl Watch {
                 Claim::NotYetSeen => now,
             });
         }
+        self.forget_what_left_no_trace(now);
         let key = world.current_key();
         match self.served.iter_mut().find(|served| served.key == key) {
             Some(again) => {
@@ -306,6 +308,22 @@ impl Watch {
                     new.claim = Claim::NotYetSeen;
                 }
                 self.served.push(new);
+            }
+        }
+    }
+
+    /// A rotation that was cut off right after it moved AWSCURRENT has not recorded so; AWSPREVIOUS tells it until that
+    /// goes elsewhere too.
+    fn forget_what_left_no_trace(&mut self, now: Timestamp) {
+        let previous = self.outside.secrets.holder(&self.secret, &Stage::Previous);
+        for served in self.served.iter_mut().filter(|s| s.until.is_some()) {
+            let untold = self.versions.values().any(|v| {
+                v.fingerprint == Some(served.print)
+                    && v.state.is_in_rotation()
+                    && Some(&v.id.secret_version) != previous.as_ref()
+            });
+            if untold {
+                served.until = Some(now);
             }
         }
     }
