@@ -83,6 +83,11 @@ pub(crate) const FAULTS: [Fault; 7] = [
             (FINISH, "Fence::Epoch(self.slot.epoch)", "Fence::None"),
             (FINISH, "Fence::Epoch(promoting.epoch)", "Fence::None"),
             (
+                FINISH,
+                "slot.is_none_or(|slot| slot.epoch != promoting.epoch)",
+                "slot.is_none()",
+            ),
+            (
                 ROTATE,
                 "version.epoch == self.slot.epoch && version.state",
                 "version.state",
