@@ -23,11 +23,18 @@ pub struct MemoryProvider {
     keys: Mutex<Vec<Key>>,
 }
 
-#[derive(Clone)]
 struct Key {
     text: String,
     record: KeyRecord,
     deleted: bool,
+}
+
+impl Key {
+    fn is_alive(&self, now: Timestamp) -> bool {
+        !self.deleted
+            && self.record.suspended != Some(true)
+            && self.record.expires.is_none_or(|at| at > now)
+    }
 }
 
 impl MemoryProvider {
@@ -95,12 +102,8 @@ impl MemoryProvider {
     /// Whether a call with this key would be accepted now.
     pub fn accepts(&self, text: &str) -> bool {
         let now = self.clock.now();
-        let alive = |key: &Key| {
-            !key.deleted
-                && key.record.suspended != Some(true)
-                && key.record.expires.is_none_or(|at| at > now)
-        };
-        self.keys().iter().any(|key| key.text == text && alive(key))
+        let keys = self.keys();
+        keys.iter().any(|key| key.text == text && key.is_alive(now))
     }
 
     /// One call of an agent: spends a cent, and says whether it was accepted.
@@ -120,9 +123,24 @@ impl MemoryProvider {
 
     /// Text and record of every key that would be accepted now.
     pub fn live(&self) -> Vec<(String, KeyRecord)> {
-        let keys: Vec<Key> = self.keys().clone();
-        let live = keys.into_iter().filter(|key| self.accepts(&key.text));
-        live.map(|key| (key.text, key.record)).collect()
+        let now = self.clock.now();
+        let keys = self.keys();
+        let live = keys.iter().filter(|key| key.is_alive(now));
+        live.map(|key| (key.text.clone(), key.record.clone()))
+            .collect()
+    }
+
+    /// Text and record of every key that was ever made, deleted ones included.
+    pub fn ever_made(&self) -> Vec<(String, KeyRecord)> {
+        let keys = self.keys();
+        let made = keys.iter();
+        made.map(|key| (key.text.clone(), key.record.clone()))
+            .collect()
+    }
+
+    /// Whether a key was made under this handle and not deleted since.
+    pub fn has(&self, handle: &KeyHandle) -> bool {
+        self.with(handle, |_| ()).is_ok()
     }
 
     fn with<T>(
@@ -164,17 +182,12 @@ impl KeyProvider for MemoryProvider {
 
     async fn list(&self, _: &Scope, page: Option<&PageToken>) -> Result<Page, ProviderError> {
         let start = page.map_or(0, |page| page.0.parse().expect("a token of this list"));
-        let keys: Vec<KeyRecord> = self
-            .keys()
-            .iter()
-            .filter(|key| !key.deleted)
-            .map(|key| key.record.clone())
-            .collect();
-        let next = (keys.len() > start + PAGE).then(|| PageToken((start + PAGE).to_string()));
-        Ok(Page {
-            keys: keys.into_iter().skip(start).take(PAGE).collect(),
-            next,
-        })
+        let keys = self.keys();
+        let mut rest = keys.iter().filter(|key| !key.deleted).skip(start);
+        let page = rest.by_ref().take(PAGE);
+        let page = page.map(|key| key.record.clone()).collect();
+        let next = rest.next().map(|_| PageToken((start + PAGE).to_string()));
+        Ok(Page { keys: page, next })
     }
 
     async fn get(&self, handle: &KeyHandle) -> Result<Option<KeyRecord>, ProviderError> {
