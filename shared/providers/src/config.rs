@@ -396,4 +396,67 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_pool_is_read_where_slots_draw_from_one() {
+        let account = |more: &str| {
+            format!(r#"{{"a": {{"provider": "anthropic", "admin_secret": "{ARN}"{more}}}}}"#)
+        };
+        let pool = ARN.replace("admin", "pool");
+        for (more, expected) in [
+            (format!(r#", "pool_secret": "{pool}""#), LOW_WATER),
+            (
+                format!(r#", "pool_secret": "{pool}", "pool_low_water": 7"#),
+                7,
+            ),
+            (
+                format!(r#", "pool_secret": "{pool}", "pool_low_water": 0"#),
+                0,
+            ),
+        ] {
+            let accounts = ProviderAccounts::from_json(&account(&more)).unwrap();
+            let settings = accounts.get(&"a".parse().unwrap()).unwrap().pool.clone();
+            let expected = PoolSettings {
+                provider: ProviderName::Anthropic,
+                secret: pool.parse().unwrap(),
+                low_water: expected,
+            };
+            assert_eq!(settings, Some(expected), "{more}");
+        }
+        let key = "sk-ant-api03-EXAMPLE0123456789abcdef";
+        for (more, expected) in [
+            (String::new(), "a: `pool_secret` is missing"),
+            (
+                format!(r#", "pool_secret": "{key}""#),
+                "a: `pool_secret` is not the ARN",
+            ),
+            (
+                format!(r#", "pool_secret": "{pool}", "pool_low_water": -1"#),
+                "a: `pool_low_water` is not a whole number",
+            ),
+            (
+                format!(r#", "pool_secret": "{pool}", "pool_low_water": "3""#),
+                "a: `pool_low_water` is not a whole number",
+            ),
+        ] {
+            let error = ProviderAccounts::from_json(&account(&more)).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(expected), "{expected}\n{error}");
+            assert_eq!(error.lines().count(), 2, "{error}");
+            assert!(!error.contains("EXAMPLE"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pool_stands_only_where_slots_draw_from_one() {
+        let text = format!(
+            r#"{{"a": {{"provider": "openrouter", "admin_secret": "{ARN}",
+                "pool_secret": "{ARN}", "pool_low_water": 3}}}}"#
+        );
+        let error = ProviderAccounts::from_json(&text).unwrap_err().to_string();
+        for field in ["pool_secret", "pool_low_water"] {
+            let expected = format!("a: there is no field `{field}`");
+            assert!(error.contains(&expected), "{error}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use keyward_core::model::key::{ApiKey, KeyFormat};
 use keyward_core::model::money::{MicroDollars, SpendCap};
 use keyward_core::model::names::{AccountName, KeyHandle};
-use keyward_core::model::slot::{ProviderName, Scope};
+use keyward_core::model::slot::{CredentialKind, ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Clock, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
@@ -20,6 +20,7 @@ const PAGE: usize = 2;
 /// A provider in memory: creates keys, suspends, resumes, deletes, and counts what they spend.
 pub struct MemoryProvider {
     clock: Arc<dyn Clock>,
+    provider: ProviderName,
     keys: Mutex<Vec<Key>>,
 }
 
@@ -38,12 +39,57 @@ impl Key {
 }
 
 impl MemoryProvider {
-    /// One without keys.
+    /// One without keys, whose API makes keys and limits them.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
+            provider: ProviderName::OpenRouter,
             keys: Mutex::default(),
         }
+    }
+
+    /// One without keys, where only people make them: slots draw from a standby pool.
+    pub fn with_pool(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            provider: ProviderName::Anthropic,
+            ..Self::new(clock)
+        }
+    }
+
+    fn makes_keys(&self) -> bool {
+        self.provider.kind() == CredentialKind::Minted
+    }
+
+    fn format(&self) -> KeyFormat {
+        if self.makes_keys() {
+            FORMAT
+        } else {
+            POOL_FORMAT
+        }
+    }
+
+    fn text(&self, number: u64) -> String {
+        let text = made_up_key(number);
+        if self.makes_keys() {
+            return text;
+        }
+        let random = text.strip_prefix(FORMAT.prefix).unwrap_or_default();
+        format!("{}03-{random}", POOL_FORMAT.prefix)
+    }
+
+    /// Changes how the key with this text is listed. Nothing if there is none.
+    pub fn relist(&self, text: &str, change: impl FnOnce(&mut KeyRecord)) {
+        let mut keys = self.keys();
+        if let Some(key) = keys.iter_mut().find(|key| key.text == text) {
+            change(&mut key.record);
+        }
+    }
+
+    /// How the key with this text is listed; `None` if there is no such key, or no more.
+    pub fn record(&self, text: &str) -> Option<KeyRecord> {
+        let keys = self.keys();
+        let found = keys.iter().find(|key| key.text == text && !key.deleted);
+        found.map(|key| key.record.clone())
     }
 
     fn keys(&self) -> MutexGuard<'_, Vec<Key>> {
@@ -61,8 +107,8 @@ impl MemoryProvider {
         let twin = format!("{}{}", &made[..made.len() - 4], &text[text.len() - 4..]);
         let mut keys = self.keys();
         let key = keys.last_mut().expect("just made");
-        key.record.redacted =
-            OutsideText::new(&format!("{}…{}", FORMAT.prefix, &text[text.len() - 4..]));
+        let tail = &text[text.len() - 4..];
+        key.record.redacted = OutsideText::new(&format!("{}…{tail}", self.format().prefix));
         key.text.clone_from(&twin);
         twin
     }
@@ -75,9 +121,9 @@ impl MemoryProvider {
     ) -> (String, KeyHandle) {
         let mut keys = self.keys();
         let number = keys.len() + 1;
-        let text = made_up_key(number as u64);
+        let text = self.text(number as u64);
         let handle: KeyHandle = format!("handle-{number}").parse().expect("a valid handle");
-        let redacted = format!("{}…{}", FORMAT.prefix, &text[text.len() - 4..]);
+        let redacted = format!("{}…{}", self.format().prefix, &text[text.len() - 4..]);
         let record = KeyRecord {
             handle: handle.clone(),
             label: OutsideText::new(name),
@@ -169,14 +215,20 @@ const FORMAT: KeyFormat = KeyFormat {
     alphabet: "0123456789abcdef",
 };
 
+const POOL_FORMAT: KeyFormat = KeyFormat {
+    prefix: "sk-ant-api",
+    not: &[],
+    alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
+};
+
 #[async_trait]
 impl KeyProvider for MemoryProvider {
     fn abilities(&self) -> Abilities {
         Abilities {
-            provider: ProviderName::OpenRouter,
-            format: FORMAT,
+            provider: self.provider,
+            format: self.format(),
             suspension: Suspension::Refuses,
-            expiry: true,
+            expiry: self.makes_keys(),
         }
     }
 
@@ -222,11 +274,11 @@ impl KeyProvider for MemoryProvider {
     }
 
     fn issuer(&self) -> Option<&dyn KeyIssuer> {
-        Some(self)
+        self.makes_keys().then_some(self as &dyn KeyIssuer)
     }
 
     fn caps(&self) -> Option<&dyn SpendCaps> {
-        Some(self)
+        self.makes_keys().then_some(self as &dyn SpendCaps)
     }
 }
 
