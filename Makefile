@@ -4,7 +4,7 @@ CARGO := cargo --locked
 
 .PHONY: local demo test check fmt lint docs unit suites bites soak bench deny
 
-demo: ## a day of three agents and their keys, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
+demo: ## a day of three agents at three providers, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
 	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
 
 local: ## emulated AWS, a provider and the functions on this machine, for trying the keyward command

@@ -1,122 +1,154 @@
 //! Ending a key for good, and no other key with it.
 
 use http::Method;
-use keyward_core::model::slot::Scope;
+use jiff::SignedDuration;
+use keyward_core::model::names::KeyHandle;
 use keyward_core::model::text::OutsideText;
-use keyward_core::model::version::KeyLabel;
-use keyward_core::ports::{KeyProvider as _, ProviderError};
+use keyward_core::ports::{KeyProvider, ProviderError};
 
-use super::handle::Place;
-use super::wire::{EndNow, ServiceAccount};
-use super::{Deleted, HARMLESS, NOTHING, OpenAi};
+use super::handle::{Ids, is_label};
+use super::wire::{self, Change, Deleted, List, Named, Row};
+use super::{NOTHING, OpenAi, narrowest};
 use crate::api::unreadable;
 use crate::http::Repeat;
 
-/// What the fallbacks come to if no other way is left.
-const SHARED: &str = "OpenAI neither deletes this key nor lets it expire, and its service account has other keys, which would end with it: delete the key by hand";
+/// The shortest life that can be given to a key.
+const AT_ONCE: i64 = 1;
+
+/// By then a key that was to end at once has ended: its row reads as gone to whoever looks.
+const ENDED: SignedDuration = SignedDuration::from_secs(AT_ONCE + 1);
 
 impl OpenAi {
-    /// Ends the key. An account that Keyward made for this key alone goes with it. Where a service account's key cannot
-    /// be deleted, as OpenAI's older description says, it is made to expire at once; where that is refused too, its
-    /// account is deleted, if the key is the only one in it.
-    pub(super) async fn end(&self, place: &Place<'_>) -> Result<(), ProviderError> {
-        if let Some(account) = place.account
-            && self.is_own_account(place.project, account).await?
-            && self.is_alone(place).await?
-        {
-            return self.delete_account(place.project, account).await;
-        }
-        let url = self.key_url(place)?;
-        let deleted = self.delete_at(url).await;
-        if !matches!(deleted, Err(ProviderError::Refused { .. })) {
-            return deleted;
-        }
-        let end = EndNow {
-            scopes: HARMLESS,
-            expires_in_seconds: 1,
+    /// Deletes the key, then the service account that was made for it alone.
+    ///
+    /// OpenAI's API refused to delete keys of service accounts before 2026, and may still do so for an organization
+    /// (<https://github.com/openai/openai-openapi>, `ProjectApiKeyDeleteResponse` and the 400 beside it). Then the key
+    /// is made to end by itself, at once.
+    pub(super) async fn end(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
+        let ids = Ids::of(handle)?;
+        let ended = match self.remove(&ids.key_path(), ids.key).await {
+            Err(ProviderError::Refused { detail }) => self.expire(handle, &ids, detail).await,
+            other => other,
         };
-        let ended = self.update(place, &end).await;
-        if !matches!(ended, Err(ProviderError::Refused { .. })) {
-            return ended;
+        if matches!(ended, Ok(()) | Err(ProviderError::NotFound)) {
+            self.tidy(&ids).await;
         }
-        // What has expired can be updated no more, and needs not be.
-        if self.find(place).await?.is_none() {
-            return Ok(());
-        }
-        match place.account {
-            None => ended,
-            Some(account) => {
-                if !self.is_alone(place).await? {
-                    return Err(ProviderError::Refused {
-                        detail: OutsideText::new(SHARED),
-                    });
-                }
-                self.delete_account(place.project, account).await
-            }
-        }
+        ended
     }
 
-    /// Whether Keyward made the account for one key: it has that key's name. One that is gone is nobody's.
-    async fn is_own_account(&self, project: &str, account: &str) -> Result<bool, ProviderError> {
-        let url = self.account_url(project, account)?;
-        match self.0.call(Method::GET, url, NOTHING, Repeat::Safe).await {
-            Err(ProviderError::NotFound) => Ok(false),
-            Err(error) => Err(error),
-            Ok(answer) => {
-                let account: ServiceAccount =
-                    serde_json::from_slice(&answer.body).map_err(|_| {
-                        unreadable(
-                            Repeat::Safe,
-                            "a service account was answered, but not readably",
-                        )
-                    })?;
-                Ok(account.name.starts_with(KeyLabel::PREFIX))
-            }
-        }
-    }
-
-    /// Whether the key's service account has no other key, by the whole list.
-    async fn is_alone(&self, place: &Place<'_>) -> Result<bool, ProviderError> {
-        let scope = Scope {
-            project: place.project.parse().ok(),
-            ..Scope::default()
-        };
-        let mut page = self.list(&scope, None).await?;
-        loop {
-            let other = |handle| {
-                let listed = Place::of(handle).ok();
-                listed.is_some_and(|p| p.account == place.account && p.key != place.key)
-            };
-            if page.keys.iter().any(|key| other(&key.handle)) {
-                return Ok(false);
-            }
-            let Some(next) = page.next else {
-                return Ok(true);
-            };
-            page = self.list(&scope, Some(&next)).await?;
-        }
-    }
-
-    pub(super) async fn delete_account(
-        &self,
-        project: &str,
-        account: &str,
-    ) -> Result<(), ProviderError> {
-        let url = self.account_url(project, account)?;
-        self.delete_at(url).await
-    }
-
-    async fn delete_at(&self, url: url::Url) -> Result<(), ProviderError> {
-        let answer = self
-            .0
-            .call(Method::DELETE, url, NOTHING, Repeat::Safe)
-            .await?;
-        match serde_json::from_slice(&answer.body) {
-            Ok(Deleted { deleted: true }) => Ok(()),
+    /// Deletes whatever the path names. Done only if the answer says so of this very thing.
+    pub(super) async fn remove(&self, path: &[&str], id: &str) -> Result<(), ProviderError> {
+        let url = self.api.url(path)?;
+        let call = self.api.call(Method::DELETE, url, NOTHING, Repeat::Safe);
+        let answer = call.await?;
+        match wire::read::<Deleted>(&answer.body) {
+            Some(done) if done.deleted && done.id == id => Ok(()),
             _ => Err(unreadable(
                 Repeat::Safe,
                 "a delete was answered, but not as done",
             )),
         }
     }
+
+    /// Ends a key that cannot be deleted: no permissions any more, and a second to live.
+    async fn expire(
+        &self,
+        handle: &KeyHandle,
+        ids: &Ids<'_>,
+        detail: OutsideText,
+    ) -> Result<(), ProviderError> {
+        if self.get(handle).await?.is_none() {
+            return Err(ProviderError::NotFound);
+        }
+        let scopes = narrowest()?;
+        let change = Change {
+            scopes: &scopes,
+            expires_in_seconds: Some(AT_ONCE),
+        };
+        match self.change(handle, &change).await {
+            Ok(()) => {
+                self.api.wait(ENDED).await;
+                Ok(())
+            }
+            Err(ProviderError::Refused { .. }) => self.end_with_account(ids, detail).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The last resort: the whole service account, if no other key lives in it.
+    async fn end_with_account(
+        &self,
+        ids: &Ids<'_>,
+        detail: OutsideText,
+    ) -> Result<(), ProviderError> {
+        let Some(account) = ids.account else {
+            return Err(ProviderError::Refused { detail });
+        };
+        if self.has_others(ids, account).await? {
+            let text = "the key can be neither deleted nor ended, and other keys live in its service account";
+            return Err(ProviderError::Refused {
+                detail: OutsideText::new(text),
+            });
+        }
+        self.remove(&account_path(ids.project, account), account)
+            .await
+    }
+
+    /// Deletes the service account of a key that is gone, if it was made for this key: its name is a label, and no
+    /// other key lives in it. A failure is no failure of the delete: an account without a key opens nothing, and a
+    /// repeated delete tries again.
+    async fn tidy(&self, ids: &Ids<'_>) {
+        let Some(account) = ids.account else {
+            return;
+        };
+        if let Err(error) = self.try_tidy(ids, account).await {
+            tracing::warn!(%error, "a service account without a key is left behind at OpenAI");
+        }
+    }
+
+    async fn try_tidy(&self, ids: &Ids<'_>, account: &str) -> Result<(), ProviderError> {
+        let path = account_path(ids.project, account);
+        let url = self.api.url(&path)?;
+        let call = self.api.call(Method::GET, url, NOTHING, Repeat::Safe);
+        let named = match call.await {
+            Err(ProviderError::NotFound) => return Ok(()),
+            answer => wire::read::<Named>(&answer?.body),
+        };
+        let made_for_it = named.is_some_and(|named| named.id == account && is_label(&named.name));
+        if !made_for_it || self.has_others(ids, account).await? {
+            return Ok(());
+        }
+        match self.remove(&path, account).await {
+            Err(ProviderError::NotFound) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Whether a key other than this one lives in the service account.
+    async fn has_others(&self, ids: &Ids<'_>, account: &str) -> Result<bool, ProviderError> {
+        let now = self.api.now();
+        let is_other =
+            |row: &Row| row.account() == Some(account) && row.id != ids.key && !row.has_ended(now);
+        let mut next = None;
+        loop {
+            let (List { data, .. }, following) = self.page(ids.project, next.as_ref()).await?;
+            if data.iter().any(is_other) {
+                return Ok(true);
+            }
+            if following.is_none() {
+                return Ok(false);
+            }
+            next = following;
+        }
+    }
+}
+
+pub(super) fn account_path<'a>(project: &'a str, account: &'a str) -> [&'a str; 5] {
+    [
+        "organization",
+        "projects",
+        project,
+        "service_accounts",
+        account,
+    ]
 }

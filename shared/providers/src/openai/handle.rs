@@ -1,49 +1,71 @@
-//! Where a key is: its project, its owner, itself.
+//! What a handle is made of, and whose names are Keyward's.
 
-use keyward_core::model::names::KeyHandle;
+use keyward_core::model::names::{KeyHandle, ScopeId, SecretVersionId, SlotName};
 use keyward_core::model::text::OutsideText;
+use keyward_core::model::version::KeyLabel;
 use keyward_core::ports::ProviderError;
 
-/// Stands in a handle for an owner that is no service account.
-const NO_ACCOUNT: &str = "-";
+/// In a handle, in place of the service account of a key that a person owns.
+const NOBODY: &str = "-";
 
-/// A key's handle, taken apart: `<project>/<service account>/<key>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place<'a> {
+/// The ids that a call about a key needs: a handle is `<project>/<service account>/<key>`, with `-` in the middle where
+/// a person owns the key.
+pub(super) struct Ids<'a> {
     pub(super) project: &'a str,
-    /// The service account that owns it; `None` for a person's key.
     pub(super) account: Option<&'a str>,
     pub(super) key: &'a str,
 }
 
-impl<'a> Place<'a> {
-    /// # Errors
-    /// [`ProviderError::Refused`]: it is not a handle of this driver.
+impl<'a> Ids<'a> {
     pub(super) fn of(handle: &'a KeyHandle) -> Result<Self, ProviderError> {
         let ids: Vec<&str> = handle.ids().collect();
         match ids[..] {
             [project, account, key] if ids.iter().all(|id| !id.is_empty()) => Ok(Self {
                 project,
-                account: (account != NO_ACCOUNT).then_some(account),
+                account: (account != NOBODY).then_some(account),
                 key,
             }),
             _ => Err(ProviderError::Refused {
-                detail: OutsideText::new("the key's handle is not one of OpenAI's"),
+                detail: OutsideText::new("the handle is not of the form project/account/key"),
             }),
         }
     }
+
+    /// Below the API's base.
+    pub(super) fn key_path(&self) -> [&'a str; 5] {
+        [
+            "organization",
+            "projects",
+            self.project,
+            "api_keys",
+            self.key,
+        ]
+    }
 }
 
-/// The handle of a key; `None` if an id cannot stand in one.
+/// The handle; `None` if an id is not one.
 pub(super) fn handle(project: &str, account: Option<&str>, key: &str) -> Option<KeyHandle> {
-    let account = account.unwrap_or(NO_ACCOUNT);
-    if [project, account, key]
-        .iter()
-        .any(|id| id.is_empty() || id.contains('/'))
-    {
+    let account = account.unwrap_or(NOBODY);
+    let is_id = |id: &&str| id.parse::<ScopeId>().is_ok();
+    if ![project, account, key].iter().all(is_id) {
         return None;
     }
     format!("{project}/{account}/{key}").parse().ok()
+}
+
+/// Whether Keyward gave this name: exactly `keyward-<slot>--<token>-<attempt>`.
+pub(super) fn is_label(name: &str) -> bool {
+    let parts = name.strip_prefix(KeyLabel::PREFIX);
+    let parts = parts.and_then(|rest| rest.split_once("--"));
+    let Some((slot, id)) = parts else {
+        return false;
+    };
+    let Some((version, attempt)) = id.rsplit_once('-') else {
+        return false;
+    };
+    slot.parse::<SlotName>().is_ok()
+        && version.parse::<SecretVersionId>().is_ok()
+        && attempt.parse::<u32>().is_ok_and(|attempt| attempt > 0)
 }
 
 #[cfg(test)]
@@ -51,19 +73,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn handles_read_back_and_others_are_refused() {
-        for account in [Some("svc_acct_1"), None] {
-            let handle = handle("proj_1", account, "key_1").unwrap();
-            let place = Place::of(&handle).unwrap();
-            assert_eq!(
-                (place.project, place.account, place.key),
-                ("proj_1", account, "key_1")
-            );
+    fn only_exact_labels_are_keywards() {
+        let label = "keyward-support-bot--00000000-1111-4222-8333-444444444444-1";
+        assert!(is_label(label));
+        for name in [
+            "",
+            "keyward-",
+            "keyward-support-bot",
+            "keyward-support-bot--1",
+            "keyward-Support--00000000-1111-4222-8333-444444444444-1",
+            "keyward-support-bot--00000000-1111-4222-8333-444444444444-0",
+            "keyward-support-bot--00000000-1111-4222-8333-444444444444-x",
+            &format!("x{label}"),
+            &format!("{label} "),
+        ] {
+            assert!(!is_label(name), "{name}");
         }
-        for text in ["key_1", "a/b", "a/b/c/d", "a//c", "/b/c"] {
-            assert!(Place::of(&text.parse().unwrap()).is_err(), "{text}");
-        }
+    }
+
+    #[test]
+    fn handles_hold_what_a_call_needs() {
+        let of = |account| handle("proj_1", account, "key_1").unwrap();
+        assert_eq!(of(Some("svc_1")).as_str(), "proj_1/svc_1/key_1");
+        assert_eq!(of(None).as_str(), "proj_1/-/key_1");
         assert_eq!(handle("proj_1", Some("a/b"), "key_1"), None);
-        assert_eq!(handle("proj_1", None, ""), None);
+        assert_eq!(handle("proj_1", Some(".."), "key_1"), None);
+        let with = of(Some("svc_1"));
+        let ids = Ids::of(&with).unwrap();
+        let found = (ids.project, ids.account, ids.key);
+        assert_eq!(found, ("proj_1", Some("svc_1"), "key_1"));
+        assert_eq!(Ids::of(&of(None)).unwrap().account, None);
+        for other in ["key_1", "a/b", "a/b/c/d", "a//c"] {
+            assert!(Ids::of(&other.parse().unwrap()).is_err(), "{other}");
+        }
     }
 }

@@ -1,66 +1,71 @@
 //! What an answer to `GET /models` says about the key that asked. By body, never by status alone.
 //!
-//! `Dead` comes only from OpenAI's own 401 with the code `invalid_api_key`: an incorrect, deleted, disabled or expired
-//! key. <https://platform.openai.com/docs/guides/error-codes>
+//! | answer | verdict | source |
+//! | --- | --- | --- |
+//! | 200 with a list | live | <https://developers.openai.com/api/reference/resources/models> |
+//! | 401 `invalid_api_key` | dead: unknown, deleted or expired | <https://github.com/continuedev/continue/issues/11409> (a recorded body) |
+//! | 401 or 403 that speaks of missing scopes, code null | blocked for scope: the key is known | <https://community.openai.com/t/1374480> (a recorded body) |
+//! | 429 with a code of money | blocked for money | <https://developers.openai.com/api/docs/guides/error-codes> |
+//!
+//! A refusal because of where the call comes from (401 for an address that is not allowed, 403 for an unsupported
+//! country), or because the organization lacks the caller, says nothing about the key: unknown, like everything else.
 
 use http::StatusCode;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::Verdict;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::wire::ErrorData;
+use super::wire::{ErrorData, List};
 use crate::http::Answer;
 
-/// Codes that mean money, whatever the type says:
-/// <https://platform.openai.com/docs/guides/error-codes>.
-const MONEY_CODES: [&str; 5] = [
+/// Codes of a 429 that mean money, beside the spend limits of organization and project.
+/// <https://developers.openai.com/api/docs/guides/error-codes>
+const MONEY: [&str; 3] = [
     "credit_balance_exhausted",
-    "organization_spend_limit_exceeded",
-    "project_spend_limit_exceeded",
     "organization_usage_limit_exceeded",
-    "insufficient_quota",
+    INSUFFICIENT_QUOTA,
 ];
 
-/// How a refusal reads for a key that lacks a permission. It is a 401 or 403 of type `invalid_request_error` with no
-/// code, so only the words tell: <https://github.com/continuedev/continue/issues/10059>.
-const MISSING: &str = "Missing scopes";
+/// A code, and the type of errors about money from before they had codes of their own.
+const INSUFFICIENT_QUOTA: &str = "insufficient_quota";
 
 pub(super) fn of(answer: &Answer) -> Verdict {
     let detail = answer.detail.clone();
     if answer.status == StatusCode::OK {
-        return accepted(answer);
+        return match List::<IgnoredAny>::read(&answer.body) {
+            Some(_) => Verdict::Live,
+            None => Verdict::Unknown(OutsideText::new(
+                "HTTP 200 with a body that is no list of models",
+            )),
+        };
     }
     let Some(error) = ErrorData::read(&answer.body) else {
         return Verdict::Unknown(detail);
     };
-    let code = error.code();
-    match answer.status.as_u16() {
-        401 | 403 if error.message.contains(MISSING) => Verdict::BlockedForScope(detail),
-        401 if code == Some("invalid_api_key") => Verdict::Dead(detail),
-        429 if code.is_some_and(|code| MONEY_CODES.contains(&code)) => {
-            Verdict::BlockedForMoney(detail)
+    let code = error.code.as_deref();
+    match answer.status {
+        StatusCode::UNAUTHORIZED if code == Some("invalid_api_key") => Verdict::Dead(detail),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN if is_about_scope(&error) => {
+            Verdict::BlockedForScope(detail)
         }
-        429 if code.is_none() && error.kind.as_deref() == Some("insufficient_quota") => {
-            Verdict::BlockedForMoney(detail)
-        }
+        StatusCode::TOO_MANY_REQUESTS if is_about_money(&error) => Verdict::BlockedForMoney(detail),
         _ => Verdict::Unknown(detail),
     }
 }
 
-fn accepted(answer: &Answer) -> Verdict {
-    #[derive(Deserialize)]
-    struct Models {
-        object: String,
-        #[serde(rename = "data")]
-        _data: Vec<IgnoredAny>,
-        #[serde(default)]
-        error: Option<IgnoredAny>,
+/// The code first: the type may say `insufficient_quota` beside any.
+fn is_about_money(error: &ErrorData) -> bool {
+    match error.code.as_deref() {
+        Some(code) => MONEY.contains(&code) || code.ends_with("_spend_limit_exceeded"),
+        None => error.kind == INSUFFICIENT_QUOTA,
     }
-    match serde_json::from_slice::<Models>(&answer.body) {
-        Ok(models) if models.object == "list" && models.error.is_none() => Verdict::Live,
-        _ => Verdict::Unknown(OutsideText::new(
-            "HTTP 200 with a body that is no list of models",
-        )),
+}
+
+/// Such errors have no code of their own, or `missing_scope`.
+fn is_about_scope(error: &ErrorData) -> bool {
+    let missing = || error.message.contains("Missing scopes:");
+    match error.code.as_deref() {
+        Some(code) => code == "missing_scope",
+        None => missing(),
     }
 }

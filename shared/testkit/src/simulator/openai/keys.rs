@@ -257,7 +257,7 @@ impl OpenAi {
             "name": name,
             "redacted_value": key.redacted,
             "created_at": key.created.as_second(),
-            "last_used_at": null,
+            "last_used_at": key.last_used.map(Timestamp::as_second),
             "expires_at": key.expires.map(Timestamp::as_second),
             "owner": owner,
             "owner_project_access": "active",
