@@ -415,6 +415,48 @@ async fn a_key_that_a_slot_has_is_dropped_and_the_next_is_drawn() {
     assert_ne!(ApiKey::new(&world.current_key()).fingerprint(), oldest);
 }
 
+/// A rotation that stopped right after it drew a key: the key's text is in the pool's secret alone.
+async fn stopped_after_the_draw() -> (World, Arc<MemoryProvider>, Version) {
+    let gate = Arc::new(Gate::default());
+    let (world, _) = start_with(gate.clone()).await;
+    let secrets = &world.outside.secrets;
+    secrets.begin_rotation(&world.secret, &token(2));
+    gate.record();
+    world.step(STEPS[0], &token(2)).await.unwrap();
+    let (calls, _) = gate.disarm();
+    let draw = calls.iter().position(|call| *call == "pools.draw").unwrap();
+
+    let (world, provider) = start_with(gate.clone()).await;
+    let secrets = &world.outside.secrets;
+    secrets.begin_rotation(&world.secret, &token(2));
+    gate.arm(draw, Cut::After);
+    let token = token(2);
+    let create = world.step(STEPS[0], &token);
+    assert!(gate.until_stopped(create).await.is_none());
+    gate.disarm();
+    let drawn = world.versions().await.pop().unwrap();
+    assert_eq!(drawn.state, VersionState::Intended);
+    (world, provider, drawn)
+}
+
+#[tokio::test]
+async fn a_drawn_keys_text_stays_in_the_pool_until_it_is_stored() {
+    let (world, provider, drawn) = stopped_after_the_draw().await;
+    assert_eq!(pool(&world).await.drawn.len(), 1);
+    world.pass(SignedDuration::from_mins(6));
+    let report = put(&world, &[provider.seed("new")]).await.unwrap();
+    assert_eq!(report.pool.drawn.len(), 1, "it waits to be stored");
+    world.rotate(&token(2)).await.unwrap();
+    let current = ApiKey::new(&world.current_key());
+    assert_eq!(Some(current.fingerprint()), drawn.fingerprint);
+
+    let report = put(&world, &[provider.seed("newer")]).await.unwrap();
+    assert_eq!(report.pool.drawn, [], "its slot's secret has it now");
+    let kept = world.outside.secrets.current_text(&pool_secret()).unwrap();
+    assert!(!kept.contains(&world.current_key()), "its text is gone");
+    assert_eq!(report.pool.standby.len(), 7);
+}
+
 /// Putting two new keys into a pool of six.
 struct Adding;
 
