@@ -12,6 +12,7 @@ use keyward_lambda::diagnostic::{chain, diagnostic};
 use keyward_rotate::RotateError;
 use keyward_testkit::canary::Canary;
 use keyward_testkit::clock::ManualClock;
+use keyward_testkit::contract::provider::ProviderCall;
 use keyward_testkit::logs::CapturedLogs;
 use keyward_testkit::memory::made_up_key;
 use keyward_testkit::simulator::{Body, Fault, FaultRule, Settings, Simulator};
@@ -58,9 +59,13 @@ impl Said {
     }
 }
 
-async fn start() -> (World, Simulator) {
+async fn start(provider: ProviderName) -> (World, Simulator) {
     let clock = Arc::new(ManualClock::start());
-    let simulated = Simulated::start(clock.clone(), Settings::default()).await;
+    let settings = Settings {
+        provider,
+        ..Settings::default()
+    };
+    let simulated = Simulated::start(clock.clone(), settings).await;
     let simulator = simulated.simulator.clone();
     (
         World::with(&Arc::default(), clock, Box::new(simulated)).await,
@@ -69,7 +74,7 @@ async fn start() -> (World, Simulator) {
 }
 
 /// Every flow once in peace and once with each fault, as talkative as can be.
-async fn everything(said: &mut Said, secrets: &mut Vec<String>) {
+async fn everything(provider: ProviderName, said: &mut Said, secrets: &mut Vec<String>) {
     let faults = [
         None,
         Some(Fault::lost_after()),
@@ -79,8 +84,14 @@ async fn everything(said: &mut Said, secrets: &mut Vec<String>) {
         Some(Fault::error_object()),
     ];
     for fault in faults {
-        for (method, path) in [("POST", "/keys"), ("GET", "/key"), ("PATCH", "/keys/*")] {
-            let (world, simulator) = start().await;
+        for call in [
+            ProviderCall::Create,
+            ProviderCall::Verify,
+            ProviderCall::Change,
+            ProviderCall::Delete,
+        ] {
+            let (world, simulator) = start(provider).await;
+            let (method, path) = simulator.route(call);
             if let Some(fault) = &fault {
                 simulator.inject(FaultRule::on(method, path, fault.clone()).times(2));
             }
@@ -167,14 +178,7 @@ async fn everything_with_a_pool(said: &mut Said, secrets: &mut Vec<String>) {
             ("POST", "/v1/organizations/api_keys/*"),
             ("GET", "/v1/models"),
         ] {
-            let clock = Arc::new(ManualClock::start());
-            let settings = Settings {
-                provider: ProviderName::Anthropic,
-                ..Settings::default()
-            };
-            let simulated = Simulated::start(clock.clone(), settings).await;
-            let simulator = simulated.simulator.clone();
-            let world = World::with(&Arc::default(), clock, Box::new(simulated)).await;
+            let (world, simulator) = start(ProviderName::Anthropic).await;
             if let Some(fault) = &fault {
                 simulator.inject(FaultRule::on(method, path, fault.clone()).times(2));
             }
@@ -186,6 +190,7 @@ async fn everything_with_a_pool(said: &mut Said, secrets: &mut Vec<String>) {
                 made_up_key(7),
             ];
             for number in 2..9 {
+                said.0.push(asked_by_a_person(&world, &given, number).await);
                 let keys = given.iter().map(|text| ApiKey::new(text)).collect();
                 let account = "anthropic-main".parse().unwrap();
                 let added = pool::add(&world.open, &account, keys, world.deadline()).await;
@@ -218,6 +223,30 @@ async fn everything_with_a_pool(said: &mut Said, secrets: &mut Vec<String>) {
     }
 }
 
+/// The same keys through the control function: its answer, and what it records.
+async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> String {
+    let deps = keyward_control::Deps {
+        ports: world.open.clone(),
+        acts: world.outside.inventory.clone(),
+    };
+    let body = json!({"reason": "refill", "account": "anthropic-main", "keys": keys});
+    let broken = format!("{}{{", body);
+    let mut said = String::new();
+    for (n, body) in [body.to_string(), broken].into_iter().enumerate() {
+        let event = json!({
+            "requestContext": {
+                "authorizer": {"iam": {"userArn": "arn:aws:iam::111122223333:user/ana"}},
+                "http": {"method": "POST", "path": "/pool/add"},
+                "requestId": format!("request-{number}-{n}"),
+            },
+            "body": body,
+        });
+        let answer = keyward_control::handle(&deps, event, world.deadline()).await;
+        said += &answer.to_string();
+    }
+    said
+}
+
 #[tokio::test]
 async fn no_key_text_in_anything_that_comes_out_of_a_pool() {
     let logs = CapturedLogs::default();
@@ -244,7 +273,9 @@ async fn no_key_text_in_anything_that_comes_out() {
     let (mut said, mut secrets) = (Said::default(), Vec::new());
     {
         let _guard = logs.on_this_thread();
-        everything(&mut said, &mut secrets).await;
+        for provider in [ProviderName::OpenRouter, ProviderName::OpenAi] {
+            everything(provider, &mut said, &mut secrets).await;
+        }
     }
     assert!(
         secrets.len() > 30,
@@ -265,7 +296,7 @@ async fn no_key_text_in_anything_that_comes_out() {
 #[tokio::test]
 async fn a_planted_leak_is_found() {
     let logs = CapturedLogs::default();
-    let (world, simulator) = start().await;
+    let (world, simulator) = start(ProviderName::OpenRouter).await;
     let key: ApiKey = simulator.secrets().remove(0);
     let canary = Canary::of([&key as &dyn ExposeSecret<str>]);
     {

@@ -4,8 +4,10 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use jiff::SignedDuration;
 use keyward_core::model::act::Phase;
-use keyward_core::model::version::VersionState;
+use keyward_core::model::version::{Confirmation, VersionState};
+use keyward_tests::end_to_end::Secret;
 use keyward_tests::functions::build_command;
 use keyward_tests::local::Local;
 
@@ -93,10 +95,15 @@ async fn a_fleet_is_registered_rotated_and_looked_at_as_readme_says() {
     let mut shown = String::new();
     let mut ran = 0;
     for line in commands.lines().filter(|line| line.starts_with("keyward ")) {
-        let line = line.replace(
-            "target/local/fleet.json",
-            &local.fleet.display().to_string(),
-        );
+        let line = line
+            .replace(
+                "target/local/fleet.json",
+                &local.fleet.display().to_string(),
+            )
+            .replace(
+                "target/local/standby-keys.txt",
+                &local.standby.display().to_string(),
+            );
         let output = shell(&local, &line, "").await;
         let said = text(&output.stderr);
         assert!(output.status.success(), "{line}: {said}");
@@ -114,11 +121,43 @@ async fn a_fleet_is_registered_rotated_and_looked_at_as_readme_says() {
     let deployment = &local.deployment;
     let fleet: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(&local.fleet).unwrap()).unwrap();
-    for name in fleet["slots"].as_object().unwrap().keys() {
-        let name = name.parse().unwrap();
-        let current = deployment.version(&name, VersionState::Current).await;
-        assert_eq!(current.id.attempt, 1, "{name} was rotated");
-        deployment.version(&name, VersionState::Retiring).await;
+    let slots = fleet["slots"].as_object().unwrap();
+    let secrets: Vec<Secret> = slots
+        .iter()
+        .map(|(slot, entry)| Secret {
+            slot: slot.parse().unwrap(),
+            arn: entry["secret"].as_str().unwrap().parse().unwrap(),
+            first: "00000000-0000-4000-8000-000000000000".parse().unwrap(),
+        })
+        .collect();
+    for secret in &secrets {
+        let current = deployment
+            .version(&secret.slot, VersionState::Current)
+            .await;
+        assert_eq!(current.id.attempt, 1, "{} was rotated", secret.slot);
+        deployment
+            .version(&secret.slot, VersionState::Retiring)
+            .await;
+    }
+    let all: Vec<&Secret> = secrets.iter().collect();
+    deployment.retire().await.unwrap();
+    deployment.pass(&all, SignedDuration::from_hours(2)).await;
+    for secret in &secrets {
+        deployment.retire_all(secret).await;
+        let dead = deployment
+            .version(&secret.slot, VersionState::Revoked)
+            .await;
+        let confirmed = dead.revoke_confirmed.unwrap().by;
+        assert_eq!(confirmed, Confirmation::Refused, "{}", secret.slot);
+        let current = deployment
+            .version(&secret.slot, VersionState::Current)
+            .await;
+        deployment
+            .assert_at_provider(&secret.slot, &dead, false)
+            .await;
+        deployment
+            .assert_at_provider(&secret.slot, &current, true)
+            .await;
     }
     deployment.assert_no_key_text().await;
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use keyward_core::model::secret_document::{SecretDocument, SecretText};
+use keyward_core::model::slot::ProviderName;
 use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 
@@ -70,7 +71,12 @@ impl Deployment {
 
     /// The key in a secret's text.
     pub fn key_in(&self, text: &str) -> String {
-        let format = self.provider.driver().abilities().format;
+        let format = self
+            .providers
+            .at(ProviderName::OpenRouter)
+            .driver()
+            .abilities()
+            .format;
         let document = SecretDocument::parse(&SecretText::new(text.to_owned()), &format).unwrap();
         document.key().expose_secret().to_owned()
     }

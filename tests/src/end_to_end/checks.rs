@@ -1,7 +1,7 @@
 //! What holds before and after.
 
 use keyward_core::model::key::ApiKey;
-use keyward_core::model::names::SecretVersionId;
+use keyward_core::model::names::{SecretVersionId, SlotName};
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Stage, TAG_HANDLE_PREFIX, TAG_SLOT};
 use keyward_core::usecases::register::Registered;
@@ -34,6 +34,20 @@ impl Deployment {
     /// Whether the provider accepts a key.
     pub fn accepts(&self, key: &str) -> bool {
         self.at_provider(key).accepted
+    }
+
+    /// The slot's provider accepts the version's key, or does not.
+    pub async fn assert_at_provider(&self, slot: &SlotName, version: &Version, accepted: bool) {
+        let provider = self.slot(slot).await.provider;
+        let keys = self.providers.at(provider).simulator.keys();
+        let key = keys
+            .iter()
+            .find(|k| Some(k.fingerprint) == version.fingerprint);
+        assert_eq!(
+            key.map(|key| key.accepted),
+            Some(accepted),
+            "{slot}: {version:?}"
+        );
     }
 
     /// How often the provider was asked for a key.

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use keyward_core::model::names::SecretVersionId;
+use keyward_core::model::slot::CredentialKind;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -48,17 +49,7 @@ fn binaries() -> &'static Binaries {
 impl Deployment {
     /// Stores the account's admin credential, and deploys the functions.
     pub(super) async fn deploy(&mut self) {
-        let management = self.simulator.management_key();
-        let admin = self.client.create_secret().name("keyward/openrouter-main");
-        let admin = admin.secret_string(management.expose_secret());
-        let admin = admin.send().await.unwrap();
-        let accounts = json!({"openrouter-main": {
-            "provider": "openrouter",
-            "base_url": self.simulator.base_url(),
-            "admin_secret": admin.arn().unwrap(),
-            "allow_hosts": ["127.0.0.1"],
-        }});
-        let accounts = accounts.to_string();
+        let accounts = self.accounts().await.to_string();
         let variables = [
             ("KEYWARD_TABLE", TABLE),
             ("KEYWARD_ALERT_TOPIC_ARN", &self.topic.arn),
@@ -80,6 +71,31 @@ impl Deployment {
         self.rotate = self.moto.deploy(&function("rotate", &built.rotate)).await;
         self.moto.deploy(&function("retire", &built.retire)).await;
         self.moto.deploy(&function("control", &built.control)).await;
+    }
+
+    /// The accounts as they are configured, their admin credentials and pools in secrets.
+    async fn accounts(&self) -> Value {
+        let mut accounts = serde_json::Map::new();
+        for each in self.providers.iter() {
+            let provider = each.simulator.settings().provider;
+            let name = format!("{provider}-main");
+            let create = self.client.create_secret().name(format!("keyward/{name}"));
+            let key = each.simulator.management_key();
+            let admin = create.secret_string(key.expose_secret()).send().await;
+            let mut account = json!({
+                "provider": provider,
+                "base_url": each.simulator.base_url(),
+                "admin_secret": admin.unwrap().arn().unwrap(),
+                "allow_hosts": ["127.0.0.1"],
+            });
+            if provider.kind() == CredentialKind::Pool {
+                let create = self.client.create_secret();
+                let pool = create.name(format!("keyward/{name}-pool")).send().await;
+                account["pool_secret"] = json!(pool.unwrap().arn().unwrap());
+            }
+            accounts.insert(name, account);
+        }
+        Value::Object(accounts)
     }
 
     /// Sends one event to `rotate`, and returns its answer if it is no error.

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use keyward_aws::{DynamoInventory, SecretsManager, SnsAlerts, create_table};
 use keyward_core::model::names::SlotName;
-use keyward_core::model::slot::Slot;
+use keyward_core::model::slot::{ProviderName, Slot};
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::usecases::Ports;
 use keyward_lambda::clock::SystemClock;
@@ -23,7 +23,7 @@ use keyward_testkit::simulator::{Settings, Simulator};
 use serde_json::Value;
 
 use crate::emulators::{Ministack, Moto, Topic};
-use crate::support::{Backend as _, Simulated};
+use crate::support::{Backend as _, Several};
 pub use agents::Agents;
 pub use functions::{Failed, ROTATION_TOKEN};
 pub use secrets::Secret;
@@ -39,13 +39,13 @@ const LOOK_FOR: Duration = Duration::from_secs(300);
 pub struct Deployment {
     /// Secrets Manager and the functions.
     pub moto: Moto,
-    /// The provider.
+    /// The provider that most tests are about: OpenRouter.
     pub simulator: Simulator,
     /// What registering needs, and what tests look at.
     pub ports: Ports,
     /// The inventory and the alerts.
     pub ministack: Ministack,
-    provider: Simulated,
+    pub(crate) providers: Several,
     topic: Topic,
     client: aws_sdk_secretsmanager::Client,
     rotate: String,
@@ -67,26 +67,26 @@ impl Deployment {
         let dynamo = aws_sdk_dynamodb::Client::new(&aws);
         create_table(&dynamo, TABLE).await.unwrap();
         let topic = Topic::create(&ministack, "alerts").await;
-        let provider = Simulated::start(Arc::new(SystemClock), Settings::default()).await;
+        let providers = Several::start(Arc::new(SystemClock), &Settings::default()).await;
         let secrets = moto.sdk_config().await;
         let inventory = Arc::new(DynamoInventory::new(&aws, TABLE));
         let ports = Ports {
             secrets: Arc::new(SecretsManager::new(&secrets)),
             pools: inventory.clone(),
             inventory,
-            providers: provider.providers.clone(),
+            providers: providers.providers(),
             alerts: Arc::new(SnsAlerts::new(&aws, &topic.arn)),
             clock: Arc::new(SystemClock),
         };
         let mut deployment = Self {
-            simulator: provider.simulator.clone(),
+            simulator: providers.at(ProviderName::OpenRouter).simulator.clone(),
             client: aws_sdk_secretsmanager::Client::new(&secrets),
             rotate: String::new(),
             said: Mutex::default(),
             moto,
             ports,
             ministack,
-            provider,
+            providers,
             topic,
         };
         deployment.deploy().await;
@@ -95,7 +95,12 @@ impl Deployment {
 
     /// A key that a person made at the provider.
     pub fn seed(&self, name: &str) -> String {
-        self.provider.seed(name)
+        self.seed_at(ProviderName::OpenRouter, name)
+    }
+
+    /// The same at a given provider.
+    pub fn seed_at(&self, provider: ProviderName, name: &str) -> String {
+        self.providers.at(provider).seed(name)
     }
 
     /// The slot's record.

@@ -76,11 +76,13 @@ impl Deployment {
     }
 
     fn canary(&self) -> Canary {
-        let keys = self.simulator.secrets();
-        let keys = keys.iter().map(|key| key.expose_secret().to_owned());
-        let management = self.simulator.management_key();
-        let others = [management.expose_secret(), ROTATION_TOKEN].map(str::to_owned);
-        Canary::new(keys.chain(others))
+        let mut texts = vec![ROTATION_TOKEN.to_owned()];
+        for each in self.providers.iter() {
+            let keys = each.simulator.secrets();
+            texts.extend(keys.iter().map(|key| key.expose_secret().to_owned()));
+            texts.push(each.simulator.management_key().expose_secret().to_owned());
+        }
+        Canary::new(texts)
     }
 
     async fn table(&self) -> String {

@@ -7,12 +7,16 @@ mod signature;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use keyward_core::model::slot::ProviderName;
 use keyward_core::rules::policy::interval_days;
 use serde_json::{Value, json};
 
 use crate::emulators::REGION;
 use crate::end_to_end::{Deployment, TABLE};
 use front::Front;
+
+/// Keys that stand ready to be put into the pool.
+const STANDBY: usize = 4;
 
 /// The credentials that the front knows.
 const ACCESS_KEY: &str = "testing";
@@ -26,6 +30,8 @@ pub struct Local {
     pub settings: PathBuf,
     /// The sample fleet with the ARNs of this deployment's secrets.
     pub fleet: PathBuf,
+    /// Keys that a person made at the provider whose API makes none.
+    pub standby: PathBuf,
     _front: Front,
 }
 
@@ -42,6 +48,10 @@ impl Local {
         let fleet_file = folder.join("fleet.json");
         let text = serde_json::to_string_pretty(&fleet).expect("JSON");
         fs::write(&fleet_file, text).expect("a file");
+        let standby = folder.join("standby-keys.txt");
+        let made = (0..STANDBY)
+            .map(|n| deployment.seed_at(ProviderName::Anthropic, &format!("standby {n}")) + "\n");
+        fs::write(&standby, made.collect::<String>()).expect("a file");
         let front = Front::start(deployment.moto.url()).await;
         let settings = folder.join("env");
         fs::write(&settings, exports(&deployment, &front, command)).expect("a file");
@@ -49,6 +59,7 @@ impl Local {
             deployment,
             settings,
             fleet: fleet_file,
+            standby,
             _front: front,
         })
     }
@@ -56,15 +67,16 @@ impl Local {
 
 /// The sample fleet. Its secrets hold keys that a person made, and have rotation turned on.
 async fn sample_fleet(deployment: &Deployment) -> Value {
-    let mut fleet: Value = serde_json::from_str(include_str!("../../fixtures/fleet.json"))
+    let mut fleet: Value = serde_json::from_str(include_str!("../../fixtures/fleet-three.json"))
         .expect("the sample fleet is JSON");
     let slots = fleet["slots"].as_object_mut().expect("slots");
     let policy = keyward_core::model::fleet::PolicyEntry::default().into();
     for (name, slot) in slots {
-        let key = deployment.seed(&format!(
-            "{} by hand",
-            slot["agent"].as_str().unwrap_or(name)
-        ));
+        let account = slot["account"].as_str().expect("an account");
+        let by_name = |p: &ProviderName| format!("{p}-main") == account;
+        let provider = ProviderName::ALL.into_iter().find(by_name);
+        let provider = provider.expect("an account of a known provider");
+        let key = deployment.seed_at(provider, &format!("{name} by hand"));
         let secret = deployment.create(name, &key).await;
         deployment
             .turn_rotation_on(&secret, interval_days(&policy))

@@ -33,7 +33,8 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn new(clock: Arc<dyn Clock>, settings: Settings, api: &dyn Api) -> Self {
-        let mut rng = Rng::with_seed(settings.seed);
+        // Providers with the same seed have nothing in common: one's handle never looks like another's key.
+        let mut rng = Rng::with_seed(settings.seed ^ ((settings.provider as u64) << 32));
         Self {
             clock,
             management: AdminKey::new(&api.management_text(&hex64(&mut rng))),
