@@ -126,7 +126,7 @@ async fn keys_are_suspended_before_they_can_be_drawn() {
         let listed = provider.record(text).unwrap();
         assert_eq!(
             (&key.handle, key.workspace.as_ref()),
-            (&listed.handle, None)
+            (&listed.handle, listed.workspace.as_ref())
         );
         assert_eq!(Some(key.created), listed.created);
         assert_eq!(key.ready, Some(key.added));
@@ -156,6 +156,13 @@ async fn each_refusal_says_why_and_leaves_the_key_alone() {
     provider.relist(&personal, |key| key.owner = KeyOwner::Person);
     assert_eq!(why_refused(&world, &personal).await, NotAdded::Personal);
     assert!(provider.accepts(&personal));
+    let everywhere = provider.seed("of the organization");
+    provider.relist(&everywhere, |key| key.workspace = None);
+    assert_eq!(
+        why_refused(&world, &everywhere).await,
+        NotAdded::NoWorkspace
+    );
+    assert!(provider.accepts(&everywhere));
     let one = provider.seed("one");
     let twin = provider.seed_twin("two", &one);
     for text in [&one, &twin] {
@@ -655,6 +662,7 @@ async fn second_slot(world: &World, provider: &MemoryProvider) -> (SlotName, Sec
         }},
         "slots": {"sales-bot-anthropic": {
             "agent": "sales-bot", "account": "anthropic-main", "secret": secret,
+            "scope": {"workspace": "wrkspc_EXAMPLE0000"},
             "expected_spend": {"daily_cents": 1000, "monthly_cents": 30000},
         }},
     });

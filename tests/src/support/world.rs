@@ -45,9 +45,7 @@ pub trait Backend: Send + Sync {
     /// Every key that would be accepted.
     fn live(&self) -> Vec<LiveKey>;
     /// Where the slot's keys live.
-    fn scope(&self) -> Scope {
-        Scope::default()
-    }
+    fn scope(&self) -> Scope;
 }
 
 /// A key that works.
@@ -85,6 +83,10 @@ impl Backend for Arc<MemoryProvider> {
             expires: record.expires,
         })
         .collect()
+    }
+
+    fn scope(&self) -> Scope {
+        MemoryProvider::scope(self)
     }
 }
 

@@ -41,7 +41,7 @@ pub struct StandbyKey {
     pub hint: Hint,
     /// What must be named to suspend or end it.
     pub handle: KeyHandle,
-    /// The workspace that it lives in; absent for the default one.
+    /// The workspace that it lives in: only slots of that one can draw it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub workspace: Option<ScopeId>,
     /// When it was made: its age counts from here, standby included.

@@ -128,7 +128,7 @@ pub enum SlotState {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Scope {
-    /// OpenRouter, Anthropic: the workspace that the key lives in; without it the default one.
+    /// The workspace that the key lives in. OpenRouter: without it the default one. Anthropic: always needed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<ScopeId>,
     /// OpenAI: the project that the key lives in.

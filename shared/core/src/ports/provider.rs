@@ -167,7 +167,7 @@ pub struct KeyRecord {
     pub redacted: OutsideText,
     /// Whether it is suspended; `None` where the provider does not tell.
     pub suspended: Option<bool>,
-    /// The workspace or project that it lives in; `None` is the default one, or unknown.
+    /// The one workspace or project that it lives in; `None` is the default one, several, or unknown.
     pub workspace: Option<ScopeId>,
     /// Whose it is.
     pub owner: KeyOwner,

@@ -27,6 +27,10 @@ pub fn problems(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, Str
         takes_workspace && !scope.permissions.is_empty(),
         "scope.permissions",
     );
+    if provider == ProviderName::Anthropic && scope.workspace.is_none() {
+        let text = "is missing: the id of the workspace whose standby keys the slot draws, `wrkspc_…`; the default workspace has one as well";
+        problems.push(("scope.workspace", text.to_owned()));
+    }
     if provider == ProviderName::OpenAi {
         if scope.project.is_none() {
             let text = "is missing: the id of the project that keys are made in, `proj_…`";
@@ -69,7 +73,7 @@ mod tests {
         };
         for (name, provider, scope, expected) in [
             ("nothing", OpenRouter, Scope::default(), &[][..]),
-            ("nothing", Anthropic, Scope::default(), &[]),
+            ("nothing", Anthropic, Scope::default(), &["scope.workspace"]),
             ("nothing", OpenAi, Scope::default(), &["scope.project"]),
             ("workspace", OpenRouter, workspace.clone(), &[]),
             ("workspace", Anthropic, workspace.clone(), &[]),
@@ -80,7 +84,12 @@ mod tests {
                 &["scope.workspace", "scope.project"],
             ),
             ("project", OpenAi, project.clone(), &[]),
-            ("project", Anthropic, project, &["scope.project"]),
+            (
+                "project",
+                Anthropic,
+                project,
+                &["scope.project", "scope.workspace"],
+            ),
             ("account", OpenAi, account.clone(), &[]),
             (
                 "account",

@@ -353,6 +353,15 @@ async fn records_are_read_in_both_shapes() {
             KeyOwner::Service,
             Some("wrkspc_2"),
         ),
+        (
+            row(
+                Value::Null,
+                json!("wrkspc_1"),
+                json!({"type": "organization"}),
+            ),
+            KeyOwner::Unknown,
+            None,
+        ),
     ] {
         let server = TestServer::always(Reply::json(200, &body)).await;
         let page = driver(&server).list(&Scope::default(), None).await.unwrap();

@@ -45,6 +45,9 @@ pub(super) struct KeyData {
     expires_at: Value,
     #[serde(default)]
     principal: Value,
+    /// `{"type":"workspace","workspace_id":…}`, with the real id of the default workspace too, or
+    /// `{"type":"organization"}`: a key that may reach several.
+    /// <https://platform.claude.com/docs/en/manage-claude/workspaces>
     #[serde(default)]
     scope: Value,
     /// Where older answers have the workspace; null for the default one.
@@ -63,7 +66,11 @@ impl KeyData {
     }
 
     pub(super) fn into_record(self) -> KeyRecord {
-        let workspace = self.scope.get("workspace_id").unwrap_or(&self.workspace_id);
+        let workspace = if self.scope.is_null() {
+            &self.workspace_id
+        } else {
+            &self.scope["workspace_id"]
+        };
         KeyRecord {
             suspended: match self.status {
                 Status::Active => Some(false),

@@ -68,6 +68,15 @@ impl MemoryProvider {
         }
     }
 
+    /// Where its keys live: in the default workspace, which Anthropic calls by an id like any other.
+    pub fn scope(&self) -> Scope {
+        let id = (!self.makes_keys()).then_some("wrkspc_EXAMPLE0000");
+        Scope {
+            workspace: id.map(|id| id.parse().expect("a valid id")),
+            ..Scope::default()
+        }
+    }
+
     fn text(&self, number: u64) -> String {
         let text = made_up_key(number);
         if self.makes_keys() {
@@ -129,7 +138,7 @@ impl MemoryProvider {
             label: OutsideText::new(name),
             redacted: OutsideText::new(&redacted),
             suspended: Some(false),
-            workspace: None,
+            workspace: self.scope().workspace,
             owner: KeyOwner::Service,
             created: Some(self.clock.now()),
             expires,

@@ -185,7 +185,11 @@ impl Simulator {
                 },
                 ..Scope::default()
             },
-            ProviderName::OpenRouter | ProviderName::Anthropic => Scope {
+            ProviderName::Anthropic => Scope {
+                workspace: place,
+                ..Scope::default()
+            },
+            ProviderName::OpenRouter => Scope {
                 workspace: place.filter(|_| n > 0),
                 ..Scope::default()
             },

@@ -57,9 +57,19 @@ impl World {
         body: &str,
     ) -> Answered {
         let authorization = credential.map(|text| format!("authorization: Bearer {text}\r\n"));
+        self.send_with(method, path, &authorization.unwrap_or_default(), body)
+    }
+
+    /// Sends a request with these header lines, each with its end.
+    pub(crate) fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &str,
+    ) -> Answered {
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nhost: loopback\r\nconnection: close\r\n{}content-length: {}\r\n\r\n{body}",
-            authorization.unwrap_or_default(),
+            "{method} {path} HTTP/1.1\r\nhost: loopback\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
             body.len(),
         );
         let stream = self.connect(&request).map_err(|error| error.to_string())?;

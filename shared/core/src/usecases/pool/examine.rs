@@ -59,6 +59,11 @@ pub enum NotAdded {
     /// It ends when a person leaves.
     #[error("it belongs to a person and ends when they leave; make it for a service account")]
     Personal,
+    /// It may reach more than the slots that would draw it.
+    #[error(
+        "the provider does not say that it lives in one workspace alone; make it in the workspace of the slots that are to use it"
+    )]
+    NoWorkspace,
 }
 
 /// What is known of a key before the provider is asked about it.
@@ -99,6 +104,9 @@ pub(super) async fn standby(
     if record.owner == KeyOwner::Person {
         return Err(NotAdded::Personal);
     }
+    let Some(workspace) = &record.workspace else {
+        return Err(NotAdded::NoWorkspace);
+    };
     match provider.verify(key).await {
         Verdict::Live | Verdict::BlockedForMoney(_) => {}
         Verdict::Dead(detail) => return Err(NotAdded::Dead(detail)),
@@ -110,7 +118,7 @@ pub(super) async fn standby(
         fingerprint: key.fingerprint(),
         hint: key.hint(&provider.abilities().format),
         handle: record.handle.clone(),
-        workspace: record.workspace.clone(),
+        workspace: Some(workspace.clone()),
         created: record.created.map_or(now, |at| at.min(now)),
         expires: record.expires,
         added: now,

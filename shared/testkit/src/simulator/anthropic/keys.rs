@@ -15,6 +15,8 @@ type Refusal = (u16, String);
 const MOST: usize = 1000;
 const USUAL: usize = 20;
 
+const STATUSES: [&str; 4] = ["active", "inactive", "archived", "expired"];
+
 #[derive(Default)]
 struct Listing {
     limit: Option<usize>,
@@ -54,7 +56,7 @@ impl Anthropic {
             .unwrap_or(USUAL)
             .min(account.settings.page_size);
         let page: Vec<&Key> = keys[start..].iter().copied().take(asked).collect();
-        let rows: Vec<Value> = page.iter().map(|key| row(account, key, now)).collect();
+        let rows: Vec<Value> = page.iter().map(|key| row(key, now)).collect();
         Reply::json(
             200,
             &json!({
@@ -70,7 +72,7 @@ impl Anthropic {
     pub(super) fn get(&self, account: &mut Account, id: &str) -> Reply {
         let now = account.now();
         match account.keys.iter().find(|key| key.handle.as_str() == id) {
-            Some(key) => Reply::json(200, &row(account, key, now)),
+            Some(key) => Reply::json(200, &row(key, now)),
             None => self.error(404, "API key not found"),
         }
     }
@@ -110,8 +112,7 @@ fn status(key: &Key, now: Timestamp) -> &'static str {
     }
 }
 
-fn row(account: &Account, key: &Key, now: Timestamp) -> Value {
-    let workspace = (key.workspace != account.default_workspace()).then_some(&key.workspace);
+fn row(key: &Key, now: Timestamp) -> Value {
     json!({
         "type": "api_key",
         "id": key.handle,
@@ -122,7 +123,7 @@ fn row(account: &Account, key: &Key, now: Timestamp) -> Value {
         "expires_at": key.expires,
         "created_by": { "type": "user", "id": "user_EXAMPLE" },
         "principal": { "type": "service_account_actor", "service_account_id": "svac_EXAMPLE" },
-        "workspace_id": workspace,
+        "scope": { "type": "workspace", "workspace_id": key.workspace },
     })
 }
 
@@ -139,7 +140,7 @@ fn read_listing(query: &[(String, String)], account: &Account) -> Result<Listing
                 wanted.workspace = Some(value.clone());
             }
             "workspace_id" => return Err((404, "workspace not found".to_owned())),
-            "status" => wanted.status = Some(value.clone()),
+            "status" if STATUSES.contains(&value.as_str()) => wanted.status = Some(value.clone()),
             _ => return Err(bad(&format!("unknown parameter {name}"))),
         }
     }

@@ -5,6 +5,8 @@
 //! there: unknown fields and parameters.
 
 mod keys;
+#[cfg(test)]
+mod tests;
 
 use http::HeaderMap;
 use serde_json::{Value, json};
