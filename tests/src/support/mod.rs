@@ -12,7 +12,7 @@ pub use odd::{Odd, Oddity};
 pub use rules::check_rules;
 pub use scenarios::{Make, RetireScenario, STEPS, StepScenario};
 pub use simulated::Simulated;
-pub use world::{Backend, LiveKey, Outside, World, arn, fleet, token};
+pub use world::{Backend, LiveKey, Outside, Site, World, fleet, token};
 
 /// Says a figure on standard error, where the test harness does not capture it.
 pub fn say(figure: std::fmt::Arguments<'_>) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use keyward_core::model::key::{AdminKey, ApiKey};
 use keyward_core::model::names::SecretArn;
-use keyward_core::model::slot::ProviderName;
+use keyward_core::model::slot::{CredentialKind, ProviderName};
 use keyward_core::ports::{Clock, KeyProvider, ProviderError, Providers};
 use keyward_lambda::http::{Http, HttpSettings as TlsSettings};
 use keyward_providers::config::ProviderAccounts;
@@ -13,7 +13,7 @@ use keyward_providers::{AdminKeySource, ConfiguredProviders};
 use keyward_testkit::memory::made_up_key;
 use keyward_testkit::simulator::{Settings, Simulator};
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Backend, LiveKey};
 
@@ -21,7 +21,7 @@ use super::{Backend, LiveKey};
 pub struct Simulated {
     /// The provider's side.
     pub simulator: Simulator,
-    /// Keyward's side, as a deployment configures it, under the account `openrouter-main`.
+    /// Keyward's side, as a deployment configures it, under the account `<provider>-main`.
     pub providers: Arc<ConfiguredProviders>,
     driver: Arc<dyn KeyProvider>,
 }
@@ -44,16 +44,40 @@ fn http_settings() -> HttpSettings {
     }
 }
 
+/// The account as a deployment configures it.
+fn configuration(provider: ProviderName, simulator: &Simulator) -> Value {
+    let secret = |name: &str| {
+        format!("arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/{name}-a1B2c3")
+    };
+    let mut account = json!({
+        "provider": provider,
+        "base_url": simulator.base_url(),
+        "admin_secret": secret("admin"),
+        "allow_hosts": ["127.0.0.1"],
+    });
+    if provider.kind() == CredentialKind::Pool {
+        account["pool_secret"] = secret("pool").into();
+    }
+    account
+}
+
+/// The nth made-up key of a provider.
+fn made_up_text(provider: ProviderName, number: u64) -> String {
+    let prefix = match provider {
+        ProviderName::OpenRouter => "sk-or-v1-",
+        ProviderName::OpenAi => "sk-svcacct-",
+        ProviderName::Anthropic => "sk-ant-api03-",
+    };
+    made_up_key(number).replacen("sk-or-v1-", prefix, 1)
+}
+
 impl Simulated {
-    /// Starts a simulator, and configures the drivers for it.
+    /// Starts a simulator, of the provider that the settings name, and configures the drivers for it.
     pub async fn start(clock: Arc<dyn Clock>, settings: Settings) -> Self {
+        let provider = settings.provider;
         let simulator = Simulator::start(clock.clone(), settings).await;
-        let accounts = json!({"openrouter-main": {
-            "provider": "openrouter",
-            "base_url": simulator.base_url(),
-            "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3",
-            "allow_hosts": ["127.0.0.1"],
-        }});
+        let name = format!("{provider}-main");
+        let accounts = json!({&name: configuration(provider, &simulator)});
         let accounts = ProviderAccounts::from_json(&accounts.to_string()).unwrap();
         let tls = Http::new(&TlsSettings {
             extra_roots: None,
@@ -75,11 +99,8 @@ impl Simulated {
         );
         let admin = Arc::new(ManagementKey(simulator.clone()));
         let providers = Arc::new(ConfiguredProviders::new(accounts, Arc::new(http), admin));
-        let name = "openrouter-main".parse().unwrap();
-        let driver = providers
-            .open(&name, ProviderName::OpenRouter)
-            .await
-            .unwrap();
+        let name = name.parse().unwrap();
+        let driver = providers.open(&name, provider).await.unwrap();
         Self {
             simulator,
             providers,
@@ -94,7 +115,8 @@ impl Backend for Simulated {
     }
 
     fn seed(&self, name: &str) -> String {
-        let text = made_up_key(1000 + self.simulator.keys().len() as u64);
+        let provider = self.driver.abilities().provider;
+        let text = made_up_text(provider, 1000 + self.simulator.keys().len() as u64);
         self.simulator.seed_key(name, &ApiKey::new(&text));
         text
     }

@@ -5,10 +5,12 @@ use keyward_core::model::fleet::{Fleet, PlannedSlot};
 use keyward_core::model::incident::Incident;
 use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::secret_document::{SecretDocument, SecretText};
-use keyward_core::model::slot::Slot;
+use keyward_core::model::slot::{ProviderName, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
-use keyward_core::ports::{Clock, Deadline, Fence, Inventory, KeyProvider, SecretStore, Stage};
+use keyward_core::ports::{
+    Clock, Deadline, Fence, Inventory, KeyProvider, PoolSettings, SecretStore, Stage,
+};
 use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::register::{Registered, register};
@@ -103,19 +105,14 @@ pub struct World {
     pub ports: Ports,
     /// The ports of what goes on outside the test: not through the gate.
     pub open: Ports,
+    /// What the world is of.
+    pub site: Site,
     /// The slot.
     pub slot: SlotName,
     /// Its secret.
     pub secret: SecretArn,
     /// How ends are confirmed.
     pub confirm: ConfirmPolicy,
-}
-
-/// The secret of the one slot.
-pub fn arn() -> SecretArn {
-    "arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/support-bot-a1B2c3"
-        .parse()
-        .unwrap()
 }
 
 /// A rotation's token.
@@ -125,25 +122,41 @@ pub fn token(number: u32) -> SecretVersionId {
         .unwrap()
 }
 
-/// The fleet with one slot.
+/// What a world is of: one slot, and the standby pool of its account.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The slot, as the fleet plans it.
+    pub planned: PlannedSlot,
+    /// Where the account's standby keys are kept.
+    pub pool: Option<PoolSettings>,
+}
+
+impl Site {
+    /// The slot of the fleet of three that is of this provider, its account without a pool.
+    ///
+    /// # Panics
+    /// If the fleet is no longer readable, or has no such slot.
+    pub fn of(provider: ProviderName) -> Self {
+        let fleet = Fleet::from_json(include_str!("../../fixtures/fleet-three.json"));
+        let mut slots = fleet.unwrap().check().unwrap().into_iter();
+        Self {
+            planned: slots.find(|slot| slot.provider == provider).unwrap(),
+            pool: None,
+        }
+    }
+
+    fn account(&self, provider: Arc<dyn KeyProvider>) -> OneAccount {
+        OneAccount {
+            name: self.planned.entry.account.clone(),
+            provider,
+            pool: self.pool.clone(),
+        }
+    }
+}
+
+/// The fleet with one slot, of OpenRouter.
 pub fn fleet() -> Vec<PlannedSlot> {
-    let text = json!({
-        "version": 1,
-        "accounts": {"openrouter-main": {"provider": "openrouter"}},
-        "agents": {"support-bot": {
-            "owner": "ana@example.com", "backup_owner": "platform-team", "environment": "prod",
-        }},
-        "slots": {"support-bot-openrouter": {
-            "agent": "support-bot",
-            "account": "openrouter-main",
-            "secret": arn(),
-            "expected_spend": {"daily_cents": 1000, "monthly_cents": 30000},
-        }},
-    });
-    Fleet::from_json(&text.to_string())
-        .unwrap()
-        .check()
-        .unwrap()
+    vec![Site::of(ProviderName::OpenRouter).planned]
 }
 
 impl World {
@@ -160,20 +173,42 @@ impl World {
         clock: Arc<ManualClock>,
         provider: Box<dyn Backend>,
     ) -> Self {
+        let site = Site::of(provider.driver().abilities().provider);
+        Self::of(site, gate, clock, provider).await
+    }
+
+    /// [`World::with`], of a given slot.
+    pub async fn of(
+        site: Site,
+        gate: &Arc<Gate>,
+        clock: Arc<ManualClock>,
+        provider: Box<dyn Backend>,
+    ) -> Self {
         let key = provider.seed("made by hand");
         let text = json!({"base_url": "https://example.com", "api_key": key}).to_string();
-        let world = Self::unregistered(gate, clock, provider);
+        let world = Self::unregistered_of(site, gate, clock, provider);
         world
             .outside
             .secrets
             .create(&world.secret, Some((&token(1), &text)));
-        let registered = register(&world.open, &fleet()[0]).await.unwrap();
+        let registered = register(&world.open, &world.site.planned).await.unwrap();
         assert_eq!(registered, Registered::WithKey { handle_known: true });
         world
     }
 
     /// A deployment in which nothing exists yet.
     pub fn unregistered(
+        gate: &Arc<Gate>,
+        clock: Arc<ManualClock>,
+        provider: Box<dyn Backend>,
+    ) -> Self {
+        let site = Site::of(provider.driver().abilities().provider);
+        Self::unregistered_of(site, gate, clock, provider)
+    }
+
+    /// [`World::unregistered`], of a given slot.
+    pub fn unregistered_of(
+        site: Site,
         gate: &Arc<Gate>,
         clock: Arc<ManualClock>,
         provider: Box<dyn Backend>,
@@ -185,11 +220,7 @@ impl World {
             alerts: Arc::default(),
             provider,
         });
-        let account = OneAccount {
-            name: "openrouter-main".parse().unwrap(),
-            provider: outside.provider.driver(),
-            pool: None,
-        };
+        let account = site.account(outside.provider.driver());
         let open = Ports {
             secrets: outside.secrets.clone(),
             inventory: outside.inventory.clone(),
@@ -198,14 +229,13 @@ impl World {
             alerts: outside.alerts.clone(),
             clock: outside.clock.clone(),
         };
-        let ports = gated(&open, gate);
-        let slot = "support-bot-openrouter".parse().unwrap();
         Self {
             outside,
-            ports,
+            ports: gated(&open, gate),
             open,
-            slot,
-            secret: arn(),
+            slot: site.planned.name.clone(),
+            secret: site.planned.entry.secret.clone(),
+            site,
             confirm: ConfirmPolicy::default(),
         }
     }
@@ -213,11 +243,7 @@ impl World {
     /// The ports of functions whose provider behaves in an odd way.
     pub fn odd(&self, way: Oddity) -> Ports {
         let inner = self.outside.provider.driver();
-        let account = OneAccount {
-            name: "openrouter-main".parse().unwrap(),
-            provider: Arc::new(Odd { inner, way }),
-            pool: None,
-        };
+        let account = self.site.account(Arc::new(Odd { inner, way }));
         Ports {
             providers: Arc::new(account),
             ..self.open.clone()
