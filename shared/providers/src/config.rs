@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::http::{AllowedHosts, BaseUrl, UrlError};
-use crate::openrouter;
+use crate::{openai, openrouter};
 
 /// Standby keys below which people are told, where the configuration does not say.
 const LOW_WATER: u32 = 3;
@@ -203,7 +203,7 @@ impl<'a> Reader<'a> {
     fn provider(&mut self) -> Option<ProviderName> {
         let value = self.required("provider")?;
         let provider = ProviderName::deserialize(&value).ok();
-        let provider = provider.filter(|p| *p == ProviderName::OpenRouter);
+        let provider = provider.filter(|p| *p != ProviderName::Anthropic);
         if provider.is_none() {
             self.wrong_type("provider", "a known provider");
         }
@@ -266,7 +266,8 @@ impl<'a> Reader<'a> {
                 return None;
             }
             (None, ProviderName::OpenRouter) => openrouter::BASE_URL,
-            (None, ProviderName::OpenAi | ProviderName::Anthropic) => return None,
+            (None, ProviderName::OpenAi) => openai::BASE_URL,
+            (None, ProviderName::Anthropic) => return None,
         };
         BaseUrl::parse(text, allowed)
             .map_err(|error| self.url("base_url", error))

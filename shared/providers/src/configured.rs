@@ -13,6 +13,7 @@ use keyward_core::ports::{KeyProvider, PoolSettings, ProviderError, Providers};
 use crate::admin::{AdminCredential, AdminKeySource};
 use crate::config::{Account, ProviderAccounts};
 use crate::http::HttpClient;
+use crate::openai::OpenAi;
 use crate::openrouter::OpenRouter;
 
 /// Opens the configured accounts. Each driver is built once, and no admin credential is read before a call needs it.
@@ -44,7 +45,8 @@ impl ConfiguredProviders {
         let base = account.base.clone();
         Ok(match account.provider {
             ProviderName::OpenRouter => Arc::new(OpenRouter::new(http, base, admin)),
-            ProviderName::OpenAi | ProviderName::Anthropic => {
+            ProviderName::OpenAi => Arc::new(OpenAi::new(http, base, admin)),
+            ProviderName::Anthropic => {
                 return Err(ProviderError::Unsupported("be driven by this release"));
             }
         })

@@ -17,6 +17,8 @@ use super::settings::{Settings, Window};
 pub(super) struct Birth {
     pub(super) name: String,
     pub(super) workspace: String,
+    /// The service account that owns it, where there is such a thing; none if a person does.
+    pub(super) owner: Option<String>,
     pub(super) limit: Option<MicroDollars>,
     pub(super) reset: Reset,
     pub(super) expires: Option<Timestamp>,
@@ -39,6 +41,12 @@ pub(super) struct Key {
     pub(super) redacted: String,
     pub(super) name: String,
     pub(super) workspace: String,
+    pub(super) owner: Option<String>,
+    /// Whether its owner may enter its workspace.
+    pub(super) owner_access: Access,
+    /// What it is permitted; everything where it is empty.
+    pub(super) permissions: Vec<String>,
+    pub(super) last_used: Option<Timestamp>,
     pub(super) created: Timestamp,
     pub(super) updated: Option<Timestamp>,
     pub(super) expires: Option<Timestamp>,
@@ -61,10 +69,20 @@ struct Change {
     to: Standing,
 }
 
+/// What calls meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+pub(super) enum Standing {
     Accepted,
+    /// Known as a key, and not permitted to do its work.
+    Narrowed,
     Refused,
+}
+
+/// Whether a key's owner may enter its workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Access {
+    Active,
+    Inactive,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -87,6 +105,10 @@ impl Key {
             redacted,
             name: birth.name,
             workspace: birth.workspace,
+            owner: birth.owner,
+            owner_access: Access::Active,
+            permissions: Vec::new(),
+            last_used: None,
             created,
             updated: None,
             expires: birth.expires,
@@ -109,6 +131,14 @@ impl Key {
         if !self.disabled {
             self.disabled = true;
             self.change(Standing::Refused, now);
+        }
+    }
+
+    /// Takes it the permission to do its work, unless that is taken already.
+    pub(super) fn narrow(&mut self, now: Timestamp) {
+        if !self.disabled {
+            self.disabled = true;
+            self.change(Standing::Narrowed, now);
         }
     }
 
@@ -135,19 +165,25 @@ impl Key {
         });
     }
 
-    /// Whether this call is accepted. In a flapping window the answer differs from call to call.
+    /// Whether this call is accepted.
     pub(super) fn accept(&mut self, settings: &Settings, now: Timestamp) -> bool {
+        self.meet(settings, now) == Standing::Accepted
+    }
+
+    /// What this call meets. In a flapping window the answer differs from call to call.
+    pub(super) fn meet(&mut self, settings: &Settings, now: Timestamp) -> Standing {
         let (settled, latest) = (self.settled(settings, now), self.latest());
         let flaps = settled != latest && settings.window == Window::Flapping;
         if flaps {
             self.turns += 1;
         }
-        let standing = if flaps && self.turns % 2 == 1 {
+        if self.is_expired(now) {
+            Standing::Refused
+        } else if flaps && self.turns % 2 == 1 {
             latest
         } else {
             settled
-        };
-        standing == Standing::Accepted && !self.is_expired(now)
+        }
     }
 
     /// Whether a call could be accepted now.
@@ -187,6 +223,7 @@ impl Key {
     }
 
     pub(super) fn spend(&mut self, amount: MicroDollars, now: Timestamp) {
+        self.last_used = Some(now);
         *self.spent.entry(utc_day(now)).or_default() += amount.0;
     }
 

@@ -10,6 +10,7 @@ mod api;
 mod faults;
 mod key;
 mod log;
+mod openai;
 mod openrouter;
 mod server;
 mod settings;
@@ -23,15 +24,16 @@ use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::{AdminKey, ApiKey};
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::names::KeyHandle;
+use keyward_core::model::slot::Scope;
 use keyward_core::ports::{Clock, IssueRequest, IssuedKey};
 use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 
 pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
-use key::{Birth, Reset};
+use key::{Access, Birth, Reset};
 pub use key::{KeyState, KeyView};
 pub use log::{Caller, LoggedRequest, RequestKind};
-pub use settings::{Management, Settings, Window};
+pub use settings::{FirstKey, KeyDelete, Management, OpenAiSettings, Owners, Settings, Window};
 
 use server::Shared;
 
@@ -141,6 +143,7 @@ impl Simulator {
         let birth = Birth {
             name: request.label.to_string(),
             workspace,
+            owner: None,
             limit: None,
             reset: Reset::Never,
             expires: Some(request.expires),
@@ -157,6 +160,31 @@ impl Simulator {
     pub fn add_workspace(&self) -> String {
         let shared = &self.0.shared;
         shared.account().add_workspace(shared.api.as_ref())
+    }
+
+    /// What scopes of slots say whose keys live in this workspace, or in the default one.
+    pub fn scope_of(&self, workspace: Option<&str>) -> Scope {
+        let shared = &self.0.shared;
+        shared.api.scope(&shared.account(), workspace)
+    }
+
+    /// The owner of a key loses access to its workspace.
+    ///
+    /// # Panics
+    /// If there is no such key.
+    pub fn end_owners_access(&self, handle: &KeyHandle) {
+        let account = &mut *self.0.shared.account();
+        let key = account
+            .present(handle.as_str())
+            .expect("a key of this account");
+        key.owner_access = Access::Inactive;
+    }
+
+    /// The names of the service accounts that there are.
+    pub fn service_accounts(&self) -> Vec<String> {
+        let account = self.0.shared.account();
+        let names = account.service_accounts.iter().map(|a| a.name.clone());
+        names.collect()
     }
 
     /// All keys that there ever were, oldest first.
@@ -203,7 +231,8 @@ impl Simulator {
 
     /// Method and path of a kind of request, as fault rules name them.
     pub fn route(&self, call: ProviderCall) -> (&'static str, &'static str) {
-        self.0.shared.api.route(call)
+        let shared = &self.0.shared;
+        shared.api.route(call, &shared.account().settings)
     }
 
     /// Every request so far, in the order in which they took effect.

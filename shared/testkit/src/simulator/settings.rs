@@ -30,6 +30,56 @@ pub struct Settings {
     pub limit_status: u16,
     /// Whether the management key is accepted.
     pub management: Management,
+    /// What only OpenAI has.
+    pub openai: OpenAiSettings,
+}
+
+/// What can be set of OpenAI's ways.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct OpenAiSettings {
+    /// Where keys are said to be made: by [`Simulator::route`](super::Simulator::route) and
+    /// [`Simulator::scope_of`](super::Simulator::scope_of). The API answers either way.
+    pub owners: Owners,
+    /// What becomes of a delete of a service account's key.
+    pub key_delete: KeyDelete,
+    /// What a new service account comes with.
+    pub first_key: FirstKey,
+}
+
+/// Which service accounts own keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Owners {
+    /// One that stays.
+    #[default]
+    Stable,
+    /// One for each key.
+    EachItsOwn,
+}
+
+/// Whether keys of service accounts can be deleted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyDelete {
+    /// They can.
+    #[default]
+    Allowed,
+    /// 400: only the whole account can, and a key can be made to end.
+    Refused,
+    /// 400, and a key cannot be made to end either.
+    RefusedLikeEnds,
+}
+
+/// What a new service account comes with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstKey {
+    /// A key.
+    #[default]
+    Given,
+    /// `api_key: null`.
+    Withheld,
 }
 
 /// What calls meet within a propagation delay.
@@ -65,6 +115,7 @@ impl Default for Settings {
             credit: None,
             limit_status: 402,
             management: Management::Accepted,
+            openai: OpenAiSettings::default(),
         }
     }
 }

@@ -33,15 +33,11 @@ impl ProviderWorld for Simulator {
     }
 
     fn scope(&self) -> Scope {
-        Scope::default()
+        self.scope_of(None)
     }
 
     fn other_scope(&self) -> Option<Scope> {
-        let workspace = self.add_workspace().parse();
-        Some(Scope {
-            workspace: Some(workspace.expect("workspace ids of the simulator are valid")),
-            ..Scope::default()
-        })
+        Some(self.scope_of(Some(&self.add_workspace())))
     }
 
     fn make(&self, request: &IssueRequest) -> IssuedKey {

@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::account::Account;
 use super::api::{Api, Call, Reply};
-use super::key::Reset;
+use super::key::{Birth, Reset};
 use super::log::{Caller, RequestKind};
+use super::settings::Settings;
 use crate::contract::provider::ProviderCall;
 
 const PREFIX: &str = "sk-or-v1-";
@@ -34,7 +35,7 @@ impl Api for OpenRouter {
         format!("{PREFIX}{MARKER}{}", &random[MARKER.len()..])
     }
 
-    fn handle(&self, random: &str) -> String {
+    fn handle(&self, random: &str, _: &Birth) -> String {
         random.to_owned()
     }
 
@@ -62,7 +63,7 @@ impl Api for OpenRouter {
         }
     }
 
-    fn route(&self, call: ProviderCall) -> (&'static str, &'static str) {
+    fn route(&self, call: ProviderCall, _: &Settings) -> (&'static str, &'static str) {
         match call {
             ProviderCall::Create => ("POST", "/keys"),
             ProviderCall::List => ("GET", "/keys"),
