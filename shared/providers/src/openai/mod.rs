@@ -6,6 +6,8 @@
 
 mod end;
 mod handle;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod wire;
 
