@@ -262,3 +262,6 @@ fn read_permissions(value: Option<&Value>) -> Result<Option<Vec<String>>, Refusa
     read.map(Some)
         .map_err(|_| "scopes must be a list of strings".to_owned())
 }
+
+#[cfg(test)]
+mod tests;
