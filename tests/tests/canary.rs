@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use keyward_core::model::key::ApiKey;
+use keyward_core::model::slot::ProviderName;
 use keyward_core::ports::SecretStore;
 use keyward_lambda::diagnostic::{chain, diagnostic};
 use keyward_rotate::RotateError;
 use keyward_testkit::canary::Canary;
 use keyward_testkit::clock::ManualClock;
+use keyward_testkit::contract::provider::ProviderCall;
 use keyward_testkit::logs::CapturedLogs;
 use keyward_testkit::simulator::{Body, Fault, FaultRule, Settings, Simulator};
 use keyward_tests::support::{STEPS, Simulated, World, token};
@@ -55,9 +57,13 @@ impl Said {
     }
 }
 
-async fn start() -> (World, Simulator) {
+async fn start(provider: ProviderName) -> (World, Simulator) {
     let clock = Arc::new(ManualClock::start());
-    let simulated = Simulated::start(clock.clone(), Settings::default()).await;
+    let settings = Settings {
+        provider,
+        ..Settings::default()
+    };
+    let simulated = Simulated::start(clock.clone(), settings).await;
     let simulator = simulated.simulator.clone();
     (
         World::with(&Arc::default(), clock, Box::new(simulated)).await,
@@ -66,7 +72,7 @@ async fn start() -> (World, Simulator) {
 }
 
 /// Every flow once in peace and once with each fault, as talkative as can be.
-async fn everything(said: &mut Said, secrets: &mut Vec<String>) {
+async fn everything(provider: ProviderName, said: &mut Said, secrets: &mut Vec<String>) {
     let faults = [
         None,
         Some(Fault::lost_after()),
@@ -76,8 +82,14 @@ async fn everything(said: &mut Said, secrets: &mut Vec<String>) {
         Some(Fault::error_object()),
     ];
     for fault in faults {
-        for (method, path) in [("POST", "/keys"), ("GET", "/key"), ("PATCH", "/keys/*")] {
-            let (world, simulator) = start().await;
+        for call in [
+            ProviderCall::Create,
+            ProviderCall::Verify,
+            ProviderCall::Change,
+            ProviderCall::Delete,
+        ] {
+            let (world, simulator) = start(provider).await;
+            let (method, path) = simulator.route(call);
             if let Some(fault) = &fault {
                 simulator.inject(FaultRule::on(method, path, fault.clone()).times(2));
             }
@@ -155,7 +167,9 @@ async fn no_key_text_in_anything_that_comes_out() {
     let (mut said, mut secrets) = (Said::default(), Vec::new());
     {
         let _guard = logs.on_this_thread();
-        everything(&mut said, &mut secrets).await;
+        for provider in [ProviderName::OpenRouter, ProviderName::OpenAi] {
+            everything(provider, &mut said, &mut secrets).await;
+        }
     }
     assert!(
         secrets.len() > 30,
@@ -176,7 +190,7 @@ async fn no_key_text_in_anything_that_comes_out() {
 #[tokio::test]
 async fn a_planted_leak_is_found() {
     let logs = CapturedLogs::default();
-    let (world, simulator) = start().await;
+    let (world, simulator) = start(ProviderName::OpenRouter).await;
     let key: ApiKey = simulator.secrets().remove(0);
     let canary = Canary::of([&key as &dyn ExposeSecret<str>]);
     {

@@ -309,6 +309,20 @@ mod tests {
     const ARN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3";
 
     #[test]
+    fn each_provider_has_a_host_of_its_own() {
+        for (provider, expected) in [
+            ("openrouter", openrouter::BASE_URL),
+            ("openai", openai::BASE_URL),
+        ] {
+            let text = format!(r#"{{"a": {{"provider": "{provider}", "admin_secret": "{ARN}"}}}}"#);
+            let accounts = ProviderAccounts::from_json(&text).unwrap();
+            let base = &accounts.get(&"a".parse().unwrap()).unwrap().base;
+            let expected = BaseUrl::parse(expected, &AllowedHosts::default()).unwrap();
+            assert_eq!(*base, expected, "{provider}");
+        }
+    }
+
+    #[test]
     fn a_good_configuration_is_read() {
         let text = format!(
             r#"{{"openrouter-main": {{"provider": "openrouter", "admin_secret": "{ARN}"}},
