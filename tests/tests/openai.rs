@@ -14,7 +14,7 @@ use keyward_core::ports::{KeyOwner, Verdict};
 use keyward_core::usecases::register::{Registered, register};
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::contract::provider::{Fixture, ProviderCall, Repeats};
-use keyward_testkit::drive::{crash_at_every_call, disturb_before_every_call};
+use keyward_testkit::drive::{Point, Scenario, crash_at_every_call, disturb_before_every_call};
 use keyward_testkit::gate::Gate;
 use keyward_testkit::simulator::{
     Body, Fault, FaultRule, FirstKey, KeyDelete, OpenAiSettings, Owners, RetryAfter, Settings,
@@ -392,18 +392,62 @@ async fn keys_of_others_are_found() {
     assert_eq!(listed.keys[0].handle, by_hand);
 }
 
-/// Registering twice, and where the provider does not answer.
+/// Registering a slot whose secret holds a key that a person made.
+struct Register(Owners);
+
+impl Register {
+    async fn unregistered(&self, gate: &Arc<Gate>) -> (World, Simulator) {
+        let clock = Arc::new(ManualClock::start());
+        let settings = settings(self.0, KeyDelete::Allowed);
+        let simulated = Simulated::start(clock.clone(), settings).await;
+        let simulator = simulated.simulator.clone();
+        let mut site = Site::of(ProviderName::OpenAi);
+        site.planned.entry.scope = simulator.scope_of(None);
+        let world = World::unregistered_of(site, gate, clock, Box::new(simulated));
+        let text = json!({"api_key": world.outside.provider.seed("by hand")}).to_string();
+        let secrets = &world.outside.secrets;
+        secrets.create(&world.secret, Some((&token(1), &text)));
+        (world, simulator)
+    }
+}
+
+impl Scenario for Register {
+    type World = World;
+
+    async fn world(&self, gate: &Arc<Gate>) -> World {
+        self.unregistered(gate).await.0
+    }
+
+    async fn operation(&self, world: &World) {
+        let _ = register(&world.ports, &world.site.planned).await;
+    }
+
+    async fn recover_and_check(&self, world: &World, point: Option<Point>) {
+        let context = format!("register {:?} {point:?}", self.0);
+        let registered = register(&world.open, &world.site.planned).await;
+        assert!(registered.is_ok(), "{context}: {registered:?}");
+        let old = world.versions().await[0].handle.clone();
+        assert!(old.is_some(), "{context}: found in the list");
+        let rotated = world.rotate(&token(2)).await;
+        assert!(rotated.is_ok(), "{context}: {rotated:?}");
+        world.live_through(SignedDuration::from_hours(27)).await;
+        check_rules(world, &context).await;
+    }
+}
+
 #[tokio::test]
-async fn a_slot_is_registered_over_http() {
-    let clock = Arc::new(ManualClock::start());
-    let settings = settings(Owners::Stable, KeyDelete::Allowed);
-    let simulated = Simulated::start(clock.clone(), settings).await;
-    let simulator = simulated.simulator.clone();
-    let gate = Arc::default();
-    let world = World::unregistered(&gate, clock, Box::new(simulated));
-    let text = json!({"api_key": world.outside.provider.seed("by hand")}).to_string();
-    let secrets = &world.outside.secrets;
-    secrets.create(&world.secret, Some((&token(1), &text)));
+async fn crash_at_every_call_of_register_over_http() {
+    for (mode, _) in MODES {
+        let ran = crash_at_every_call(&Register(mode)).await;
+        say(format_args!("register over HTTP, {mode:?}: {ran} points"));
+        assert!(ran >= 3 * 7, "{ran}");
+    }
+}
+
+/// A key is registered with its handle, or not at all while the list cannot be read.
+#[tokio::test]
+async fn a_slot_is_registered_once_its_key_is_found() {
+    let (world, simulator) = Register(Owners::Stable).unregistered(&Arc::default()).await;
     let (method, path) = simulator.route(ProviderCall::List);
     simulator.inject(FaultRule::on(method, path, Fault::truncated()).always());
     let refused = register(&world.open, &world.site.planned).await;
@@ -411,6 +455,9 @@ async fn a_slot_is_registered_over_http() {
     simulator.clear_faults();
     let registered = register(&world.open, &world.site.planned).await.unwrap();
     assert_eq!(registered, Registered::WithKey { handle_known: true });
+    let again = register(&world.open, &world.site.planned).await;
+    assert!(again.is_ok(), "{again:?}");
+    assert_eq!(world.versions().await.len(), 1);
     check_rules(&world, "register").await;
 }
 
