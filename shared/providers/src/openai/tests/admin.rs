@@ -181,6 +181,9 @@ async fn p_03_a_404_is_not_found_in_openais_own_words_only() {
     let deleted = driver.delete(&person).await;
     assert_eq!(deleted, Err(ProviderError::NotFound));
     assert_eq!(driver.get(&person).await, Ok(None));
+    let listed = driver.list(&scope(None), None).await;
+    let no_project = matches!(listed, Err(ProviderError::Refused { .. }));
+    assert!(no_project, "no key was named: {listed:?}");
     let server = TestServer::always(html(404)).await;
     let deleted = account(&server).driver.delete(&person).await;
     assert!(matches!(deleted, Err(ProviderError::RetryAfter { .. })));
@@ -262,6 +265,43 @@ async fn no_account_is_deleted_for_a_key_that_has_ended() {
         let asked = asked(&server.seen());
         let delete = "DELETE service_accounts/svc_acct_EXAMPLE".to_owned();
         assert_eq!(asked.contains(&delete), account_ends, "{asked:?}");
+    }
+}
+
+/// Another key in the account keeps it alive, on whichever page it is listed.
+#[tokio::test]
+async fn the_last_resort_spares_an_account_that_others_live_in() {
+    let server = TestServer::start(|_, seen| match seen.method.as_str() {
+        "DELETE" | "POST" => error(400, "No.", None),
+        _ if seen.target.contains("after=") => list(&[row(|r| r["id"] = json!("key_2"))], false),
+        _ if seen.target.contains("limit") => list(&[row(|_| {})], true),
+        _ => Reply::json(200, &row(|_| {})),
+    })
+    .await;
+    let driver = account(&server).driver;
+    let error = driver.delete(&handle_of("svc_acct_EXAMPLE")).await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(error, ProviderError::Refused { .. }) && error.to_string().contains("other keys"),
+        "{error}"
+    );
+    let asked = asked(&server.seen());
+    let deletes = asked.iter().filter(|asked| asked.starts_with("DELETE"));
+    assert_eq!(deletes.count(), 1, "{asked:?}");
+}
+
+/// A 200 that does not say "deleted", of this very key, is no end.
+#[tokio::test]
+async fn only_a_delete_that_says_so_is_done() {
+    for said in [
+        json!({"id": "key_EXAMPLEold", "deleted": false}),
+        json!({"id": "key_2", "deleted": true}),
+        json!({"id": "key_EXAMPLEold"}),
+    ] {
+        let server = TestServer::always(Reply::json(200, &said)).await;
+        let deleted = account(&server).driver.delete(&handle_of("-")).await;
+        let retry = matches!(deleted, Err(ProviderError::RetryAfter { .. }));
+        assert!(retry, "{said}: {deleted:?}");
     }
 }
 
