@@ -20,14 +20,25 @@ pub enum Profile {
 /// # Errors
 /// It does not build, or has no binary. What the compiler says goes to standard error.
 pub fn build(profile: Profile, name: &str) -> Result<PathBuf, String> {
-    let package = format!("keyward-{name}");
+    build_package(profile, &format!("keyward-{name}"), name)
+}
+
+/// Builds the `keyward` command, as [`build`] does a function.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_command() -> Result<PathBuf, String> {
+    build_package(Profile::Dev, "keyward", "cli")
+}
+
+fn build_package(profile: Profile, package: &str, folder: &str) -> Result<PathBuf, String> {
     let profile: &[&str] = match profile {
         Profile::Dev => &[],
         Profile::Release => &["--release"],
     };
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let output = Command::new("cargo")
-        .args(["build", "--locked", "--bins", "--package", &package])
+        .args(["build", "--locked", "--bins", "--package", package])
         .args(profile)
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(&root)
@@ -38,7 +49,7 @@ pub fn build(profile: Profile, name: &str) -> Result<PathBuf, String> {
     if !output.status.success() {
         return Err(format!("{package} does not build"));
     }
-    let manifest = root.join("functions").join(name).join("Cargo.toml");
+    let manifest = root.join("functions").join(folder).join("Cargo.toml");
     let manifest = manifest.canonicalize().map_err(|e| e.to_string())?;
     executable(&String::from_utf8_lossy(&output.stdout), &manifest)
         .ok_or_else(|| format!("{package} has no binary"))

@@ -5,4 +5,6 @@ pub mod demo;
 pub mod emulators;
 pub mod end_to_end;
 pub mod functions;
+pub mod interleavings;
+pub mod local;
 pub mod support;

@@ -64,9 +64,17 @@ fn aws_and_providers_do_not_know_each_other() {
     );
 }
 
+/// Everything with a `main` that people deploy or run.
+const FUNCTIONS: [&str; 4] = [
+    "keyward-rotate",
+    "keyward-retire",
+    "keyward-control",
+    "keyward",
+];
+
 #[test]
 fn functions_carry_no_test_code_and_one_of_each_stack() {
-    for function in ["keyward-rotate", "keyward-retire"] {
+    for function in FUNCTIONS {
         let needs = needs(function);
         for unwanted in [
             "keyward-testkit",
@@ -81,10 +89,10 @@ fn functions_carry_no_test_code_and_one_of_each_stack() {
             );
         }
     }
-    for function in ["keyward-rotate", "keyward-retire"] {
-        let others = needs(function).into_iter().filter(|name| {
-            ["keyward-rotate", "keyward-retire"].contains(&name.as_str()) && name != function
-        });
+    for function in FUNCTIONS {
+        let others = needs(function)
+            .into_iter()
+            .filter(|name| FUNCTIONS.contains(&name.as_str()) && name != function);
         assert_eq!(
             others.count(),
             0,

@@ -2,13 +2,14 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use keyward_aws::{DynamoInventory, SecretsManager, SnsAlerts};
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{Clock, ProviderError};
+use keyward_core::ports::{Acts, Clock, ProviderError};
 use keyward_core::usecases::Ports;
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
@@ -34,22 +35,32 @@ pub enum DeploymentError {
 /// # Errors
 /// [`DeploymentError`].
 pub async fn ports(config: &Config) -> Result<Ports, DeploymentError> {
+    Ok(ports_and_acts(config).await?.0)
+}
+
+/// The same, and the record of acts.
+///
+/// # Errors
+/// [`DeploymentError`].
+pub async fn ports_and_acts(config: &Config) -> Result<(Ports, Arc<dyn Acts>), DeploymentError> {
     let accounts = config.accounts.clone();
     let http = Http::new(&config.http)?;
     let aws = keyward_aws::load(aws_client(&http)?).await;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let secrets = SecretsManager::new(&aws);
     let admin = Arc::new(AdminSecrets(secrets.clone()));
-    let client = Arc::new(provider_client(config, &http, &accounts, &clock)?);
+    let client = provider_client(config.http.timeout, &http, &accounts, &clock)?;
     let inventory = Arc::new(DynamoInventory::new(&aws, &config.table));
-    Ok(Ports {
+    let acts = inventory.clone();
+    let ports = Ports {
         secrets: Arc::new(secrets),
         pools: inventory.clone(),
         inventory,
-        providers: Arc::new(ConfiguredProviders::new(accounts, client, admin)),
+        providers: Arc::new(ConfiguredProviders::new(accounts, Arc::new(client), admin)),
         alerts: Arc::new(SnsAlerts::new(&aws, &config.alert_topic_arn)),
         clock,
-    })
+    };
+    Ok((ports, acts))
 }
 
 fn aws_client(http: &Http) -> Result<reqwest::Client, reqwest::Error> {
@@ -58,14 +69,18 @@ fn aws_client(http: &Http) -> Result<reqwest::Client, reqwest::Error> {
         .build()
 }
 
-fn provider_client(
-    config: &Config,
+/// The client of all drivers, for the hosts of `accounts` alone. `timeout` is for one request.
+///
+/// # Errors
+/// It cannot be built.
+pub fn provider_client(
+    timeout: Duration,
     http: &Http,
     accounts: &ProviderAccounts,
     clock: &Arc<dyn Clock>,
 ) -> Result<HttpClient, reqwest::Error> {
     let settings = HttpSettings {
-        timeout: config.http.timeout,
+        timeout,
         ..HttpSettings::default()
     };
     let allowed = accounts.allowed_hosts();

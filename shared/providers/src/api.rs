@@ -28,6 +28,8 @@ pub(crate) struct Dialect {
 pub(crate) enum ErrorBody {
     /// The provider's, about this status: it means what the provider documents.
     Own,
+    /// The provider's, saying that it takes no more keys, or no more active ones.
+    Limit,
     /// JSON that reports an error in another shape, as validation does.
     Json,
     /// Somebody else's: a proxy's page, or nothing.
@@ -139,6 +141,7 @@ fn refusal(dialect: &Dialect, answer: Answer, repeat: Repeat) -> ProviderError {
     let own = body == ErrorBody::Own;
     let detail = answer.detail;
     match answer.status {
+        _ if body == ErrorBody::Limit => ProviderError::LimitReached { detail },
         StatusCode::TOO_MANY_REQUESTS => ProviderError::RetryAfter {
             after: answer.retry_after,
             detail,

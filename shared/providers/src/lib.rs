@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod admin;
+pub mod anthropic;
 mod api;
 pub mod config;
 mod configured;

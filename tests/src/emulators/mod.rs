@@ -19,6 +19,7 @@ use aws_credential_types::Credentials;
 use keyward_lambda::http::{Http, HttpSettings};
 
 pub use ministack::Ministack;
+pub(crate) use moto::invoke;
 pub use moto::{Function, Moto};
 pub use topic::Topic;
 

@@ -105,13 +105,18 @@ impl Moto {
 
     /// Sends one event to a function and returns its answer, and whether it is an error.
     pub async fn invoke(&self, function: &str, event: &Value) -> (Value, bool) {
-        let url = format!("{}/2015-03-31/functions/{function}/invocations", self.url());
-        let request = http_client()
-            .post(url)
-            .header("Authorization", authorization("lambda"))
-            .json(event);
-        let answer = request.send().await.unwrap();
-        let is_error = answer.headers().contains_key("x-amz-function-error");
-        (answer.json().await.unwrap(), is_error)
+        invoke(self.url(), function, event).await
     }
+}
+
+/// [`Moto::invoke`] for the moto at `url`.
+pub(crate) async fn invoke(url: &str, function: &str, event: &Value) -> (Value, bool) {
+    let url = format!("{url}/2015-03-31/functions/{function}/invocations");
+    let request = http_client()
+        .post(url)
+        .header("Authorization", authorization("lambda"))
+        .json(event);
+    let answer = request.send().await.unwrap();
+    let is_error = answer.headers().contains_key("x-amz-function-error");
+    (answer.json().await.unwrap(), is_error)
 }

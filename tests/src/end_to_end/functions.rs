@@ -33,6 +33,7 @@ pub struct Failed {
 struct Binaries {
     rotate: PathBuf,
     retire: PathBuf,
+    control: PathBuf,
 }
 
 fn binaries() -> &'static Binaries {
@@ -40,11 +41,12 @@ fn binaries() -> &'static Binaries {
     BINARIES.get_or_init(|| Binaries {
         rotate: build(Profile::Dev, "rotate").unwrap(),
         retire: build(Profile::Dev, "retire").unwrap(),
+        control: build(Profile::Dev, "control").unwrap(),
     })
 }
 
 impl Deployment {
-    /// Stores the account's admin credential, and deploys both functions.
+    /// Stores the account's admin credential, and deploys the functions.
     pub(super) async fn deploy(&mut self) {
         let management = self.simulator.management_key();
         let admin = self.client.create_secret().name("keyward/openrouter-main");
@@ -77,6 +79,7 @@ impl Deployment {
         };
         self.rotate = self.moto.deploy(&function("rotate", &built.rotate)).await;
         self.moto.deploy(&function("retire", &built.retire)).await;
+        self.moto.deploy(&function("control", &built.control)).await;
     }
 
     /// Sends one event to `rotate`, and returns its answer if it is no error.

@@ -28,7 +28,8 @@ pub use agents::Agents;
 pub use functions::{Failed, ROTATION_TOKEN};
 pub use secrets::Secret;
 
-const TABLE: &str = "keyward";
+/// The inventory's table.
+pub const TABLE: &str = "keyward";
 
 /// How often, and how long, something that another process does is looked for.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
@@ -42,7 +43,8 @@ pub struct Deployment {
     pub simulator: Simulator,
     /// What registering needs, and what tests look at.
     pub ports: Ports,
-    ministack: Ministack,
+    /// The inventory and the alerts.
+    pub ministack: Ministack,
     provider: Simulated,
     topic: Topic,
     client: aws_sdk_secretsmanager::Client,

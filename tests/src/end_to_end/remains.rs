@@ -1,5 +1,7 @@
 //! What the functions left behind where people and other systems see it.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use keyward_core::model::act::Act;
 use keyward_core::model::alert::{Alert, AlertKind};
 use keyward_testkit::canary::Canary;
 use secrecy::ExposeSecret;
@@ -18,6 +20,20 @@ impl Deployment {
             serde_json::from_str(message).unwrap()
         };
         said.alerts.iter().map(message).collect()
+    }
+
+    /// The record of acts, oldest first.
+    pub async fn acts(&self) -> Vec<Act> {
+        let client = aws_sdk_dynamodb::Client::new(&self.ministack.sdk_config().await);
+        let scan = client.scan().table_name(super::TABLE).send().await;
+        let items = scan.unwrap().items.unwrap_or_default().into_iter();
+        let is_act = |item: &std::collections::HashMap<String, AttributeValue>| {
+            item["pk"].as_s().is_ok_and(|pk| pk.starts_with("ACT#"))
+        };
+        let acts = items.filter(is_act).map(serde_dynamo::from_item);
+        let mut acts: Vec<Act> = acts.map(Result::unwrap).collect();
+        acts.sort_by_key(|act| (act.at, act.id.clone(), act.phase));
+        acts
     }
 
     /// Waits for an alert about the slot `slot`.

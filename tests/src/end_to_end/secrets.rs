@@ -76,6 +76,15 @@ impl Deployment {
         registered
     }
 
+    /// Turns rotation on without starting one: Secrets Manager only tests.
+    pub async fn turn_rotation_on(&self, secret: &Secret, days: i64) {
+        let rules = RotationRulesType::builder().automatically_after_days(days);
+        let rotate = self.client.rotate_secret().secret_id(secret.arn.as_str());
+        let rotate = rotate.rotation_lambda_arn(&self.rotate);
+        let rotate = rotate.rotation_rules(rules.build());
+        rotate.rotate_immediately(false).send().await.unwrap();
+    }
+
     /// Turns rotation on and starts the first: the token that it runs under.
     pub async fn first_rotation(&self, secret: &Secret) -> SecretVersionId {
         let days = interval_days(&self.slot(&secret.slot).await.policy);

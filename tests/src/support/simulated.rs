@@ -4,16 +4,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use keyward_core::model::key::{AdminKey, ApiKey};
 use keyward_core::model::names::SecretArn;
-use keyward_core::model::slot::{CredentialKind, ProviderName};
+use keyward_core::model::slot::{CredentialKind, ProviderName, Scope};
 use keyward_core::ports::{Clock, KeyProvider, ProviderError, Providers};
 use keyward_lambda::http::{Http, HttpSettings as TlsSettings};
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, ConfiguredProviders};
+use keyward_testkit::contract::provider::ProviderWorld;
 use keyward_testkit::memory::made_up_key;
 use keyward_testkit::simulator::{Settings, Simulator};
 use secrecy::ExposeSecret;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Backend, LiveKey};
 
@@ -44,40 +45,23 @@ fn http_settings() -> HttpSettings {
     }
 }
 
-/// The account as a deployment configures it.
-fn configuration(provider: ProviderName, simulator: &Simulator) -> Value {
-    let secret = |name: &str| {
-        format!("arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/{name}-a1B2c3")
-    };
-    let mut account = json!({
-        "provider": provider,
-        "base_url": simulator.base_url(),
-        "admin_secret": secret("admin"),
-        "allow_hosts": ["127.0.0.1"],
-    });
-    if provider.kind() == CredentialKind::Pool {
-        account["pool_secret"] = secret("pool").into();
-    }
-    account
-}
-
-/// The nth made-up key of a provider.
-fn made_up_text(provider: ProviderName, number: u64) -> String {
-    let prefix = match provider {
-        ProviderName::OpenRouter => "sk-or-v1-",
-        ProviderName::OpenAi => "sk-svcacct-",
-        ProviderName::Anthropic => "sk-ant-api03-",
-    };
-    made_up_key(number).replacen("sk-or-v1-", prefix, 1)
-}
-
 impl Simulated {
-    /// Starts a simulator, of the provider that the settings name, and configures the drivers for it.
+    /// Starts a simulator, and configures the drivers for it.
     pub async fn start(clock: Arc<dyn Clock>, settings: Settings) -> Self {
-        let provider = settings.provider;
         let simulator = Simulator::start(clock.clone(), settings).await;
+        let provider = simulator.settings().provider;
         let name = format!("{provider}-main");
-        let accounts = json!({&name: configuration(provider, &simulator)});
+        let mut account = json!({
+            "provider": provider,
+            "base_url": simulator.base_url(),
+            "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3",
+            "allow_hosts": ["127.0.0.1"],
+        });
+        if provider.kind() == CredentialKind::Pool {
+            account["pool_secret"] =
+                json!("arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3");
+        }
+        let accounts = json!({ name.as_str(): account });
         let accounts = ProviderAccounts::from_json(&accounts.to_string()).unwrap();
         let tls = Http::new(&TlsSettings {
             extra_roots: None,
@@ -115,10 +99,16 @@ impl Backend for Simulated {
     }
 
     fn seed(&self, name: &str) -> String {
-        let provider = self.driver.abilities().provider;
-        let text = made_up_text(provider, 1000 + self.simulator.keys().len() as u64);
+        if self.driver.abilities().provider != ProviderName::OpenRouter {
+            return self.simulator.seed(name).expose_secret().to_owned();
+        }
+        let text = made_up_key(1000 + self.simulator.keys().len() as u64);
         self.simulator.seed_key(name, &ApiKey::new(&text));
         text
+    }
+
+    fn scope(&self) -> Scope {
+        ProviderWorld::scope(&self.simulator)
     }
 
     fn accepts(&self, text: &str) -> bool {

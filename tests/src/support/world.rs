@@ -3,19 +3,20 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::fleet::{Fleet, PlannedSlot};
 use keyward_core::model::incident::Incident;
-use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
+use keyward_core::model::key::ApiKey;
+use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::secret_document::{SecretDocument, SecretText};
-use keyward_core::model::slot::{ProviderName, Slot};
+use keyward_core::model::slot::{CredentialKind, ProviderName, Scope, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{
     Clock, Deadline, Fence, Inventory, KeyProvider, PoolSettings, SecretStore, Stage,
 };
 use keyward_core::rules::revoke::ConfirmPolicy;
-use keyward_core::usecases::Ports;
 use keyward_core::usecases::register::{Registered, register};
 use keyward_core::usecases::retire::RetireReport;
 use keyward_core::usecases::rotate::StepOutcome;
+use keyward_core::usecases::{Ports, pool};
 use keyward_retire::RetireError;
 use keyward_rotate::RotateError;
 use keyward_testkit::clock::ManualClock;
@@ -43,6 +44,10 @@ pub trait Backend: Send + Sync {
     fn call(&self, text: &str) -> bool;
     /// Every key that would be accepted.
     fn live(&self) -> Vec<LiveKey>;
+    /// Where the slot's keys live.
+    fn scope(&self) -> Scope {
+        Scope::default()
+    }
 }
 
 /// A key that works.
@@ -105,14 +110,32 @@ pub struct World {
     pub ports: Ports,
     /// The ports of what goes on outside the test: not through the gate.
     pub open: Ports,
-    /// What the world is of.
-    pub site: Site,
     /// The slot.
     pub slot: SlotName,
     /// Its secret.
     pub secret: SecretArn,
     /// How ends are confirmed.
     pub confirm: ConfirmPolicy,
+}
+
+/// The secret of the one slot.
+pub fn arn() -> SecretArn {
+    "arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/support-bot-a1B2c3"
+        .parse()
+        .unwrap()
+}
+
+/// Keys in the pool of a fresh world.
+const STANDBY: usize = 6;
+
+/// The standby pool of a provider's account, if its slots draw.
+fn pool_of(provider: ProviderName) -> Option<PoolSettings> {
+    let secret = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3";
+    (provider.kind() == CredentialKind::Pool).then(|| PoolSettings {
+        provider,
+        secret: secret.parse().unwrap(),
+        low_water: 2,
+    })
 }
 
 /// A rotation's token.
@@ -122,41 +145,37 @@ pub fn token(number: u32) -> SecretVersionId {
         .unwrap()
 }
 
-/// What a world is of: one slot, and the standby pool of its account.
-#[derive(Debug, Clone)]
-pub struct Site {
-    /// The slot, as the fleet plans it.
-    pub planned: PlannedSlot,
-    /// Where the account's standby keys are kept.
-    pub pool: Option<PoolSettings>,
-}
-
-impl Site {
-    /// The slot of the fleet of three that is of this provider, its account without a pool.
-    ///
-    /// # Panics
-    /// If the fleet is no longer readable, or has no such slot.
-    pub fn of(provider: ProviderName) -> Self {
-        let fleet = Fleet::from_json(include_str!("../../fixtures/fleet-three.json"));
-        let mut slots = fleet.unwrap().check().unwrap().into_iter();
-        Self {
-            planned: slots.find(|slot| slot.provider == provider).unwrap(),
-            pool: None,
-        }
-    }
-
-    fn account(&self, provider: Arc<dyn KeyProvider>) -> OneAccount {
-        OneAccount {
-            name: self.planned.entry.account.clone(),
-            provider,
-            pool: self.pool.clone(),
-        }
-    }
-}
-
-/// The fleet with one slot, of OpenRouter.
+/// The fleet with one slot, at OpenRouter.
 pub fn fleet() -> Vec<PlannedSlot> {
-    vec![Site::of(ProviderName::OpenRouter).planned]
+    fleet_at(ProviderName::OpenRouter, &Scope::default())
+}
+
+/// The account of a provider.
+fn account_of(provider: ProviderName) -> AccountName {
+    format!("{provider}-main").parse().unwrap()
+}
+
+/// The fleet with one slot, at a given provider.
+pub fn fleet_at(provider: ProviderName, scope: &Scope) -> Vec<PlannedSlot> {
+    let (account, slot) = (account_of(provider), format!("support-bot-{provider}"));
+    let text = json!({
+        "version": 1,
+        "accounts": {account.as_str(): {"provider": provider}},
+        "agents": {"support-bot": {
+            "owner": "ana@example.com", "backup_owner": "platform-team", "environment": "prod",
+        }},
+        "slots": {slot: {
+            "agent": "support-bot",
+            "account": account,
+            "secret": arn(),
+            "scope": scope,
+            "expected_spend": {"daily_cents": 1000, "monthly_cents": 30000},
+        }},
+    });
+    Fleet::from_json(&text.to_string())
+        .unwrap()
+        .check()
+        .unwrap()
 }
 
 impl World {
@@ -173,42 +192,35 @@ impl World {
         clock: Arc<ManualClock>,
         provider: Box<dyn Backend>,
     ) -> Self {
-        let site = Site::of(provider.driver().abilities().provider);
-        Self::of(site, gate, clock, provider).await
-    }
-
-    /// [`World::with`], of a given slot.
-    pub async fn of(
-        site: Site,
-        gate: &Arc<Gate>,
-        clock: Arc<ManualClock>,
-        provider: Box<dyn Backend>,
-    ) -> Self {
         let key = provider.seed("made by hand");
         let text = json!({"base_url": "https://example.com", "api_key": key}).to_string();
-        let world = Self::unregistered_of(site, gate, clock, provider);
+        let world = Self::unregistered(gate, clock, provider);
         world
             .outside
             .secrets
             .create(&world.secret, Some((&token(1), &text)));
-        let registered = register(&world.open, &world.site.planned).await.unwrap();
+        let provider = &world.outside.provider;
+        let planned = fleet_at(provider.driver().abilities().provider, &provider.scope());
+        let registered = register(&world.open, &planned[0]).await.unwrap();
         assert_eq!(registered, Registered::WithKey { handle_known: true });
+        if world.slot().await.kind == CredentialKind::Pool {
+            world.fill_pool(STANDBY).await;
+        }
         world
+    }
+
+    /// People make keys and put them into the account's pool.
+    pub async fn fill_pool(&self, keys: usize) {
+        let provider = &self.outside.provider;
+        let account = account_of(provider.driver().abilities().provider);
+        let keys = (0..keys).map(|n| ApiKey::new(&provider.seed(&format!("standby {n}"))));
+        let report = pool::add(&self.open, &account, keys.collect(), self.deadline()).await;
+        let report = report.unwrap();
+        assert_eq!((report.refused, report.not_ready), (vec![], vec![]));
     }
 
     /// A deployment in which nothing exists yet.
     pub fn unregistered(
-        gate: &Arc<Gate>,
-        clock: Arc<ManualClock>,
-        provider: Box<dyn Backend>,
-    ) -> Self {
-        let site = Site::of(provider.driver().abilities().provider);
-        Self::unregistered_of(site, gate, clock, provider)
-    }
-
-    /// [`World::unregistered`], of a given slot.
-    pub fn unregistered_of(
-        site: Site,
         gate: &Arc<Gate>,
         clock: Arc<ManualClock>,
         provider: Box<dyn Backend>,
@@ -220,7 +232,17 @@ impl World {
             alerts: Arc::default(),
             provider,
         });
-        let account = site.account(outside.provider.driver());
+        let driver = outside.provider.driver();
+        let provider = driver.abilities().provider;
+        let pool = pool_of(provider);
+        if let Some(pool) = &pool {
+            outside.secrets.create(&pool.secret, None);
+        }
+        let account = OneAccount {
+            name: account_of(provider),
+            provider: driver,
+            pool,
+        };
         let open = Ports {
             secrets: outside.secrets.clone(),
             inventory: outside.inventory.clone(),
@@ -229,13 +251,14 @@ impl World {
             alerts: outside.alerts.clone(),
             clock: outside.clock.clone(),
         };
+        let ports = gated(&open, gate);
+        let slot = format!("support-bot-{provider}").parse().unwrap();
         Self {
             outside,
-            ports: gated(&open, gate),
+            ports,
             open,
-            slot: site.planned.name.clone(),
-            secret: site.planned.entry.secret.clone(),
-            site,
+            slot,
+            secret: arn(),
             confirm: ConfirmPolicy::default(),
         }
     }
@@ -243,7 +266,12 @@ impl World {
     /// The ports of functions whose provider behaves in an odd way.
     pub fn odd(&self, way: Oddity) -> Ports {
         let inner = self.outside.provider.driver();
-        let account = self.site.account(Arc::new(Odd { inner, way }));
+        let provider = inner.abilities().provider;
+        let account = OneAccount {
+            name: account_of(provider),
+            provider: Arc::new(Odd { inner, way }),
+            pool: pool_of(provider),
+        };
         Ports {
             providers: Arc::new(account),
             ..self.open.clone()
@@ -325,13 +353,19 @@ impl World {
         keyward_retire::handle(&self.open, &self.confirm, self.deadline()).await
     }
 
-    /// Lets `time` pass with `retire` woken every five minutes and rotations carried out as asked.
+    /// Lets `time` pass with `retire` woken every five minutes and rotations carried out as asked. A run of `retire`
+    /// that would find no work due is left out: it would read that, and end.
     pub async fn live_through(&self, time: SignedDuration) {
         let end = self.outside.clock.now() + time;
         while self.outside.clock.now() < end {
             self.pass(SignedDuration::from_mins(5));
-            let _ = self.retire().await;
-            self.rotate_as_asked().await;
+            let due = self.outside.inventory.next_due();
+            if due.is_some_and(|at| at <= self.outside.clock.now()) {
+                let _ = self.retire().await;
+            }
+            if self.outside.secrets.has_started() {
+                self.rotate_as_asked().await;
+            }
         }
     }
 
@@ -382,12 +416,15 @@ impl Outside {
                 continue;
             }
             let now = self.clock.now();
-            let due_at = match &version.handle {
-                Some(handle) => {
-                    let _ = driver.disable(handle).await;
-                    now + SignedDuration::from_hours(72)
-                }
-                None => now,
+            if let Some(handle) = &version.handle {
+                let _ = driver.disable(handle).await;
+            }
+            // A key that agents used can be restored for a while. One that never was current is revoked for good, once
+            // no invocation can be at work on it.
+            let due_at = if version.state.is_in_rotation() {
+                version.lease_until.map_or(now, |lease| lease.max(now))
+            } else {
+                now + SignedDuration::from_hours(72)
             };
             let mut contained = version.become_state(VersionState::Contained).unwrap();
             contained.due_at = Some(due_at);

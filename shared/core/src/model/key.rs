@@ -61,8 +61,8 @@ impl ApiKey {
     /// Whether the text begins as the provider's keys do.
     pub fn looks_like(&self, format: &KeyFormat) -> bool {
         let text = self.0.expose_secret();
-        let is_other = |prefix: &&str| text.starts_with(*prefix);
-        text.starts_with(format.prefix) && !format.not.iter().any(|prefix| is_other(&prefix))
+        let begins_so = |prefix: &&str| text.starts_with(*prefix);
+        begins_so(&format.prefix) && !format.not.iter().any(begins_so)
     }
 
     /// Whether a provider's redacted form (`sk-ab...wxyz`) can be of this key: the text begins and ends as it does.

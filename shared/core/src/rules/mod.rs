@@ -1,6 +1,7 @@
 //! Rules: pure functions from facts to a decision. They read no clock and touch nothing.
 
 pub mod birth;
+pub mod change;
 pub mod overlap;
 pub mod policy;
 pub mod pool;

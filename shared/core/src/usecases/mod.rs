@@ -2,11 +2,14 @@
 //! anywhere.
 
 mod adopt;
+pub mod apply;
+pub mod enforce;
 mod find;
 pub mod pool;
 pub mod register;
 pub mod retire;
 pub mod rotate;
+pub mod status;
 mod unmake;
 
 use std::sync::Arc;

@@ -9,8 +9,8 @@ use crate::model::slot::{Epoch, ProviderName, Revision, Slot, SlotState};
 use crate::model::text::OutsideText;
 use crate::model::version::Version;
 use crate::ports::{
-    InventoryError, KeyProvider, ProviderError, SecretDescription, SecretError, TAG_HANDLE_PREFIX,
-    TAG_SLOT, VersionSelector,
+    Advice, InventoryError, KeyProvider, ProviderError, SecretDescription, SecretError,
+    TAG_HANDLE_PREFIX, TAG_SLOT, VersionSelector,
 };
 
 use super::Ports;
@@ -68,6 +68,23 @@ pub enum RegisterError {
     Provider(#[from] ProviderError),
 }
 
+impl RegisterError {
+    /// Whether the same slot can be registered later without a person. Exhaustive on purpose.
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Secret(error) => error.is_retryable(),
+            Self::Inventory(error) => error.is_retryable(),
+            Self::Provider(error) => !matches!(error.advice(), Advice::StopAndAlert),
+            Self::Exists(_)
+            | Self::PartialArn(_)
+            | Self::TaggedForAnother(_)
+            | Self::Document(_)
+            | Self::WrongProvider(_)
+            | Self::LowEntropy(_) => false,
+        }
+    }
+}
+
 /// Registers one slot. May be repeated.
 ///
 /// # Errors
@@ -86,7 +103,7 @@ pub async fn register(ports: &Ports, planned: &PlannedSlot) -> Result<Registered
             return Err(RegisterError::Exists(planned.name.clone()));
         }
         let versions = ports.inventory.versions(&planned.name).await?;
-        tag(ports, &existing, &versions).await?;
+        tag(ports, &existing, &secret, &versions).await?;
         return Ok(Registered::Already);
     }
     let slot = new_slot(planned, ports.clock.now());
@@ -100,7 +117,7 @@ pub async fn register(ports: &Ports, planned: &PlannedSlot) -> Result<Registered
     };
     let current = current_key(ports, &slot, provider.as_ref()).await?;
     ports.inventory.create_slot(&slot, current.as_ref()).await?;
-    tag(ports, &slot, current.as_slice()).await?;
+    tag(ports, &slot, &secret, current.as_slice()).await?;
     let Some(version) = current else {
         return Ok(Registered::WithoutKey);
     };
@@ -187,19 +204,32 @@ async fn current_key(
     Ok(Some(version))
 }
 
-/// Names the slot in the secret's tags, and mirrors the handles of its live keys there.
-async fn tag(ports: &Ports, slot: &Slot, versions: &[Version]) -> Result<(), SecretError> {
-    ports
-        .secrets
-        .tag(&slot.secret, TAG_SLOT, slot.name.as_str())
-        .await?;
+/// Makes up for tags that a registration which was cut off did not set.
+pub(crate) async fn complete(ports: &Ports, slot: &Slot) -> Result<(), RegisterError> {
+    let secret = ports.secrets.describe(slot.secret.as_str()).await?;
+    refuse_other_tag(&secret, &slot.name)?;
+    let versions = ports.inventory.versions(&slot.name).await?;
+    Ok(tag(ports, slot, &secret, &versions).await?)
+}
+
+/// Names the slot in the secret's tags, and mirrors the handles of its live keys there. What is there already is not
+/// written again.
+async fn tag(
+    ports: &Ports,
+    slot: &Slot,
+    secret: &SecretDescription,
+    versions: &[Version],
+) -> Result<(), SecretError> {
+    let mut wanted = vec![(TAG_SLOT.to_owned(), slot.name.as_str())];
     for version in versions.iter().filter(|v| v.state.may_be_alive()) {
         if let Some(handle) = &version.handle {
             let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);
-            ports
-                .secrets
-                .tag(&slot.secret, &key, handle.as_str())
-                .await?;
+            wanted.push((key, handle.as_str()));
+        }
+    }
+    for (key, value) in wanted {
+        if secret.tags.get(&key).map(String::as_str) != Some(value) {
+            ports.secrets.tag(&slot.secret, &key, value).await?;
         }
     }
     Ok(())

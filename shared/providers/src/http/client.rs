@@ -133,7 +133,7 @@ impl HttpClient {
         self.clock.now()
     }
 
-    /// Waits.
+    /// Waits, by the same clock.
     pub(crate) async fn wait(&self, time: SignedDuration) {
         self.clock.sleep(time).await;
     }

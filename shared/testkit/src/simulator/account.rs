@@ -12,7 +12,7 @@ use secrecy::ExposeSecret;
 
 use super::api::Api;
 use super::faults::Faults;
-use super::key::{Birth, Key, KeyView, Reset, Standing};
+use super::key::{Birth, Key, KeyView, Reset};
 use super::log::{Caller, LoggedRequest};
 use super::settings::{Management, Settings};
 
@@ -26,37 +26,24 @@ pub(super) struct Account {
     pub(super) management: AdminKey,
     pub(super) keys: Vec<Key>,
     pub(super) workspaces: Vec<String>,
-    pub(super) service_accounts: Vec<ServiceAccount>,
     pub(super) log: Vec<LoggedRequest>,
     pub(super) faults: Faults,
     rng: Rng,
 }
 
-/// An owner of keys that is no person.
-#[derive(Debug, Clone)]
-pub(super) struct ServiceAccount {
-    pub(super) id: String,
-    pub(super) workspace: String,
-    pub(super) name: String,
-    pub(super) created: Timestamp,
-}
-
 impl Account {
     pub(super) fn new(clock: Arc<dyn Clock>, settings: Settings, api: &dyn Api) -> Self {
         let mut rng = Rng::with_seed(settings.seed);
-        let mut account = Self {
+        Self {
             clock,
             management: AdminKey::new(&api.management_text(&hex64(&mut rng))),
             settings,
             keys: Vec::new(),
-            workspaces: Vec::new(),
-            service_accounts: Vec::new(),
+            workspaces: vec![api.workspace_id(0)],
             log: Vec::new(),
             faults: Faults::default(),
             rng,
-        };
-        account.add_workspace(api);
-        account
+        }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -106,17 +93,6 @@ impl Account {
         key.accept(settings, now).then_some(key)
     }
 
-    /// What this call of a key meets, and the key; each asking takes one turn of a flapping window.
-    pub(super) fn meet(&mut self, caller: &Caller) -> Option<(Standing, &mut Key)> {
-        let Caller::Key(handle) = caller else {
-            return None;
-        };
-        let now = self.clock.now();
-        let settings = &self.settings;
-        let key = self.keys.iter_mut().find(|key| key.handle == *handle)?;
-        Some((key.meet(settings, now), key))
-    }
-
     /// Makes a key with a text of its own.
     pub(super) fn mint(&mut self, api: &dyn Api, birth: Birth) -> &Key {
         let text = ApiKey::new(&api.key_text(&hex64(&mut self.rng)));
@@ -135,7 +111,6 @@ impl Account {
         let birth = Birth {
             name: name.to_owned(),
             workspace: workspace.to_owned(),
-            owner: None,
             limit: None,
             reset: Reset::Never,
             expires: None,
@@ -146,7 +121,7 @@ impl Account {
 
     fn add(&mut self, api: &dyn Api, birth: Birth, text: ApiKey, created: Timestamp) -> &Key {
         let handle: KeyHandle = api
-            .handle(&hex64(&mut self.rng), &birth)
+            .handle(&hex64(&mut self.rng))
             .parse()
             .expect("handles of the simulator are valid");
         let redacted = api.redact(text.expose_secret());
@@ -158,24 +133,7 @@ impl Account {
     pub(super) fn add_workspace(&mut self, api: &dyn Api) -> String {
         let id = api.workspace_id(self.workspaces.len());
         self.workspaces.push(id.clone());
-        api.furnish(self, &id);
         id
-    }
-
-    /// Makes a service account.
-    pub(super) fn add_service_account(&mut self, id: String, workspace: &str, name: &str) {
-        let created = self.now();
-        self.service_accounts.push(ServiceAccount {
-            id,
-            workspace: workspace.to_owned(),
-            name: name.to_owned(),
-            created,
-        });
-    }
-
-    /// Random hex digits, 64 of them.
-    pub(super) fn random(&mut self) -> String {
-        hex64(&mut self.rng)
     }
 
     pub(super) fn views(&self) -> Vec<KeyView> {

@@ -1,16 +1,16 @@
 //! What each provider's folder implements: one API over the shared account.
 
 use http::HeaderMap;
-use keyward_core::model::slot::{ProviderName, Scope};
+use keyward_core::model::names::KeyHandle;
+use keyward_core::model::slot::ProviderName;
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::account::Account;
-use super::key::Birth;
+use super::anthropic::Anthropic;
 use super::log::{Caller, RequestKind};
 use super::openai::OpenAi;
 use super::openrouter::OpenRouter;
-use super::settings::Settings;
 use crate::contract::provider::ProviderCall;
 
 /// One provider's API. A new provider is a folder with one of these and a line in [`api_of`].
@@ -25,28 +25,13 @@ pub(super) trait Api: Send + Sync {
     fn key_text(&self, random: &str) -> String;
 
     /// A new key's handle, from 64 other random hex digits.
-    fn handle(&self, random: &str, birth: &Birth) -> String;
+    fn handle(&self, random: &str) -> String;
 
     /// The provider's redacted form of a text.
     fn redact(&self, text: &str) -> String;
 
     /// The id of the nth workspace; 0 is the default.
     fn workspace_id(&self, n: usize) -> String;
-
-    /// Puts into a new workspace what is there from the start.
-    fn furnish(&self, _account: &mut Account, _workspace: &str) {}
-
-    /// The scope of keys in the workspace, or in the default one.
-    fn scope(&self, _account: &Account, workspace: Option<&str>) -> Scope {
-        let id = |id: &str| {
-            id.parse()
-                .expect("workspace ids of the simulator are valid")
-        };
-        Scope {
-            workspace: workspace.map(id),
-            ..Scope::default()
-        }
-    }
 
     /// The credential in a request's headers.
     fn credential<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str>;
@@ -55,7 +40,15 @@ pub(super) trait Api: Send + Sync {
     fn kind(&self, method: &str, path: &str) -> RequestKind;
 
     /// Method and path pattern of a kind of request.
-    fn route(&self, call: ProviderCall, settings: &Settings) -> (&'static str, &'static str);
+    fn route(&self, call: ProviderCall) -> (&'static str, &'static str);
+
+    /// The names of the service accounts that there are, where there is such a thing.
+    fn service_accounts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The owner of a key loses access to its workspace, where keys have owners.
+    fn end_owners_access(&self, _key: &KeyHandle) {}
 
     /// The name that a create asks for.
     fn label(&self, method: &str, path: &str, body: &[u8]) -> Option<String>;
@@ -70,10 +63,8 @@ pub(super) trait Api: Send + Sync {
 pub(super) fn api_of(provider: ProviderName) -> Box<dyn Api> {
     match provider {
         ProviderName::OpenRouter => Box::new(OpenRouter),
-        ProviderName::OpenAi => Box::new(OpenAi),
-        ProviderName::Anthropic => {
-            panic!("{provider} is not simulated")
-        }
+        ProviderName::Anthropic => Box::new(Anthropic),
+        ProviderName::OpenAi => Box::<OpenAi>::default(),
     }
 }
 

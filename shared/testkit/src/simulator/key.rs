@@ -17,8 +17,6 @@ use super::settings::{Settings, Window};
 pub(super) struct Birth {
     pub(super) name: String,
     pub(super) workspace: String,
-    /// The service account that owns it, where there is such a thing; none if a person does.
-    pub(super) owner: Option<String>,
     pub(super) limit: Option<MicroDollars>,
     pub(super) reset: Reset,
     pub(super) expires: Option<Timestamp>,
@@ -41,18 +39,13 @@ pub(super) struct Key {
     pub(super) redacted: String,
     pub(super) name: String,
     pub(super) workspace: String,
-    pub(super) owner: Option<String>,
-    /// Whether its owner may enter its workspace.
-    pub(super) owner_access: Access,
-    /// What it is permitted; everything where it is empty.
-    pub(super) permissions: Vec<String>,
-    pub(super) last_used: Option<Timestamp>,
     pub(super) created: Timestamp,
     pub(super) updated: Option<Timestamp>,
     pub(super) expires: Option<Timestamp>,
     pub(super) limit: Option<MicroDollars>,
     pub(super) reset: Reset,
     pub(super) disabled: bool,
+    pub(super) last_used: Option<Timestamp>,
     pub(super) deleted: bool,
     /// Every change of standing, the birth first.
     changes: Vec<Change>,
@@ -69,20 +62,10 @@ struct Change {
     to: Standing,
 }
 
-/// What calls meet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Standing {
+enum Standing {
     Accepted,
-    /// Known as a key, and not permitted to do its work.
-    Narrowed,
     Refused,
-}
-
-/// Whether a key's owner may enter its workspace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Access {
-    Active,
-    Inactive,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -105,16 +88,13 @@ impl Key {
             redacted,
             name: birth.name,
             workspace: birth.workspace,
-            owner: birth.owner,
-            owner_access: Access::Active,
-            permissions: Vec::new(),
-            last_used: None,
             created,
             updated: None,
             expires: birth.expires,
             limit: birth.limit,
             reset: birth.reset,
             disabled: false,
+            last_used: None,
             deleted: false,
             changes: vec![Change {
                 at: created,
@@ -131,14 +111,6 @@ impl Key {
         if !self.disabled {
             self.disabled = true;
             self.change(Standing::Refused, now);
-        }
-    }
-
-    /// Takes it the permission to do its work, unless that is taken already.
-    pub(super) fn narrow(&mut self, now: Timestamp) {
-        if !self.disabled {
-            self.disabled = true;
-            self.change(Standing::Narrowed, now);
         }
     }
 
@@ -165,25 +137,19 @@ impl Key {
         });
     }
 
-    /// Whether this call is accepted.
+    /// Whether this call is accepted. In a flapping window the answer differs from call to call.
     pub(super) fn accept(&mut self, settings: &Settings, now: Timestamp) -> bool {
-        self.meet(settings, now) == Standing::Accepted
-    }
-
-    /// What this call meets. In a flapping window the answer differs from call to call.
-    pub(super) fn meet(&mut self, settings: &Settings, now: Timestamp) -> Standing {
         let (settled, latest) = (self.settled(settings, now), self.latest());
         let flaps = settled != latest && settings.window == Window::Flapping;
         if flaps {
             self.turns += 1;
         }
-        if self.is_expired(now) {
-            Standing::Refused
-        } else if flaps && self.turns % 2 == 1 {
+        let standing = if flaps && self.turns % 2 == 1 {
             latest
         } else {
             settled
-        }
+        };
+        standing == Standing::Accepted && !self.is_expired(now)
     }
 
     /// Whether a call could be accepted now.

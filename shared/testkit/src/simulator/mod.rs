@@ -6,6 +6,7 @@
 
 mod account;
 mod admin;
+mod anthropic;
 mod api;
 mod faults;
 mod key;
@@ -24,16 +25,16 @@ use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::{AdminKey, ApiKey};
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::names::KeyHandle;
-use keyward_core::model::slot::Scope;
+use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::ports::{Clock, IssueRequest, IssuedKey};
 use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 
 pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
-use key::{Access, Birth, Reset};
+use key::{Birth, Reset};
 pub use key::{KeyState, KeyView};
 pub use log::{Caller, LoggedRequest, RequestKind};
-pub use settings::{FirstKey, KeyDelete, Management, OpenAiSettings, Owners, Settings, Window};
+pub use settings::{FirstKey, Home, KeyEnd, Management, Settings, Window};
 
 use server::Shared;
 
@@ -133,7 +134,20 @@ impl Simulator {
         account.seed(api, name, text, workspace).handle.clone()
     }
 
-    /// Makes a key as a person would at the provider's own pages.
+    /// Makes a key as a person does, now, without limit or end, in the default workspace. Returns its text.
+    pub fn seed(&self, name: &str) -> ApiKey {
+        let account = &mut *self.0.shared.account();
+        let birth = Birth {
+            name: name.to_owned(),
+            workspace: account.default_workspace().to_owned(),
+            limit: None,
+            reset: Reset::Never,
+            expires: None,
+        };
+        account.mint(self.0.shared.api.as_ref(), birth).text.clone()
+    }
+
+    /// Makes a key with a given name and in a given workspace as a person does, without an end.
     pub fn make_key(&self, request: &IssueRequest) -> IssuedKey {
         let account = &mut *self.0.shared.account();
         let workspace = match &request.scope.workspace {
@@ -143,10 +157,9 @@ impl Simulator {
         let birth = Birth {
             name: request.label.to_string(),
             workspace,
-            owner: None,
             limit: None,
             reset: Reset::Never,
-            expires: Some(request.expires),
+            expires: None,
         };
         let made = account.mint(self.0.shared.api.as_ref(), birth);
         IssuedKey {
@@ -156,35 +169,47 @@ impl Simulator {
         }
     }
 
+    /// Where new keys live in the nth workspace or project, as a slot's scope says it.
+    pub(crate) fn scope_of(&self, n: usize) -> Scope {
+        let shared = &self.0.shared;
+        let (settings, place) = {
+            let account = shared.account();
+            (account.settings.clone(), account.workspaces[n].parse().ok())
+        };
+        match settings.provider {
+            ProviderName::OpenAi => match settings.home {
+                Home::StandingAccount => Scope {
+                    project: place,
+                    service_account: openai::standing_account(n).parse().ok(),
+                    permissions: openai::permissions(),
+                    ..Scope::default()
+                },
+                Home::OwnAccount => Scope {
+                    project: place,
+                    ..Scope::default()
+                },
+            },
+            ProviderName::OpenRouter | ProviderName::Anthropic => Scope {
+                workspace: place.filter(|_| n > 0),
+                ..Scope::default()
+            },
+        }
+    }
+
     /// Makes one more workspace; its id.
     pub fn add_workspace(&self) -> String {
         let shared = &self.0.shared;
         shared.account().add_workspace(shared.api.as_ref())
     }
 
-    /// What scopes of slots say whose keys live in this workspace, or in the default one.
-    pub fn scope_of(&self, workspace: Option<&str>) -> Scope {
-        let shared = &self.0.shared;
-        shared.api.scope(&shared.account(), workspace)
-    }
-
-    /// The owner of a key loses access to its workspace.
-    ///
-    /// # Panics
-    /// If there is no such key.
-    pub fn end_owners_access(&self, handle: &KeyHandle) {
-        let account = &mut *self.0.shared.account();
-        let key = account
-            .present(handle.as_str())
-            .expect("a key of this account");
-        key.owner_access = Access::Inactive;
-    }
-
     /// The names of the service accounts that there are.
     pub fn service_accounts(&self) -> Vec<String> {
-        let account = self.0.shared.account();
-        let names = account.service_accounts.iter().map(|a| a.name.clone());
-        names.collect()
+        self.0.shared.api.service_accounts()
+    }
+
+    /// The owner of a key, named as [`KeyView::handle`], loses access to its workspace.
+    pub fn end_owners_access(&self, key: &KeyHandle) {
+        self.0.shared.api.end_owners_access(key);
     }
 
     /// All keys that there ever were, oldest first.
@@ -231,8 +256,7 @@ impl Simulator {
 
     /// Method and path of a kind of request, as fault rules name them.
     pub fn route(&self, call: ProviderCall) -> (&'static str, &'static str) {
-        let shared = &self.0.shared;
-        shared.api.route(call, &shared.account().settings)
+        self.0.shared.api.route(call)
     }
 
     /// Every request so far, in the order in which they took effect.

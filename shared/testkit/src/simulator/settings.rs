@@ -30,53 +30,41 @@ pub struct Settings {
     pub limit_status: u16,
     /// Whether the management key is accepted.
     pub management: Management,
-    /// What only OpenAI has.
-    pub openai: OpenAiSettings,
-}
-
-/// What can be set of OpenAI's ways.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct OpenAiSettings {
-    /// Where keys are said to be made: by [`Simulator::route`](super::Simulator::route) and
-    /// [`Simulator::scope_of`](super::Simulator::scope_of). The API answers either way.
-    pub owners: Owners,
-    /// What becomes of a delete of a service account's key.
-    pub key_delete: KeyDelete,
-    /// What a new service account comes with.
+    /// OpenAI: how the key of a service account can be ended.
+    pub key_end: KeyEnd,
+    /// OpenAI: where new keys are asked for.
+    pub home: Home,
+    /// OpenAI: what a new service account comes with.
     pub first_key: FirstKey,
 }
 
-/// Which service accounts own keys.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// How the key of a service account can be ended at OpenAI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Owners {
-    /// One that stays.
-    #[default]
-    Stable,
-    /// One for each key.
-    EachItsOwn,
+pub enum KeyEnd {
+    /// By deleting it.
+    Deletable,
+    /// By letting it expire, or with its account.
+    Expires,
+    /// With its account only.
+    WithItsAccountOnly,
 }
 
-/// Whether keys of service accounts can be deleted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// Where tests have OpenAI's keys made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum KeyDelete {
-    /// They can.
-    #[default]
-    Allowed,
-    /// 400: only the whole account can, and a key can be made to end.
-    Refused,
-    /// 400, and a key cannot be made to end either.
-    RefusedLikeEnds,
+pub enum Home {
+    /// In the service account that is there from the start.
+    StandingAccount,
+    /// Each in an account of its own.
+    OwnAccount,
 }
 
-/// What a new service account comes with.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// What a new service account comes with at OpenAI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FirstKey {
     /// A key.
-    #[default]
     Given,
     /// `api_key: null`.
     Withheld,
@@ -115,7 +103,9 @@ impl Default for Settings {
             credit: None,
             limit_status: 402,
             management: Management::Accepted,
-            openai: OpenAiSettings::default(),
+            key_end: KeyEnd::Deletable,
+            home: Home::StandingAccount,
+            first_key: FirstKey::Given,
         }
     }
 }

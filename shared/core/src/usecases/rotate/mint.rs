@@ -25,7 +25,7 @@ impl Rotation<'_> {
         let now = self.ports.clock.now();
         let mut version = Version::intended(&self.slot.name, self.next_id(), self.slot.epoch, now);
         version.scope = self.slot.scope.clone();
-        version.cap = Some(birth::cap(&self.slot));
+        version.cap = provider.caps().map(|_| birth::cap(&self.slot));
         version.expires = Some(birth::expires(&self.slot.policy, now));
         version.lease_until = Some(self.request.deadline.0);
         version.due_at = Some(self.request.deadline.0);

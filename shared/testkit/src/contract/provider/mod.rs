@@ -64,6 +64,9 @@ pub trait ProviderWorld: Send + Sync {
     /// Where keys of the suite live.
     fn scope(&self) -> Scope;
 
+    /// Whether [`scope`](Self::scope) is the whole account, other scopes included.
+    fn scope_is_whole(&self) -> bool;
+
     /// Another such place, where there is such a thing.
     fn other_scope(&self) -> Option<Scope>;
 

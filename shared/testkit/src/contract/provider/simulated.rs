@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::money::MicroDollars;
-use keyward_core::model::slot::Scope;
+use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::version::KeyLabel;
 use keyward_core::ports::{IssueRequest, IssuedKey};
 
@@ -33,11 +33,16 @@ impl ProviderWorld for Simulator {
     }
 
     fn scope(&self) -> Scope {
-        self.scope_of(None)
+        self.scope_of(0)
+    }
+
+    fn scope_is_whole(&self) -> bool {
+        self.settings().provider == ProviderName::Anthropic
     }
 
     fn other_scope(&self) -> Option<Scope> {
-        Some(self.scope_of(Some(&self.add_workspace())))
+        self.add_workspace();
+        Some(self.scope_of(1))
     }
 
     fn make(&self, request: &IssueRequest) -> IssuedKey {

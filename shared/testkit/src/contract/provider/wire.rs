@@ -217,9 +217,10 @@ pub async fn a_delete_survives_a_lost_answer(fixture: &Fixture) {
         ),
         "{first:?}"
     );
-    assert_eq!(
-        provider.delete(&issued.handle).await,
-        Err(ProviderError::NotFound)
+    let again = provider.delete(&issued.handle).await;
+    assert!(
+        matches!(again, Ok(()) | Err(ProviderError::NotFound)),
+        "{again:?}"
     );
     assert!(!fixture.world.is_accepted(&issued.key));
     assert_eq!(fixture.found(&label(1)).await, []);
@@ -252,9 +253,11 @@ pub async fn a_refused_credential_is_told_apart(fixture: &Fixture) {
     let mut errors = vec![
         ("list", fixture.list(&fixture.world.scope()).await.err()),
         ("get", provider.get(handle).await.err()),
-        ("issue", fixture.issuer().issue(&request).await.err()),
         ("delete", provider.delete(handle).await.err()),
     ];
+    if let Some(issuer) = provider.issuer() {
+        errors.push(("issue", issuer.issue(&request).await.err()));
+    }
     if fixture.suspends() {
         errors.push(("disable", provider.disable(handle).await.err()));
         errors.push((

@@ -7,7 +7,7 @@ use super::super::account::Account;
 use super::super::api::{Api, Call, Reply};
 use super::super::key::{Birth, Reset};
 use super::super::settings::FirstKey;
-use super::{OpenAi, Refusal, allows, read_life, read_object, read_permissions, wire};
+use super::{Facts, OpenAi, Refusal, allows, read_life, read_object, read_permissions, wire};
 
 impl OpenAi {
     /// `POST …/service_accounts`.
@@ -21,20 +21,24 @@ impl OpenAi {
             Ok(read) => read,
             Err(refusal) => return self.error(400, &refusal),
         };
-        let id = format!("svc_acct_EXAMPLE{}", &account.random()[..16]);
-        account.add_service_account(id.clone(), project, &name);
-        let made = account.service_accounts[account.service_accounts.len() - 1].clone();
-        if account.settings.openai.first_key == FirstKey::Withheld {
+        let made = self.state().add(project, name);
+        if account.settings.first_key == FirstKey::Withheld {
             return wire::new_account(&made, None);
         }
-        let birth = birth(&name, project, &id, life, account.now());
-        wire::new_account(&made, Some(account.mint(self, birth)))
+        let birth = birth(&made.name, project, life, account.now());
+        let key = account.mint(self, birth);
+        let facts = Facts {
+            owner: Some(made.id.clone()),
+            is_first: true,
+            ..Facts::default()
+        };
+        self.state().keys.insert(key.handle.clone(), facts);
+        wire::new_account(&made, Some(key))
     }
 
     /// `GET …/service_accounts/{id}`.
-    pub(super) fn get_account(&self, account: &Account, project: &str, id: &str) -> Reply {
-        let mut accounts = account.service_accounts.iter();
-        match accounts.find(|a| a.workspace == project && a.id == id) {
+    pub(super) fn get_account(&self, project: &str, id: &str) -> Reply {
+        match self.state().account(project, id) {
             Some(found) => wire::account(found),
             None => self.missing("service account"),
         }
@@ -43,14 +47,15 @@ impl OpenAi {
     /// `DELETE …/service_accounts/{id}`: the account and every key of it.
     pub(super) fn delete_account(&self, account: &mut Account, project: &str, id: &str) -> Reply {
         let now = account.now();
-        let mut accounts = account.service_accounts.iter();
-        let Some(place) = accounts.position(|a| a.workspace == project && a.id == id) else {
+        let mut state = self.state();
+        if state.account(project, id).is_none() {
             return self.missing("service account");
-        };
-        account.service_accounts.remove(place);
-        let owned = |key: &&mut super::super::key::Key| key.owner.as_deref() == Some(id);
-        for key in account.keys.iter_mut().filter(owned) {
-            key.delete(now);
+        }
+        state.accounts.retain(|a| a.id != id);
+        for key in &mut account.keys {
+            if state.facts(&key.handle).owner.as_deref() == Some(id) {
+                key.delete(now);
+            }
         }
         wire::deleted("organization.project.service_account.deleted", id)
     }
@@ -63,8 +68,7 @@ impl OpenAi {
         id: &str,
         call: &Call,
     ) -> Reply {
-        let mut accounts = account.service_accounts.iter();
-        if !accounts.any(|a| a.workspace == project && a.id == id) {
+        if self.state().account(project, id).is_none() {
             return self.missing("service account");
         }
         let asked = match read_key(&call.body) {
@@ -72,18 +76,21 @@ impl OpenAi {
             Err(refusal) => return self.error(400, &refusal),
         };
         let now = account.now();
-        let handle = account
-            .mint(self, birth(&asked.name, project, id, asked.life, now))
-            .handle
-            .clone();
-        let Some(key) = account.present(handle.as_str()) else {
-            return self.missing("API key");
-        };
-        if !allows(&asked.permissions, super::MODEL_REQUEST) {
-            key.narrow(now);
+        let made = account.mint(self, birth(&asked.name, project, asked.life, now));
+        let handle = made.handle.clone();
+        let answer = wire::new_key(made);
+        if !allows(&asked.permissions, super::MODEL_REQUEST)
+            && let Some(key) = account.present(handle.as_str())
+        {
+            key.suspend(now);
         }
-        key.permissions = asked.permissions;
-        wire::new_key(key)
+        let facts = Facts {
+            owner: Some(id.to_owned()),
+            permissions: asked.permissions,
+            ..Facts::default()
+        };
+        self.state().keys.insert(handle, facts);
+        answer
     }
 }
 
@@ -117,17 +124,10 @@ fn read_name(value: &Value) -> Result<String, Refusal> {
     }
 }
 
-fn birth(
-    name: &str,
-    project: &str,
-    owner: &str,
-    life: Option<SignedDuration>,
-    now: Timestamp,
-) -> Birth {
+fn birth(name: &str, project: &str, life: Option<SignedDuration>, now: Timestamp) -> Birth {
     Birth {
         name: name.to_owned(),
         workspace: project.to_owned(),
-        owner: Some(owner.to_owned()),
         limit: None,
         reset: Reset::Never,
         expires: life.map(|life| now + life),

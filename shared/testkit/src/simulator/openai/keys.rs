@@ -4,9 +4,9 @@ use jiff::SignedDuration;
 
 use super::super::account::Account;
 use super::super::api::{Api, Call, Reply};
-use super::super::key::{Access, Key};
-use super::super::settings::KeyDelete;
-use super::{OpenAi, Refusal, allows, read_life, read_object, read_permissions, wire};
+use super::super::key::Key;
+use super::super::settings::KeyEnd;
+use super::{Access, OpenAi, Refusal, allows, read_life, read_object, read_permissions, wire};
 
 impl OpenAi {
     /// `GET …/api_keys`: without `owner_project_access`, keys are left out whose owner has lost access. Keys that have
@@ -16,16 +16,16 @@ impl OpenAi {
             Ok(wanted) => wanted,
             Err(refusal) => return self.error(400, &refusal),
         };
+        let state = self.state();
+        let has_access = |key: &Key, access| state.facts(&key.handle).access == access;
         let shown = |key: &&Key| {
             !key.deleted
                 && key.workspace == project
-                && wanted
-                    .access
-                    .is_none_or(|access| access == key.owner_access)
+                && wanted.access.is_none_or(|access| has_access(key, access))
         };
         let mut rows: Vec<&Key> = account.keys.iter().filter(shown).collect();
         if let Some(after) = &wanted.after {
-            let Some(place) = rows.iter().position(|key| id(key) == after) else {
+            let Some(place) = rows.iter().position(|key| key.handle.as_str() == after) else {
                 return self.error(400, "after names no key of this list");
             };
             rows.drain(..=place);
@@ -33,13 +33,13 @@ impl OpenAi {
         let limit = wanted.limit.min(account.settings.page_size);
         let more = rows.len() > limit;
         rows.truncate(limit);
-        wire::page(&rows, account, more)
+        wire::page(&rows, &state, more)
     }
 
     /// `GET …/api_keys/{id}`.
     pub(super) fn get(&self, account: &Account, project: &str, key: &str) -> Reply {
         match find(account, project, key) {
-            Some(found) => wire::one(&account.keys[found], account),
+            Some(found) => wire::one(&account.keys[found], &self.state()),
             None => self.missing("API key"),
         }
     }
@@ -63,7 +63,7 @@ impl OpenAi {
         if account.keys[found].is_expired(now) {
             return self.error(400, "Expired API keys cannot be updated.");
         }
-        if life.is_some() && account.settings.openai.key_delete == KeyDelete::RefusedLikeEnds {
+        if life.is_some() && account.settings.key_end == KeyEnd::WithItsAccountOnly {
             return self.error(400, "expires_in_seconds is below the project's policy.");
         }
         let key = &mut account.keys[found];
@@ -71,14 +71,19 @@ impl OpenAi {
             if allows(&permissions, super::MODEL_REQUEST) {
                 key.resume(now);
             } else {
-                key.narrow(now);
+                key.suspend(now);
             }
-            key.permissions = permissions;
+            let mut state = self.state();
+            state
+                .keys
+                .entry(key.handle.clone())
+                .or_default()
+                .permissions = permissions;
         }
         if let Some(life) = life {
             key.expires = Some(now + life);
         }
-        wire::one(&account.keys[found], account)
+        wire::one(&account.keys[found], &self.state())
     }
 
     /// `DELETE …/api_keys/{id}`.
@@ -87,8 +92,9 @@ impl OpenAi {
         let Some(found) = find(account, project, key) else {
             return self.missing("API key");
         };
-        let refuses = account.settings.openai.key_delete != KeyDelete::Allowed;
-        if refuses && account.keys[found].owner.is_some() {
+        let handle = &account.keys[found].handle;
+        let is_owned = self.state().facts(handle).owner.is_some();
+        if is_owned && account.settings.key_end != KeyEnd::Deletable {
             let message =
                 "API keys of service accounts cannot be deleted: delete the service account.";
             return self.error(400, message);
@@ -98,13 +104,9 @@ impl OpenAi {
     }
 }
 
-/// A key's own id: the last of its handle.
-pub(super) fn id(key: &Key) -> &str {
-    key.handle.ids().last().unwrap_or_default()
-}
-
 fn find(account: &Account, project: &str, wanted: &str) -> Option<usize> {
-    let is_it = |key: &Key| !key.deleted && key.workspace == project && id(key) == wanted;
+    let is_it =
+        |key: &Key| !key.deleted && key.workspace == project && key.handle.as_str() == wanted;
     account.keys.iter().position(is_it)
 }
 

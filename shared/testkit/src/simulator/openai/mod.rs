@@ -8,15 +8,16 @@ mod accounts;
 mod keys;
 mod wire;
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
 use http::HeaderMap;
-use keyward_core::model::slot::Scope;
+use keyward_core::model::names::{KeyHandle, Permission};
 use serde_json::{Map, Value, json};
 
 use super::account::Account;
 use super::api::{Api, Call, Reply};
-use super::key::{Birth, Standing};
 use super::log::{Caller, RequestKind};
-use super::settings::{Owners, Settings};
 use crate::contract::provider::ProviderCall;
 
 const PREFIX: &str = "sk-svcacct-";
@@ -27,7 +28,81 @@ const MODEL_REQUEST: &str = "model.request";
 /// What looking at the models needs.
 const MODEL_READ: &str = "api.model.read";
 
-pub(super) struct OpenAi;
+/// The number of the first service account that is made: below are those of the projects.
+const FIRST_MADE: usize = 100;
+
+/// The service account that is there from the start in every project, `n` the number of the project.
+pub(super) fn standing_account(n: usize) -> String {
+    format!("svc_acct_{MARKER}{n}")
+}
+
+/// What a working key of the standing account is permitted.
+pub(super) fn permissions() -> Vec<Permission> {
+    let names = [MODEL_REQUEST, MODEL_READ].into_iter();
+    names.filter_map(|name| name.parse().ok()).collect()
+}
+
+#[derive(Default)]
+pub(super) struct OpenAi(Mutex<State>);
+
+/// What only OpenAI has.
+#[derive(Default)]
+struct State {
+    accounts: Vec<ServiceAccount>,
+    /// Accounts that there ever were but those from the start: no id is given twice.
+    made: usize,
+    keys: BTreeMap<KeyHandle, Facts>,
+}
+
+/// An owner of keys that is no person.
+#[derive(Clone)]
+struct ServiceAccount {
+    id: String,
+    project: String,
+    name: String,
+}
+
+/// What only OpenAI's keys have.
+#[derive(Clone, Default)]
+struct Facts {
+    /// The service account; a person where there is none.
+    owner: Option<String>,
+    /// Whether it came with its account: then it has no name of its own.
+    is_first: bool,
+    /// What it is permitted; everything where it is empty.
+    permissions: Vec<String>,
+    access: Access,
+}
+
+/// Whether a key's owner may enter its project.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Access {
+    #[default]
+    Active,
+    Inactive,
+}
+
+impl State {
+    fn add(&mut self, project: &str, name: String) -> ServiceAccount {
+        let made = ServiceAccount {
+            id: format!("svc_acct_{MARKER}{}", FIRST_MADE + self.made),
+            project: project.to_owned(),
+            name,
+        };
+        self.made += 1;
+        self.accounts.push(made.clone());
+        made
+    }
+
+    fn facts(&self, key: &KeyHandle) -> Facts {
+        self.keys.get(key).cloned().unwrap_or_default()
+    }
+
+    fn account(&self, project: &str, id: &str) -> Option<&ServiceAccount> {
+        let mut accounts = self.accounts.iter();
+        accounts.find(|a| a.project == project && a.id == id)
+    }
+}
 
 impl Api for OpenAi {
     fn base_path(&self) -> &'static str {
@@ -35,49 +110,31 @@ impl Api for OpenAi {
     }
 
     fn management_text(&self, random: &str) -> String {
-        format!("sk-admin-{MARKER}{}", &random[MARKER.len()..])
+        format!("sk-admin-{MARKER}{random}")
     }
 
     fn key_text(&self, random: &str) -> String {
-        format!("{PREFIX}{MARKER}{}", &random[MARKER.len()..])
+        format!("{PREFIX}{}{MARKER}T3BlbkFJ{}", &random[..8], &random[8..])
     }
 
-    fn handle(&self, random: &str, birth: &Birth) -> String {
-        let owner = birth.owner.as_deref().unwrap_or("-");
-        format!("{}/{owner}/key_{MARKER}{}", birth.workspace, &random[..16])
+    fn handle(&self, random: &str) -> String {
+        format!("key_{MARKER}{}", &random[..16])
     }
 
     fn redact(&self, text: &str) -> String {
         let tail = text.len().saturating_sub(4);
-        let head: String = text.chars().take(8).collect();
+        let head: String = text.chars().take(14).collect();
         format!("{head}...{}", &text[tail..])
     }
 
     fn workspace_id(&self, n: usize) -> String {
-        format!("proj_{MARKER}{}", n + 1)
-    }
-
-    fn furnish(&self, account: &mut Account, workspace: &str) {
-        let id = stable_account(workspace);
-        account.add_service_account(id, workspace, "agents");
-    }
-
-    fn scope(&self, account: &Account, workspace: Option<&str>) -> Scope {
-        let project = workspace.unwrap_or_else(|| account.default_workspace());
-        let id = |id: &str| Some(id.parse().expect("ids of the simulator are valid"));
-        let permission = |name: &&str| name.parse().expect("a valid permission");
-        match account.settings.openai.owners {
-            Owners::Stable => Scope {
-                project: id(project),
-                service_account: id(&stable_account(project)),
-                permissions: [MODEL_REQUEST, MODEL_READ].iter().map(permission).collect(),
-                ..Scope::default()
-            },
-            Owners::EachItsOwn => Scope {
-                project: id(project),
-                ..Scope::default()
-            },
-        }
+        let project = format!("proj_{MARKER}{n}");
+        self.state().accounts.push(ServiceAccount {
+            id: standing_account(n),
+            project: project.clone(),
+            name: "agents".to_owned(),
+        });
+        project
     }
 
     fn credential<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
@@ -93,23 +150,27 @@ impl Api for OpenAi {
         }
     }
 
-    fn route(&self, call: ProviderCall, settings: &Settings) -> (&'static str, &'static str) {
-        const KEYS: &str = "/organization/projects/*/api_keys";
+    fn route(&self, call: ProviderCall) -> (&'static str, &'static str) {
         const KEY: &str = "/organization/projects/*/api_keys/*";
-        match (call, settings.openai.owners) {
-            (ProviderCall::Create, Owners::Stable) => (
-                "POST",
-                "/organization/projects/*/service_accounts/*/api_keys",
-            ),
-            (ProviderCall::Create, Owners::EachItsOwn) => {
-                ("POST", "/organization/projects/*/service_accounts")
-            }
-            (ProviderCall::List, _) => ("GET", KEYS),
-            (ProviderCall::Get, _) => ("GET", KEY),
-            (ProviderCall::Change, _) => ("POST", KEY),
-            (ProviderCall::Delete, _) => ("DELETE", KEY),
-            (ProviderCall::Verify, _) => ("GET", "/models"),
+        match call {
+            // With an account of its own, or in one.
+            ProviderCall::Create => ("POST", "/organization/projects/*/service_accounts/**"),
+            ProviderCall::List => ("GET", "/organization/projects/*/api_keys"),
+            ProviderCall::Get => ("GET", KEY),
+            ProviderCall::Change => ("POST", KEY),
+            ProviderCall::Delete => ("DELETE", KEY),
+            ProviderCall::Verify => ("GET", "/models"),
         }
+    }
+
+    fn service_accounts(&self) -> Vec<String> {
+        let state = self.state();
+        state.accounts.iter().map(|a| a.name.clone()).collect()
+    }
+
+    fn end_owners_access(&self, key: &KeyHandle) {
+        let mut state = self.state();
+        state.keys.entry(key.clone()).or_default().access = Access::Inactive;
     }
 
     fn label(&self, method: &str, path: &str, body: &[u8]) -> Option<String> {
@@ -140,7 +201,7 @@ impl Api for OpenAi {
         let (project, below) = below;
         match (method, below) {
             ("POST", ["service_accounts"]) => self.create_account(account, project, call),
-            ("GET", ["service_accounts", id]) => self.get_account(account, project, id),
+            ("GET", ["service_accounts", id]) => self.get_account(project, id),
             ("DELETE", ["service_accounts", id]) => self.delete_account(account, project, id),
             ("POST", ["service_accounts", id, "api_keys"]) => {
                 self.create_key(account, project, id, call)
@@ -165,6 +226,10 @@ impl Api for OpenAi {
 }
 
 impl OpenAi {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("not poisoned")
+    }
+
     fn unauthorized(&self) -> Reply {
         self.error(401, "Incorrect API key provided.")
     }
@@ -183,12 +248,12 @@ impl OpenAi {
 
     /// `GET /models`: free of cost, and answered for a key without money too.
     fn models(&self, account: &mut Account, call: &Call) -> Reply {
-        match account.meet(&call.caller) {
-            Some((Standing::Accepted, key)) if allows(&key.permissions, MODEL_READ) => {
+        match account.accepted_key(&call.caller) {
+            Some(key) if allows(&self.state().facts(&key.handle).permissions, MODEL_READ) => {
                 wire::models()
             }
-            Some((Standing::Accepted | Standing::Narrowed, _)) => self.forbidden(MODEL_READ),
-            Some((Standing::Refused, _)) | None => self.unauthorized(),
+            Some(_) => self.forbidden(MODEL_READ),
+            None => self.refuse(account, call, MODEL_READ),
         }
     }
 
@@ -198,26 +263,36 @@ impl OpenAi {
         let now = account.now();
         let cost = account.settings.call_cost;
         let credit_left = account.credit_left();
-        match account.meet(&call.caller) {
-            Some((Standing::Accepted, _)) if credit_left.is_some_and(|left| left < cost) => error(
+        let Some(key) = account.accepted_key(&call.caller) else {
+            return self.refuse(account, call, MODEL_REQUEST);
+        };
+        if credit_left.is_some_and(|left| left < cost) {
+            return error(
                 429,
                 "You have no prepaid credit left.",
                 "insufficient_quota",
                 Some("credit_balance_exhausted"),
-            ),
-            Some((Standing::Accepted, key)) => {
-                key.spend(cost, now);
-                wire::completion(now)
-            }
-            Some((Standing::Narrowed, _)) => self.forbidden(MODEL_REQUEST),
-            Some((Standing::Refused, _)) | None => self.unauthorized(),
+            );
+        }
+        key.spend(cost, now);
+        wire::completion(now)
+    }
+
+    /// Why a key, or whoever else, is not accepted. A narrowed key is known, and told what it lacks.
+    fn refuse(&self, account: &Account, call: &Call, scope: &str) -> Reply {
+        let now = account.now();
+        let is_narrowed = match &call.caller {
+            Caller::Key(handle) => account.keys.iter().any(|key| {
+                key.handle == *handle && key.disabled && !key.deleted && !key.is_expired(now)
+            }),
+            Caller::Management | Caller::Unknown | Caller::Nobody => false,
+        };
+        if is_narrowed {
+            self.forbidden(scope)
+        } else {
+            self.unauthorized()
         }
     }
-}
-
-/// The service account that a project has from the start.
-fn stable_account(project: &str) -> String {
-    format!("svc_acct_{}", project.trim_start_matches("proj_"))
 }
 
 /// Whether permissions include one: an empty list is all of them.

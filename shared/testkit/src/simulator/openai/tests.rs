@@ -6,10 +6,10 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::super::testing::{Response, World};
-use super::super::{FirstKey, KeyDelete, KeyState, Management, Settings};
+use super::super::{FirstKey, KeyEnd, KeyState, Management, Settings};
 
-const PROJECT: &str = "/organization/projects/proj_EXAMPLE1";
-const ACCOUNT: &str = "/service_accounts/svc_acct_EXAMPLE1";
+const PROJECT: &str = "/organization/projects/proj_EXAMPLE0";
+const ACCOUNT: &str = "/service_accounts/svc_acct_EXAMPLE0";
 
 async fn world() -> World {
     World::with(Settings {
@@ -80,7 +80,7 @@ async fn answers_carry_what_the_published_description_requires() {
     world.simulator.seed_key("by hand", &text);
     world
         .simulator
-        .configure(|s| s.openai.first_key = FirstKey::Withheld);
+        .configure(|s| s.first_key = FirstKey::Withheld);
     let without = admin(&world, "POST", "/service_accounts", &json!({"name": "b"}));
     let in_stable = format!("{ACCOUNT}/api_keys");
     for (name, answer) in [
@@ -294,9 +294,7 @@ async fn an_account_is_deleted_with_its_keys_and_a_key_alone_where_it_may_be() {
     let one = format!("/api_keys/{id}");
     let seeded = ApiKey::new("sk-EXAMPLEseeded0123456789abcdef");
     let by_hand = world.simulator.seed_key("by hand", &seeded);
-    world
-        .simulator
-        .configure(|s| s.openai.key_delete = KeyDelete::Refused);
+    world.simulator.configure(|s| s.key_end = KeyEnd::Expires);
     assert_eq!(admin(&world, "DELETE", &one, &Value::Null).status, 400);
     let persons = format!("/api_keys/{}", by_hand.ids().last().unwrap());
     assert_eq!(admin(&world, "DELETE", &persons, &Value::Null).status, 200);
@@ -304,7 +302,7 @@ async fn an_account_is_deleted_with_its_keys_and_a_key_alone_where_it_may_be() {
     assert_eq!(admin(&world, "POST", &one, &ends).status, 200);
     world
         .simulator
-        .configure(|s| s.openai.key_delete = KeyDelete::RefusedLikeEnds);
+        .configure(|s| s.key_end = KeyEnd::WithItsAccountOnly);
     assert_eq!(admin(&world, "POST", &one, &ends).status, 400);
     world.clock.advance(SignedDuration::from_secs(1));
     assert_eq!(works(&world, &text), (401, 401));

@@ -4,13 +4,15 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::super::account::{Account, ServiceAccount};
 use super::super::api::Reply;
-use super::super::key::{Access, Key};
-use super::keys::id;
+use super::super::key::Key;
+use super::{Access, ServiceAccount, State};
 
 /// What the first key of a service account is called.
 const FIRST_KEY: &str = "Secret Key";
+
+/// When service accounts were made, in seconds since 1970.
+const CREATED: i64 = 1_700_000_000;
 
 /// A new service account, with its first key: the only answer with that key's text.
 pub(super) fn new_account(made: &ServiceAccount, key: Option<&Key>) -> Reply {
@@ -27,7 +29,7 @@ pub(super) fn new_key(key: &Key) -> Reply {
 fn new_key_body(key: &Key, name: &str) -> Value {
     json!({
         "object": "organization.project.service_account.api_key",
-        "id": id(key),
+        "id": key.handle,
         "value": key.text.expose_secret(),
         "name": name,
         "created_at": key.created.as_second(),
@@ -45,48 +47,44 @@ fn account_body(account: &ServiceAccount) -> Value {
         "id": account.id,
         "name": account.name,
         "role": "member",
-        "created_at": account.created.as_second(),
+        "created_at": CREATED,
     })
 }
 
-pub(super) fn one(key: &Key, account: &Account) -> Reply {
-    Reply::json(200, &row(key, account))
+pub(super) fn one(key: &Key, state: &State) -> Reply {
+    Reply::json(200, &row(key, state))
 }
 
-pub(super) fn page(keys: &[&Key], account: &Account, more: bool) -> Reply {
-    let rows: Vec<Value> = keys.iter().map(|key| row(key, account)).collect();
+pub(super) fn page(keys: &[&Key], state: &State, more: bool) -> Reply {
+    let rows: Vec<Value> = keys.iter().map(|key| row(key, state)).collect();
     Reply::json(
         200,
         &json!({
             "object": "list",
             "data": rows,
-            "first_id": keys.first().map(|key| id(key)),
-            "last_id": keys.last().map(|key| id(key)),
+            "first_id": keys.first().map(|key| &key.handle),
+            "last_id": keys.last().map(|key| &key.handle),
             "has_more": more,
         }),
     )
 }
 
-fn row(key: &Key, account: &Account) -> Value {
-    let is_owner = |account: &&ServiceAccount| Some(&account.id) == key.owner.as_ref();
-    let owner = account.service_accounts.iter().find(is_owner);
-    // The first key of an account has no name of its own.
-    let named_after_owner = owner.is_some_and(|owner| owner.name == key.name);
-    let name = if named_after_owner {
-        FIRST_KEY
-    } else {
-        &key.name
-    };
+fn row(key: &Key, state: &State) -> Value {
+    let facts = state.facts(&key.handle);
+    let owner = facts
+        .owner
+        .and_then(|owner| state.account(&key.workspace, &owner));
+    let name = if facts.is_first { FIRST_KEY } else { &key.name };
     json!({
         "object": "organization.project.api_key",
-        "id": id(key),
+        "id": key.handle,
         "redacted_value": key.redacted,
         "name": name,
         "created_at": key.created.as_second(),
         "last_used_at": key.last_used.map(Timestamp::as_second),
         "expires_at": key.expires.map(Timestamp::as_second),
         "owner": owner.map_or_else(person, service),
-        "owner_project_access": match key.owner_access {
+        "owner_project_access": match facts.access {
             Access::Active => "active",
             Access::Inactive => "inactive",
         },
@@ -99,7 +97,7 @@ fn service(account: &ServiceAccount) -> Value {
         "service_account": {
             "id": account.id,
             "name": account.name,
-            "created_at": account.created.as_second(),
+            "created_at": CREATED,
             "role": "member",
         },
     })

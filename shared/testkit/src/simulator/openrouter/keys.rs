@@ -106,7 +106,6 @@ fn read_birth(body: &[u8], account: &Account, now: Timestamp) -> Result<Birth, R
     Ok(Birth {
         name: read_name(fields.get("name").unwrap_or(&Value::Null))?,
         workspace,
-        owner: None,
         limit: read_limit(fields.get("limit"))?,
         reset: read_reset(fields.get("limit_reset"))?,
         expires: read_expiry(fields.get("expires_at"), now)?,

@@ -12,9 +12,8 @@ use serde_json::{Value, json};
 
 use super::account::Account;
 use super::api::{Api, Call, Reply};
-use super::key::{Birth, Reset};
+use super::key::Reset;
 use super::log::{Caller, RequestKind};
-use super::settings::Settings;
 use crate::contract::provider::ProviderCall;
 
 const PREFIX: &str = "sk-or-v1-";
@@ -35,7 +34,7 @@ impl Api for OpenRouter {
         format!("{PREFIX}{MARKER}{}", &random[MARKER.len()..])
     }
 
-    fn handle(&self, random: &str, _: &Birth) -> String {
+    fn handle(&self, random: &str) -> String {
         random.to_owned()
     }
 
@@ -63,7 +62,7 @@ impl Api for OpenRouter {
         }
     }
 
-    fn route(&self, call: ProviderCall, _: &Settings) -> (&'static str, &'static str) {
+    fn route(&self, call: ProviderCall) -> (&'static str, &'static str) {
         match call {
             ProviderCall::Create => ("POST", "/keys"),
             ProviderCall::List => ("GET", "/keys"),

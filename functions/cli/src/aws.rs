@@ -1,0 +1,97 @@
+//! AWS with the operator's own credentials.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use async_trait::async_trait;
+use aws_config::SdkConfig;
+use keyward_aws::{DynamoInventory, SecretsManager};
+use keyward_core::model::alert::Alert;
+use keyward_core::model::key::AdminKey;
+use keyward_core::model::names::SecretArn;
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{AlertError, Alerts, Clock, ProviderError};
+use keyward_core::usecases::Ports;
+use keyward_lambda::clock::SystemClock;
+use keyward_lambda::deployment::provider_client;
+use keyward_lambda::http::{Http, HttpSettings};
+use keyward_providers::config::ProviderAccounts;
+use keyward_providers::{AdminKeySource, ConfiguredProviders};
+
+/// Time for one request to the control function: its own time-out is 5 minutes.
+const TIMEOUT: Duration = Duration::from_secs(310);
+
+/// Region, credentials and endpoints as AWS's own tools read them, and the HTTP that goes with them.
+pub(crate) struct Aws {
+    pub(crate) config: SdkConfig,
+    http: Http,
+}
+
+impl Aws {
+    pub(crate) async fn load() -> Result<Self> {
+        let http = Http::new(&HttpSettings {
+            extra_roots: keyward_lambda::config::environment("KEYWARD_EXTRA_ROOTS").map(Into::into),
+            timeout: TIMEOUT,
+        })?;
+        let client = http
+            .pooled_builder()
+            .connect_timeout(keyward_aws::CONNECT_TIMEOUT)
+            .build()?;
+        Ok(Self {
+            config: keyward_aws::load(client).await,
+            http,
+        })
+    }
+
+    /// A client for the control function.
+    pub(crate) fn client(&self) -> Result<reqwest::Client> {
+        Ok(self.http.pooled()?)
+    }
+
+    /// The ports of commands that read, and of `rotate`. No provider is called: there are no admin credentials here.
+    pub(crate) fn ports(&self, table: &str, accounts: ProviderAccounts) -> Result<Ports> {
+        let inventory = Arc::new(DynamoInventory::new(&self.config, table));
+        Ok(Ports {
+            secrets: Arc::new(SecretsManager::new(&self.config)),
+            pools: inventory.clone(),
+            inventory,
+            providers: Arc::new(self.providers(accounts)?),
+            alerts: Arc::new(Nobody),
+            clock: Arc::new(SystemClock),
+        })
+    }
+
+    /// The drivers of accounts.
+    pub(crate) fn providers(&self, accounts: ProviderAccounts) -> Result<ConfiguredProviders> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let client = provider_client(TIMEOUT, &self.http, &accounts, &clock)?;
+        Ok(ConfiguredProviders::new(
+            accounts,
+            Arc::new(client),
+            Arc::new(NoAdminKeys),
+        ))
+    }
+}
+
+/// Commands that read alert nobody.
+struct Nobody;
+
+#[async_trait]
+impl Alerts for Nobody {
+    async fn send(&self, _: &Alert) -> Result<(), AlertError> {
+        Ok(())
+    }
+}
+
+/// People have no admin credentials.
+struct NoAdminKeys;
+
+#[async_trait]
+impl AdminKeySource for NoAdminKeys {
+    async fn admin_key(&self, _: &SecretArn) -> Result<AdminKey, ProviderError> {
+        Err(ProviderError::AdminCredential {
+            detail: OutsideText::new("the command has none"),
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! `keyward enforce`.
+
+use anyhow::{Context, Result};
+use keyward_core::model::names::SlotName;
+use keyward_core::model::slot::Mode;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::control::Control;
+use crate::print::{Outcome, line};
+
+/// What statistics may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted(Mode);
+
+impl From<bool> for Wanted {
+    fn from(observe: bool) -> Self {
+        Self(if observe {
+            Mode::Observe
+        } else {
+            Mode::Enforce
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    before: Mode,
+    mode: Mode,
+    #[serde(default)]
+    unrecorded: bool,
+}
+
+pub(super) async fn enforce(slot: &SlotName, wanted: Wanted, reason: &str) -> Result<Outcome> {
+    let request = json!({ "reason": reason, "slot": slot, "mode": wanted.0 });
+    let answer = Control::open().await?.post("/enforce", &request).await?;
+    let answer: Answer = serde_json::from_value(answer).context("the answer cannot be read")?;
+    let what = match answer.mode {
+        Mode::Enforce => "statistics kill",
+        Mode::Observe => "statistics only report",
+    };
+    let was = if answer.before == answer.mode {
+        ", as before"
+    } else {
+        " from now on"
+    };
+    line(&format!("{slot}: {what}{was}"));
+    if answer.unrecorded {
+        line(&format!("{slot}: done, but its end could not be recorded"));
+        return Ok(Outcome::NotAll);
+    }
+    Ok(Outcome::Done)
+}

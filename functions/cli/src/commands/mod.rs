@@ -1,0 +1,51 @@
+//! The commands.
+
+mod apply;
+mod enforce;
+mod pool;
+mod providers;
+mod rotate;
+mod status;
+
+use anyhow::Result;
+
+use crate::args::{Args, Command};
+use crate::print::Outcome;
+
+pub(crate) async fn run(args: Args) -> Result<Outcome> {
+    match args.command {
+        Command::Apply { file, reason, .. } => match reason {
+            Some(reason) => apply::apply(&file, &reason).await,
+            None => apply::plan(&file).await,
+        },
+        Command::Register { file, slot, reason } => apply::register(&file, &slot, &reason).await,
+        Command::Enforce {
+            slot,
+            observe,
+            reason,
+        } => enforce::enforce(&slot, observe.into(), &reason).await,
+        Command::Status { slot, json } => status::status(slot.as_ref(), json.into()).await,
+        Command::Rotate {
+            slot,
+            wait,
+            timeout,
+        } => rotate::rotate(&slot, wait.then_some(timeout)).await,
+        Command::Pool(pool) => pool::run(pool).await,
+        Command::Providers { json } => providers::providers(json.into()).await,
+    }
+}
+
+/// For whom a command prints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// People.
+    Table,
+    /// Programs.
+    Json,
+}
+
+impl From<bool> for Format {
+    fn from(json: bool) -> Self {
+        if json { Self::Json } else { Self::Table }
+    }
+}

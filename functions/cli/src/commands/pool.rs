@@ -1,0 +1,184 @@
+//! `keyward pool add` and `keyward pool status`.
+
+use std::io::{IsTerminal, Read};
+
+use anyhow::{Context, Result, bail};
+use keyward_core::model::names::AccountName;
+use keyward_core::ports::Clock;
+use keyward_core::usecases::pool::read;
+use keyward_lambda::clock::SystemClock;
+use keyward_providers::config::ProviderAccounts;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Format;
+use crate::args::Pool;
+use crate::aws::Aws;
+use crate::control::Control;
+use crate::print::{Outcome, clean, line};
+use crate::settings::{TABLE, required};
+
+/// More than a function URL takes.
+const MAX_INPUT: u64 = 4 * 1024 * 1024;
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    added: Vec<Key>,
+    #[serde(default)]
+    refused: Vec<Key>,
+    #[serde(default)]
+    not_ready: Vec<Key>,
+    depth: u64,
+    ready: u64,
+    oldest_days: Option<i64>,
+    low_water: Option<u32>,
+    #[serde(default)]
+    unrecorded: bool,
+}
+
+#[derive(Deserialize)]
+struct Key {
+    #[serde(default)]
+    key: Option<String>,
+    fingerprint: String,
+    #[serde(default)]
+    why: Option<String>,
+}
+
+pub(super) async fn run(pool: Pool) -> Result<Outcome> {
+    match pool {
+        Pool::Add { account, reason } => add(&account, &reason).await,
+        Pool::Status { account, json } => status(&account, json.into()).await,
+    }
+}
+
+async fn add(account: &AccountName, reason: &str) -> Result<Outcome> {
+    let keys = keys()?;
+    let control = Control::open().await?;
+    let request = json!({ "reason": reason, "account": account, "keys": keys });
+    let answer = control.post("/pool/add", &request).await?;
+    let answer: Answer = serde_json::from_value(answer).context("the answer cannot be read")?;
+    for (what, keys) in [
+        ("added", &answer.added),
+        ("NOT added", &answer.refused),
+        ("NOT ready", &answer.not_ready),
+    ] {
+        for key in keys {
+            let name = clean(key.key.as_deref().unwrap_or("(key)"));
+            let why = key.why.as_deref().map(|why| format!(": {}", clean(why)));
+            line(&format!(
+                "{name} ({}): {what}{}",
+                clean(&key.fingerprint),
+                why.unwrap_or_default()
+            ));
+        }
+    }
+    let level = Level {
+        depth: answer.depth,
+        ready: answer.ready,
+        oldest_days: answer.oldest_days,
+    };
+    line(&level.describe(account, answer.low_water));
+    if answer.unrecorded {
+        line("the act was done, but its end could not be recorded");
+    }
+    let all = answer.refused.is_empty() && answer.not_ready.is_empty() && !answer.unrecorded;
+    Ok(if all { Outcome::Done } else { Outcome::NotAll })
+}
+
+/// The keys on standard input, one a line; blank lines and those that begin with `#` count for nothing.
+fn keys() -> Result<Vec<String>> {
+    let mut input = std::io::stdin();
+    if input.is_terminal() {
+        bail!(
+            "keys are read from standard input, one a line, so that they stay out of the shell's history: keyward pool add ACCOUNT --reason TEXT < keys.txt"
+        );
+    }
+    let mut text = String::new();
+    (&mut input)
+        .take(MAX_INPUT)
+        .read_to_string(&mut text)
+        .context("standard input cannot be read as text")?;
+    let keys: Vec<String> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect();
+    if keys.is_empty() {
+        bail!("there is no key on standard input; nothing was changed");
+    }
+    Ok(keys)
+}
+
+struct Level {
+    depth: u64,
+    ready: u64,
+    oldest_days: Option<i64>,
+}
+
+impl Level {
+    fn describe(&self, account: &AccountName, low_water: Option<u32>) -> String {
+        let oldest = match self.oldest_days {
+            Some(days) => format!(", the oldest made {days} days ago"),
+            None => String::new(),
+        };
+        let not_ready = match self.depth - self.ready.min(self.depth) {
+            0 => String::new(),
+            n => format!(", {n} of them not ready"),
+        };
+        let low = match low_water {
+            Some(mark) if self.ready < u64::from(mark) => {
+                format!("; LOW: at least {mark} are wanted")
+            }
+            _ => String::new(),
+        };
+        format!(
+            "{account}: {} keys stand by{not_ready}{oldest}{low}",
+            self.depth
+        )
+    }
+}
+
+async fn status(account: &AccountName, format: Format) -> Result<Outcome> {
+    let [table] = required([TABLE])?;
+    let ports = Aws::load()
+        .await?
+        .ports(&table, ProviderAccounts::default())?;
+    let pool = read(&ports, account).await?;
+    let now = SystemClock.now();
+    let days = |at| now.duration_since(at).as_hours() / 24;
+    if format == Format::Json {
+        let keys = pool.standby.iter().map(|key| {
+            json!({
+                "key": key.hint.to_string(), "fingerprint": key.fingerprint.to_string(),
+                "workspace": key.workspace, "age_days": days(key.created),
+                "expires": key.expires, "ready": key.ready.is_some(),
+            })
+        });
+        let keys: Vec<_> = keys.collect();
+        line(&json!({ "account": account, "depth": keys.len(), "keys": keys }).to_string());
+        return Ok(Outcome::Done);
+    }
+    for key in &pool.standby {
+        let ready = if key.ready.is_some() {
+            ""
+        } else {
+            ", not ready"
+        };
+        line(&format!(
+            "{} ({}): made {} days ago{ready}",
+            clean(&key.hint.to_string()),
+            key.fingerprint,
+            days(key.created)
+        ));
+    }
+    let level = Level {
+        depth: pool.standby.len() as u64,
+        ready: pool.standby.iter().filter(|k| k.ready.is_some()).count() as u64,
+        oldest_days: pool.standby.iter().map(|k| k.created).min().map(days),
+    };
+    line(&level.describe(account, None));
+    Ok(Outcome::Done)
+}

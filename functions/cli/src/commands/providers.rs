@@ -1,0 +1,115 @@
+//! `keyward providers`.
+
+use anyhow::{Context, Result};
+use keyward_core::model::slot::ProviderName;
+use keyward_core::ports::{KeyProvider, Providers, Suspension};
+use keyward_lambda::config::environment;
+use keyward_providers::config::ProviderAccounts;
+use serde_json::{Value, json};
+
+use super::Format;
+use crate::aws::Aws;
+use crate::print::{Outcome, line, table};
+
+pub(super) async fn providers(format: Format) -> Result<Outcome> {
+    let aws = Aws::load().await?;
+    let drivers = aws.providers(one_account_each()?)?;
+    let mut known = Vec::new();
+    for provider in ProviderName::ALL {
+        let driver = drivers.open(&provider.as_str().parse()?, provider).await?;
+        known.push((provider, driver));
+    }
+    let accounts = configured()?;
+    match format {
+        Format::Json => {
+            let providers: Vec<Value> = known
+                .iter()
+                .map(|(p, d)| json_row(*p, d.as_ref()))
+                .collect();
+            let accounts = accounts.accounts().map(|(name, provider, pool)| {
+                json!({ "account": name, "provider": provider, "pool": pool.is_some() })
+            });
+            let accounts: Vec<Value> = accounts.collect();
+            line(&json!({ "providers": providers, "accounts": accounts }).to_string());
+        }
+        Format::Table => {
+            let rows: Vec<_> = known.iter().map(|(p, d)| row(*p, d.as_ref())).collect();
+            table(
+                [
+                    "PROVIDER",
+                    "CREATES KEYS",
+                    "SUSPENDS",
+                    "EXPIRY",
+                    "CAP PER KEY",
+                ],
+                &rows,
+            );
+            for (name, provider, pool) in accounts.accounts() {
+                let pool = pool.map(|pool| format!(", standby pool, low below {}", pool.low_water));
+                line(&format!(
+                    "account {name}: {provider}{}",
+                    pool.unwrap_or_default()
+                ));
+            }
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// An account of each provider, to ask its driver what it can do. Nothing is ever sent for them.
+fn one_account_each() -> Result<ProviderAccounts> {
+    const NONE: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:none";
+    let account = |provider: ProviderName| {
+        let account = json!({ "provider": provider, "admin_secret": NONE, "pool_secret": NONE });
+        let mut account = account.as_object().cloned().unwrap_or_default();
+        if provider.kind() != keyward_core::model::slot::CredentialKind::Pool {
+            account.remove("pool_secret");
+        }
+        (provider.as_str().to_owned(), Value::Object(account))
+    };
+    let accounts: Value = ProviderName::ALL.map(account).into_iter().collect();
+    Ok(ProviderAccounts::from_json(&accounts.to_string())?)
+}
+
+fn configured() -> Result<ProviderAccounts> {
+    match environment("KEYWARD_ACCOUNTS").filter(|text| !text.is_empty()) {
+        Some(text) => ProviderAccounts::from_json(&text).context("KEYWARD_ACCOUNTS is refused"),
+        None => Ok(ProviderAccounts::default()),
+    }
+}
+
+fn suspension(driver: &dyn KeyProvider) -> &'static str {
+    match driver.abilities().suspension {
+        Suspension::Refuses => "yes",
+        Suspension::Narrows => "by taking its permissions",
+        Suspension::None => "no",
+    }
+}
+
+fn row(provider: ProviderName, driver: &dyn KeyProvider) -> [String; 5] {
+    let or_no = |can: bool, how: &str| if can { how.to_owned() } else { "no".to_owned() };
+    [
+        provider.to_string(),
+        match driver.issuer() {
+            Some(_) => "yes".to_owned(),
+            None => "no: people do, into a standby pool".to_owned(),
+        },
+        suspension(driver).to_owned(),
+        or_no(driver.abilities().expiry, "at birth"),
+        or_no(driver.caps().is_some(), "yes"),
+    ]
+}
+
+fn json_row(provider: ProviderName, driver: &dyn KeyProvider) -> Value {
+    json!({
+        "provider": provider,
+        "creates": driver.issuer().is_some(),
+        "suspends": match driver.abilities().suspension {
+            Suspension::Refuses => "refuses",
+            Suspension::Narrows => "narrows",
+            Suspension::None => "no",
+        },
+        "expiry": driver.abilities().expiry,
+        "cap": driver.caps().is_some(),
+    })
+}

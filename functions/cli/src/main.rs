@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+
+mod args;
+mod aws;
+mod commands;
+mod control;
+mod print;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+
+/// Done, and everything asked for was done.
+const DONE: u8 = 0;
+/// Something was refused or failed.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(refused) => return args::explain(&refused),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(commands::run(args)),
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(print::Outcome::Done) => DONE.into(),
+        Ok(print::Outcome::NotAll) => FAILED.into(),
+        Err(error) => {
+            print::complain(&format!("keyward: {}", print::chain(&error)));
+            FAILED.into()
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Settings from the environment.
+
+use anyhow::{Context, Result, bail};
+use keyward_lambda::config::environment;
+use url::{Host, Url};
+
+/// What a command needs, all missing ones told together.
+pub(crate) fn required<const N: usize>(names: [(&str, &str); N]) -> Result<[String; N]> {
+    let values = names.map(|(name, _)| environment(name).filter(|v| !v.trim().is_empty()));
+    let missing: Vec<String> = names
+        .iter()
+        .zip(&values)
+        .filter(|(_, value)| value.is_none())
+        .map(|((name, what), _)| format!("{name} is not set: {what}"))
+        .collect();
+    if !missing.is_empty() {
+        bail!("{}", missing.join("; "));
+    }
+    Ok(values.map(Option::unwrap_or_default))
+}
+
+/// The inventory's table.
+pub(crate) const TABLE: (&str, &str) = ("KEYWARD_TABLE", "the inventory's DynamoDB table");
+
+/// The control function's URL.
+pub(crate) const CONTROL_URL: (&str, &str) = (
+    "KEYWARD_CONTROL_URL",
+    "the URL of the control function, https://….lambda-url.<region>.on.aws/",
+);
+
+/// Reads the control function's URL: https, or http on this machine.
+pub(crate) fn control_url(text: &str) -> Result<Url> {
+    let url = Url::parse(text.trim()).context("KEYWARD_CONTROL_URL is not a URL")?;
+    let loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    match url.scheme() {
+        "https" => {}
+        "http" if loopback => {}
+        _ => bail!("KEYWARD_CONTROL_URL must begin with https://"),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        bail!("KEYWARD_CONTROL_URL must hold no user name or password: requests are signed");
+    }
+    Ok(url)
+}
+
+/// The region of a function URL's host, `<id>.lambda-url.<region>.on.aws`:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html>.
+pub(crate) fn region_of(url: &Url) -> Option<String> {
+    let host = url.host_str()?;
+    let (_, rest) = host.split_once(".lambda-url.")?;
+    Some(rest.strip_suffix(".on.aws")?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_https_and_this_machine_are_called() {
+        for (text, good) in [
+            ("https://abc.lambda-url.eu-central-1.on.aws/", true),
+            ("http://127.0.0.1:9000/", true),
+            ("http://localhost:9000", true),
+            ("http://[::1]:9000/", true),
+            ("http://abc.lambda-url.eu-central-1.on.aws/", false),
+            ("http://localhost.example.com/", false),
+            ("https://user:pw@abc.lambda-url.eu-central-1.on.aws/", false),
+            ("ftp://127.0.0.1/", false),
+            ("abc", false),
+        ] {
+            assert_eq!(control_url(text).is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_region_is_read_off_the_url() {
+        let region = |text: &str| region_of(&Url::parse(text).expect("a URL"));
+        assert_eq!(
+            region("https://abc.lambda-url.eu-central-1.on.aws/").as_deref(),
+            Some("eu-central-1")
+        );
+        assert_eq!(region("http://127.0.0.1:9000/"), None);
+    }
+}

@@ -1,0 +1,56 @@
+#![doc = include_str!("../README.md")]
+
+mod operations;
+mod record;
+mod request;
+mod response;
+
+use std::sync::Arc;
+
+use keyward_core::ports::{Acts, Deadline};
+use keyward_core::usecases::Ports;
+use serde_json::Value;
+
+use operations::carry_out;
+use request::Request;
+use response::{Refusal, answer};
+
+/// What the function works on.
+#[derive(Clone)]
+pub struct Deps {
+    /// The outside world.
+    pub ports: Ports,
+    /// The record of acts.
+    pub acts: Arc<dyn Acts>,
+}
+
+/// Carries out the act that the request asks for. Whatever happens is an HTTP answer: to its caller, a function URL
+/// tells nothing of a function's error but that there was one.
+pub async fn handle(deps: &Deps, event: Value, deadline: Deadline) -> Value {
+    let done = match Request::read(event) {
+        Ok(request) => {
+            let done = carry_out(deps, &request, deadline).await;
+            log(&request, &done);
+            done
+        }
+        Err(refusal) => {
+            tracing::warn!(
+                status = refusal.status,
+                what = refusal.what,
+                "a request was refused"
+            );
+            Err(refusal)
+        }
+    };
+    answer(done)
+}
+
+fn log(request: &Request, done: &Result<Value, Refusal>) {
+    let (caller, operation) = (&request.caller, request.path.as_str());
+    match done {
+        Ok(_) => tracing::info!(%caller, operation, "an act was carried out"),
+        Err(refusal) => {
+            tracing::warn!(%caller, operation, status = refusal.status, what = refusal.what, "an act was refused or failed");
+        }
+    }
+}

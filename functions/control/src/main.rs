@@ -1,0 +1,21 @@
+//! The Lambda function `control`.
+
+use std::process::ExitCode;
+
+use keyward_control::{Deps, handle};
+use keyward_lambda::deadline::{MARGIN, deadline};
+use keyward_lambda::{config, deployment, run, start};
+use lambda_runtime::LambdaEvent;
+use serde_json::Value;
+
+fn main() -> ExitCode {
+    start::start(config::environment, async |config| {
+        let (ports, acts) = deployment::ports_and_acts(&config).await?;
+        let deps = Deps { ports, acts };
+        run::run(async |event: LambdaEvent<Value>| {
+            let deadline = deadline(&event.context, MARGIN);
+            Ok(handle(&deps, event.payload, deadline).await)
+        })
+        .await
+    })
+}

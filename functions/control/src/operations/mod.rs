@@ -1,0 +1,34 @@
+//! The operations, one each.
+
+mod apply;
+mod enforce;
+mod pool;
+
+use keyward_core::ports::Deadline;
+use serde_json::Value;
+
+use crate::Deps;
+use crate::request::Request;
+use crate::response::Refusal;
+
+/// What can be asked for.
+const KNOWN: &str = "/plan, /apply, /register, /enforce and /pool/add";
+
+pub(crate) async fn carry_out(
+    deps: &Deps,
+    request: &Request,
+    deadline: Deadline,
+) -> Result<Value, Refusal> {
+    match request.path.as_str() {
+        "/plan" => apply::plan_fleet(deps, request, deadline).await,
+        "/apply" => apply::apply_fleet(deps, request, deadline).await,
+        "/register" => apply::register_slot(deps, request, deadline).await,
+        "/enforce" => enforce::enforce(deps, request).await,
+        "/pool/add" => pool::add_keys(deps, request, deadline).await,
+        _ => Err(Refusal::new(
+            404,
+            format!("there is no such operation; known are {KNOWN}"),
+            "Use the keyward command of this release.",
+        )),
+    }
+}

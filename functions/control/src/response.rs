@@ -1,0 +1,66 @@
+//! Answers over HTTP.
+
+use keyward_core::ports::InventoryError;
+use keyward_lambda::diagnostic::chain;
+use serde_json::{Value, json};
+
+/// Why a request had no effect, for the person who sent it.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) status: u16,
+    /// What happened.
+    pub(crate) what: String,
+    /// What to do next.
+    pub(crate) next: &'static str,
+}
+
+impl Refusal {
+    pub(crate) fn new(status: u16, what: impl Into<String>, next: &'static str) -> Self {
+        Self {
+            status,
+            what: what.into(),
+            next,
+        }
+    }
+
+    /// The caller must change the request.
+    pub(crate) fn bad(what: impl Into<String>) -> Self {
+        Self::new(400, what, "Mend the request and send it again.")
+    }
+
+    /// Of an error and its causes; 503 where the same request may succeed later.
+    pub(crate) fn of(error: &(dyn std::error::Error + 'static), retryable: bool) -> Self {
+        if retryable {
+            Self::new(503, chain(error), "Send it again in a moment.")
+        } else {
+            Self::new(409, chain(error), "Mend the cause, then send it again.")
+        }
+    }
+}
+
+impl From<InventoryError> for Refusal {
+    fn from(error: InventoryError) -> Self {
+        Self::of(&error, error.is_retryable())
+    }
+}
+
+/// The answer that a function URL expects:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html#urls-response-payload>.
+pub(crate) fn answer(done: Result<Value, Refusal>) -> Value {
+    let (status, body) = match done {
+        Ok(body) => (200, body),
+        Err(refusal) => (
+            refusal.status,
+            json!({
+                "what": refusal.what,
+                "safe": "Nothing was changed.",
+                "next": refusal.next,
+            }),
+        ),
+    };
+    json!({
+        "statusCode": status,
+        "headers": {"content-type": "application/json", "cache-control": "no-store"},
+        "body": body.to_string(),
+    })
+}

@@ -1,0 +1,181 @@
+//! Anthropic: lists, suspends, resumes and archives keys with an admin key. Nothing here makes one: the Admin API has
+//! no such call, so slots draw from a standby pool.
+//!
+//! Base <https://api.anthropic.com>, described at <https://platform.claude.com/docs/en/api/admin/api_keys/list>.
+
+#[cfg(test)]
+mod tests;
+mod verdict;
+mod wire;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::Method;
+use keyward_core::model::key::{ApiKey, KeyFormat};
+use keyward_core::model::names::KeyHandle;
+use keyward_core::model::slot::{ProviderName, Scope};
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{
+    Abilities, Disabled, KeyIssuer, KeyProvider, KeyRecord, Page, PageToken, ProviderError,
+    SpendCaps, Suspension, Verdict,
+};
+
+use self::wire::{KeyData, KeyPage, SetStatus, Status};
+use crate::admin::AdminCredential;
+use crate::api::{Api, Dialect, unreadable};
+use crate::http::{BaseUrl, HttpClient, Repeat, Scheme};
+
+/// Where Anthropic's API is.
+pub const BASE_URL: &str = "https://api.anthropic.com";
+
+/// How Anthropic's keys look: `sk-ant-api03-` and 95 characters; the number may change.
+pub const KEY_FORMAT: KeyFormat = KeyFormat {
+    prefix: "sk-ant-api",
+    not: &[],
+    alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
+};
+
+/// <https://platform.claude.com/docs/en/api/versioning>
+const HEADERS: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];
+
+/// Rows on a page; 1000 at most.
+const PAGE: &str = "100";
+
+/// No body.
+const NOTHING: Option<&()> = None;
+
+/// One Anthropic organization.
+pub struct Anthropic(Api);
+
+impl Anthropic {
+    /// The organization that `admin` administers, at `base`.
+    pub fn new(http: Arc<HttpClient>, base: BaseUrl, admin: AdminCredential) -> Self {
+        let dialect = Dialect {
+            scheme: Scheme::ApiKey,
+            headers: HEADERS,
+            error: wire::error_body,
+        };
+        Self(Api::new(http, base, admin, dialect))
+    }
+
+    /// Sets the status of one key; the status that it reads back with.
+    async fn set_status(&self, handle: &KeyHandle, status: Status) -> Result<(), ProviderError> {
+        let url = self
+            .0
+            .url(&["v1", "organizations", "api_keys", handle.as_str()])?;
+        let change = SetStatus { status };
+        let answer = self
+            .0
+            .call(Method::POST, url, Some(&change), Repeat::Safe)
+            .await?;
+        let key: KeyData = serde_json::from_slice(&answer.body)
+            .map_err(|_| unreadable(Repeat::Safe, "a change was answered, but not with the key"))?;
+        if key.is(handle) && key.status == status {
+            Ok(())
+        } else if key.is(handle) && key.has_ended() {
+            // An archived or expired key stays what it is, whatever is asked for.
+            Err(ProviderError::NotFound)
+        } else {
+            Err(unreadable(
+                Repeat::Safe,
+                "the key reads back with another status",
+            ))
+        }
+    }
+}
+
+#[async_trait]
+impl KeyProvider for Anthropic {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            provider: ProviderName::Anthropic,
+            format: KEY_FORMAT,
+            suspension: Suspension::Refuses,
+            expiry: false,
+        }
+    }
+
+    /// Archived and expired keys stay in Anthropic's list for ever; they are no keys any more and left out here.
+    async fn list(&self, scope: &Scope, page: Option<&PageToken>) -> Result<Page, ProviderError> {
+        let mut url = self.0.url(&["v1", "organizations", "api_keys"])?;
+        url.query_pairs_mut().append_pair("limit", PAGE);
+        if let Some(page) = page {
+            url.query_pairs_mut().append_pair("after_id", &page.0);
+        }
+        if let Some(workspace) = &scope.workspace {
+            url.query_pairs_mut()
+                .append_pair("workspace_id", workspace.as_str());
+        }
+        let answer = self.0.call(Method::GET, url, NOTHING, Repeat::Safe).await;
+        let answer = answer.map_err(wire::not_about_a_key)?;
+        let unread = |what| unreadable(Repeat::Safe, what);
+        let rows: KeyPage = serde_json::from_slice(&answer.body)
+            .map_err(|_| unread("a page of the list of keys is unreadable"))?;
+        let next = match (rows.has_more, rows.last_id) {
+            (false, _) => None,
+            (true, Some(last)) if page.is_none_or(|page| page.0 != last) => Some(PageToken(last)),
+            (true, _) => return Err(unread("the list of keys does not go on, and does not end")),
+        };
+        let keys = rows.data.into_iter().filter(|key| !key.has_ended());
+        Ok(Page {
+            keys: keys.map(KeyData::into_record).collect(),
+            next,
+        })
+    }
+
+    async fn get(&self, handle: &KeyHandle) -> Result<Option<KeyRecord>, ProviderError> {
+        let url = self
+            .0
+            .url(&["v1", "organizations", "api_keys", handle.as_str()])?;
+        let answer = match self.0.call(Method::GET, url, NOTHING, Repeat::Safe).await {
+            Err(ProviderError::NotFound) => return Ok(None),
+            answer => answer?,
+        };
+        let key: Option<KeyData> = serde_json::from_slice(&answer.body).ok();
+        match key.filter(|key| key.is(handle)) {
+            Some(key) if key.has_ended() => Ok(None),
+            Some(key) => Ok(Some(key.into_record())),
+            None => Err(unreadable(
+                Repeat::Safe,
+                "a key was answered, but not readably",
+            )),
+        }
+    }
+
+    async fn verify(&self, key: &ApiKey) -> Verdict {
+        let Ok(mut url) = self.0.url(&["v1", "models"]) else {
+            return Verdict::Unknown(OutsideText::new("the base URL takes no path"));
+        };
+        url.query_pairs_mut().append_pair("limit", "1");
+        match self.0.ask_as(key, url).await {
+            Some(Ok(answer)) => verdict::of(&answer),
+            Some(Err(failure)) => Verdict::Unknown(failure.detail()),
+            None => Verdict::Unknown(OutsideText::new("the key's text cannot stand in a header")),
+        }
+    }
+
+    /// One call and no look beforehand: containment comes first. So it is always [`Disabled::Now`]; the answer does
+    /// not tell what was before.
+    async fn disable(&self, handle: &KeyHandle) -> Result<Disabled, ProviderError> {
+        self.set_status(handle, Status::Inactive).await?;
+        Ok(Disabled::Now)
+    }
+
+    async fn restore(&self, handle: &KeyHandle, _: &Scope) -> Result<(), ProviderError> {
+        self.set_status(handle, Status::Active).await
+    }
+
+    /// Archives the key: it cannot be deleted, and an archived key is not activated again.
+    async fn delete(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
+        self.set_status(handle, Status::Archived).await
+    }
+
+    fn issuer(&self) -> Option<&dyn KeyIssuer> {
+        None
+    }
+
+    fn caps(&self) -> Option<&dyn SpendCaps> {
+        None
+    }
+}

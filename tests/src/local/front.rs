@@ -1,0 +1,105 @@
+//! Plays the control function's URL with IAM authentication:
+//! <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::Router;
+use axum::body::{Bytes, to_bytes};
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::signature::is_signed;
+use crate::emulators::invoke;
+
+/// Bytes that a function URL takes.
+const MAX_BODY: usize = 6 * 1024 * 1024;
+
+const CALLER: &str = "arn:aws:iam::123456789012:user/operator";
+
+/// A running front. Ends when dropped.
+pub(super) struct Front {
+    pub(super) url: String,
+    task: JoinHandle<()>,
+}
+
+impl Front {
+    /// Starts on a free loopback port, before the function `control` of the moto at `moto`.
+    pub(super) async fn start(moto: &str) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
+        let listener = listener.expect("a free loopback port");
+        let address = listener.local_addr().expect("an address");
+        let moto = moto.to_owned();
+        let router = Router::new().fallback(move |request: Request| {
+            let moto = moto.clone();
+            async move { answer(&moto, request).await }
+        });
+        let task = tokio::spawn(async move {
+            let _ = axum::serve(listener, router).await;
+        });
+        Self {
+            url: format!("http://{address}/"),
+            task,
+        }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn answer(moto: &str, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+    };
+    if !is_signed(&parts, &body) {
+        return forbidden();
+    }
+    let event = event(parts.method.as_str(), parts.uri.path(), &body);
+    let (answer, is_error) = invoke(moto, "control", &event).await;
+    let status = answer["statusCode"]
+        .as_u64()
+        .and_then(|n| u16::try_from(n).ok());
+    let status = status.and_then(|n| StatusCode::from_u16(n).ok());
+    match (is_error, status) {
+        (false, Some(status)) => {
+            let body = answer["body"].as_str().unwrap_or_default().to_owned();
+            (status, [("content-type", "application/json")], body).into_response()
+        }
+        _ => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
+
+fn forbidden() -> Response {
+    let body = json!({ "Message": "Forbidden" }).to_string();
+    (StatusCode::FORBIDDEN, body).into_response()
+}
+
+fn event(method: &str, path: &str, body: &Bytes) -> Value {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, Ordering::SeqCst);
+    json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {
+            "accountId": "123456789012",
+            "apiId": "local",
+            "authorizer": {"iam": {
+                "accountId": "123456789012", "callerId": "AIDAEXAMPLE", "userArn": CALLER,
+            }},
+            "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"},
+            "requestId": format!("00000000-0000-4000-8000-{count:012}"),
+            "stage": "$default",
+        },
+        "body": String::from_utf8_lossy(body),
+        "isBase64Encoded": false,
+    })
+}

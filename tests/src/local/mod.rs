@@ -1,0 +1,92 @@
+//! A deployment on this machine, for trying the command: emulated AWS, a provider over HTTP, the real functions, and a
+//! front that plays the control function's URL.
+
+mod front;
+mod signature;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use keyward_core::rules::policy::interval_days;
+use serde_json::{Value, json};
+
+use crate::emulators::REGION;
+use crate::end_to_end::{Deployment, TABLE};
+use front::Front;
+
+/// The credentials that the front knows.
+const ACCESS_KEY: &str = "testing";
+const SECRET_KEY: &str = "testing";
+
+/// A deployment that runs, and the files that go with it.
+pub struct Local {
+    /// The parts.
+    pub deployment: Deployment,
+    /// Settings of the command, as a shell reads them.
+    pub settings: PathBuf,
+    /// The sample fleet with the ARNs of this deployment's secrets.
+    pub fleet: PathBuf,
+    _front: Front,
+}
+
+impl Local {
+    /// Starts everything, with the files in `folder` and the built command at `command`; `None` where the emulators
+    /// cannot be had.
+    ///
+    /// # Panics
+    /// If a part does not start.
+    pub async fn start(folder: &Path, command: &Path) -> Option<Self> {
+        let deployment = Deployment::start().await?;
+        fs::create_dir_all(folder).expect("a folder");
+        let fleet = sample_fleet(&deployment).await;
+        let fleet_file = folder.join("fleet.json");
+        let text = serde_json::to_string_pretty(&fleet).expect("JSON");
+        fs::write(&fleet_file, text).expect("a file");
+        let front = Front::start(deployment.moto.url()).await;
+        let settings = folder.join("env");
+        fs::write(&settings, exports(&deployment, &front, command)).expect("a file");
+        Some(Self {
+            deployment,
+            settings,
+            fleet: fleet_file,
+            _front: front,
+        })
+    }
+}
+
+/// The sample fleet. Its secrets hold keys that a person made, and have rotation turned on.
+async fn sample_fleet(deployment: &Deployment) -> Value {
+    let mut fleet: Value = serde_json::from_str(include_str!("../../fixtures/fleet.json"))
+        .expect("the sample fleet is JSON");
+    let slots = fleet["slots"].as_object_mut().expect("slots");
+    let policy = keyward_core::model::fleet::PolicyEntry::default().into();
+    for (name, slot) in slots {
+        let key = deployment.seed(&format!(
+            "{} by hand",
+            slot["agent"].as_str().unwrap_or(name)
+        ));
+        let secret = deployment.create(name, &key).await;
+        deployment
+            .turn_rotation_on(&secret, interval_days(&policy))
+            .await;
+        slot["secret"] = json!(secret.arn);
+    }
+    fleet
+}
+
+fn exports(deployment: &Deployment, front: &Front, command: &Path) -> String {
+    let settings = [
+        ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+        ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+        ("AWS_REGION", REGION),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", deployment.moto.url()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", deployment.ministack.url()),
+        ("KEYWARD_TABLE", TABLE),
+        ("KEYWARD_CONTROL_URL", &front.url),
+    ];
+    let lines = settings.map(|(name, value)| format!("export {name}=\"{value}\"\n"));
+    let bin = command.parent().unwrap_or(command).display();
+    let path = format!("export PATH=\"{bin}:$PATH\"\n");
+    lines.concat() + "unset AWS_PROFILE AWS_SESSION_TOKEN\n" + &path
+}

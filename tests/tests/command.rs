@@ -1,0 +1,268 @@
+//! The command against emulated AWS and the real functions, as a new user runs it: each line of README's section.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use keyward_core::model::act::Phase;
+use keyward_core::model::version::VersionState;
+use keyward_tests::functions::build_command;
+use keyward_tests::local::Local;
+
+/// Files of one test's own.
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()))
+}
+
+async fn local(name: &str) -> Option<Local> {
+    let command = tokio::task::spawn_blocking(build_command).await.unwrap();
+    Local::start(&folder(name), &command.unwrap()).await
+}
+
+/// Runs a line as a shell does after reading the settings, with `input` on standard input.
+async fn shell(local: &Local, line: &str, input: &str) -> Output {
+    let settings = local.settings.display();
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", &format!(". {settings}; {line}")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let input = input.to_owned();
+    let run = move || {
+        use std::io::Write as _;
+        let mut child = shell.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        // A command that refuses before it reads closes its end.
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The section of README about the command: its blocks, without their fences.
+fn readme() -> (String, String) {
+    let readme = include_str!("../../README.md");
+    let section = readme.split("## Try the command").nth(1).unwrap();
+    let mut blocks = section.split("```").skip(1).step_by(2);
+    let mut block = || {
+        blocks
+            .next()
+            .unwrap()
+            .split_once('\n')
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    (block(), block())
+}
+
+/// What differs from run to run, taken out: rotation ids, ends of keys, times. Columns close up.
+fn still(output: &str) -> Vec<String> {
+    let word = |word: &str| {
+        let is_id = word.len() == 32 && word.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_time =
+            word.len() >= 5 && word.as_bytes()[0].is_ascii_digit() && word.contains(['-', ':']);
+        match word.split_once('…') {
+            Some((prefix, _)) => format!("{prefix}…"),
+            None if is_id => "ID".to_owned(),
+            None if is_time => "TIME".to_owned(),
+            None => word.to_owned(),
+        }
+    };
+    let line = |line: &str| {
+        line.split_whitespace()
+            .map(word)
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    output.lines().map(line).collect()
+}
+
+#[tokio::test]
+async fn a_fleet_is_registered_rotated_and_looked_at_as_readme_says() {
+    let Some(local) = local("readme").await else {
+        return;
+    };
+    let (commands, sample) = readme();
+    let mut shown = String::new();
+    let mut ran = 0;
+    for line in commands.lines().filter(|line| line.starts_with("keyward ")) {
+        let line = line.replace(
+            "target/local/fleet.json",
+            &local.fleet.display().to_string(),
+        );
+        let output = shell(&local, &line, "").await;
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{line}: {said}");
+        assert_eq!(said, "", "{line}");
+        shown += &text(&output.stdout);
+        ran += 1;
+    }
+    assert!(ran >= 7, "README shows {ran} commands");
+    assert_eq!(
+        still(&shown),
+        still(&sample),
+        "README's sample is not what the commands say:\n{shown}"
+    );
+
+    let deployment = &local.deployment;
+    let fleet: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&local.fleet).unwrap()).unwrap();
+    for name in fleet["slots"].as_object().unwrap().keys() {
+        let name = name.parse().unwrap();
+        let current = deployment.version(&name, VersionState::Current).await;
+        assert_eq!(current.id.attempt, 1, "{name} was rotated");
+        deployment.version(&name, VersionState::Retiring).await;
+    }
+    deployment.assert_no_key_text().await;
+}
+
+#[tokio::test]
+async fn the_command_refuses_clearly_and_changes_nothing() {
+    let Some(local) = local("refusals").await else {
+        return;
+    };
+    let fleet = local.fleet.display().to_string();
+    let key = "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef0123456789abcdef";
+    for (line, input, code, expected) in [
+        (
+            "keyward apply /nowhere.json --reason x".to_owned(),
+            "",
+            1,
+            "/nowhere.json cannot be read",
+        ),
+        (format!("keyward apply {fleet}"), "", 2, "--reason"),
+        (
+            format!("keyward apply {fleet} --reason ' '"),
+            "",
+            1,
+            "1 to 256",
+        ),
+        (
+            format!("keyward apply {fleet} --reason x --plan"),
+            "",
+            2,
+            "cannot be used with",
+        ),
+        (
+            "keyward status nobody".to_owned(),
+            "",
+            1,
+            "no slot `nobody`",
+        ),
+        ("keyward status Nobody".to_owned(), "", 2, "lower-case"),
+        (
+            "keyward rotate nobody".to_owned(),
+            "",
+            1,
+            "no slot `nobody`",
+        ),
+        (
+            "keyward enforce nobody --reason x".to_owned(),
+            "",
+            1,
+            "keyward status",
+        ),
+        (
+            format!("keyward pool add {key} --reason x"),
+            "",
+            2,
+            "provider account",
+        ),
+        (
+            "keyward pool add openrouter-main --reason x".to_owned(),
+            "",
+            1,
+            "no key on standard input",
+        ),
+        (
+            "keyward pool add openrouter-main --reason x".to_owned(),
+            key,
+            1,
+            "no standby pool is configured",
+        ),
+        (
+            "unset KEYWARD_CONTROL_URL; keyward enforce nobody --reason x".to_owned(),
+            "",
+            1,
+            "KEYWARD_CONTROL_URL is not set",
+        ),
+        (
+            "KEYWARD_CONTROL_URL=http://example.com/ keyward enforce nobody --reason x".to_owned(),
+            "",
+            1,
+            "https://",
+        ),
+        (
+            "AWS_SECRET_ACCESS_KEY=other keyward enforce nobody --reason x".to_owned(),
+            "",
+            1,
+            "HTTP 403",
+        ),
+        (
+            "unset KEYWARD_TABLE; keyward status".to_owned(),
+            "",
+            1,
+            "KEYWARD_TABLE is not set",
+        ),
+    ] {
+        let output = shell(&local, &line, input).await;
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{line}: {said}");
+        assert!(said.contains(expected), "{line}: {said}");
+        assert!(!said.contains("0123456789abcdef01"), "{line}: {said}");
+        assert_eq!(text(&output.stdout), "", "{line}");
+    }
+    let output = shell(&local, "keyward status", "").await;
+    assert!(text(&output.stdout).starts_with("no slot is registered"));
+    let plan = shell(&local, &format!("keyward apply {fleet} --plan"), "").await;
+    assert_eq!(text(&plan.stdout).matches("would be registered").count(), 3);
+    let output = shell(&local, "keyward status", "").await;
+    assert!(text(&output.stdout).starts_with("no slot is registered"));
+    assert_eq!(local.deployment.acts().await, []);
+}
+
+#[tokio::test]
+async fn acts_of_people_are_in_the_record_with_their_reason() {
+    let Some(local) = local("acts").await else {
+        return;
+    };
+    let fleet = local.fleet.display();
+    let slot = "support-bot-openrouter";
+    for line in [
+        format!("keyward register {fleet} {slot} --reason 'the first one'"),
+        format!("keyward enforce {slot} --reason 'two quiet weeks'"),
+        format!("keyward enforce {slot} --observe --reason 'too eager'"),
+    ] {
+        let output = shell(&local, &line, "").await;
+        assert!(output.status.success(), "{line}: {}", text(&output.stderr));
+    }
+    let acts = local.deployment.acts().await;
+    let said: Vec<_> = acts
+        .iter()
+        .map(|act| (act.phase, act.operation.as_str(), act.reason.as_str()))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (Phase::Begun, "/register", "the first one"),
+            (Phase::Ended, "/register", "the first one"),
+            (Phase::Begun, "/enforce", "two quiet weeks"),
+            (Phase::Ended, "/enforce", "two quiet weeks"),
+            (Phase::Begun, "/enforce", "too eager"),
+            (Phase::Ended, "/enforce", "too eager"),
+        ]
+    );
+    assert!(
+        acts.iter()
+            .all(|act| act.caller.as_str().ends_with("user/operator"))
+    );
+    let table = shell(&local, "keyward status | head -1", "").await;
+    assert!(table.status.success() && text(&table.stderr).is_empty());
+}

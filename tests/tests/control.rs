@@ -1,0 +1,547 @@
+//! The control function on embedded parts: each operation, each refusal, and the record of acts.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use jiff::SignedDuration;
+use keyward_control::{Deps, handle};
+use keyward_core::model::act::{Act, Phase, Subject};
+use keyward_core::model::slot::Mode;
+use keyward_core::ports::{Acts, Deadline, Inventory, InventoryError, SecretStore};
+use keyward_testkit::clock::ManualClock;
+use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
+use keyward_testkit::gate::Gate;
+use keyward_testkit::memory::MemoryProvider;
+use keyward_tests::support::{World, say, token};
+use serde_json::{Value, json};
+
+const CALLER: &str = "arn:aws:sts::111122223333:assumed-role/operators/ana";
+
+/// A deployment where the first slot's secret holds a key that was made by hand, and no slot is registered.
+fn world_with(gate: &Arc<Gate>) -> World {
+    let clock = Arc::new(ManualClock::start());
+    let provider = Arc::new(MemoryProvider::new(clock.clone()));
+    let key = provider.seed("made by hand");
+    let world = World::unregistered(gate, clock, Box::new(provider));
+    let secrets = &world.outside.secrets;
+    secrets.create(&world.secret, Some((&token(1), &key)));
+    for slot in fleet()["slots"].as_object().unwrap().values() {
+        let arn = slot["secret"].as_str().unwrap().parse().unwrap();
+        if arn != world.secret {
+            secrets.create(&arn, None);
+        }
+    }
+    world
+}
+
+fn world() -> World {
+    world_with(&Arc::new(Gate::default()))
+}
+
+fn deps(world: &World) -> Deps {
+    Deps {
+        ports: world.open.clone(),
+        acts: world.outside.inventory.clone(),
+    }
+}
+
+fn fleet() -> Value {
+    serde_json::from_str(include_str!("../fixtures/fleet.json")).unwrap()
+}
+
+/// A request as the function URL hands it on; each has an id of its own.
+fn event(path: &str, body: &Value) -> Value {
+    static SENT: AtomicUsize = AtomicUsize::new(0);
+    let number = SENT.fetch_add(1, Ordering::SeqCst);
+    json!({
+        "version": "2.0",
+        "rawPath": path,
+        "headers": {"content-type": "application/json"},
+        "requestContext": {
+            "accountId": "111122223333",
+            "authorizer": {"iam": {"userArn": CALLER, "callerId": "AROAEXAMPLE:ana"}},
+            "http": {"method": "POST", "path": path, "sourceIp": "192.0.2.1"},
+            "requestId": format!("e1506fd5-9e7b-434f-bd42-{number:012}"),
+        },
+        "body": body.to_string(),
+        "isBase64Encoded": false,
+    })
+}
+
+async fn send(deps: &Deps, event: Value) -> (u64, Value) {
+    let deadline = Deadline(deps.ports.clock.now() + SignedDuration::from_mins(5));
+    let answer = handle(deps, event, deadline).await;
+    let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    (answer["statusCode"].as_u64().unwrap(), body)
+}
+
+async fn post(deps: &Deps, path: &str, body: Value) -> (u64, Value) {
+    send(deps, event(path, &body)).await
+}
+
+async fn apply(world: &World, fleet: &Value) -> (u64, Value) {
+    let body = json!({"reason": "onboarding", "fleet": fleet});
+    post(&deps(world), "/apply", body).await
+}
+
+fn acts(world: &World) -> Vec<Act> {
+    world.outside.inventory.all_acts()
+}
+
+fn results(body: &Value) -> Vec<(&str, &str)> {
+    let rows = body["slots"].as_array().unwrap();
+    rows.iter()
+        .map(|row| {
+            (
+                row["slot"].as_str().unwrap(),
+                row["result"].as_str().unwrap(),
+            )
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn a_fleet_is_applied_and_each_act_recorded_before_and_after() {
+    let world = world();
+    let (status, body) = apply(&world, &fleet()).await;
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(
+        results(&body),
+        [
+            ("billing-bot-openrouter", "registered"),
+            ("search-bot-openrouter", "registered"),
+            ("support-bot-openrouter", "registered"),
+        ]
+    );
+    assert_eq!(body["slots"][0]["key"], "none");
+    assert_eq!(body["slots"][2]["key"], "known");
+    let acts = acts(&world);
+    assert_eq!(acts.len(), 6);
+    let (begun, ended): (Vec<&Act>, Vec<&Act>) = acts.iter().partition(|a| a.phase == Phase::Begun);
+    for (begun, ended) in begun.iter().zip(ended) {
+        assert_eq!(begun.caller.as_str(), CALLER);
+        assert_eq!(begun.operation.as_str(), "/apply");
+        assert_eq!(begun.reason.as_str(), "onboarding");
+        assert_eq!((begun.state.clone(), &begun.outcome), (Value::Null, &None));
+        assert_eq!((&begun.id, &begun.subject), (&ended.id, &ended.subject));
+        assert_eq!(ended.outcome.as_ref().unwrap().as_str(), "registered");
+        let Subject::Slot(name) = &ended.subject else {
+            panic!("{:?}", ended.subject)
+        };
+        assert_eq!(ended.state["name"], json!(name));
+    }
+}
+
+#[tokio::test]
+async fn the_same_fleet_again_changes_and_records_nothing() {
+    let world = world();
+    apply(&world, &fleet()).await;
+    let recorded = acts(&world).len();
+    let (_, body) = apply(&world, &fleet()).await;
+    let rows = body["slots"].as_array().unwrap();
+    assert!(rows.iter().all(|r| r["result"] == "unchanged"), "{body}");
+    assert_eq!(acts(&world).len(), recorded);
+}
+
+#[tokio::test]
+async fn what_may_change_is_changed_and_the_rest_is_refused_slot_by_slot() {
+    let world = world();
+    apply(&world, &fleet()).await;
+    let mut changed = fleet();
+    changed["agents"]["support-bot"]["owner"] = json!("cleo@example.com");
+    changed["slots"]["support-bot-openrouter"]["policy"] = json!({"max_age_days": 30});
+    changed["agents"]["search-bot"]["environment"] = json!("prod");
+    changed["slots"]["billing-bot-openrouter"]["mode"] = json!("enforce");
+    let (status, body) = apply(&world, &changed).await;
+    assert_eq!(status, 200);
+    assert_eq!(
+        results(&body),
+        [
+            ("billing-bot-openrouter", "unchanged"),
+            ("search-bot-openrouter", "refused"),
+            ("support-bot-openrouter", "updated"),
+        ]
+    );
+    assert_eq!(body["slots"][0]["kept"], json!(["mode"]));
+    assert_eq!(body["slots"][2]["changed"], json!(["owner", "policy"]));
+    let why = body["slots"][1]["why"].as_str().unwrap();
+    assert!(why.contains("environment cannot be changed"), "{why}");
+    let slot = world.slot().await;
+    assert_eq!(slot.owner.as_str(), "cleo@example.com");
+    assert_eq!(slot.mode, Mode::Observe);
+    let last: Vec<Act> = acts(&world).split_off(6);
+    assert_eq!(last.len(), 2, "only what was changed is an act");
+    assert_eq!(last[0].state["owner"], "ana@example.com");
+    assert_eq!(last[1].state["owner"], "cleo@example.com");
+}
+
+#[tokio::test]
+async fn a_slot_that_the_file_does_not_name_stays_and_is_told() {
+    let world = world();
+    apply(&world, &fleet()).await;
+    let mut shorter = fleet();
+    let slots = shorter["slots"].as_object_mut().unwrap();
+    slots.shift_remove("search-bot-openrouter");
+    let (_, body) = apply(&world, &shorter).await;
+    assert_eq!(body["not_in_file"], json!(["search-bot-openrouter"]));
+    let name = "search-bot-openrouter".parse().unwrap();
+    let kept = world.outside.inventory.slot(&name).await.unwrap();
+    assert!(kept.is_some());
+}
+
+#[tokio::test]
+async fn a_plan_says_what_apply_does_and_touches_nothing() {
+    let world = world();
+    let (status, body) = post(&deps(&world), "/plan", json!({"fleet": fleet()})).await;
+    assert_eq!(status, 200);
+    assert!(
+        results(&body)
+            .iter()
+            .all(|(_, result)| *result == "would_register")
+    );
+    assert_eq!(world.outside.inventory.all_slots(), []);
+    assert_eq!(acts(&world), []);
+    let secret = world.outside.secrets.describe(world.secret.as_str()).await;
+    assert!(secret.unwrap().tags.is_empty());
+}
+
+#[tokio::test]
+async fn one_slot_is_registered_alone() {
+    let world = world();
+    let slot = "support-bot-openrouter";
+    let body = json!({"reason": "first", "fleet": fleet(), "slot": slot});
+    let (status, answer) = post(&deps(&world), "/register", body).await;
+    assert_eq!(
+        (status, results(&answer)),
+        (200, vec![(slot, "registered")])
+    );
+    assert_eq!(world.outside.inventory.all_slots().len(), 1);
+    let body = json!({"reason": "first", "fleet": fleet(), "slot": "nobody"});
+    assert_eq!(post(&deps(&world), "/register", body).await.0, 422);
+}
+
+#[tokio::test]
+async fn the_mode_is_set_by_enforce_alone() {
+    let world = world();
+    apply(&world, &fleet()).await;
+    let body =
+        |mode: &str| json!({"reason": "14 days", "slot": "support-bot-openrouter", "mode": mode});
+    for (mode, before) in [
+        ("enforce", "observe"),
+        ("enforce", "enforce"),
+        ("observe", "enforce"),
+    ] {
+        let (status, answer) = post(&deps(&world), "/enforce", body(mode)).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(
+            (&answer["before"], &answer["mode"]),
+            (&json!(before), &json!(mode))
+        );
+        assert_eq!(json!(world.slot().await.mode), json!(mode));
+    }
+    assert_eq!(acts(&world).len(), 6 + 4, "what changes nothing is no act");
+    let unknown = json!({"reason": "x", "slot": "nobody", "mode": "enforce"});
+    assert_eq!(post(&deps(&world), "/enforce", unknown).await.0, 404);
+}
+
+#[tokio::test]
+async fn what_is_not_a_signed_request_for_a_known_operation_is_refused() {
+    let world = world();
+    type Edit = fn(&mut Value);
+    let cases: Vec<(&str, Edit, u64, &str)> = vec![
+        (
+            "no authorizer",
+            |e| {
+                drop(
+                    e["requestContext"]
+                        .as_object_mut()
+                        .unwrap()
+                        .shift_remove("authorizer"),
+                )
+            },
+            403,
+            "not authenticated",
+        ),
+        (
+            "null authorizer",
+            |e| e["requestContext"]["authorizer"] = Value::Null,
+            403,
+            "not authenticated",
+        ),
+        (
+            "another authorizer",
+            |e| e["requestContext"]["authorizer"] = json!({"jwt": {}}),
+            403,
+            "not authenticated",
+        ),
+        (
+            "no ARN",
+            |e| e["requestContext"]["authorizer"]["iam"]["userArn"] = json!("ana"),
+            403,
+            "not authenticated",
+        ),
+        (
+            "a caller in the body",
+            |e| {
+                e["requestContext"]["authorizer"] = Value::Null;
+                e["body"] = json!({"userArn": CALLER, "reason": "x"}).to_string().into();
+            },
+            403,
+            "not authenticated",
+        ),
+        (
+            "GET",
+            |e| e["requestContext"]["http"]["method"] = json!("GET"),
+            405,
+            "only POST",
+        ),
+        (
+            "unknown operation",
+            |e| e["requestContext"]["http"]["path"] = json!("/kill"),
+            404,
+            "/apply",
+        ),
+        (
+            "no path",
+            |e| e["requestContext"]["http"]["path"] = json!("/"),
+            404,
+            "/apply",
+        ),
+        (
+            "not JSON",
+            |e| e["body"] = json!("{\"reason\": sk-EXAMPLE"),
+            400,
+            "not JSON",
+        ),
+        ("no body", |e| e["body"] = Value::Null, 400, "not JSON"),
+        (
+            "a list",
+            |e| e["body"] = json!("[]"),
+            400,
+            "{reason, fleet}",
+        ),
+        (
+            "no reason",
+            |e| e["body"] = json!({"fleet": fleet()}).to_string().into(),
+            400,
+            "{reason, fleet}",
+        ),
+        (
+            "a blank reason",
+            |e| {
+                e["body"] = json!({"reason": " \n", "fleet": fleet()})
+                    .to_string()
+                    .into()
+            },
+            400,
+            "1 to 256",
+        ),
+        (
+            "a long reason",
+            |e| {
+                e["body"] = json!({"reason": "x".repeat(257), "fleet": fleet()})
+                    .to_string()
+                    .into()
+            },
+            400,
+            "1 to 256",
+        ),
+        (
+            "an unknown field",
+            |e| {
+                e["body"] = json!({"reason": "x", "fleet": fleet(), "sk-EXAMPLE": 1})
+                    .to_string()
+                    .into()
+            },
+            400,
+            "{reason, fleet}",
+        ),
+        (
+            "not base64",
+            |e| e["isBase64Encoded"] = json!(true),
+            400,
+            "base64",
+        ),
+        (
+            "too large",
+            |e| e["body"] = "x".repeat(4 * 1024 * 1024 + 1).into(),
+            413,
+            "4 MB",
+        ),
+        (
+            "no event of a URL",
+            |e| *e = json!({"Records": []}),
+            400,
+            "function URL",
+        ),
+        ("nothing", |e| *e = Value::Null, 400, "function URL"),
+        (
+            "a fleet with faults",
+            |e| {
+                let mut fleet = fleet();
+                fleet["version"] = json!(2);
+                fleet["slots"]["support-bot-openrouter"]["agent"] = json!("nobody");
+                e["body"] = json!({"reason": "x", "fleet": fleet}).to_string().into();
+            },
+            422,
+            "nobody",
+        ),
+        (
+            "a name twice in the fleet",
+            |e| {
+                e["body"] = json!(
+                    r#"{"reason": "x", "fleet": {"version": 1, "slots": {}, "agents": {}, "accounts": {
+                "a": {"provider": "openrouter"}, "a": {"provider": "openrouter"}}}}"#
+                );
+            },
+            422,
+            "stands here twice",
+        ),
+    ];
+    for (name, edit, status, what) in cases {
+        let mut event = event("/apply", &json!({"reason": "x", "fleet": fleet()}));
+        edit(&mut event);
+        let (got, body) = send(&deps(&world), event).await;
+        assert_eq!(got, status, "{name}: {body}");
+        assert!(
+            body["what"].as_str().unwrap().contains(what),
+            "{name}: {body}"
+        );
+        assert!(!body.to_string().contains("EXAMPLE"), "{name}: {body}");
+    }
+    assert_eq!(world.outside.inventory.all_slots(), []);
+    assert_eq!(acts(&world), []);
+}
+
+#[tokio::test]
+async fn a_body_in_base64_is_read() {
+    let world = world();
+    let mut event = event("/plan", &json!({"fleet": fleet()}));
+    let body = event["body"].as_str().unwrap().to_owned();
+    event["body"] = base64::engine::general_purpose::STANDARD
+        .encode(body)
+        .into();
+    event["isBase64Encoded"] = json!(true);
+    assert_eq!(send(&deps(&world), event).await.0, 200);
+}
+
+/// A record of acts that fails from the nth entry on.
+struct Failing(Arc<dyn Acts>, AtomicUsize);
+
+#[async_trait]
+impl Acts for Failing {
+    async fn append(&self, act: &Act) -> Result<(), InventoryError> {
+        let left = self.1.load(Ordering::SeqCst);
+        if left == 0 {
+            return Err(InventoryError::Unavailable("no table".into()));
+        }
+        self.1.store(left - 1, Ordering::SeqCst);
+        self.0.append(act).await
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_recorded_is_not_done_and_what_was_done_says_so() {
+    for (entries, result, unrecorded) in [(0, "failed", false), (1, "registered", true)] {
+        let world = world();
+        let failing = Failing(world.outside.inventory.clone(), entries.into());
+        let deps = Deps {
+            acts: Arc::new(failing),
+            ..deps(&world)
+        };
+        let slot = "support-bot-openrouter";
+        let body = json!({"reason": "x", "fleet": fleet(), "slot": slot});
+        let (_, answer) = post(&deps, "/register", body).await;
+        let row = &answer["slots"][0];
+        assert_eq!(row["result"], result, "{answer}");
+        assert_eq!(row["unrecorded"].as_bool().unwrap_or(false), unrecorded);
+        let slots = world.outside.inventory.all_slots().len();
+        assert_eq!(slots, usize::from(unrecorded));
+    }
+}
+
+#[tokio::test]
+async fn one_slot_that_fails_holds_up_no_other() {
+    let world = world();
+    world.outside.secrets.remove(&world.secret);
+    let (_, body) = apply(&world, &fleet()).await;
+    assert_eq!(
+        results(&body),
+        [
+            ("billing-bot-openrouter", "registered"),
+            ("search-bot-openrouter", "registered"),
+            ("support-bot-openrouter", "refused"),
+        ]
+    );
+    assert!(
+        body["slots"][2]["why"]
+            .as_str()
+            .unwrap()
+            .contains("knows no secret")
+    );
+}
+
+#[tokio::test]
+async fn an_invocation_without_time_leaves_the_rest_to_the_next() {
+    let world = world();
+    let deps = deps(&world);
+    let deadline = Deadline(deps.ports.clock.now() + SignedDuration::from_secs(10));
+    let body = json!({"reason": "x", "fleet": fleet()});
+    let answer = handle(&deps, event("/apply", &body), deadline).await;
+    let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+    assert!(results(&body).iter().all(|(_, result)| *result == "left"));
+    assert_eq!(world.outside.inventory.all_slots(), []);
+}
+
+#[tokio::test]
+async fn an_account_without_a_pool_takes_no_keys_and_repeats_none() {
+    let world = world();
+    let key = "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef0123456789abcdef";
+    let body = json!({"reason": "x", "account": "openrouter-main", "keys": [key]});
+    let (status, answer) = post(&deps(&world), "/pool/add", body).await;
+    assert_eq!(status, 404);
+    assert!(!answer.to_string().contains("EXAMPLE"), "{answer}");
+    let many = json!({"reason": "x", "account": "openrouter-main", "keys": vec![key; 101]});
+    assert_eq!(post(&deps(&world), "/pool/add", many).await.0, 400);
+}
+
+/// Applying a fleet whose first slot has a key.
+struct Apply;
+
+impl Scenario for Apply {
+    type World = World;
+
+    async fn world(&self, gate: &Arc<Gate>) -> World {
+        world_with(gate)
+    }
+
+    async fn operation(&self, world: &World) {
+        let deps = Deps {
+            ports: world.ports.clone(),
+            acts: world.outside.inventory.clone(),
+        };
+        post(&deps, "/apply", json!({"reason": "x", "fleet": fleet()})).await;
+    }
+
+    async fn recover_and_check(&self, world: &World, point: Option<Point>) {
+        let (_, body) = apply(world, &fleet()).await;
+        let rows = body["slots"].as_array().unwrap();
+        let done = |row: &Value| row["result"] == "registered" || row["result"] == "unchanged";
+        assert!(rows.iter().all(done), "{point:?}: {body}");
+        assert_eq!(world.outside.inventory.all_slots().len(), 3, "{point:?}");
+        world
+            .rotate(&token(2))
+            .await
+            .unwrap_or_else(|e| panic!("{point:?}: {e:?}"));
+    }
+}
+
+#[tokio::test]
+async fn crash_at_every_call_of_apply() {
+    let ran = crash_at_every_call(&Apply).await;
+    say(format_args!("apply: {ran} points"));
+    assert!(ran >= 3 * 20);
+}
