@@ -1,37 +1,47 @@
-//! OpenAI's driver against its provider over HTTP: the suite of every driver, and the flows, with keys inside a service
-//! account that stays and with an account for each key.
+//! OpenAI's driver against its provider over HTTP: the suite of every driver, the flows, and faults in between. In both
+//! modes: keys in one stable service account, and each key with an account of its own.
 #![allow(clippy::unwrap_used, reason = "test code")]
+
+#[path = "openai/keys.rs"]
+mod keys;
 
 use std::pin::Pin;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
 use keyward_core::model::alert::AlertKind;
-use keyward_core::model::slot::ProviderName;
-use keyward_core::model::version::VersionState;
-use keyward_core::ports::Clock;
+use keyward_core::model::fleet::PlannedSlot;
+use keyward_core::model::key::ApiKey;
+use keyward_core::model::slot::{ProviderName, Scope};
+use keyward_core::model::version::{Confirmation, VersionState};
+use keyward_core::ports::{KeyOwner, Verdict};
+use keyward_core::usecases::register::{Registered, register};
 use keyward_testkit::clock::ManualClock;
-use keyward_testkit::contract::provider::{Fixture, Repeats};
-use keyward_testkit::drive::{crash_at_every_call, disturb_before_every_call};
+use keyward_testkit::contract::provider::{Fixture, ProviderCall, Repeats};
+use keyward_testkit::drive::{Point, Scenario, crash_at_every_call, disturb_before_every_call};
 use keyward_testkit::gate::Gate;
-use keyward_testkit::simulator::{Home, KeyEnd, Settings, Simulator, Window};
-use keyward_tests::support::{
-    Backend, Make, RetireScenario, STEPS, Simulated, StepScenario, World, say, token,
+use keyward_testkit::simulator::{
+    Body, Fault, FaultRule, FirstKey, Home, KeyEnd, Management, RetryAfter, Settings, Simulator,
+    Window,
 };
+use keyward_tests::support::{
+    Backend, Make, RetireScenario, STEPS, Simulated, StepScenario, World, check_rules, fleet_at,
+    say, token,
+};
+use serde_json::json;
 
-const MINUTE: SignedDuration = SignedDuration::from_mins(1);
-const HOUR: SignedDuration = SignedDuration::from_hours(1);
-
-fn settings(home: Home) -> Settings {
+fn settings(home: Home, key_end: KeyEnd) -> Settings {
     Settings {
-        home,
         provider: ProviderName::OpenAi,
+        home,
+        key_end,
         ..Settings::default()
     }
 }
 
-async fn fixture_at(home: Home) -> Fixture {
-    let simulated = Simulated::start(Arc::new(ManualClock::start()), settings(home)).await;
+async fn fixture(home: Home, key_end: KeyEnd) -> Fixture {
+    let clock = Arc::new(ManualClock::start());
+    let simulated = Simulated::start(clock, settings(home, key_end)).await;
     Fixture {
         provider: simulated.driver(),
         world: Arc::new(simulated.simulator.clone()),
@@ -39,21 +49,29 @@ async fn fixture_at(home: Home) -> Fixture {
     }
 }
 
-async fn standing() -> Fixture {
-    fixture_at(Home::StandingAccount).await
+/// The suite of every driver, for one way in which OpenAI may behave.
+macro_rules! contract {
+    ($name:ident: $home:ident, $end:ident) => {
+        mod $name {
+            use keyward_testkit::contract::provider::Fixture;
+            use keyward_testkit::simulator::{Home, KeyEnd};
+
+            async fn fixture() -> Fixture {
+                super::fixture(Home::$home, KeyEnd::$end).await
+            }
+
+            keyward_testkit::provider_contract!(fixture);
+        }
+    };
 }
 
-async fn own() -> Fixture {
-    fixture_at(Home::OwnAccount).await
-}
+contract!(in_a_standing_account: StandingAccount, Deletable);
+contract!(in_an_account_of_its_own: OwnAccount, Deletable);
+contract!(in_a_standing_account_without_delete: StandingAccount, Expires);
+contract!(in_an_account_of_its_own_without_delete: OwnAccount, Expires);
+contract!(in_an_account_of_its_own_without_delete_or_end: OwnAccount, WithItsAccountOnly);
 
-mod in_a_standing_account {
-    keyward_testkit::provider_contract!(super::standing);
-}
-
-mod in_an_account_of_its_own {
-    keyward_testkit::provider_contract!(super::own, life);
-}
+const KEY: &str = "/organization/projects/*/api_keys/*";
 
 async fn world_with(gate: Arc<Gate>, settings: Settings) -> (World, Simulator) {
     let clock = Arc::new(ManualClock::start());
@@ -65,53 +83,66 @@ async fn world_with(gate: Arc<Gate>, settings: Settings) -> (World, Simulator) {
     )
 }
 
-fn in_standing(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
-    Box::pin(async { world_with(gate, settings(Home::StandingAccount)).await.0 })
+async fn world(home: Home) -> (World, Simulator) {
+    world_with(Arc::default(), settings(home, KeyEnd::Deletable)).await
 }
 
-fn in_own(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
-    Box::pin(async { world_with(gate, settings(Home::OwnAccount)).await.0 })
+fn standing(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
+    let settings = settings(Home::StandingAccount, KeyEnd::Deletable);
+    Box::pin(async { world_with(gate, settings).await.0 })
 }
 
-const HOMES: [(&str, Make); 2] = [("a standing account", in_standing), ("its own", in_own)];
+fn own(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
+    let settings = settings(Home::OwnAccount, KeyEnd::Deletable);
+    Box::pin(async { world_with(gate, settings).await.0 })
+}
+
+fn without_delete(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
+    let settings = settings(Home::OwnAccount, KeyEnd::Expires);
+    Box::pin(async { world_with(gate, settings).await.0 })
+}
+
+const MODES: [(Home, Make); 2] = [(Home::StandingAccount, standing), (Home::OwnAccount, own)];
 
 #[tokio::test]
-async fn crash_at_every_call_of_a_rotation() {
-    for (home, make) in HOMES {
+async fn crash_at_every_call_of_a_rotation_over_http() {
+    for (mode, make) in MODES {
         for (i, step) in STEPS.iter().enumerate() {
             let ran = crash_at_every_call(&StepScenario { step: i, make }).await;
-            say(format_args!("{step} at OpenAI, in {home}: {ran} points"));
+            say(format_args!("{step} over HTTP, {mode:?}: {ran} points"));
             assert!(ran >= 3 * 6, "{step} made fewer calls than it must");
         }
     }
 }
 
 #[tokio::test]
-async fn a_kill_between_any_two_calls_of_a_rotation() {
-    for (home, make) in HOMES {
+async fn a_kill_between_any_two_calls_of_a_rotation_over_http() {
+    for (mode, make) in MODES {
         for (i, step) in STEPS.iter().enumerate() {
             let scenario = StepScenario { step: i, make };
             let ran = disturb_before_every_call(&scenario, World::kill).await;
             say(format_args!(
-                "{step} at OpenAI, in {home}, a kill before each call: {ran} points"
+                "{step} over HTTP, {mode:?}, a kill before each call: {ran} points"
             ));
         }
     }
 }
 
 #[tokio::test]
-async fn crash_at_every_call_of_retire() {
-    for (home, make) in HOMES {
+async fn crash_at_every_call_of_retire_over_http() {
+    for make in [standing, own, without_delete] {
         let ran = crash_at_every_call(&RetireScenario { make }).await;
-        say(format_args!("retire at OpenAI, in {home}: {ran} points"));
-        assert!(ran >= 3 * 30);
+        say(format_args!("retire over HTTP: {ran} points"));
+        assert!(ran >= 3 * 30, "{ran}");
     }
 }
 
+/// Each step three times, one after the other: one key is made, and the old one ends.
 #[tokio::test]
-async fn every_step_twice_makes_one_key() {
-    for home in [Home::StandingAccount, Home::OwnAccount] {
-        let (world, simulator) = world_with(Arc::default(), settings(home)).await;
+async fn every_step_twice() {
+    for (mode, _) in MODES {
+        let (world, simulator) = world(mode).await;
+        let old = world.current_key();
         let secrets = &world.outside.secrets;
         secrets.begin_rotation(&world.secret, &token(2));
         for step in STEPS {
@@ -119,72 +150,160 @@ async fn every_step_twice_makes_one_key() {
                 world.step(step, &token(2)).await.unwrap();
             }
         }
-        let made = simulator
-            .requests()
-            .into_iter()
-            .filter(|r| r.label.is_some());
-        assert_eq!(made.count(), 1);
+        assert_ne!(world.current_key(), old);
+        assert_eq!(simulator.keys().len(), 2, "{mode:?}");
+        world.live_through(SignedDuration::from_hours(27)).await;
+        check_rules(&world, "every step twice").await;
+        assert!(!world.outside.provider.accepts(&old));
+        assert_eq!(world.versions().await[0].state, VersionState::Revoked);
     }
 }
 
-/// However an old key can be ended, it ends, and the current one works on.
+/// A rotation meets one fault at the provider, whichever; Secrets Manager tries again, and all is well.
 #[tokio::test]
-async fn old_keys_end_whatever_openai_lets_be_done() {
-    for key_end in [
-        KeyEnd::Deletable,
-        KeyEnd::Expires,
-        KeyEnd::WithItsAccountOnly,
-    ] {
-        for home in [Home::StandingAccount, Home::OwnAccount] {
-            let settings = Settings {
-                key_end,
-                ..settings(home)
-            };
-            let (world, _) = world_with(Arc::default(), settings).await;
-            world.rotate(&token(2)).await.unwrap();
-            world.live_through(HOUR * 27).await;
-            world.rotate(&token(3)).await.unwrap();
-            let shared = key_end == KeyEnd::WithItsAccountOnly && home == Home::StandingAccount;
-            world.live_through(HOUR * 27).await;
-            let old = world.versions().await.remove(1);
-            let ended = old.state == VersionState::Revoked;
-            assert_eq!(ended, !shared, "{key_end:?} in {home:?}: {:?}", old.state);
-            assert!(
-                world.outside.provider.accepts(&world.current_key()),
-                "{key_end:?}"
-            );
-            let told = world.outside.alerts.count(AlertKind::WorkFailed);
-            assert_eq!(told > 0, shared, "what cannot be ended is for a person");
+async fn every_fault_at_every_call_is_survived() {
+    let faults = [
+        Fault::lost_after(),
+        Fault::lost_before(),
+        Fault::half_sent(),
+        Fault::truncated(),
+        Fault::error_object(),
+        Fault::rate_limited(RetryAfter::Seconds(2)),
+        Fault::rate_limited(RetryAfter::Date(20)),
+        Fault::rate_limited(RetryAfter::Absent),
+        Fault::status(500, Body::Json),
+        Fault::status(503, Body::Html),
+        Fault::status(200, Body::Html),
+        Fault::status(404, Body::Html),
+        Fault::status(502, Body::Empty).after_effect(),
+    ];
+    let calls = [
+        ProviderCall::Create,
+        ProviderCall::List,
+        ProviderCall::Get,
+        ProviderCall::Verify,
+        ProviderCall::Delete,
+    ];
+    for (mode, _) in MODES {
+        for fault in &faults {
+            for call in calls {
+                let context = format!("{mode:?} {call:?} {fault:?}");
+                let (world, simulator) = world(mode).await;
+                let (method, path) = simulator.route(call);
+                simulator.inject(FaultRule::on(method, path, fault.clone()));
+                for _ in 0..3 {
+                    if world.rotate(&token(2)).await.is_ok() {
+                        break;
+                    }
+                    world.pass(SignedDuration::from_mins(6));
+                }
+                let current = world.current_key();
+                assert!(world.outside.provider.accepts(&current), "{context}");
+                world.live_through(SignedDuration::from_hours(27)).await;
+                check_rules(&world, &context).await;
+                let (method, path) = simulator.route(ProviderCall::Create);
+                let made = simulator.requests_to(method, path).len();
+                assert!(made <= 2, "{context}: {made} creates");
+                let old = &world.versions().await[0];
+                assert_eq!(old.state, VersionState::Revoked, "{context}");
+            }
         }
     }
 }
 
-/// P-02: a deleted key works now and then for a while.
+/// P-01: an account that is made for a key gives it out once.
 #[tokio::test]
-async fn p_02_one_refusal_is_no_proof() {
-    let settings = Settings {
-        change_delay: MINUTE * 20,
-        window: Window::Flapping,
-        ..settings(Home::StandingAccount)
-    };
-    let (world, _) = world_with(Arc::default(), settings).await;
+async fn p_01_the_key_of_a_new_account_is_stored_and_used() {
+    let (world, simulator) = world(Home::OwnAccount).await;
     world.rotate(&token(2)).await.unwrap();
-    world.live_through(HOUR * 25).await;
-    for _ in 0..12 {
-        world.live_through(MINUTE * 5).await;
+    let version = &world.versions().await[1];
+    let made = simulator.key_by_label(version.label.as_ref().unwrap().as_str());
+    let made = made.unwrap();
+    let handle = version.handle.clone().unwrap();
+    assert_eq!(handle.ids().last(), Some(made.handle.as_str()));
+    assert_eq!(version.expires, made.expires);
+    assert!(made.expires.is_some(), "rule 4");
+    let current = ApiKey::new(&world.current_key());
+    assert_eq!(current.fingerprint(), made.fingerprint);
+}
+
+/// P-01b: an account without a key is deleted again, and the rotation fails clearly.
+#[tokio::test]
+async fn p_01b_an_account_without_a_key_is_deleted_and_told() {
+    let mut withheld = settings(Home::OwnAccount, KeyEnd::Deletable);
+    withheld.first_key = FirstKey::Withheld;
+    let (world, simulator) = world_with(Arc::default(), withheld).await;
+    let old = world.current_key();
+    let error = world.rotate(&token(2)).await.unwrap_err();
+    assert!(!error.is_retryable());
+    let told = keyward_lambda::diagnostic::chain(&error);
+    assert!(told.contains("without a key"), "{told}");
+    assert_eq!(world.current_key(), old);
+    assert_eq!(simulator.service_accounts(), ["agents"]);
+    simulator.configure(|s| s.first_key = FirstKey::Given);
+    world.live_through(SignedDuration::from_hours(4)).await;
+    world.rotate(&token(3)).await.unwrap();
+    check_rules(&world, "P-01b").await;
+}
+
+/// P-02: a deleted key that still works now and then is not dead.
+#[tokio::test]
+async fn p_02_a_deleted_key_that_flaps_is_not_dead() {
+    for (mode, _) in MODES {
+        let settings = Settings {
+            change_delay: SignedDuration::from_mins(40),
+            window: Window::Flapping,
+            ..settings(mode, KeyEnd::Deletable)
+        };
+        let (world, _) = world_with(Arc::default(), settings).await;
+        world.rotate(&token(2)).await.unwrap();
+        world.outside.provider.call(&world.current_key());
+        world.live_through(SignedDuration::from_hours(5)).await;
         let old = world.versions().await.remove(0);
-        if let Some(accepted) = old.revoke_accepted
-            && world.outside.clock.now() < accepted + MINUTE * 20
-        {
-            assert_ne!(
-                old.state,
-                VersionState::Revoked,
-                "it still works now and then"
-            );
-        }
+        let (accepted, confirmed) = (old.revoke_accepted.unwrap(), old.revoke_confirmed.unwrap());
+        let late = confirmed.at > accepted + SignedDuration::from_mins(40);
+        assert!(late, "{mode:?}: {accepted} {confirmed:?}");
+        assert_eq!(confirmed.by, Confirmation::Refused);
+        assert_eq!(world.outside.alerts.count(AlertKind::RevokeUnconfirmed), 1);
     }
-    world.live_through(HOUR).await;
-    let old = world.versions().await.remove(0);
-    assert_eq!(old.state, VersionState::Revoked);
-    assert!(old.refusals.unwrap().count >= 3);
+}
+
+/// P-03: 404 on a delete is success where the list agrees, and none where it does not.
+#[tokio::test]
+async fn p_03_not_found_counts_once_the_list_agrees() {
+    for gone in [true, false] {
+        let (world, simulator) = world(Home::StandingAccount).await;
+        world.rotate(&token(2)).await.unwrap();
+        world.outside.provider.call(&world.current_key());
+        let old = world.versions().await[0].handle.clone().unwrap();
+        if gone {
+            world.outside.provider.driver().delete(&old).await.unwrap();
+        } else {
+            let missing = Fault::status(404, Body::Json);
+            simulator.inject(FaultRule::on("DELETE", KEY, missing).always());
+        }
+        world.live_through(SignedDuration::from_hours(4)).await;
+        let state = world.versions().await[0].state;
+        let revoked = state == VersionState::Revoked;
+        assert_eq!(revoked, gone, "{state:?}");
+        simulator.clear_faults();
+        world.live_through(SignedDuration::from_hours(27)).await;
+        assert_eq!(world.versions().await[0].state, VersionState::Revoked);
+        check_rules(&world, "P-03").await;
+    }
+}
+
+/// A refused admin credential pages at once and changes nothing.
+#[tokio::test]
+async fn a_refused_admin_credential_pages() {
+    let (world, simulator) = world(Home::StandingAccount).await;
+    simulator.configure(|s| s.management = Management::Refused);
+    let error = world.rotate(&token(2)).await.unwrap_err();
+    assert!(!error.is_retryable());
+    let paged = world
+        .outside
+        .alerts
+        .count(AlertKind::AdminCredentialRefused);
+    assert!(paged >= 1);
+    assert_eq!(simulator.live_keys().len(), 1);
 }

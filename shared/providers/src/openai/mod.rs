@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{Method, StatusCode};
+use jiff::SignedDuration;
 use keyward_core::model::key::{ApiKey, KeyFormat};
 use keyward_core::model::names::{KeyHandle, Permission, ScopeId};
 use keyward_core::model::slot::{ProviderName, Scope};
@@ -48,6 +49,9 @@ const NARROWEST: &str = "api.files.read";
 
 /// The longest life that a key can be given, in seconds.
 const LONGEST_LIFE: i64 = 31_536_000;
+
+/// How far OpenAI's clock may run ahead of this one. A key that ends within it may have ended there.
+const SKEW: SignedDuration = SignedDuration::from_mins(1);
 
 /// A list longer than this is a server that does not heed the cursor.
 const MAX_KEYS: u64 = 100_000;
@@ -100,7 +104,7 @@ impl OpenAi {
         Ok((list, next))
     }
 
-    /// Changes one key. Refused for a key that has ended, which is no key any more.
+    /// Changes one key. One that has ended, if only by OpenAI's clock, cannot be changed and is no key any more.
     async fn change(&self, handle: &KeyHandle, change: &Change<'_>) -> Result<(), ProviderError> {
         let ids = Ids::of(handle)?;
         let url = self.api.url(&ids.key_path())?;
@@ -114,8 +118,10 @@ impl OpenAi {
                 )),
             },
             Err(refused @ ProviderError::Refused { .. }) => match self.get(handle).await? {
-                Some(_) => Err(refused),
-                None => Err(ProviderError::NotFound),
+                Some(key) if key.expires.is_none_or(|end| end > self.api.now() + SKEW) => {
+                    Err(refused)
+                }
+                _ => Err(ProviderError::NotFound),
             },
             Err(error) => Err(error),
         }
@@ -292,7 +298,7 @@ impl KeyIssuer for OpenAi {
         }
         let expires = match key.expires() {
             Some(end) => Some(end),
-            // The answer about a new account does not tell when its key ends; the key's own record does.
+            // The answer may leave it out, as older ones do; the key's own record tells.
             None => self
                 .get(&handle)
                 .await

@@ -8,7 +8,8 @@
 //! | 429 with a code of money | blocked for money | <https://developers.openai.com/api/docs/guides/error-codes> |
 //!
 //! A refusal because of where the call comes from (401 for an address that is not allowed, 403 for an unsupported
-//! country), or because the organization lacks the caller, says nothing about the key: unknown, like everything else.
+//! country), or because the organization lacks the caller, says nothing about the key: unknown, like everything else
+//! (<https://developers.openai.com/api/docs/guides/error-codes>).
 
 use http::StatusCode;
 use keyward_core::model::text::OutsideText;

@@ -1,6 +1,7 @@
 //! What each provider's folder implements: one API over the shared account.
 
 use http::HeaderMap;
+use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::ProviderName;
 use serde_json::Value;
 use url::form_urlencoded;
@@ -40,6 +41,14 @@ pub(super) trait Api: Send + Sync {
 
     /// Method and path pattern of a kind of request.
     fn route(&self, call: ProviderCall) -> (&'static str, &'static str);
+
+    /// The names of the service accounts that there are, where there is such a thing.
+    fn service_accounts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// The owner of a key loses access to its workspace, where keys have owners.
+    fn end_owners_access(&self, _key: &KeyHandle) {}
 
     /// The name that a create asks for.
     fn label(&self, method: &str, path: &str, body: &[u8]) -> Option<String>;

@@ -34,7 +34,7 @@ pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
 use key::{Birth, Reset};
 pub use key::{KeyState, KeyView};
 pub use log::{Caller, LoggedRequest, RequestKind};
-pub use settings::{Home, KeyEnd, Management, Settings, Window};
+pub use settings::{FirstKey, Home, KeyEnd, Management, Settings, Window};
 
 use server::Shared;
 
@@ -177,13 +177,17 @@ impl Simulator {
             (account.settings.clone(), account.workspaces[n].parse().ok())
         };
         match settings.provider {
-            ProviderName::OpenAi => Scope {
-                project: place,
-                service_account: match settings.home {
-                    Home::StandingAccount => openai::standing_account(n).parse().ok(),
-                    Home::OwnAccount => None,
+            ProviderName::OpenAi => match settings.home {
+                Home::StandingAccount => Scope {
+                    project: place,
+                    service_account: openai::standing_account(n).parse().ok(),
+                    permissions: openai::permissions(),
+                    ..Scope::default()
                 },
-                ..Scope::default()
+                Home::OwnAccount => Scope {
+                    project: place,
+                    ..Scope::default()
+                },
             },
             ProviderName::Anthropic => Scope {
                 workspace: place,
@@ -200,6 +204,16 @@ impl Simulator {
     pub fn add_workspace(&self) -> String {
         let shared = &self.0.shared;
         shared.account().add_workspace(shared.api.as_ref())
+    }
+
+    /// The names of the service accounts that there are.
+    pub fn service_accounts(&self) -> Vec<String> {
+        self.0.shared.api.service_accounts()
+    }
+
+    /// The owner of a key, named as [`KeyView::handle`], loses access to its workspace.
+    pub fn end_owners_access(&self, key: &KeyHandle) {
+        self.0.shared.api.end_owners_access(key);
     }
 
     /// All keys that there ever were, oldest first.

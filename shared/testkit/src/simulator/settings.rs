@@ -34,6 +34,8 @@ pub struct Settings {
     pub key_end: KeyEnd,
     /// OpenAI: where new keys are asked for.
     pub home: Home,
+    /// OpenAI: what a new service account comes with.
+    pub first_key: FirstKey,
 }
 
 /// How the key of a service account can be ended at OpenAI.
@@ -56,6 +58,16 @@ pub enum Home {
     StandingAccount,
     /// Each in an account of its own.
     OwnAccount,
+}
+
+/// What a new service account comes with at OpenAI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstKey {
+    /// A key.
+    Given,
+    /// `api_key: null`.
+    Withheld,
 }
 
 /// What calls meet within a propagation delay.
@@ -93,6 +105,7 @@ impl Default for Settings {
             management: Management::Accepted,
             key_end: KeyEnd::Deletable,
             home: Home::StandingAccount,
+            first_key: FirstKey::Given,
         }
     }
 }

@@ -19,10 +19,13 @@ async fn rows_are_read_whole() {
     assert_eq!(key.owner, KeyOwner::Service);
     assert_eq!(key.created.unwrap().as_second(), 1_790_000_000);
     assert_eq!(key.last_used.unwrap().as_second(), 1_795_500_000);
+    let of_another = scope(Some("svc_acct_OTHER"));
+    let shown = account(&server).driver.list(&of_another, None).await;
+    assert_eq!(shown.unwrap(), page, "whoever owns it");
     let rest = (key.suspended, key.expires, key.spent, key.cap);
     assert_eq!(rest, (None, None, None, None));
     let path = "GET api_keys?limit=100&owner_project_access=any";
-    assert_eq!(asked(&server.seen()), [path]);
+    assert_eq!(asked(&server.seen()), [path, path]);
 }
 
 #[tokio::test]
@@ -178,6 +181,9 @@ async fn p_03_a_404_is_not_found_in_openais_own_words_only() {
     let deleted = driver.delete(&person).await;
     assert_eq!(deleted, Err(ProviderError::NotFound));
     assert_eq!(driver.get(&person).await, Ok(None));
+    let listed = driver.list(&scope(None), None).await;
+    let no_project = matches!(listed, Err(ProviderError::Refused { .. }));
+    assert!(no_project, "no key was named: {listed:?}");
     let server = TestServer::always(html(404)).await;
     let deleted = account(&server).driver.delete(&person).await;
     assert!(matches!(deleted, Err(ProviderError::RetryAfter { .. })));
@@ -230,6 +236,128 @@ async fn only_an_account_made_for_this_key_ends_with_it() {
         let delete = "DELETE service_accounts/svc_acct_EXAMPLE".to_owned();
         assert_eq!(asked.contains(&delete), ends, "{name}: {asked:?}");
     }
+}
+
+/// The last resort is for keys that live on: one that has ended by OpenAI's clock, and by this one is about to, is gone.
+#[tokio::test]
+async fn no_account_is_deleted_for_a_key_that_has_ended() {
+    let now = TestClock::new().now().as_second();
+    for (end, expected, account_ends) in [
+        (now + 60, Err(ProviderError::NotFound), false),
+        (now + 61, Ok(()), true),
+    ] {
+        let server = TestServer::start(move |_, seen| {
+            let account = seen.target.contains("service_accounts");
+            match (seen.method.as_str(), account) {
+                ("DELETE", true) => {
+                    Reply::json(200, &json!({"id": "svc_acct_EXAMPLE", "deleted": true}))
+                }
+                ("DELETE" | "POST", _) => error(400, "No.", None),
+                (_, true) => Reply::json(200, &json!({"id": "svc_acct_EXAMPLE", "name": "agents"})),
+                (_, false) if seen.target.contains("limit") => list(&[], false),
+                _ => Reply::json(200, &row(|r| r["expires_at"] = json!(end))),
+            }
+        })
+        .await;
+        let driver = account(&server).driver;
+        let deleted = driver.delete(&handle_of("svc_acct_EXAMPLE")).await;
+        assert_eq!(deleted, expected, "{}", end - now);
+        let asked = asked(&server.seen());
+        let delete = "DELETE service_accounts/svc_acct_EXAMPLE".to_owned();
+        assert_eq!(asked.contains(&delete), account_ends, "{asked:?}");
+    }
+}
+
+/// Another key in the account keeps it alive, on whichever page it is listed.
+#[tokio::test]
+async fn the_last_resort_spares_an_account_that_others_live_in() {
+    let server = TestServer::start(|_, seen| match seen.method.as_str() {
+        "DELETE" | "POST" => error(400, "No.", None),
+        _ if seen.target.contains("after=") => list(&[row(|r| r["id"] = json!("key_2"))], false),
+        _ if seen.target.contains("limit") => list(&[row(|_| {})], true),
+        _ => Reply::json(200, &row(|_| {})),
+    })
+    .await;
+    let driver = account(&server).driver;
+    let error = driver.delete(&handle_of("svc_acct_EXAMPLE")).await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(error, ProviderError::Refused { .. }) && error.to_string().contains("other keys"),
+        "{error}"
+    );
+    let asked = asked(&server.seen());
+    let deletes = asked.iter().filter(|asked| asked.starts_with("DELETE"));
+    assert_eq!(deletes.count(), 1, "{asked:?}");
+}
+
+/// A 200 that does not say "deleted", of this very key, is no end.
+#[tokio::test]
+async fn only_a_delete_that_says_so_is_done() {
+    for said in [
+        json!({"id": "key_EXAMPLEold", "deleted": false}),
+        json!({"id": "key_2", "deleted": true}),
+        json!({"id": "key_EXAMPLEold"}),
+    ] {
+        let server = TestServer::always(Reply::json(200, &said)).await;
+        let deleted = account(&server).driver.delete(&handle_of("-")).await;
+        let retry = matches!(deleted, Err(ProviderError::RetryAfter { .. }));
+        assert!(retry, "{said}: {deleted:?}");
+    }
+}
+
+/// P-02: the recorded delete is done, and what the key is answered afterwards is told call by call.
+#[tokio::test]
+async fn p_02_a_delete_that_is_done_proves_no_end() {
+    let file = recorded(include_str!(
+        "../../../fixtures/P-02-openai-deleted-still-works.json"
+    ));
+    let done = file["delete"].clone();
+    let server = TestServer::start(move |_, seen| match seen.method.as_str() {
+        "DELETE" => Reply::json(200, &done),
+        _ => error(404, "Gone", None),
+    })
+    .await;
+    let deleted = account(&server).driver.delete(&handle_of("-")).await;
+    assert_eq!(deleted, Ok(()));
+    for status in file["probe_status"].as_array().unwrap() {
+        let (answer, lives) = match status.as_u64() {
+            Some(200) => (list(&[], false), true),
+            _ => (
+                error(401, "Incorrect API key provided.", Some("invalid_api_key")),
+                false,
+            ),
+        };
+        let server = TestServer::always(answer).await;
+        let verdict = account(&server).driver.verify(&key()).await;
+        assert_eq!(verdict == Verdict::Live, lives, "{status}");
+        assert_eq!(matches!(verdict, Verdict::Dead(_)), !lives, "{status}");
+    }
+}
+
+/// P-05: the recorded rate limits say how long to wait, and an empty list is never what comes of them.
+#[tokio::test]
+async fn p_05_recorded_rate_limits_say_how_long_to_wait() {
+    let answers = recorded(include_str!("../../../fixtures/P-05-429-variants.json"));
+    let once = HttpSettings {
+        attempts: 1,
+        ..patient()
+    };
+    let mut waits = Vec::new();
+    for answer in answers.as_array().unwrap() {
+        let status = u16::try_from(answer["status"].as_u64().unwrap()).unwrap();
+        let mut reply = Reply::json(status, &answer["body"]);
+        if let Some(after) = answer["headers"]["retry-after"].as_str() {
+            reply = reply.with("retry-after", after);
+        }
+        let server = TestServer::always(reply).await;
+        let driver = account_with(&server, once).driver;
+        match driver.list(&scope(None), None).await {
+            Err(ProviderError::RetryAfter { after, .. }) => waits.push(after),
+            other => panic!("{other:?}"),
+        }
+    }
+    let seconds = |s| Some(SignedDuration::from_secs(s));
+    assert_eq!(waits, [seconds(20), None, seconds(300), None]);
 }
 
 /// Where keys of service accounts cannot be deleted, the key is made to end, and that is waited for.

@@ -81,6 +81,40 @@ async fn p_01_a_key_is_made_with_an_account_of_its_own() {
     assert_eq!(seen[0].body, body);
 }
 
+/// P-01 as recorded: where the answer does not tell the end, the key's record does; where that cannot be read, the end
+/// is unknown and the key is handed out all the same.
+#[tokio::test]
+async fn p_01_an_end_that_the_answer_leaves_out_is_looked_up() {
+    let made = new_account(|account| {
+        account["api_key"]
+            .as_object_mut()
+            .unwrap()
+            .remove("expires_at");
+    });
+    let told = row(|r| {
+        r["id"] = json!("key_EXAMPLEnew");
+        r["expires_at"] = json!(1_795_686_400);
+    });
+    for (name, record, expected) in [
+        ("told", Reply::json(200, &told), Some(1_795_686_400)),
+        ("refused", error(400, "No", None), None),
+        ("gone", error(404, "Gone", None), None),
+    ] {
+        let made = made.clone();
+        let server = TestServer::start(move |_, seen| match seen.method.as_str() {
+            "POST" => Reply::json(200, &made),
+            _ => record.clone(),
+        })
+        .await;
+        let request = request(scope(None), day());
+        let issued = account(&server).driver.issue(&request).await.unwrap();
+        let expires = issued.expires.map(|end| end.as_second());
+        assert_eq!(expires, expected, "{name}");
+        let asked = asked(&server.seen());
+        assert_eq!(asked[1], "GET api_keys/key_EXAMPLEnew", "{name}");
+    }
+}
+
 /// P-01b: the account just made is deleted again; where that fails, a caller must look.
 #[tokio::test]
 async fn p_01b_an_account_without_a_key_is_deleted_again() {

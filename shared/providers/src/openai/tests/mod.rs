@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::admin::testing::{CountingSource, arn};
+use crate::http::HttpSettings;
 use crate::http::testing::{Reply, Seen, TestClock, TestServer, http, patient};
 
 const KEY: &str = "sk-svcacct-EXAMPLE0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -40,10 +41,14 @@ struct Account {
 }
 
 fn account(server: &TestServer) -> Account {
+    account_with(server, patient())
+}
+
+fn account_with(server: &TestServer, settings: HttpSettings) -> Account {
     let clock = TestClock::new();
     let source = Arc::new(CountingSource::default());
     let admin = AdminCredential::new(source.clone(), arn());
-    let driver = OpenAi::new(Arc::new(http(&clock, patient())), server.base(), admin);
+    let driver = OpenAi::new(Arc::new(http(&clock, settings)), server.base(), admin);
     Account {
         driver,
         source,
