@@ -6,4 +6,5 @@ pub mod emulators;
 pub mod end_to_end;
 pub mod functions;
 pub mod local;
+pub mod replay;
 pub mod support;
