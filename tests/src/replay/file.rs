@@ -232,7 +232,9 @@ fn sequence(value: &Value) -> Result<Vec<Turn>, Unsupported> {
 /// The fields of a known form. What serde says can quote values, so it is not told.
 fn fields<T: DeserializeOwned>(value: Value) -> Result<Box<T>, Unsupported> {
     let read = serde_json::from_value(value).map(Box::new);
-    read.map_err(|_| Unsupported::Unknown("a known form, but a field has another type than it must"))
+    read.map_err(|_| {
+        Unsupported::Unknown("a known form, but a field has another type than it must")
+    })
 }
 
 impl Describe {

@@ -20,9 +20,7 @@ mod wire;
 use jiff::SignedDuration;
 
 pub use error::Unsupported;
-pub use report::{
-    AwsCall, Failure, Invocation, ProviderCallSeen, Report, VersionSeen,
-};
+pub use report::{AwsCall, Failure, Invocation, ProviderCallSeen, Report, VersionSeen};
 pub use stage::Stage;
 
 use file::{File, read};

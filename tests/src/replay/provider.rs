@@ -8,7 +8,7 @@ use keyward_testkit::contract::provider::ProviderCall;
 use keyward_testkit::simulator::{Fault, FaultRule};
 use serde_json::{Value, json};
 
-use super::act::{STEPS, failure};
+use super::act::{ROUND, STEPS, failure};
 use super::error::Unsupported;
 use super::file::{Answers, Probe};
 use super::report::Invocation;
@@ -79,7 +79,12 @@ impl Stage {
     }
 
     /// A call of the driver itself.
-    fn called<T>(&mut self, what: &str, answer: Result<T, ProviderError>, say: impl Fn(T) -> Value) {
+    fn called<T>(
+        &mut self,
+        what: &str,
+        answer: Result<T, ProviderError>,
+        say: impl Fn(T) -> Value,
+    ) {
         let entry = match answer {
             Ok(answer) => Invocation {
                 outcome: Some(say(answer)),
@@ -98,7 +103,10 @@ impl Stage {
     }
 
     fn first_handle(&self) -> Option<keyward_core::model::names::KeyHandle> {
-        self.simulator().keys().first().map(|key| key.handle.clone())
+        self.simulator()
+            .keys()
+            .first()
+            .map(|key| key.handle.clone())
     }
 
     async fn verify_first(&mut self) {
@@ -134,7 +142,12 @@ async fn service_account(withheld: bool, fleet: Option<&str>) -> Result<Stage, U
 async fn after_delete(probe_status: &[u16], fleet: Option<&str>) -> Result<Stage, Unsupported> {
     let mut stage = slot_of(ProviderName::OpenAi, Standby::Filled, default_now(), fleet).await?;
     stage.replace_the_first_key().await;
-    stage.simulator().set_delay(SignedDuration::from_hours(24));
+    // The key works on until the last time that the file says so; `retire` asks once every five minutes.
+    let last = probe_status.iter().rposition(|status| *status < 300);
+    let works_on = ROUND * last.map_or(0, |at| at as i32) + SignedDuration::from_mins(1);
+    stage
+        .simulator()
+        .configure(|settings| settings.change_delay = works_on);
     let probes: Vec<Probe> = probe_status
         .iter()
         .map(|status| probe(*status, json!("")))
@@ -183,16 +196,16 @@ async fn busy(probes: &[Probe], fleet: Option<&str>) -> Result<Stage, Unsupporte
         let scope = stage.provider.scope();
         let listed = stage.provider.driver().list(&scope, None).await;
         let waited = stage.clock.now().duration_since(before);
-        stage.called("list", listed, |page| {
-            json!(format!("{} keys, after waiting", page.keys.len()))
-        });
+        let waited = waited.as_secs();
+        stage.called(
+            "list",
+            listed,
+            |page| json!({"keys": page.keys.len(), "waited_seconds": waited}),
+        );
         if let Some(entry) = stage.report.invocations.last_mut() {
             let header = probe.headers.get("retry-after");
             let header = header.map_or("without Retry-After", String::as_str);
             entry.given = Some(format!("{}, {header}", probe.status));
-            if waited > SignedDuration::ZERO && entry.outcome.is_none() {
-                entry.step = Some("list, waited".to_owned());
-            }
         }
         stage.simulator().clear_faults();
     }
@@ -216,7 +229,9 @@ async fn suspend(id: &str, body: &Value, fleet: Option<&str>) -> Result<Stage, U
     let body = body.to_string().replace(id, handle.as_str());
     let (method, path) = stage.simulator().route(ProviderCall::Change);
     let recorded = Fault::recorded(200, None, body).after_effect();
-    stage.simulator().inject(FaultRule::on(method, path, recorded));
+    stage
+        .simulator()
+        .inject(FaultRule::on(method, path, recorded));
     let driver = stage.provider.driver();
     for _ in 0..2 {
         let disabled = driver.disable(&handle).await;
@@ -280,7 +295,9 @@ async fn vanished(fleet: Option<&str>) -> Result<Stage, Unsupported> {
     stage.called("delete, by somebody", deleted, |()| json!("deleted"));
     let scope = stage.provider.scope();
     let listed = stage.provider.driver().list(&scope, None).await;
-    stage.called("list", listed, |page| json!(format!("{} keys", page.keys.len())));
+    stage.called("list", listed, |page| {
+        json!(format!("{} keys", page.keys.len()))
+    });
     stage.verify_first().await;
     stage.retire().await;
     stage.rotate_whole(&made_up_version(2)).await;

@@ -78,9 +78,9 @@ fn object(value: &Value) -> Result<Kind, Unsupported> {
         (has("inventory") && has("provider_list"), Kind::Vanished),
     ];
     let found = kinds.into_iter().find(|(fits, _)| *fits);
-    found
-        .map(|(_, kind)| kind)
-        .ok_or(Unsupported::Unknown("an object without a field that tells its kind"))
+    found.map(|(_, kind)| kind).ok_or(Unsupported::Unknown(
+        "an object without a field that tells its kind",
+    ))
 }
 
 fn is_suspension(request: &Value) -> bool {
@@ -111,7 +111,10 @@ fn later(value: &Value) -> Option<Unsupported> {
     } else if has("Items") || has("LastEvaluatedKey") {
         ("a page of the inventory", AUDIT)
     } else if has("has_more") || has("next_page") {
-        ("a page of a provider's list", "the usage monitor or the audit")
+        (
+            "a page of a provider's list",
+            "the usage monitor or the audit",
+        )
     } else {
         return None;
     };
@@ -132,7 +135,10 @@ fn list(entries: &[Value]) -> Result<Kind, Unsupported> {
     if entries.iter().all(|entry| entry.get("call").is_some()) {
         return Ok(Kind::Verdicts);
     }
-    if entries.iter().all(|entry| matches!(status(entry), Some(429 | 529))) {
+    if entries
+        .iter()
+        .all(|entry| matches!(status(entry), Some(429 | 529)))
+    {
         return Ok(Kind::Busy);
     }
     Err(Unsupported::Later {

@@ -53,9 +53,15 @@ pub(super) async fn rotation(turns: &[Turn], fleet: Option<&str>) -> Result<Stag
         match turn {
             Turn::Outside { new_current } => {
                 let value = stage.made_up_value("put in by hand");
-                stage.secrets.put_current(&stage.secret, new_current, &value);
+                stage
+                    .secrets
+                    .put_current(&stage.secret, new_current, &value);
                 stage.simulator().clear_requests();
-                stage.note("outside", "PutSecretValue", "AWSCURRENT is on another version");
+                stage.note(
+                    "outside",
+                    "PutSecretValue",
+                    "AWSCURRENT is on another version",
+                );
             }
             Turn::Step(turn) => {
                 let step = step_of(&turn.event).map(place);
@@ -97,7 +103,9 @@ async fn open(turn: &StepTurn, fleet: Option<&str>) -> Result<Stage, Unsupported
         current.clone()
     };
     let value = (!is_promoted).then(|| value_of(turn, current.as_ref(), &Label::Current));
-    let value = value.flatten().and_then(|response| response.text.as_deref());
+    let value = value
+        .flatten()
+        .and_then(|response| response.text.as_deref());
     let opening = Opening {
         provider: provider_of(&describe.arn),
         describe: &describe,
@@ -114,7 +122,9 @@ async fn open(turn: &StepTurn, fleet: Option<&str>) -> Result<Stage, Unsupported
     }
     let stored = value_of(turn, Some(&token), &Label::Pending);
     let stored = stored.and_then(|response| response.text.as_deref());
-    stage.bring_about(turn, &describe, &token, stored, value).await;
+    stage
+        .bring_about(turn, &describe, &token, stored, value)
+        .await;
     stage.label(&describe);
     stage.begin();
     Ok(stage)
@@ -129,9 +139,10 @@ fn value_of<'a>(
     let label = label.to_string();
     let read = turn.get_secret_value.iter().find(|read| {
         let by_id = read.request.version_id.as_ref();
-        by_id.map_or(read.request.version_stage.as_deref() == Some(&label), |by| {
-            Some(by) == id
-        })
+        by_id.map_or(
+            read.request.version_stage.as_deref() == Some(&label),
+            |by| Some(by) == id,
+        )
     });
     read.map(|read| &read.response)
 }
@@ -157,7 +168,8 @@ impl Stage {
         } else if !has(&Label::Pending) {
             return;
         } else if let (Some(stored), true) = (stored, is_throw_away) {
-            let text = keyward_core::model::secret_document::SecretText::new(self.translate(stored));
+            let text =
+                keyward_core::model::secret_document::SecretText::new(self.translate(stored));
             let put = self.secrets.put_pending(&self.secret, token, None, &text);
             let _ = put.await;
             return;
@@ -170,7 +182,9 @@ impl Stage {
         }
         if steps > 0 {
             let before = STEPS[..steps].join(", ");
-            self.report.made_up.push(format!("before the file, under its token: {before}"));
+            self.report
+                .made_up
+                .push(format!("before the file, under its token: {before}"));
         }
     }
 
@@ -253,7 +267,10 @@ fn made_up_secret(event: &Value, token: &SecretVersionId) -> Describe {
     let id = event["SecretId"].as_str().unwrap_or_default();
     let arn = id.parse::<SecretArn>().ok();
     let arn = arn.unwrap_or_else(|| named(id));
-    secret(&arn, json!({made_up_version(1).as_str(): ["AWSCURRENT"], token.as_str(): ["AWSPENDING"]}))
+    secret(
+        &arn,
+        json!({made_up_version(1).as_str(): ["AWSCURRENT"], token.as_str(): ["AWSPENDING"]}),
+    )
 }
 
 /// The ARN of a secret that only its name is known of.
@@ -307,7 +324,8 @@ pub(super) async fn watch(file: &Watch, fleet: Option<&str>) -> Result<Stage, Un
 pub(super) async fn timeline(file: &Timeline, fleet: Option<&str>) -> Result<Stage, Unsupported> {
     let token = made_up_version(2);
     let arn = named("llm/openai/agent-billing");
-    let labels = json!({made_up_version(1).as_str(): ["AWSCURRENT"], token.as_str(): ["AWSPENDING"]});
+    let labels =
+        json!({made_up_version(1).as_str(): ["AWSCURRENT"], token.as_str(): ["AWSPENDING"]});
     let describe = secret(&arn, labels);
     let is_end = |action: &Option<String>| action.as_deref() == Some("grace elapsed");
     let grace = file.scheduled.iter().find(|moment| is_end(&moment.action));
@@ -330,18 +348,31 @@ pub(super) async fn timeline(file: &Timeline, fleet: Option<&str>) -> Result<Sta
     let old = stage.current_key();
     let start = stage.clock.now();
     for moment in &file.scheduled {
-        stage.wait_until(start + SignedDuration::from_secs(moment.t), &old).await;
+        stage
+            .wait_until(start, SignedDuration::from_secs(moment.t), &old)
+            .await;
         if moment.action.as_deref() == Some("finishSecret") {
             let event = stage.event("finishSecret", &token);
             stage.rotate(&event, Invocation::default()).await;
         }
         if let Some(which) = &moment.client_uses {
-            let key = if which == "old" { old.clone() } else { stage.current_key() };
+            let key = if which == "old" {
+                old.clone()
+            } else {
+                stage.current_key()
+            };
             let works = key.is_some_and(|key| stage.provider.call(&key));
-            let outcome = if works { "works" } else { "refused by provider" };
+            let outcome = if works {
+                "works"
+            } else {
+                "refused by provider"
+            };
             stage.enter(Invocation {
                 event: "client".to_owned(),
-                step: Some(format!("uses the {which} key, {} s after promotion", moment.t)),
+                step: Some(format!(
+                    "uses the {which} key, {} s after promotion",
+                    moment.t
+                )),
                 given: moment.want.clone(),
                 outcome: Some(json!(outcome)),
                 ..Invocation::default()
@@ -349,7 +380,10 @@ pub(super) async fn timeline(file: &Timeline, fleet: Option<&str>) -> Result<Sta
         }
     }
     if !file.kill.is_empty() {
-        stage.report.left.push("the part `kill` joins with the kill switch".to_owned());
+        stage
+            .report
+            .left
+            .push("the part `kill` joins with the kill switch".to_owned());
     }
     Ok(stage)
 }
@@ -362,18 +396,28 @@ impl Stage {
         value["api_key"].as_str().map(str::to_owned)
     }
 
-    /// `retire` is woken every five minutes; after half an hour the agent has fetched the new key and uses it.
-    async fn wait_until(&mut self, until: Timestamp, old: &Option<String>) {
+    /// Time passes up to `until` after the promotion: `retire` is woken every five minutes of it, and after half an
+    /// hour the agent has fetched the new key and uses it.
+    async fn wait_until(
+        &mut self,
+        promoted: Timestamp,
+        until: SignedDuration,
+        old: &Option<String>,
+    ) {
         let refresh = SignedDuration::from_mins(30);
-        let begun = self.clock.now();
         loop {
-            let left = until.duration_since(self.clock.now());
-            if left <= SignedDuration::ZERO {
+            let passed = self.clock.now().duration_since(promoted);
+            if passed >= until {
                 return;
             }
-            self.clock.advance(left.min(ROUND));
-            let fetched = self.clock.now().duration_since(begun) >= refresh;
-            if let (true, Some(new)) = (fetched, self.current_key().filter(|k| Some(k) != old.as_ref())) {
+            let to_round = ROUND.as_secs() - passed.as_secs() % ROUND.as_secs();
+            let step = SignedDuration::from_secs(to_round).min(until - passed);
+            self.clock.advance(step);
+            if (passed + step).as_secs() % ROUND.as_secs() != 0 {
+                return;
+            }
+            let new = self.current_key().filter(|key| Some(key) != old.as_ref());
+            if let (true, Some(new)) = (passed + step >= refresh, new) {
                 self.provider.call(&new);
             }
             self.retire().await;

@@ -355,12 +355,18 @@ fn made_up_fleet(opening: &Opening<'_>, report: &mut Report) -> serde_json::Valu
     if let Some(minutes) = opening.overlap {
         policy = json!({"overlap_minutes": minutes, "refresh_minutes": 30});
     }
+    // Where the slot's keys really live is the simulator's to say.
+    let scope = match provider {
+        ProviderName::OpenAi => json!({"project": "proj_EXAMPLE"}),
+        ProviderName::OpenRouter | ProviderName::Anthropic => json!({}),
+    };
     json!({
         "version": 1,
         "accounts": {&account: {"provider": provider}},
         "agents": {&agent: {"owner": "ana@example.com", "environment": "prod"}},
         "slots": {&slot: {
             "agent": agent, "account": account, "secret": opening.describe.arn, "policy": policy,
+            "scope": scope,
             "expected_spend": {"daily_cents": 1000, "monthly_cents": 30000},
         }},
     })
@@ -370,11 +376,12 @@ fn made_up_fleet(opening: &Opening<'_>, report: &mut Report) -> serde_json::Valu
 fn agent_of(describe: &Describe) -> String {
     let tagged = describe.tags.iter().find(|tag| tag.key == "agent");
     let name = describe.arn.as_str().rsplit([':', '/']).next();
-    let name = name.and_then(|name| name.rsplit_once('-')).map(|(name, _)| name);
+    let name = name
+        .and_then(|name| name.rsplit_once('-'))
+        .map(|(name, _)| name);
     let candidates = [tagged.map(|tag| tag.value.as_str()), name];
-    let fits = |name: &&str| {
-        name.len() <= 40 && format!("{name}-anthropic").parse::<SlotName>().is_ok()
-    };
+    let fits =
+        |name: &&str| name.len() <= 40 && format!("{name}-anthropic").parse::<SlotName>().is_ok();
     let agent = candidates.into_iter().flatten().find(fits);
     agent.unwrap_or("agent").to_owned()
 }
