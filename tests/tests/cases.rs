@@ -464,7 +464,7 @@ async fn r_26_an_old_key_that_cannot_be_named_is_said_not_to_be_revoked_and_stay
     let stage = play(name).await;
     assert_eq!(stage.outcome(0), "done");
     let left = format!("previous key {FIRST}.0 NOT revoked: id unknown");
-    assert_eq!(stage.report.left, [left.clone()]);
+    assert_eq!(stage.report.left, std::slice::from_ref(&left));
 
     let later = play_for(name, 72).await;
     assert_eq!(later.state(&format!("{FIRST}.0")), VersionState::Revoking);
@@ -762,6 +762,17 @@ async fn what_cannot_be_replayed_is_refused_with_a_reason() {
             r#"{"describe_secret":{"ARN":"sk-EXAMPLE"}}"#,
             "another type",
         ),
+        (r#"[{"status":7,"call":"chat"}]"#, "another type"),
+        (
+            r#"[{"status":429,"headers":{"retry-after":"1\n2"}}]"#,
+            "another type",
+        ),
+        (
+            r#"{"scheduled":[{"t":9000000000000000000}]}"#,
+            "another type",
+        ),
+        (r#"{"scheduled":[{"t":-1}]}"#, "another type"),
+        (r#"{"delete":{},"probe_status":[99999]}"#, "another type"),
         (r#"{"Records":[]}"#, "joins with the kill switch"),
         (r#"[{"Records":[]}]"#, "joins with the kill switch"),
         (r#"{"event":{"Records":[]}}"#, "joins with the kill switch"),
@@ -784,6 +795,41 @@ async fn what_cannot_be_replayed_is_refused_with_a_reason() {
         assert!(refused.contains(reason), "{shown}: {refused}");
         assert!(!refused.contains("sk-EXAMPLE"), "{refused}");
     }
+}
+
+#[tokio::test]
+async fn a_file_of_no_known_form_waits_for_the_part_of_the_case_that_it_is_named_by() {
+    for (name, part) in [
+        ("U-09-cold-start.json", "the usage monitor"),
+        ("A-12-one-provider-unreadable.json", "the audit"),
+        ("P-16-litellm-key-info.json", "the driver of its provider"),
+    ] {
+        let refused = replay(name, "{}", &Options::default()).await;
+        let refused = refused.err().unwrap().to_string();
+        assert!(refused.ends_with(part), "{name}: {refused}");
+    }
+}
+
+#[tokio::test]
+async fn times_beyond_reason_are_played_at_a_time_of_its_own() {
+    for at in [json!(1e300), json!(-1e300), json!(253402300799_i64)] {
+        let stage = play_with("R-01-token-not-staged.json", |file| {
+            file["describe_secret"]["LastChangedDate"] = at.clone();
+            file["describe_secret"]["LastRotatedDate"] = at.clone();
+        });
+        assert!(!stage.await.error(0).retryable, "{at}");
+    }
+}
+
+#[tokio::test]
+async fn steps_out_of_order_are_played_as_they_stand() {
+    let event = |step: &str| json!({"event": {"Step": step, "SecretId": "llm/openai/x", "ClientRequestToken": TOKEN}});
+    let file =
+        json!({"sequence": [event("finishSecret"), event("createSecret"), event("finishSecret")]});
+    let stage = replay("x.json", &file.to_string(), &Options::default()).await;
+    let stage = stage.unwrap();
+    assert!(stage.current_is(TOKEN));
+    assert_eq!(stage.creates(), 0);
 }
 
 #[tokio::test]

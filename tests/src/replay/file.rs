@@ -111,8 +111,9 @@ pub(super) struct AwsFault {
 /// One answer of a provider.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Probe {
+    #[serde(deserialize_with = "status")]
     pub(super) status: u16,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "headers")]
     pub(super) headers: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) body: Value,
@@ -139,6 +140,7 @@ pub(super) struct Timeline {
 #[derive(Debug, Deserialize)]
 pub(super) struct Moment {
     /// Seconds after the promotion.
+    #[serde(deserialize_with = "after")]
     pub(super) t: i64,
     #[serde(rename = "do")]
     pub(super) action: Option<String>,
@@ -152,7 +154,7 @@ pub(super) enum Answers {
     /// To the create of a service account, with or without its key.
     ServiceAccount { withheld: bool },
     /// To probes of a key after its end was accepted.
-    AfterDelete { probe_status: Vec<u16> },
+    AfterDelete { probes: Vec<Probe> },
     /// 404 to the end of a key, the list with it and without.
     NotFound,
     /// Too many requests, one way after another.
@@ -189,7 +191,7 @@ pub(super) fn read(text: &str) -> Result<File, Unsupported> {
             withheld: value["api_key"].is_null(),
         })),
         Kind::AfterDelete => Ok(File::Provider(Answers::AfterDelete {
-            probe_status: *fields(value["probe_status"].clone())?,
+            probes: probes(&value["probe_status"])?,
         })),
         Kind::NotFound => Ok(File::Provider(Answers::NotFound)),
         Kind::Busy => Ok(File::Provider(Answers::Busy(*fields(value)?))),
@@ -198,6 +200,15 @@ pub(super) fn read(text: &str) -> Result<File, Unsupported> {
         Kind::Vanished => Ok(File::Provider(Answers::Vanished)),
         Kind::Suspend => Ok(File::Provider(suspend(&value))),
     }
+}
+
+/// Bare statuses as answers.
+fn probes(statuses: &Value) -> Result<Vec<Probe>, Unsupported> {
+    let statuses = statuses.as_array().cloned().unwrap_or_default();
+    let answers = statuses
+        .into_iter()
+        .map(|status| serde_json::json!({ "status": status }));
+    Ok(*fields(answers.collect())?)
 }
 
 fn suspend(value: &Value) -> Answers {
@@ -258,6 +269,41 @@ impl Describe {
 }
 
 /// A time as Secrets Manager writes it: seconds since 1970.
+/// One before 2000 or after 2100 is none.
 pub(super) fn seconds(at: f64) -> Option<Timestamp> {
-    Timestamp::from_second(at as i64).ok()
+    const SENSIBLE: std::ops::Range<i64> = 946_684_800..4_102_444_800;
+    let at = at as i64;
+    let at = SENSIBLE.contains(&at).then_some(at)?;
+    Timestamp::from_second(at).ok()
+}
+
+/// An HTTP status, as a simulator can send it.
+fn status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+    let status = u16::deserialize(deserializer)?;
+    (200..600)
+        .contains(&status)
+        .then_some(status)
+        .ok_or_else(|| serde::de::Error::custom("no status of a final answer"))
+}
+
+/// Headers that can be sent.
+fn headers<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, String>, D::Error> {
+    let headers = BTreeMap::<String, String>::deserialize(deserializer)?;
+    let fits = |text: &String| text.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+    if headers.values().all(fits) {
+        Ok(headers)
+    } else {
+        Err(serde::de::Error::custom("no header's value"))
+    }
+}
+
+/// Seconds after a promotion, up to 30 days.
+fn after<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    let after = i64::deserialize(deserializer)?;
+    (0..=30 * 86_400)
+        .contains(&after)
+        .then_some(after)
+        .ok_or_else(|| serde::de::Error::custom("not within 30 days"))
 }

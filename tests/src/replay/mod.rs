@@ -15,6 +15,7 @@ mod report;
 mod rotation;
 mod stage;
 mod texts;
+mod watch;
 mod wire;
 
 use jiff::SignedDuration;
@@ -43,10 +44,11 @@ pub struct Options {
 /// [`Unsupported`]; nothing was run.
 pub async fn replay(name: &str, text: &str, options: &Options) -> Result<Stage, Unsupported> {
     let fleet = options.fleet.as_deref();
-    let mut stage = match read(text)? {
+    let file = read(text).map_err(|refused| by_name(refused, name))?;
+    let mut stage = match file {
         File::Rotation(turns) => rotation::rotation(&turns, fleet).await?,
-        File::Watch(watch) => rotation::watch(&watch, fleet).await?,
-        File::Timeline(timeline) => rotation::timeline(&timeline, fleet).await?,
+        File::Watch(watch) => watch::watch(&watch, fleet).await?,
+        File::Timeline(timeline) => watch::timeline(&timeline, fleet).await?,
         File::Provider(answers) => provider::answers(&answers, fleet).await?,
     };
     let time = SignedDuration::from_hours(i64::from(options.hours));
@@ -55,6 +57,22 @@ pub async fn replay(name: &str, text: &str, options: &Options) -> Result<Stage, 
     stage.report.case = case_of(name);
     stage.close().await;
     Ok(stage)
+}
+
+/// A file of no known form whose name is a case's waits for that case's part.
+fn by_name(refused: Unsupported, name: &str) -> Unsupported {
+    let part = match (&refused, case_of(name).as_deref().map(|id| &id[..1])) {
+        (Unsupported::Unknown(_), Some("K")) => "the kill switch",
+        (Unsupported::Unknown(_), Some("U")) => "the usage monitor",
+        (Unsupported::Unknown(_), Some("A")) => "the audit",
+        (Unsupported::Unknown(_), Some("P")) => "the driver of its provider",
+        (Unsupported::Unknown(_), Some("S")) => "the part that its case names",
+        _ => return refused,
+    };
+    Unsupported::Later {
+        what: "by its name a case",
+        part,
+    }
 }
 
 /// The case id that a file's name begins with: `R-03b-token….json` is of R-03.

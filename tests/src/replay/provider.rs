@@ -20,7 +20,7 @@ use crate::support::Backend;
 pub(super) async fn answers(file: &Answers, fleet: Option<&str>) -> Result<Stage, Unsupported> {
     match file {
         Answers::ServiceAccount { withheld } => service_account(*withheld, fleet).await,
-        Answers::AfterDelete { probe_status } => after_delete(probe_status, fleet).await,
+        Answers::AfterDelete { probes } => after_delete(probes, fleet).await,
         Answers::NotFound => not_found(fleet).await,
         Answers::Busy(probes) => busy(probes, fleet).await,
         Answers::Suspend { id, body } => suspend(id, body, fleet).await,
@@ -139,20 +139,16 @@ async fn service_account(withheld: bool, fleet: Option<&str>) -> Result<Stage, U
 }
 
 /// P-02: an old key whose end was accepted answers on and off.
-async fn after_delete(probe_status: &[u16], fleet: Option<&str>) -> Result<Stage, Unsupported> {
+async fn after_delete(probes: &[Probe], fleet: Option<&str>) -> Result<Stage, Unsupported> {
     let mut stage = slot_of(ProviderName::OpenAi, Standby::Filled, default_now(), fleet).await?;
     stage.replace_the_first_key().await;
     // The key works on until the last time that the file says so; `retire` asks once every five minutes.
-    let last = probe_status.iter().rposition(|status| *status < 300);
+    let last = probes.iter().rposition(|probe| probe.status < 300);
     let works_on = ROUND * last.map_or(0, |at| at as i32) + SignedDuration::from_mins(1);
     stage
         .simulator()
         .configure(|settings| settings.change_delay = works_on);
-    let probes: Vec<Probe> = probe_status
-        .iter()
-        .map(|status| probe(*status, json!("")))
-        .collect();
-    stage.answer(ProviderCall::Verify, &probes);
+    stage.answer(ProviderCall::Verify, probes);
     stage.live_through(SignedDuration::from_mins(60)).await;
     Ok(stage)
 }
