@@ -2,9 +2,9 @@
 FUNCTIONS := rotate retire control
 CARGO := cargo --locked
 
-.PHONY: local demo replay test check fmt lint docs unit suites bites bench deny
+.PHONY: local demo replay test check fmt lint docs unit suites bites soak bench deny
 
-demo: ## a day of three agents and their keys, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
+demo: ## a day of three agents at three providers, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
 	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
 
 replay: ## plays a case file: FILE=…, SEED=fleet.json for its slot, HOURS=n to let time pass afterwards
@@ -32,8 +32,11 @@ unit: ## all tests that need no emulator
 suites: ## all tests
 	$(CARGO) test --workspace --features keyward-tests/emulators
 
-bites: ## each deliberate fault in the sources must be caught by its test
+bites: ## each deliberate fault in the sources must be caught by each of its tests
 	$(CARGO) run --quiet -p keyward-tests --bin bites
+
+soak: ## SEEDS interleavings of rotations; SEED=N replays one
+	$(CARGO) run --quiet --profile soak -p keyward-tests --bin soak -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000))
 
 bench: ## start-up, memory and sizes of the release binaries; written to target/bench.json
 	$(CARGO) run --quiet -p keyward-tests --bin bench -- $(FUNCTIONS)

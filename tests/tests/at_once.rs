@@ -16,6 +16,7 @@ use keyward_core::usecases::rotate::{RotationError, StepOutcome};
 use keyward_rotate::RotateError;
 use keyward_testkit::gate::{Cut, Gate};
 use keyward_tests::support::{Oddity, STEPS, World, token};
+use serde_json::json;
 
 const CREATE: &str = STEPS[0];
 
@@ -453,5 +454,54 @@ async fn a_step_that_is_overtaken_by_a_new_epoch_leaves_no_live_key() {
         }
         let least = if *step == STEPS[1] { 1 } else { 4 };
         assert!(overtaken >= least, "{step}: {overtaken}");
+    }
+}
+
+/// A kill and the whole rotation that replaces what it cut off, to happen when it is awaited.
+fn killed_and_replaced(world: &World) -> impl Future<Output = ()> + Send + 'static {
+    let (outside, open) = (world.outside.clone(), world.open.clone());
+    let (slot, secret) = (world.slot.clone(), world.secret.clone());
+    let deadline = world.deadline();
+    async move {
+        outside.contain(&slot).await;
+        outside.secrets.begin_rotation(&secret, &token(3));
+        for step in STEPS {
+            let event = json!({"Step": step, "SecretId": secret, "ClientRequestToken": token(3)});
+            keyward_rotate::handle(&open, &event, deadline)
+                .await
+                .unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_finish_that_a_kill_and_its_rotation_overtook_leaves_the_replacement_current() {
+    let tested = async |gate: &Arc<Gate>| {
+        let world = World::in_memory(gate).await;
+        let secrets = &world.outside.secrets;
+        secrets.begin_rotation(&world.secret, &token(2));
+        for step in &STEPS[..3] {
+            world.step_on(&world.open, step, &token(2)).await.unwrap();
+        }
+        world
+    };
+    let gate = Arc::new(Gate::default());
+    let world = tested(&gate).await;
+    gate.record();
+    world.step(STEPS[3], &token(2)).await.unwrap();
+    let (calls, _) = gate.disarm();
+    assert!(calls.contains(&"secrets.promote"), "{calls:?}");
+    for (number, call) in calls.iter().enumerate() {
+        let world = tested(&gate).await;
+        gate.before(number, killed_and_replaced(&world));
+        let _ = world.step(STEPS[3], &token(2)).await;
+        assert_eq!(gate.disarm().1, Some(*call));
+        let key = world.current_key();
+        assert!(world.outside.provider.accepts(&key), "rule 5: {call}");
+        assert_eq!(
+            world.outside.secrets.holder(&world.secret, &Stage::Current),
+            Some(token(3)),
+            "rule 5: {call}"
+        );
     }
 }

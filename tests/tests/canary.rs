@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use keyward_core::model::key::ApiKey;
-use keyward_core::ports::SecretStore;
+use keyward_core::model::slot::ProviderName;
+use keyward_core::ports::{SecretStore, StandbyPools};
+use keyward_core::usecases::pool;
 use keyward_lambda::diagnostic::{chain, diagnostic};
 use keyward_rotate::RotateError;
 use keyward_testkit::canary::Canary;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::logs::CapturedLogs;
+use keyward_testkit::memory::made_up_key;
 use keyward_testkit::simulator::{Body, Fault, FaultRule, Settings, Simulator};
 use keyward_tests::support::{STEPS, Simulated, World, token};
 use secrecy::ExposeSecret;
@@ -147,6 +150,92 @@ async fn bad_values(world: &World, said: &mut Said) {
             said.error(&error);
         }
     }
+}
+
+/// Anthropic's calls and the standby pool: keys put in, refused, drawn, run out, and a pool secret that is not as written.
+async fn everything_with_a_pool(said: &mut Said, secrets: &mut Vec<String>) {
+    let faults = [
+        None,
+        Some(Fault::lost_after()),
+        Some(Fault::truncated()),
+        Some(Fault::status(500, Body::Html)),
+        Some(Fault::error_object()),
+    ];
+    for fault in faults {
+        for (method, path) in [
+            ("GET", "/v1/organizations/api_keys"),
+            ("POST", "/v1/organizations/api_keys/*"),
+            ("GET", "/v1/models"),
+        ] {
+            let clock = Arc::new(ManualClock::start());
+            let settings = Settings {
+                provider: ProviderName::Anthropic,
+                ..Settings::default()
+            };
+            let simulated = Simulated::start(clock.clone(), settings).await;
+            let simulator = simulated.simulator.clone();
+            let world = World::with(&Arc::default(), clock, Box::new(simulated)).await;
+            if let Some(fault) = &fault {
+                simulator.inject(FaultRule::on(method, path, fault.clone()).times(2));
+            }
+            let cut = world.current_key();
+            let given = [
+                world.outside.provider.seed("new"),
+                cut[..cut.len() - 1].to_owned(),
+                cut,
+                made_up_key(7),
+            ];
+            for number in 2..9 {
+                let keys = given.iter().map(|text| ApiKey::new(text)).collect();
+                let account = "anthropic-main".parse().unwrap();
+                let added = pool::add(&world.open, &account, keys, world.deadline()).await;
+                match added {
+                    Ok(report) => said.0.push(format!("{report:?}")),
+                    Err(error) => said.0.push(format!("{error} {error:?}")),
+                }
+                if let Err(error) = world.rotate(&token(number)).await {
+                    said.error(&error);
+                }
+                world.pass(SignedDuration::from_mins(11));
+            }
+            let pasted = world.outside.provider.seed("pasted");
+            let account = "anthropic-main".parse().unwrap();
+            let pool = world.outside.inventory.pool(&account).await;
+            let mut pool = pool.unwrap().unwrap();
+            pool.secret_version = Some(token(80));
+            world.outside.inventory.save_pool(&pool).await.unwrap();
+            let settings = world.open.providers.pool(&pool.account).unwrap();
+            let store = &world.outside.secrets;
+            store.put_current(&settings.secret, &token(80), &pasted);
+            if let Err(error) = world.rotate(&token(20)).await {
+                said.error(&error);
+            }
+            said.remains(&world).await;
+            let made = simulator.secrets();
+            secrets.extend(made.iter().map(|key| key.expose_secret().to_owned()));
+            secrets.push(simulator.management_key().expose_secret().to_owned());
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_key_text_in_anything_that_comes_out_of_a_pool() {
+    let logs = CapturedLogs::default();
+    let (mut said, mut secrets) = (Said::default(), Vec::new());
+    {
+        let _guard = logs.on_this_thread();
+        everything_with_a_pool(&mut said, &mut secrets).await;
+    }
+    assert!(secrets.len() > 100, "only {} were in play", secrets.len());
+    let canary = Canary::new(&secrets);
+    let said = said.0.join("\n");
+    for kind in ["PoolEmpty", "PoolLow", "InUse", "InPool", "WrongFormat"] {
+        assert!(said.contains(kind), "{kind} did not come about");
+    }
+    let log = logs.text();
+    assert!(log.contains("TRACE") && log.contains("hyper_util"));
+    canary.assert_absent("the log", log);
+    canary.assert_absent("errors, reports, alerts, tables and tags", said);
 }
 
 #[tokio::test]

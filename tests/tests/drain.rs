@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use keyward_core::model::alert::{AlertKind, Severity};
 use keyward_core::model::version::{Confirmation, VersionState};
-use keyward_core::ports::{Clock, Inventory, SecretStore, Stage};
+use keyward_core::ports::{Clock, Fence, Inventory, SecretStore, Stage, TAG_HANDLE_PREFIX};
 use keyward_testkit::gate::Gate;
-use keyward_tests::support::{World, check_rules, token};
+use keyward_tests::support::{STEPS, World, check_rules, token};
 
 async fn rotated() -> (World, String) {
     let world = World::in_memory(&Arc::new(Gate::default())).await;
@@ -92,6 +92,48 @@ async fn what_agents_fetch_is_not_revoked_even_if_it_was_replaced() {
     world.live_through(SignedDuration::from_hours(30)).await;
     assert!(world.outside.provider.accepts(&old), "rule 1");
     assert!(world.outside.alerts.count(AlertKind::ForeignSecretChange) >= 1);
+}
+
+#[tokio::test]
+async fn what_agents_fetched_until_now_has_its_overlap_even_if_it_was_replaced_before() {
+    let (world, old) = rotated().await;
+    let secrets = &world.outside.secrets;
+    secrets.move_current(&world.secret, &token(1));
+    world.live_through(SignedDuration::from_hours(30)).await;
+    world.rotate(&token(3)).await.unwrap();
+    world.outside.provider.call(&world.current_key());
+    world.live_through(SignedDuration::from_mins(115)).await;
+    assert!(world.outside.provider.accepts(&old), "rule 3");
+    world.live_through(SignedDuration::from_hours(27)).await;
+    assert!(!world.outside.provider.accepts(&old), "rule 3");
+    check_rules(&world, "moved back, then rotated").await;
+}
+
+#[tokio::test]
+async fn a_key_that_was_current_unrecorded_has_its_overlap_when_another_is_put_over_it() {
+    let (world, _) = rotated().await;
+    world.pass(SignedDuration::from_mins(11));
+    let secrets = &world.outside.secrets;
+    secrets.begin_rotation(&world.secret, &token(3));
+    for step in &STEPS[..3] {
+        world.step(step, &token(3)).await.unwrap();
+    }
+    // finishSecret moves the label, and does not come to record so.
+    let mut tested = world.versions().await.pop().unwrap();
+    tested = tested.become_state(VersionState::Promoting).unwrap();
+    let saved = [tested];
+    let inventory = &world.outside.inventory;
+    inventory.save_versions(&saved, Fence::None).await.unwrap();
+    secrets.move_current(&world.secret, &token(3));
+    let key = world.current_key();
+    let by_hand = world.outside.provider.seed("by hand");
+    secrets.put_current(&world.secret, &token(9), &by_hand);
+    world.live_through(SignedDuration::from_mins(175)).await;
+    assert!(world.outside.provider.accepts(&key), "rule 3");
+    world.rotate(&token(4)).await.unwrap();
+    world.live_through(SignedDuration::from_hours(27)).await;
+    assert!(!world.outside.provider.accepts(&key), "rule 3");
+    check_rules(&world, "put over an unrecorded promotion").await;
 }
 
 #[tokio::test]
@@ -277,4 +319,21 @@ async fn an_overdue_key_is_rotated_without_its_schedule() {
         [],
         "a person switched rotation off"
     );
+}
+
+#[tokio::test]
+async fn the_handle_of_a_revoked_key_does_not_stay_in_the_tags() {
+    let (world, _) = rotated().await;
+    world.live_through(SignedDuration::from_hours(27)).await;
+    let revoked = world.versions().await.remove(0);
+    assert_eq!(revoked.state, VersionState::Revoked);
+    let secrets = &world.outside.secrets;
+    let tag = format!("{TAG_HANDLE_PREFIX}{}", revoked.id);
+    // As a setSecret does that began before the key's end was recorded.
+    secrets.tag(&world.secret, &tag, "handle-1").await.unwrap();
+    world.live_through(SignedDuration::from_mins(35)).await;
+    let secret = secrets.describe(world.secret.as_str()).await.unwrap();
+    assert!(!secret.tags.contains_key(&tag), "{:?}", secret.tags);
+    let kept = |tag: &&String| tag.starts_with(TAG_HANDLE_PREFIX);
+    assert_eq!(secret.tags.keys().filter(kept).count(), 1);
 }

@@ -16,10 +16,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use keyward_aws::{DynamoInventory, ReqwestClient, SecretsManager, SnsAlerts, create_table};
 use keyward_core::model::alert::Alert;
 use keyward_core::model::names::SecretArn;
-use keyward_core::ports::{Alerts, Inventory, SecretStore};
+use keyward_core::ports::{Acts, Alerts, Inventory, SecretStore};
 use keyward_testkit::contract::alerts::AlertSubject;
+use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
-use keyward_testkit::contract::{self, Deviation, alerts, inventory, secrets};
+use keyward_testkit::contract::{self, Deviation, acts, alerts, inventory, pools, secrets};
 use keyward_tests::emulators::{Function, Ministack, Moto, Topic, http_client};
 use serde_json::{Value, json};
 
@@ -138,6 +139,20 @@ async fn inventory_on_ministack() {
     let inventory: &dyn Inventory = &DynamoInventory::new(&config, table);
     let count = contract::run(inventory::CHECKS, inventory, &[]).await;
     assert_eq!(count, inventory::CHECKS.len());
+}
+
+#[tokio::test]
+async fn pools_and_acts_on_ministack() {
+    let Some(ministack) = Ministack::start().await else {
+        return;
+    };
+    let config = ministack.sdk_config().await;
+    let table = table(&config).await;
+    let inventory = DynamoInventory::new(&config, table);
+    let count = contract::run(pools::CHECKS, &inventory as &dyn PoolSubject, &[]).await;
+    assert_eq!(count, pools::CHECKS.len());
+    let count = contract::run(acts::CHECKS, &inventory as &dyn Acts, &[]).await;
+    assert_eq!(count, acts::CHECKS.len());
 }
 
 /// Passes requests on, but loses the answer to the first write.

@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use keyward_core::model::slot::SlotState;
-use keyward_core::model::version::VersionState;
-use keyward_core::ports::{Inventory, SecretStore, Stage, TAG_SLOT};
+use keyward_core::model::version::{Version, VersionState};
+use keyward_core::ports::{Clock, Fence, Inventory, IssueRequest, SecretStore, Stage, TAG_SLOT};
+use keyward_core::rules::birth;
 use keyward_core::rules::rotation::Refusal;
 use keyward_core::usecases::rotate::{RotationError, StepOutcome};
 use keyward_rotate::RotateError;
@@ -428,4 +429,35 @@ async fn calls_of_create_secret() -> Vec<&'static str> {
     gate.record();
     world.step("createSecret", &token(2)).await.unwrap();
     gate.disarm().0
+}
+
+#[tokio::test]
+async fn what_was_taken_out_of_a_rotation_is_cut_off_before_it_makes_another_key() {
+    for state in [VersionState::Abandoned, VersionState::Contained] {
+        let world = begun().await;
+        let id = "11111111-aaaa-4bbb-8ccc-000000000002.1".parse().unwrap();
+        let slot = world.slot().await;
+        let now = world.outside.clock.now();
+        let intent = Version::intended(&slot.name, id, slot.epoch, now);
+        let inventory = &world.outside.inventory;
+        inventory.add_version(&intent, Fence::None).await.unwrap();
+        let request = IssueRequest {
+            label: intent.label.unwrap(),
+            scope: intent.scope,
+            cap: birth::cap(&slot),
+            expires: birth::expires(&slot.policy, now),
+        };
+        let driver = world.outside.provider.driver();
+        let issued = driver.issuer().unwrap().issue(&request).await.unwrap();
+        // As retire or a kill writes it, before it asks the provider.
+        let taken_out = world.versions().await.pop().unwrap();
+        let taken_out = [taken_out.become_state(state).unwrap()];
+        let saved = inventory.save_versions(&taken_out, Fence::None);
+        saved.await.unwrap();
+
+        world.step("createSecret", &token(2)).await.unwrap();
+        let first = driver.get(&issued.handle).await.unwrap().unwrap();
+        assert_eq!(first.suspended, Some(true), "rule 2: {state:?}");
+        assert_eq!(world.outside.provider.live().len(), 2, "{state:?}");
+    }
 }

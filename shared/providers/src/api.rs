@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::ProviderError;
@@ -62,6 +62,11 @@ impl Api {
     /// Now, by the clock that waiting goes by.
     pub(crate) fn now(&self) -> Timestamp {
         self.http.now()
+    }
+
+    /// Waits, by the same clock.
+    pub(crate) async fn wait(&self, time: SignedDuration) {
+        self.http.wait(time).await;
     }
 
     pub(crate) fn url(&self, segments: &[&str]) -> Result<Url, ProviderError> {
@@ -161,11 +166,7 @@ pub(crate) fn unreadable(repeat: Repeat, what: &str) -> ProviderError {
     no_use(repeat, None, OutsideText::new(what))
 }
 
-fn no_use(
-    repeat: Repeat,
-    after: Option<jiff::SignedDuration>,
-    detail: OutsideText,
-) -> ProviderError {
+fn no_use(repeat: Repeat, after: Option<SignedDuration>, detail: OutsideText) -> ProviderError {
     match repeat {
         Repeat::Never => ProviderError::Ambiguous { detail },
         Repeat::Safe => ProviderError::RetryAfter { after, detail },

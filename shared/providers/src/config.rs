@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::http::{AllowedHosts, BaseUrl, UrlError};
-use crate::{anthropic, openrouter};
+use crate::{anthropic, openai, openrouter};
 
 /// Standby keys below which people are told, where the configuration does not say.
 const LOW_WATER: u32 = 3;
@@ -212,7 +212,6 @@ impl<'a> Reader<'a> {
     fn provider(&mut self) -> Option<ProviderName> {
         let value = self.required("provider")?;
         let provider = ProviderName::deserialize(&value).ok();
-        let provider = provider.filter(|p| *p != ProviderName::OpenAi);
         if provider.is_none() {
             self.wrong_type("provider", "a known provider");
         }
@@ -276,7 +275,7 @@ impl<'a> Reader<'a> {
             }
             (None, ProviderName::OpenRouter) => openrouter::BASE_URL,
             (None, ProviderName::Anthropic) => anthropic::BASE_URL,
-            (None, ProviderName::OpenAi) => return None,
+            (None, ProviderName::OpenAi) => openai::BASE_URL,
         };
         BaseUrl::parse(text, allowed)
             .map_err(|error| self.url("base_url", error))
@@ -316,6 +315,27 @@ mod tests {
     use super::*;
 
     const ARN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3";
+
+    #[test]
+    fn each_provider_has_a_host_of_its_own() {
+        for (provider, more, expected) in [
+            ("openrouter", "", openrouter::BASE_URL),
+            ("openai", "", openai::BASE_URL),
+            (
+                "anthropic",
+                r#", "pool_secret": "ARN""#,
+                anthropic::BASE_URL,
+            ),
+        ] {
+            let more = more.replace("ARN", ARN);
+            let text =
+                format!(r#"{{"a": {{"provider": "{provider}", "admin_secret": "{ARN}"{more}}}}}"#);
+            let accounts = ProviderAccounts::from_json(&text).unwrap();
+            let base = &accounts.get(&"a".parse().unwrap()).unwrap().base;
+            let expected = BaseUrl::parse(expected, &AllowedHosts::default()).unwrap();
+            assert_eq!(*base, expected, "{provider}");
+        }
+    }
 
     #[test]
     fn a_good_configuration_is_read() {
@@ -395,6 +415,69 @@ mod tests {
                 error.contains(expected) && !error.contains("EXAMPLE"),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_pool_is_read_where_slots_draw_from_one() {
+        let account = |more: &str| {
+            format!(r#"{{"a": {{"provider": "anthropic", "admin_secret": "{ARN}"{more}}}}}"#)
+        };
+        let pool = ARN.replace("admin", "pool");
+        for (more, expected) in [
+            (format!(r#", "pool_secret": "{pool}""#), LOW_WATER),
+            (
+                format!(r#", "pool_secret": "{pool}", "pool_low_water": 7"#),
+                7,
+            ),
+            (
+                format!(r#", "pool_secret": "{pool}", "pool_low_water": 0"#),
+                0,
+            ),
+        ] {
+            let accounts = ProviderAccounts::from_json(&account(&more)).unwrap();
+            let settings = accounts.get(&"a".parse().unwrap()).unwrap().pool.clone();
+            let expected = PoolSettings {
+                provider: ProviderName::Anthropic,
+                secret: pool.parse().unwrap(),
+                low_water: expected,
+            };
+            assert_eq!(settings, Some(expected), "{more}");
+        }
+        let key = "sk-ant-api03-EXAMPLE0123456789abcdef";
+        for (more, expected) in [
+            (String::new(), "a: `pool_secret` is missing"),
+            (
+                format!(r#", "pool_secret": "{key}""#),
+                "a: `pool_secret` is not the ARN",
+            ),
+            (
+                format!(r#", "pool_secret": "{pool}", "pool_low_water": -1"#),
+                "a: `pool_low_water` is not a whole number",
+            ),
+            (
+                format!(r#", "pool_secret": "{pool}", "pool_low_water": "3""#),
+                "a: `pool_low_water` is not a whole number",
+            ),
+        ] {
+            let error = ProviderAccounts::from_json(&account(&more)).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains(expected), "{expected}\n{error}");
+            assert_eq!(error.lines().count(), 2, "{error}");
+            assert!(!error.contains("EXAMPLE"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_pool_stands_only_where_slots_draw_from_one() {
+        let text = format!(
+            r#"{{"a": {{"provider": "openrouter", "admin_secret": "{ARN}",
+                "pool_secret": "{ARN}", "pool_low_water": 3}}}}"#
+        );
+        let error = ProviderAccounts::from_json(&text).unwrap_err().to_string();
+        for field in ["pool_secret", "pool_low_water"] {
+            let expected = format!("a: there is no field `{field}`");
+            assert!(error.contains(&expected), "{error}");
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Opens the accounts of the deployment.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -14,6 +13,7 @@ use crate::admin::{AdminCredential, AdminKeySource};
 use crate::anthropic::Anthropic;
 use crate::config::{Account, ProviderAccounts};
 use crate::http::HttpClient;
+use crate::openai::OpenAi;
 use crate::openrouter::OpenRouter;
 
 /// Opens the configured accounts. Each driver is built once, and no admin credential is read before a call needs it.
@@ -39,17 +39,15 @@ impl ConfiguredProviders {
         }
     }
 
-    fn build(&self, account: &Account) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+    fn build(&self, account: &Account) -> Arc<dyn KeyProvider> {
         let admin = AdminCredential::new(Arc::clone(&self.keys), account.admin_secret.clone());
         let http = Arc::clone(&self.http);
         let base = account.base.clone();
-        Ok(match account.provider {
+        match account.provider {
             ProviderName::OpenRouter => Arc::new(OpenRouter::new(http, base, admin)),
             ProviderName::Anthropic => Arc::new(Anthropic::new(http, base, admin)),
-            ProviderName::OpenAi => {
-                return Err(ProviderError::Unsupported("be driven by this release"));
-            }
-        })
+            ProviderName::OpenAi => Arc::new(OpenAi::new(http, base, admin)),
+        }
     }
 }
 
@@ -72,10 +70,9 @@ impl Providers for ConfiguredProviders {
             return Err(refused(format!("account `{account}` is one of {what}")));
         }
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        let driver = match built.entry(account.clone()) {
-            Entry::Occupied(driver) => driver.into_mut(),
-            Entry::Vacant(place) => place.insert(self.build(configured)?),
-        };
+        let driver = built
+            .entry(account.clone())
+            .or_insert_with(|| self.build(configured));
         Ok(Arc::clone(driver))
     }
 

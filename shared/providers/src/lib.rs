@@ -7,6 +7,7 @@ pub mod config;
 mod configured;
 pub mod http;
 mod money;
+pub mod openai;
 pub mod openrouter;
 
 pub use admin::{AdminCredential, AdminKeySource};

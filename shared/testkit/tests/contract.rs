@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use keyward_core::model::alert::Alert;
 use keyward_core::model::names::SecretArn;
-use keyward_core::ports::{Alerts, SecretStore};
+use keyward_core::ports::{Acts, Alerts, SecretStore};
 use keyward_testkit::contract::alerts::AlertSubject;
+use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
-use keyward_testkit::contract::{self, alerts, inventory, secrets};
+use keyward_testkit::contract::{self, acts, alerts, inventory, pools, secrets};
 use keyward_testkit::memory::{MemoryAlerts, MemoryInventory, MemorySecrets};
 
 #[tokio::test]
@@ -14,6 +15,21 @@ async fn memory_inventory() {
     let memory = MemoryInventory::default();
     let count = contract::run(inventory::CHECKS, &memory, &[]).await;
     assert_eq!(count, inventory::CHECKS.len());
+}
+
+#[tokio::test]
+async fn memory_pools() {
+    let memory = MemoryInventory::default();
+    let count = contract::run(pools::CHECKS, &memory as &dyn PoolSubject, &[]).await;
+    assert_eq!(count, pools::CHECKS.len());
+}
+
+#[tokio::test]
+async fn memory_acts() {
+    let memory = MemoryInventory::default();
+    let count = contract::run(acts::CHECKS, &memory as &dyn Acts, &[]).await;
+    assert_eq!(count, acts::CHECKS.len());
+    assert_eq!(memory.all_acts().len(), 4);
 }
 
 struct Secrets(MemorySecrets);

@@ -44,7 +44,8 @@ impl Agents {
                 });
             }
         }
-        processes[1].habit = Habit::Straggler;
+        // Of the slot at OpenRouter.
+        processes[5].habit = Habit::Straggler;
         Self {
             http: deployment.http.clone(),
             processes,
@@ -83,7 +84,7 @@ impl Agents {
                     };
             }
             if minute % process.calls_every == 0 {
-                agent_call(&self.http, &deployment.chat_url(), &process.key).await;
+                agent_call(&self.http, deployment.simulator(process.slot), &process.key).await;
             }
         }
     }

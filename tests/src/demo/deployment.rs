@@ -1,14 +1,17 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::SignedDuration;
 use keyward_core::model::fleet::{Fleet, PlannedSlot};
+use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::SecretVersionId;
 use keyward_core::model::secret_document::{SecretDocument, SecretText};
+use keyward_core::model::slot::ProviderName;
 use keyward_core::model::version::{Confirmation, Version, VersionState};
 use keyward_core::ports::{Clock, Deadline, Inventory};
 use keyward_core::rules::revoke::ConfirmPolicy;
-use keyward_core::usecases::Ports;
 use keyward_core::usecases::register::{Registered, register};
+use keyward_core::usecases::{Ports, pool};
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::memory::{MemoryAlerts, MemoryInventory, MemorySecrets};
 use keyward_testkit::simulator::{Fault, FaultRule, Settings, Simulator};
@@ -17,24 +20,30 @@ use serde_json::json;
 
 use super::Break;
 use super::timeline::Timeline;
-use crate::support::{Backend, Simulated};
+use crate::support::{Backend, Several};
 
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
-/// The rotation whose create loses its answer, counted from one.
-const LOST_ANSWER: usize = 2;
+/// The rotation at OpenRouter whose create loses its answer, counted from one.
+const LOST_ANSWER: u32 = 1;
+
+/// Keys that people put into the standby pool at the start.
+const STANDBY: usize = 4;
+
+/// The secret of the standby pool.
+const POOL: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3";
 
 /// A deployment on embedded parts.
 pub(super) struct Deployment {
     pub(super) clock: Arc<ManualClock>,
     pub(super) inventory: Arc<MemoryInventory>,
-    pub(super) simulator: Simulator,
     pub(super) fleet: Vec<PlannedSlot>,
     pub(super) ports: Ports,
     pub(super) http: reqwest::Client,
     secrets: Arc<MemorySecrets>,
     alerts: Arc<MemoryAlerts>,
-    provider: Simulated,
+    pub(super) providers: Several,
+    rotations: AtomicUsize,
     fault: Option<Break>,
 }
 
@@ -46,10 +55,12 @@ impl Deployment {
             change_delay: SignedDuration::from_secs(90),
             ..Settings::default()
         };
-        let provider = Simulated::start(clock.clone(), settings).await;
-        let simulator = provider.simulator.clone();
-        let lost = FaultRule::on("POST", "/keys", Fault::lost_after()).nth(LOST_ANSWER as u32);
-        simulator.inject(lost);
+        let providers = Several::start(clock.clone(), &settings).await;
+        let lost = FaultRule::on("POST", "/keys", Fault::lost_after()).nth(LOST_ANSWER);
+        providers
+            .at(ProviderName::OpenRouter)
+            .simulator
+            .inject(lost);
         let secrets = Arc::new(MemorySecrets::default());
         let inventory = Arc::new(MemoryInventory::default());
         let alerts = Arc::new(MemoryAlerts::default());
@@ -57,36 +68,45 @@ impl Deployment {
             secrets: secrets.clone(),
             inventory: inventory.clone(),
             pools: inventory.clone(),
-            providers: provider.providers.clone(),
+            providers: providers.providers(),
             alerts: alerts.clone(),
             clock: clock.clone(),
         };
-        let fleet = include_str!("../../fixtures/fleet.json");
+        let fleet = include_str!("../../fixtures/fleet-three.json");
         let fleet = Fleet::from_json(fleet).unwrap().check().unwrap();
         let http = reqwest_client();
         Self {
             clock,
             inventory,
-            simulator,
             fleet,
             ports,
             http,
             secrets,
             alerts,
-            provider,
+            providers,
+            rotations: AtomicUsize::new(100),
             fault,
         }
     }
 
     /// Each slot's secret gets a key made by hand, and is registered.
     pub(super) async fn register_all(&self, timeline: &mut Timeline<'_>) {
-        for (number, planned) in self.fleet.iter().enumerate() {
-            let key = self.provider.seed(&format!("{} by hand", planned.agent));
+        let at = |provider| self.providers.at(provider);
+        let by_hand = |p: &PlannedSlot| at(p.provider).seed(&format!("{} by hand", p.agent));
+        let keys: Vec<String> = self.fleet.iter().map(by_hand).collect();
+        let standby = (0..STANDBY).map(|n| {
+            let made = at(ProviderName::Anthropic).seed(&format!("standby {n}"));
+            ApiKey::new(&made)
+        });
+        let standby = standby.collect();
+        // A new key is not accepted everywhere at once.
+        self.clock.advance(SignedDuration::from_mins(1));
+        self.fill_pool(standby, timeline).await;
+        for (number, (planned, key)) in self.fleet.iter().zip(keys).enumerate() {
+            let provider = self.providers.at(planned.provider);
             let value = match number {
                 0 => key,
-                _ => {
-                    json!({"base_url": "https://openrouter.ai/api/v1", "api_key": key}).to_string()
-                }
+                _ => json!({"base_url": provider.simulator.base_url(), "api_key": key}).to_string(),
             };
             self.secrets
                 .create(&planned.entry.secret, Some((&token(number), &value)));
@@ -102,10 +122,20 @@ impl Deployment {
         }
     }
 
+    /// People make keys at the provider whose API makes none, and put them into its pool.
+    async fn fill_pool(&self, keys: Vec<ApiKey>, timeline: &mut Timeline<'_>) {
+        let account = "anthropic-main".parse().unwrap();
+        self.secrets.create(&POOL.parse().unwrap(), None);
+        let report = pool::add(&self.ports, &account, keys, self.deadline()).await;
+        let depth = report.unwrap().pool.standby.len();
+        let text = format!("{account}: {depth} keys stand by, suspended until they are drawn");
+        timeline.line(self.clock.now(), &text);
+    }
+
     /// One rotation, as Secrets Manager carries it out: four steps, and the whole again if one fails.
     pub(super) async fn rotate(&self, slot: usize, timeline: &mut Timeline<'_>) {
         let planned = &self.fleet[slot];
-        let token = token(100 + self.simulator.requests_to("POST", "/keys").len());
+        let token = token(self.rotations.fetch_add(1, Ordering::SeqCst));
         self.secrets.begin_rotation(&planned.entry.secret, &token);
         for _ in 1..=3 {
             match self.four_steps(planned, &token).await {
@@ -173,13 +203,15 @@ impl Deployment {
             .secrets
             .current_text(&self.fleet[slot].entry.secret)
             .unwrap();
-        let format = self.provider.driver().abilities().format;
+        let provider = self.providers.at(self.fleet[slot].provider);
+        let format = provider.driver().abilities().format;
         let document = SecretDocument::parse(&SecretText::new(text), &format).unwrap();
         document.key().expose_secret().to_owned()
     }
 
-    pub(super) fn chat_url(&self) -> String {
-        format!("{}/chat/completions", self.simulator.base_url())
+    /// Where a slot's agent calls.
+    pub(super) fn simulator(&self, slot: usize) -> &Simulator {
+        &self.providers.at(self.fleet[slot].provider).simulator
     }
 
     /// The fault: whatever is to retire may go at once.
@@ -210,7 +242,8 @@ impl Deployment {
         for version in self.inventory.versions(&planned.name).await.unwrap() {
             let lost = version.fingerprint.is_none() && version.state != VersionState::Current;
             if let (true, Some(handle)) = (lost, &version.handle) {
-                let _ = self.provider.driver().restore(handle, &version.scope).await;
+                let driver = self.providers.at(planned.provider).driver();
+                let _ = driver.restore(handle, &version.scope).await;
                 self.inventory.forget(&version.slot, &version.id);
             }
         }

@@ -1,5 +1,6 @@
-use keyward_core::model::version::{Confirmation, VersionState};
-use keyward_testkit::simulator::{KeyState, RequestKind};
+use keyward_core::model::version::{Confirmation, Version, VersionState};
+use keyward_core::ports::StandbyPools;
+use keyward_testkit::simulator::{KeyState, KeyView, LoggedRequest, RequestKind, Simulator};
 use serde_json::json;
 
 use super::deployment::Deployment;
@@ -7,7 +8,7 @@ use super::deployment::Deployment;
 /// What the demo came to, counted from the provider's log and key list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Totals {
-    /// Keys that agents called with and that Keyward made.
+    /// Keys that agents called with and that Keyward made or drew.
     pub rotations: usize,
     /// Agent calls that reached the provider.
     pub agent_calls: usize,
@@ -25,34 +26,50 @@ impl Totals {
     /// Counts, and compares with what the inventory says.
     pub(super) async fn read(deployment: &Deployment) -> Self {
         let versions = deployment.inventory.all_versions();
-        let keys = deployment.simulator.keys();
-        let recorded = |print| versions.iter().any(|v| v.fingerprint == Some(print));
+        let pool = deployment
+            .inventory
+            .pool(&"anthropic-main".parse().unwrap())
+            .await;
+        let standby = pool.unwrap().map(|pool| pool.standby).unwrap_or_default();
+        let simulators = || deployment.providers.iter().map(|p| &p.simulator);
+        let keys: Vec<KeyView> = simulators().flat_map(Simulator::keys).collect();
+        let calls: Vec<LoggedRequest> = simulators().flat_map(Simulator::agent_calls).collect();
+        let recorded = |print| {
+            versions.iter().any(|v| v.fingerprint == Some(print))
+                || standby.iter().any(|key| key.fingerprint == print)
+        };
         let unrecorded = keys
             .iter()
             .filter(|key| key.is_live() && !recorded(key.fingerprint));
-        let calls = deployment.simulator.agent_calls();
-        let made = keys.iter().filter(|key| {
-            key.name.starts_with("keyward-")
-                && calls
-                    .iter()
-                    .any(|call| call.is_by(&key.handle) && !call.is_failed_agent_call())
-        });
-        let dead = versions.iter().filter(|v| {
-            let key = keys
+        let key_of = |version: &Version| {
+            let is_it = |key: &&KeyView| version.fingerprint == Some(key.fingerprint);
+            keys.iter().find(is_it)
+        };
+        let worked = |key: &KeyView| {
+            let by_it = |call: &&LoggedRequest| call.is_by(&key.handle);
+            calls
                 .iter()
-                .find(|key| v.fingerprint == Some(key.fingerprint));
+                .filter(by_it)
+                .any(|call| !call.is_failed_agent_call())
+        };
+        let rotated = versions
+            .iter()
+            .filter(|v| v.id.attempt > 0 && key_of(v).is_some_and(worked));
+        let dead = versions.iter().filter(|v| {
             let confirmed = v
                 .revoke_confirmed
                 .is_some_and(|c| c.by == Confirmation::Refused);
+            let ended = |key: &KeyView| key.state == KeyState::Deleted && !key.accepted;
             v.state == VersionState::Revoked
                 && v.promoted.is_some()
                 && confirmed
-                && key.is_some_and(|key| key.state == KeyState::Deleted && !key.accepted)
+                && key_of(v).is_some_and(ended)
         });
+        let failed = calls.iter().filter(|call| call.is_failed_agent_call());
         let mut totals = Self {
-            rotations: made.count(),
+            rotations: rotated.count(),
             agent_calls: calls.len(),
-            failed_agent_calls: deployment.simulator.failed_agent_calls().len(),
+            failed_agent_calls: failed.count(),
             unrecorded_live_keys: unrecorded.count(),
             old_keys_confirmed_dead: dead.count(),
             broken: Vec::new(),

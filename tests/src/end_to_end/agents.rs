@@ -25,12 +25,12 @@ impl Agents {
     pub async fn start(deployment: &Deployment, secrets: &[&Secret]) -> Self {
         let keys = Arc::new(Mutex::new(deployment.keys(secrets).await));
         let (held, http) = (keys.clone(), http_client());
-        let url = format!("{}/chat/completions", deployment.simulator.base_url());
+        let provider = deployment.simulator.clone();
         let task = tokio::spawn(async move {
             loop {
                 let keys = held.lock().unwrap().clone();
                 for key in keys {
-                    agent_call(&http, &url, &key).await;
+                    agent_call(&http, &provider, &key).await;
                 }
                 tokio::time::sleep(BETWEEN_CALLS).await;
             }

@@ -1,13 +1,26 @@
+use keyward_core::model::slot::ProviderName;
+use keyward_testkit::simulator::Simulator;
 use reqwest::header::HeaderValue;
 
-/// One call to a model. Whether it succeeded is read off the provider's log, not remembered here.
-pub async fn agent_call(http: &reqwest::Client, url: &str, key: &str) {
-    let body = r#"{"model":"example/model","messages":[{"role":"user","content":"hello"}]}"#;
-    let mut bearer = HeaderValue::try_from(format!("Bearer {key}")).unwrap();
-    bearer.set_sensitive(true);
+/// One call to a model at a simulated provider. Whether it succeeded is read off the provider's log, not remembered
+/// here.
+pub async fn agent_call(http: &reqwest::Client, provider: &Simulator, key: &str) {
+    let body = r#"{"model":"example-model","messages":[{"role":"user","content":"hello"}]}"#;
+    let base = provider.base_url();
+    let (url, header, value) = match provider.settings().provider {
+        ProviderName::OpenRouter | ProviderName::OpenAi => (
+            format!("{base}/chat/completions"),
+            "authorization",
+            format!("Bearer {key}"),
+        ),
+        ProviderName::Anthropic => (format!("{base}/v1/messages"), "x-api-key", key.to_owned()),
+    };
+    let mut value = HeaderValue::try_from(value).unwrap();
+    value.set_sensitive(true);
     let request = http
         .post(url)
-        .header("authorization", bearer)
+        .header(header, value)
+        .header("anthropic-version", "2023-06-01")
         .header("content-type", "application/json")
         .body(body);
     let _ = request.send().await;

@@ -4,6 +4,7 @@ mod agent;
 mod odd;
 mod rules;
 mod scenarios;
+mod several;
 mod simulated;
 mod world;
 
@@ -11,6 +12,7 @@ pub use agent::agent_call;
 pub use odd::{Odd, Oddity};
 pub use rules::check_rules;
 pub use scenarios::{Make, RetireScenario, STEPS, StepScenario};
+pub use several::Several;
 pub use simulated::Simulated;
 pub use world::{Backend, LiveKey, Outside, World, arn, fleet, fleet_at, token};
 

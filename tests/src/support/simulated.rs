@@ -4,12 +4,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use keyward_core::model::key::{AdminKey, ApiKey};
 use keyward_core::model::names::SecretArn;
-use keyward_core::model::slot::{CredentialKind, ProviderName};
+use keyward_core::model::slot::{CredentialKind, ProviderName, Scope};
 use keyward_core::ports::{Clock, KeyProvider, ProviderError, Providers};
 use keyward_lambda::http::{Http, HttpSettings as TlsSettings};
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, ConfiguredProviders};
+use keyward_testkit::contract::provider::ProviderWorld;
 use keyward_testkit::memory::made_up_key;
 use keyward_testkit::simulator::{Settings, Simulator};
 use secrecy::ExposeSecret;
@@ -104,6 +105,10 @@ impl Backend for Simulated {
         let text = made_up_key(1000 + self.simulator.keys().len() as u64);
         self.simulator.seed_key(name, &ApiKey::new(&text));
         text
+    }
+
+    fn scope(&self) -> Scope {
+        ProviderWorld::scope(&self.simulator)
     }
 
     fn accepts(&self, text: &str) -> bool {

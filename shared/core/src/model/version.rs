@@ -380,6 +380,15 @@ impl Version {
         }
     }
 
+    /// Whether the version has left its rotation, but its key may still be alive because whoever took it out has not
+    /// asked the provider yet.
+    pub const fn may_await_its_cut(&self) -> bool {
+        matches!(
+            self.state,
+            VersionState::Abandoned | VersionState::Contained | VersionState::Revoking
+        ) && self.revoke_accepted.is_none()
+    }
+
     /// The same version in another state.
     ///
     /// # Errors

@@ -133,6 +133,11 @@ impl HttpClient {
         self.clock.now()
     }
 
+    /// Waits, by the same clock.
+    pub(crate) async fn wait(&self, time: SignedDuration) {
+        self.clock.sleep(time).await;
+    }
+
     /// Sends the request and reads the whole answer, whatever its status.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer, Failure> {
         match request.repeat {

@@ -1,8 +1,10 @@
 //! One suite for each port. Stand-ins and real adapters run the same one, so that a use case that passes with the
 //! former works with the latter.
 
+pub mod acts;
 pub mod alerts;
 pub mod inventory;
+pub mod pools;
 pub mod provider;
 pub mod secrets;
 

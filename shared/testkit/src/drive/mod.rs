@@ -2,7 +2,7 @@
 
 mod interleave;
 
-pub use interleave::{Task, interleave};
+pub use interleave::{Schedule, Task, Turn, interleave};
 
 use std::sync::Arc;
 

@@ -29,7 +29,8 @@ impl Cut {
     pub const ALL: [Self; 3] = [Self::Before, Self::After, Self::AnswerLost];
 }
 
-type Event = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Something that happens when it is awaited.
+pub type Event = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// See the module.
 #[derive(Default)]
@@ -51,8 +52,73 @@ struct State {
 
 struct Turns {
     chance: Rng,
-    lose_one_in: u32,
+    losses: Losses,
+    passed: Option<Passed>,
+    under_way: Option<UnderWay>,
 }
+
+/// How often calls are lost: one in so many; 0 is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Losses {
+    /// Of those that make a key, store it, or move AWSCURRENT.
+    pub making_one_in: u32,
+    /// Of all others.
+    pub other_one_in: u32,
+}
+
+/// A request that its sender takes for lost, and that may arrive yet.
+pub struct UnderWay {
+    /// The call's name.
+    pub call: &'static str,
+    /// Its effect.
+    pub arrival: Event,
+}
+
+/// What happened to a call while all callers take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It had its effect, and its caller saw the answer.
+    Done,
+    /// It had its effect; its caller saw an error.
+    AnswerLost,
+    /// It had no effect so far; its caller saw an error.
+    RequestLost,
+}
+
+/// A call that passed the gate while all callers take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passed {
+    /// The call's name.
+    pub call: &'static str,
+    /// What happened to it.
+    pub fate: Fate,
+}
+
+impl Turns {
+    fn pass(&mut self, call: &'static str) -> Turn {
+        let one_in = match call {
+            ISSUE | PUT_PENDING | PROMOTE => self.losses.making_one_in,
+            _ => self.losses.other_one_in,
+        };
+        let lost = one_in > 0 && self.chance.u32(..one_in) == 0;
+        let (fate, turn) = match (lost, lost && self.chance.bool()) {
+            (false, _) => (Fate::Done, Turn::Go),
+            (true, false) => (Fate::AnswerLost, Turn::Cut(Cut::AnswerLost)),
+            (true, true) => (Fate::RequestLost, Turn::Silent),
+        };
+        self.passed = Some(Passed { call, fate });
+        turn
+    }
+}
+
+/// The call that makes a key.
+pub const ISSUE: &str = "provider.issue";
+
+/// The call that stores a key under AWSPENDING.
+pub const PUT_PENDING: &str = "secrets.put_pending";
+
+/// The call that moves AWSCURRENT.
+pub const PROMOTE: &str = "secrets.promote";
 
 enum Turn {
     Go,
@@ -92,17 +158,40 @@ impl Gate {
         };
     }
 
-    /// From now on every call gives way to other tasks first, and of one in `lose_one_in`, drawn from `seed`, the answer
-    /// is lost; 0 loses none.
-    pub fn take_turns(&self, seed: u64, lose_one_in: u32) {
+    /// From now on every call gives way to other tasks first, and some, drawn from `seed`, are lost: the answer, or the
+    /// request itself.
+    pub fn take_turns(&self, seed: u64, losses: Losses) {
         let chance = Rng::with_seed(seed);
         *self.state() = State {
             turns: Some(Turns {
                 chance,
-                lose_one_in,
+                losses,
+                passed: None,
+                under_way: None,
             }),
             ..State::default()
         };
+    }
+
+    /// While callers take turns: gives way to other tasks, and then counts as a call named `name` that is never lost.
+    pub async fn act(&self, name: &'static str) {
+        tokio::task::yield_now().await;
+        self.note(name);
+    }
+
+    /// While callers take turns: counts as a call named `name`, without giving way.
+    pub fn note(&self, name: &'static str) {
+        if let Some(turns) = &mut self.state().turns {
+            turns.passed = Some(Passed {
+                call: name,
+                fate: Fate::Done,
+            });
+        }
+    }
+
+    /// While callers take turns: the call that passed since this was last asked.
+    pub fn take_passed(&self) -> Option<Passed> {
+        self.state().turns.as_mut()?.passed.take()
     }
 
     /// From now on the named calls have no effect and no answer, as often as they are made.
@@ -128,23 +217,19 @@ impl Gate {
         }
     }
 
+    /// While callers take turns: the latest request to make or move something that was lost, unless it was taken before.
+    pub fn take_under_way(&self) -> Option<UnderWay> {
+        self.state().turns.as_mut()?.under_way.take()
+    }
+
     async fn arrive(&self, name: &'static str) -> Turn {
         if self.state().turns.is_some() {
             tokio::task::yield_now().await;
         }
         let (event, turn) = {
             let mut state = self.state();
-            if let Some(Turns {
-                chance,
-                lose_one_in,
-            }) = &mut state.turns
-            {
-                let lose = *lose_one_in > 0 && chance.u32(..*lose_one_in) == 0;
-                return if lose {
-                    Turn::Cut(Cut::AnswerLost)
-                } else {
-                    Turn::Go
-                };
+            if let Some(turns) = &mut state.turns {
+                return turns.pass(name);
             }
             if state.silent.contains(&name) {
                 return Turn::Silent;
@@ -199,9 +284,36 @@ impl Gate {
             }
         }
     }
+
+    /// The same for a call that can still have its effect, `arrival`, after its sender has taken it for lost.
+    pub(crate) async fn pass_or_delay<T>(
+        &self,
+        name: &'static str,
+        lost: impl FnOnce() -> T,
+        call: impl Future<Output = T>,
+        arrival: impl Future<Output = ()> + Send + 'static,
+    ) -> T {
+        let lost = || {
+            if let Some(turns) = &mut self.state().turns
+                && turns
+                    .passed
+                    .is_some_and(|passed| passed.fate == Fate::RequestLost)
+            {
+                turns.under_way = Some(UnderWay {
+                    call: name,
+                    arrival: Box::pin(arrival),
+                });
+            }
+            lost()
+        };
+        self.pass(name, lost, call).await
+    }
 }
 
 /// The source of errors that a cut makes.
 #[derive(Debug, thiserror::Error)]
 #[error("the answer was lost")]
 pub(crate) struct Lost;
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@ use keyward_core::ports::{
 use keyward_core::usecases::Ports;
 
 use super::provider::GatedProvider;
-use super::{Gate, Lost};
+use super::{Gate, Lost, PROMOTE, PUT_PENDING};
 
 /// The same ports, each call passing `gate`. The clock does not.
 pub fn gated(ports: &Ports, gate: &Arc<Gate>) -> Ports {
@@ -87,7 +87,15 @@ impl SecretStore for Gated<dyn SecretStore> {
         text: &SecretText,
     ) -> Result<(), SecretError> {
         let call = self.inner.put_pending(arn, token, rotation_token, text);
-        self.gate.pass("secrets.put_pending", no_secret, call).await
+        let (inner, text) = (self.inner.clone(), text.clone());
+        let (arn, token, rotation_token) = (arn.clone(), token.clone(), rotation_token.cloned());
+        let arrival = async move {
+            let rotation_token = rotation_token.as_ref();
+            let _ = inner.put_pending(&arn, &token, rotation_token, &text).await;
+        };
+        self.gate
+            .pass_or_delay(PUT_PENDING, no_secret, call, arrival)
+            .await
     }
 
     async fn store(
@@ -106,12 +114,13 @@ impl SecretStore for Gated<dyn SecretStore> {
         to: &SecretVersionId,
         from: Option<&SecretVersionId>,
     ) -> Result<(), SecretError> {
+        let call = self.inner.promote(arn, to, from);
+        let (inner, arn, to, from) = (self.inner.clone(), arn.clone(), to.clone(), from.cloned());
+        let arrival = async move {
+            let _ = inner.promote(&arn, &to, from.as_ref()).await;
+        };
         self.gate
-            .pass(
-                "secrets.promote",
-                no_secret,
-                self.inner.promote(arn, to, from),
-            )
+            .pass_or_delay(PROMOTE, no_secret, call, arrival)
             .await
     }
 

@@ -11,8 +11,8 @@ use keyward_core::ports::{
     PageToken, ProviderError, SpendCaps, Verdict,
 };
 
-use super::Gate;
 use super::ports::no_answer;
+use super::{Gate, ISSUE};
 
 pub(crate) struct GatedProvider {
     pub(crate) gate: Arc<Gate>,
@@ -89,8 +89,14 @@ impl KeyIssuer for GatedProvider {
         };
         let detail = OutsideText::new("the answer was lost");
         let lost = || Err(ProviderError::Ambiguous { detail });
+        let (inner, request_again) = (self.inner.clone(), request.clone());
+        let arrival = async move {
+            if let Some(issuer) = inner.issuer() {
+                let _ = issuer.issue(&request_again).await;
+            }
+        };
         self.gate
-            .pass("provider.issue", lost, issuer.issue(request))
+            .pass_or_delay(ISSUE, lost, issuer.issue(request), arrival)
             .await
     }
 }

@@ -24,7 +24,7 @@ struct Owner {
     version: Option<VersionId>,
 }
 
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default)]
 struct Tables {
     slots: BTreeMap<SlotName, Slot>,
     versions: BTreeMap<(SlotName, VersionId), Version>,
@@ -33,6 +33,19 @@ struct Tables {
     open: BTreeMap<SlotName, String>,
     pools: BTreeMap<AccountName, Pool>,
     acts: BTreeMap<(Timestamp, ActId, Phase), Act>,
+    /// What the transaction under way has replaced, in order.
+    replaced: Vec<Replaced>,
+}
+
+/// What stood in a place before a transaction wrote to it.
+#[derive(Debug)]
+enum Replaced {
+    Slot(SlotName, Option<Box<Slot>>),
+    Version((SlotName, VersionId), Option<Box<Version>>),
+    Unique(String, Option<Owner>),
+    Incident(String, Option<Incident>),
+    Open(SlotName, Option<String>),
+    Pool(AccountName, Option<Box<Pool>>),
 }
 
 impl MemoryInventory {
@@ -40,16 +53,31 @@ impl MemoryInventory {
         self.0.lock().expect("not poisoned")
     }
 
-    /// Runs `write` on a copy that replaces the tables only if it succeeds: whole or not at all.
+    /// Runs `write`, and takes back what it wrote if it fails: whole or not at all.
     fn transact<T>(
         &self,
         write: impl FnOnce(&mut Tables) -> Result<T, InventoryError>,
     ) -> Result<T, InventoryError> {
         let mut tables = self.tables();
-        let mut copy = tables.clone();
-        let done = write(&mut copy)?;
-        *tables = copy;
-        Ok(done)
+        tables.replaced.clear();
+        let done = write(&mut tables);
+        if done.is_err() {
+            tables.take_back();
+        }
+        done
+    }
+
+    /// When the next work is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let tables = self.tables();
+        let slots = tables.slots.values().map(|slot| slot.due_at);
+        let versions = tables.versions.values().filter_map(|v| v.due_at);
+        slots.chain(versions).min()
+    }
+
+    /// Closes the slot's open incident, so that another can be opened.
+    pub fn close_incident(&self, slot: &SlotName) {
+        self.tables().open.remove(slot);
     }
 
     /// All slots, for looking at from a test.
@@ -98,7 +126,59 @@ impl MemoryInventory {
     }
 }
 
+fn put_back<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, before: Option<V>) {
+    match before {
+        Some(before) => drop(table.insert(key, before)),
+        None => drop(table.remove(&key)),
+    }
+}
+
 impl Tables {
+    fn take_back(&mut self) {
+        while let Some(replaced) = self.replaced.pop() {
+            match replaced {
+                Replaced::Slot(key, before) => put_back(&mut self.slots, key, before.map(|b| *b)),
+                Replaced::Version(key, before) => {
+                    put_back(&mut self.versions, key, before.map(|b| *b))
+                }
+                Replaced::Unique(key, before) => put_back(&mut self.unique, key, before),
+                Replaced::Incident(key, before) => put_back(&mut self.incidents, key, before),
+                Replaced::Open(key, before) => put_back(&mut self.open, key, before),
+                Replaced::Pool(key, before) => put_back(&mut self.pools, key, before.map(|b| *b)),
+            }
+        }
+    }
+
+    fn put_slot(&mut self, slot: &Slot) {
+        let stored = Slot {
+            revision: slot.revision.next(),
+            ..slot.clone()
+        };
+        let before = self.slots.insert(slot.name.clone(), stored);
+        self.replaced
+            .push(Replaced::Slot(slot.name.clone(), before.map(Box::new)));
+    }
+
+    fn put_version(&mut self, version: &Version) {
+        let key = (version.slot.clone(), version.id.clone());
+        let stored = Version {
+            revision: version.revision.next(),
+            ..version.clone()
+        };
+        let before = self.versions.insert(key.clone(), stored);
+        self.replaced
+            .push(Replaced::Version(key, before.map(Box::new)));
+    }
+
+    fn put_incident(&mut self, incident: &Incident) {
+        let id = incident.id.clone();
+        let before = self.incidents.insert(id.clone(), incident.clone());
+        self.replaced.push(Replaced::Incident(id.clone(), before));
+        let before = self.open.insert(incident.slot.clone(), id);
+        self.replaced
+            .push(Replaced::Open(incident.slot.clone(), before));
+    }
+
     fn fence(&self, slot: &SlotName, fence: Fence) -> Result<(), InventoryError> {
         let Fence::Epoch(epoch) = fence else {
             return Ok(());
@@ -120,25 +200,36 @@ impl Tables {
                 what,
                 by: Some(holder.slot.clone()),
             }),
-            _ => {
-                self.unique.insert(key, owner.clone());
+            Some(_) => Ok(()),
+            None => {
+                self.unique.insert(key.clone(), owner.clone());
+                self.replaced.push(Replaced::Unique(key, None));
                 Ok(())
             }
         }
     }
 
-    fn claim_key(&mut self, version: &Version, slot: &Slot) -> Result<(), InventoryError> {
+    /// Claims fingerprint and handle, except where the stored version has the same ones and so holds them already.
+    fn claim_key(&mut self, version: &Version) -> Result<(), InventoryError> {
+        let key = (version.slot.clone(), version.id.clone());
+        let stored = self.versions.get(&key);
+        let new_print = stored.is_none_or(|stored| stored.fingerprint != version.fingerprint);
+        let new_handle = stored.is_none_or(|stored| stored.handle != version.handle);
+        let slot = self.slots.get(&version.slot);
+        let account = slot
+            .map(|slot| slot.account.clone())
+            .ok_or(InventoryError::Conflict)?;
         let owner = Owner {
             slot: version.slot.clone(),
             version: Some(version.id.clone()),
         };
-        if let Some(print) = version.fingerprint {
+        if let (Some(print), true) = (version.fingerprint, new_print) {
             let key = format!("FINGERPRINT#{}", print.to_hex());
             self.claim(key, UniqueItem::Fingerprint, &owner)?;
         }
-        if let Some(handle) = &version.handle {
+        if let (Some(handle), true) = (&version.handle, new_handle) {
             self.claim(
-                format!("HANDLE#{}#{handle}", slot.account),
+                format!("HANDLE#{account}#{handle}"),
                 UniqueItem::Handle,
                 &owner,
             )?;
@@ -146,25 +237,13 @@ impl Tables {
         Ok(())
     }
 
-    fn slot_of(&self, version: &Version) -> Result<Slot, InventoryError> {
-        self.slots
-            .get(&version.slot)
-            .cloned()
-            .ok_or(InventoryError::Conflict)
-    }
-
     fn add(&mut self, version: &Version) -> Result<(), InventoryError> {
         let key = (version.slot.clone(), version.id.clone());
         if self.versions.contains_key(&key) {
             return Err(InventoryError::Conflict);
         }
-        let slot = self.slot_of(version)?;
-        self.claim_key(version, &slot)?;
-        let stored = Version {
-            revision: version.revision.next(),
-            ..version.clone()
-        };
-        self.versions.insert(key, stored);
+        self.claim_key(version)?;
+        self.put_version(version);
         Ok(())
     }
 
@@ -174,13 +253,8 @@ impl Tables {
             Some(stored) if stored.revision == version.revision => {}
             _ => return Err(InventoryError::Conflict),
         }
-        let slot = self.slot_of(version)?;
-        self.claim_key(version, &slot)?;
-        let stored = Version {
-            revision: version.revision.next(),
-            ..version.clone()
-        };
-        self.versions.insert(key, stored);
+        self.claim_key(version)?;
+        self.put_version(version);
         Ok(())
     }
 
@@ -193,7 +267,9 @@ impl Tables {
             revision: pool.revision.next(),
             ..pool.clone()
         };
-        self.pools.insert(pool.account.clone(), saved);
+        let before = self.pools.insert(pool.account.clone(), saved);
+        self.replaced
+            .push(Replaced::Pool(pool.account.clone(), before.map(Box::new)));
         Ok(())
     }
 
@@ -202,11 +278,7 @@ impl Tables {
             Some(stored) if stored.revision == slot.revision => {}
             _ => return Err(InventoryError::Conflict),
         }
-        let stored = Slot {
-            revision: slot.revision.next(),
-            ..slot.clone()
-        };
-        self.slots.insert(slot.name.clone(), stored);
+        self.put_slot(slot);
         Ok(())
     }
 }
@@ -254,11 +326,7 @@ impl Inventory for MemoryInventory {
             let environment = serde_json::to_string(&slot.environment).expect("serialises");
             let place = format!("PLACE#{}#{}#{environment}", slot.agent, slot.provider);
             tables.claim(place, UniqueItem::Place, &owner)?;
-            let stored = Slot {
-                revision: slot.revision.next(),
-                ..slot.clone()
-            };
-            tables.slots.insert(slot.name.clone(), stored);
+            tables.put_slot(slot);
             current.map_or(Ok(()), |version| tables.add(version))
         })
     }
@@ -293,10 +361,7 @@ impl Inventory for MemoryInventory {
             if tables.open.contains_key(&slot.name) || tables.incidents.contains_key(&incident.id) {
                 return Err(InventoryError::Conflict);
             }
-            tables
-                .incidents
-                .insert(incident.id.clone(), incident.clone());
-            tables.open.insert(slot.name.clone(), incident.id.clone());
+            tables.put_incident(incident);
             tables.save_slot(&Slot {
                 epoch: incident.epoch,
                 ..slot.clone()

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use keyward_core::model::key::{ApiKey, KeyFormat};
 use keyward_core::model::money::{MicroDollars, SpendCap};
 use keyward_core::model::names::{AccountName, KeyHandle};
-use keyward_core::model::slot::{ProviderName, Scope};
+use keyward_core::model::slot::{CredentialKind, ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Clock, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
@@ -20,23 +20,76 @@ const PAGE: usize = 2;
 /// A provider in memory: creates keys, suspends, resumes, deletes, and counts what they spend.
 pub struct MemoryProvider {
     clock: Arc<dyn Clock>,
+    provider: ProviderName,
     keys: Mutex<Vec<Key>>,
 }
 
-#[derive(Clone)]
 struct Key {
     text: String,
     record: KeyRecord,
     deleted: bool,
 }
 
+impl Key {
+    fn is_alive(&self, now: Timestamp) -> bool {
+        !self.deleted
+            && self.record.suspended != Some(true)
+            && self.record.expires.is_none_or(|at| at > now)
+    }
+}
+
 impl MemoryProvider {
-    /// One without keys.
+    /// One without keys, whose API makes keys and limits them.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
+            provider: ProviderName::OpenRouter,
             keys: Mutex::default(),
         }
+    }
+
+    /// One without keys, where only people make them: slots draw from a standby pool.
+    pub fn with_pool(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            provider: ProviderName::Anthropic,
+            ..Self::new(clock)
+        }
+    }
+
+    fn makes_keys(&self) -> bool {
+        self.provider.kind() == CredentialKind::Minted
+    }
+
+    fn format(&self) -> KeyFormat {
+        if self.makes_keys() {
+            FORMAT
+        } else {
+            POOL_FORMAT
+        }
+    }
+
+    fn text(&self, number: u64) -> String {
+        let text = made_up_key(number);
+        if self.makes_keys() {
+            return text;
+        }
+        let random = text.strip_prefix(FORMAT.prefix).unwrap_or_default();
+        format!("{}03-{random}", POOL_FORMAT.prefix)
+    }
+
+    /// Changes how the key with this text is listed. Nothing if there is none.
+    pub fn relist(&self, text: &str, change: impl FnOnce(&mut KeyRecord)) {
+        let mut keys = self.keys();
+        if let Some(key) = keys.iter_mut().find(|key| key.text == text) {
+            change(&mut key.record);
+        }
+    }
+
+    /// How the key with this text is listed; `None` if there is no such key, or no more.
+    pub fn record(&self, text: &str) -> Option<KeyRecord> {
+        let keys = self.keys();
+        let found = keys.iter().find(|key| key.text == text && !key.deleted);
+        found.map(|key| key.record.clone())
     }
 
     fn keys(&self) -> MutexGuard<'_, Vec<Key>> {
@@ -54,8 +107,8 @@ impl MemoryProvider {
         let twin = format!("{}{}", &made[..made.len() - 4], &text[text.len() - 4..]);
         let mut keys = self.keys();
         let key = keys.last_mut().expect("just made");
-        key.record.redacted =
-            OutsideText::new(&format!("{}…{}", FORMAT.prefix, &text[text.len() - 4..]));
+        let tail = &text[text.len() - 4..];
+        key.record.redacted = OutsideText::new(&format!("{}…{tail}", self.format().prefix));
         key.text.clone_from(&twin);
         twin
     }
@@ -68,9 +121,9 @@ impl MemoryProvider {
     ) -> (String, KeyHandle) {
         let mut keys = self.keys();
         let number = keys.len() + 1;
-        let text = made_up_key(number as u64);
+        let text = self.text(number as u64);
         let handle: KeyHandle = format!("handle-{number}").parse().expect("a valid handle");
-        let redacted = format!("{}…{}", FORMAT.prefix, &text[text.len() - 4..]);
+        let redacted = format!("{}…{}", self.format().prefix, &text[text.len() - 4..]);
         let record = KeyRecord {
             handle: handle.clone(),
             label: OutsideText::new(name),
@@ -95,12 +148,8 @@ impl MemoryProvider {
     /// Whether a call with this key would be accepted now.
     pub fn accepts(&self, text: &str) -> bool {
         let now = self.clock.now();
-        let alive = |key: &Key| {
-            !key.deleted
-                && key.record.suspended != Some(true)
-                && key.record.expires.is_none_or(|at| at > now)
-        };
-        self.keys().iter().any(|key| key.text == text && alive(key))
+        let keys = self.keys();
+        keys.iter().any(|key| key.text == text && key.is_alive(now))
     }
 
     /// One call of an agent: spends a cent, and says whether it was accepted.
@@ -120,9 +169,24 @@ impl MemoryProvider {
 
     /// Text and record of every key that would be accepted now.
     pub fn live(&self) -> Vec<(String, KeyRecord)> {
-        let keys: Vec<Key> = self.keys().clone();
-        let live = keys.into_iter().filter(|key| self.accepts(&key.text));
-        live.map(|key| (key.text, key.record)).collect()
+        let now = self.clock.now();
+        let keys = self.keys();
+        let live = keys.iter().filter(|key| key.is_alive(now));
+        live.map(|key| (key.text.clone(), key.record.clone()))
+            .collect()
+    }
+
+    /// Text and record of every key that was ever made, deleted ones included.
+    pub fn ever_made(&self) -> Vec<(String, KeyRecord)> {
+        let keys = self.keys();
+        let made = keys.iter();
+        made.map(|key| (key.text.clone(), key.record.clone()))
+            .collect()
+    }
+
+    /// Whether a key was made under this handle and not deleted since.
+    pub fn has(&self, handle: &KeyHandle) -> bool {
+        self.with(handle, |_| ()).is_ok()
     }
 
     fn with<T>(
@@ -151,30 +215,31 @@ const FORMAT: KeyFormat = KeyFormat {
     alphabet: "0123456789abcdef",
 };
 
+const POOL_FORMAT: KeyFormat = KeyFormat {
+    prefix: "sk-ant-api",
+    not: &[],
+    alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
+};
+
 #[async_trait]
 impl KeyProvider for MemoryProvider {
     fn abilities(&self) -> Abilities {
         Abilities {
-            provider: ProviderName::OpenRouter,
-            format: FORMAT,
+            provider: self.provider,
+            format: self.format(),
             suspension: Suspension::Refuses,
-            expiry: true,
+            expiry: self.makes_keys(),
         }
     }
 
     async fn list(&self, _: &Scope, page: Option<&PageToken>) -> Result<Page, ProviderError> {
         let start = page.map_or(0, |page| page.0.parse().expect("a token of this list"));
-        let keys: Vec<KeyRecord> = self
-            .keys()
-            .iter()
-            .filter(|key| !key.deleted)
-            .map(|key| key.record.clone())
-            .collect();
-        let next = (keys.len() > start + PAGE).then(|| PageToken((start + PAGE).to_string()));
-        Ok(Page {
-            keys: keys.into_iter().skip(start).take(PAGE).collect(),
-            next,
-        })
+        let keys = self.keys();
+        let mut rest = keys.iter().filter(|key| !key.deleted).skip(start);
+        let page = rest.by_ref().take(PAGE);
+        let page = page.map(|key| key.record.clone()).collect();
+        let next = rest.next().map(|_| PageToken((start + PAGE).to_string()));
+        Ok(Page { keys: page, next })
     }
 
     async fn get(&self, handle: &KeyHandle) -> Result<Option<KeyRecord>, ProviderError> {
@@ -209,11 +274,11 @@ impl KeyProvider for MemoryProvider {
     }
 
     fn issuer(&self) -> Option<&dyn KeyIssuer> {
-        Some(self)
+        self.makes_keys().then_some(self as &dyn KeyIssuer)
     }
 
     fn caps(&self) -> Option<&dyn SpendCaps> {
-        Some(self)
+        self.makes_keys().then_some(self as &dyn SpendCaps)
     }
 }
 

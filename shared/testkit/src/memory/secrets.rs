@@ -130,10 +130,20 @@ impl MemorySecrets {
         });
     }
 
+    /// Moves AWSCURRENT to a version that has a value, as a person can.
+    pub fn move_current(&self, arn: &SecretArn, to: &SecretVersionId) {
+        self.change(arn, |secret| secret.move_current(to));
+    }
+
     /// Begins a rotation as Secrets Manager does before it calls the function: AWSPENDING stands on a version that has
     /// no value.
     pub fn begin_rotation(&self, arn: &SecretArn, token: &SecretVersionId) {
         self.stage(arn, Stage::Pending, token);
+    }
+
+    /// Whether a rotation was asked for that [`take_started`](Self::take_started) has not returned yet.
+    pub fn has_started(&self) -> bool {
+        !self.state().started.is_empty()
     }
 
     /// The rotations that were asked for since the last call.
@@ -147,6 +157,11 @@ impl MemorySecrets {
         let secret = state.secrets.get(arn)?;
         let text = secret.values.get(secret.stages.get(&Stage::Current)?)?;
         Some(text.expose_secret().to_owned())
+    }
+
+    /// The version that carries a label.
+    pub fn holder(&self, arn: &SecretArn, stage: &Stage) -> Option<SecretVersionId> {
+        self.state().secrets.get(arn)?.stages.get(stage).cloned()
     }
 
     /// Every value of every secret: what must be found nowhere else.

@@ -8,6 +8,7 @@ use url::form_urlencoded;
 use super::account::Account;
 use super::anthropic::Anthropic;
 use super::log::{Caller, RequestKind};
+use super::openai::OpenAi;
 use super::openrouter::OpenRouter;
 use crate::contract::provider::ProviderCall;
 
@@ -54,9 +55,7 @@ pub(super) fn api_of(provider: ProviderName) -> Box<dyn Api> {
     match provider {
         ProviderName::OpenRouter => Box::new(OpenRouter),
         ProviderName::Anthropic => Box::new(Anthropic),
-        ProviderName::OpenAi => {
-            panic!("{provider} is not simulated")
-        }
+        ProviderName::OpenAi => Box::<OpenAi>::default(),
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) struct Key {
     pub(super) limit: Option<MicroDollars>,
     pub(super) reset: Reset,
     pub(super) disabled: bool,
+    pub(super) last_used: Option<Timestamp>,
     pub(super) deleted: bool,
     /// Every change of standing, the birth first.
     changes: Vec<Change>,
@@ -93,6 +94,7 @@ impl Key {
             limit: birth.limit,
             reset: birth.reset,
             disabled: false,
+            last_used: None,
             deleted: false,
             changes: vec![Change {
                 at: created,
@@ -187,6 +189,7 @@ impl Key {
     }
 
     pub(super) fn spend(&mut self, amount: MicroDollars, now: Timestamp) {
+        self.last_used = Some(now);
         *self.spent.entry(utc_day(now)).or_default() += amount.0;
     }
 

@@ -11,6 +11,7 @@ mod api;
 mod faults;
 mod key;
 mod log;
+mod openai;
 mod openrouter;
 mod server;
 mod settings;
@@ -24,6 +25,7 @@ use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::{AdminKey, ApiKey};
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::names::KeyHandle;
+use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::ports::{Clock, IssueRequest, IssuedKey};
 use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
@@ -32,7 +34,7 @@ pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
 use key::{Birth, Reset};
 pub use key::{KeyState, KeyView};
 pub use log::{Caller, LoggedRequest, RequestKind};
-pub use settings::{Management, Settings, Window};
+pub use settings::{Home, KeyEnd, Management, Settings, Window};
 
 use server::Shared;
 
@@ -164,6 +166,29 @@ impl Simulator {
             key: made.text.clone(),
             handle: made.handle.clone(),
             expires: made.expires,
+        }
+    }
+
+    /// Where new keys live in the nth workspace or project, as a slot's scope says it.
+    pub(crate) fn scope_of(&self, n: usize) -> Scope {
+        let shared = &self.0.shared;
+        let (settings, place) = {
+            let account = shared.account();
+            (account.settings.clone(), account.workspaces[n].parse().ok())
+        };
+        match settings.provider {
+            ProviderName::OpenAi => Scope {
+                project: place,
+                service_account: match settings.home {
+                    Home::StandingAccount => openai::standing_account(n).parse().ok(),
+                    Home::OwnAccount => None,
+                },
+                ..Scope::default()
+            },
+            ProviderName::OpenRouter | ProviderName::Anthropic => Scope {
+                workspace: place.filter(|_| n > 0),
+                ..Scope::default()
+            },
         }
     }
 

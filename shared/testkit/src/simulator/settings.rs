@@ -30,6 +30,32 @@ pub struct Settings {
     pub limit_status: u16,
     /// Whether the management key is accepted.
     pub management: Management,
+    /// OpenAI: how the key of a service account can be ended.
+    pub key_end: KeyEnd,
+    /// OpenAI: where new keys are asked for.
+    pub home: Home,
+}
+
+/// How the key of a service account can be ended at OpenAI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyEnd {
+    /// By deleting it.
+    Deletable,
+    /// By letting it expire, or with its account.
+    Expires,
+    /// With its account only.
+    WithItsAccountOnly,
+}
+
+/// Where tests have OpenAI's keys made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Home {
+    /// In the service account that is there from the start.
+    StandingAccount,
+    /// Each in an account of its own.
+    OwnAccount,
 }
 
 /// What calls meet within a propagation delay.
@@ -65,6 +91,8 @@ impl Default for Settings {
             credit: None,
             limit_status: 402,
             management: Management::Accepted,
+            key_end: KeyEnd::Deletable,
+            home: Home::StandingAccount,
         }
     }
 }

@@ -85,9 +85,9 @@ pub async fn add(
     let settings = settings.ok_or_else(|| AddError::NoPool(account.clone()))?;
     let provider = ports.providers.open(account, settings.provider).await?;
     let pool = claim(ports, account, deadline).await?;
-    let done = put_in(ports, &settings, provider.as_ref(), pool, keys).await;
+    let done = put_in(ports, &settings, provider.as_ref(), pool, keys, deadline).await;
     if done.is_err() {
-        release(ports, account).await;
+        release(ports, account, deadline).await;
     }
     done
 }
@@ -98,6 +98,7 @@ async fn put_in(
     provider: &dyn KeyProvider,
     pool: Pool,
     keys: Vec<ApiKey>,
+    deadline: Deadline,
 ) -> Result<AddReport, AddError> {
     let account = &pool.account;
     let (candidates, refused) = examine(ports, &pool, provider, keys).await?;
@@ -105,7 +106,7 @@ async fn put_in(
     if !candidates.is_empty() {
         record(ports, account, settings, candidates).await?;
     }
-    let (pool, not_ready) = make_ready(ports, account, provider).await?;
+    let (pool, not_ready) = make_ready(ports, account, provider, deadline).await?;
     Ok(AddReport {
         added,
         refused,
@@ -114,29 +115,36 @@ async fn put_in(
     })
 }
 
-/// Ends this call's claim before its time, so that the next need not wait.
-async fn release(ports: &Ports, account: &AccountName) {
+/// Ends this call's claim before its time, so that the next need not wait. Another call's claim stays: while it is at
+/// work, no third may suspend keys beside it.
+async fn release(ports: &Ports, account: &AccountName, deadline: Deadline) {
     let Ok(mut pool) = read(ports, account).await else {
         return;
     };
+    if pool.adding_until != Some(deadline.0) {
+        return;
+    }
     pool.adding_until = None;
     if let Err(error) = ports.pools.save_pool(&pool).await {
         tracing::warn!(%account, %error, "the next call that puts keys in waits for the end of this one");
     }
 }
 
-/// Writes down that this call is at work until its end.
+/// Writes down that this call is at work until its end. That a key is drawn meanwhile is no reason to give up.
 async fn claim(ports: &Ports, account: &AccountName, deadline: Deadline) -> Result<Pool, AddError> {
-    let mut pool = read(ports, account).await?;
-    if let Some(until) = pool.adding_until.filter(|until| *until > ports.clock.now()) {
-        return Err(AddError::Busy(until));
+    for _ in 0..TRIES {
+        let mut pool = read(ports, account).await?;
+        if let Some(until) = pool.adding_until.filter(|until| *until > ports.clock.now()) {
+            return Err(AddError::Busy(until));
+        }
+        pool.adding_until = Some(deadline.0);
+        match ports.pools.save_pool(&pool).await {
+            Ok(()) => return Ok(pool),
+            Err(InventoryError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
-    pool.adding_until = Some(deadline.0);
-    match ports.pools.save_pool(&pool).await {
-        Ok(()) => Ok(pool),
-        Err(InventoryError::Conflict) => Err(AddError::Busy(deadline.0)),
-        Err(error) => Err(error.into()),
-    }
+    Err(InventoryError::Conflict.into())
 }
 
 type Candidate = (StandbyKey, ApiKey);
@@ -264,6 +272,7 @@ async fn make_ready(
     ports: &Ports,
     account: &AccountName,
     provider: &dyn KeyProvider,
+    deadline: Deadline,
 ) -> Result<(Pool, Vec<(Fingerprint, ProviderError)>), AddError> {
     let (mut suspended, mut failures) = (BTreeSet::new(), Vec::new());
     let pool = read(ports, account).await?;
@@ -285,7 +294,7 @@ async fn make_ready(
                 key.ready = key.ready.or(Some(now));
             }
         }
-        pool.adding_until = None;
+        pool.adding_until = pool.adding_until.filter(|until| *until != deadline.0);
         match ports.pools.save_pool(&pool).await {
             Ok(()) => return Ok((pool, failures)),
             Err(InventoryError::Conflict) => {}

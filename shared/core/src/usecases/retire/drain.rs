@@ -5,9 +5,10 @@ use jiff::SignedDuration;
 use super::{ItemError, NEAR_END, ROUND, RetireReport, STUCK_AFTER, Work};
 use crate::model::alert::{AlertKind, Severity};
 use crate::model::version::{UsageSeen, Version, VersionState};
-use crate::ports::{SecretDescription, SecretError, Stage, Verdict};
+use crate::ports::{Fence, SecretDescription, SecretError, Stage, Verdict};
 use crate::rules::birth;
 use crate::rules::overlap::{Drain, DrainFacts, Hold, Use, Why, drain};
+use crate::usecases::adopt::retiring;
 use crate::usecases::{rotate, unmake};
 
 impl Work<'_> {
@@ -26,6 +27,9 @@ impl Work<'_> {
             return self.hold_what_agents_fetch(version).await;
         }
         version.told.moved_back = None;
+        if version.retire_after.is_none() {
+            return self.begin_overlap_anew(version).await;
+        }
         let seen = self.look_at_use(&mut version).await;
         let old = self.or_unknown_at_the_deadline(&version, seen)?;
         let facts = self.facts(&version, old).await?;
@@ -146,7 +150,8 @@ impl Work<'_> {
         self.put_off(version, Some(ROUND)).await
     }
 
-    /// Somebody has moved AWSCURRENT back to a key that was replaced: it is what agents fetch, so it is not revoked.
+    /// Somebody has moved AWSCURRENT back to a key that was replaced: it is what agents fetch, so it is not revoked, and
+    /// its overlap has no end until it is replaced again.
     async fn hold_what_agents_fetch(&self, mut version: Version) -> Result<(), ItemError> {
         if version.told.moved_back.is_none() {
             let alert = self.alert(
@@ -166,6 +171,16 @@ impl Work<'_> {
                 version.told.moved_back = Some(self.ports.clock.now());
             }
         }
+        version.retire_after = None;
+        version.deadline = None;
+        self.put_off(version, Some(ROUND)).await
+    }
+
+    /// A key that AWSCURRENT was moved back to has been replaced again.
+    async fn begin_overlap_anew(&self, mut version: Version) -> Result<(), ItemError> {
+        let now = self.ports.clock.now();
+        version.retire_after = Some(now + self.slot.policy.overlap);
+        version.deadline = Some(now + self.slot.policy.deadline);
         self.put_off(version, Some(ROUND)).await
     }
 
@@ -189,7 +204,7 @@ impl Work<'_> {
     }
 
     /// A rotation left this version behind: if AWSCURRENT is on it, the records are brought up to that; else it is
-    /// taken back, and its AWSPENDING label taken off.
+    /// taken back, or retired if it was there, and its AWSPENDING label taken off.
     pub(super) async fn clear_stuck(
         &self,
         version: Version,
@@ -221,17 +236,50 @@ impl Work<'_> {
                 None => return self.put_off(version, Some(ROUND)).await,
             }
         }
-        let mut abandoned = version.become_state(VersionState::Abandoned)?;
-        abandoned.lease_until = None;
-        abandoned.due_at = Some(now);
-        let abandoned = self.save(abandoned).await?;
+        let was_served = has(&Stage::Previous)
+            && version.state == VersionState::Promoting
+            && version.epoch == self.slot.epoch;
+        let left = if was_served {
+            self.let_retire(version).await?
+        } else {
+            self.abandon(version).await?
+        };
         let mut told = true;
         if !is_current && is_pending {
-            unmake::make_room_for_the_next(self.ports, self.slot, &abandoned).await?;
-            told = self.say_cleared(&abandoned).await;
+            unmake::make_room_for_the_next(self.ports, self.slot, &left).await?;
+            told = self.say_cleared(&left).await;
         }
-        self.revoke(abandoned, report).await?;
+        if left.state == VersionState::Abandoned {
+            self.revoke(left, report).await?;
+        }
         told.then_some(()).ok_or(ItemError::Untold)
+    }
+
+    async fn abandon(&self, version: Version) -> Result<Version, ItemError> {
+        let mut abandoned = version.become_state(VersionState::Abandoned)?;
+        abandoned.lease_until = None;
+        abandoned.due_at = Some(self.ports.clock.now());
+        self.save(abandoned).await
+    }
+
+    /// AWSCURRENT was on this version until somebody put another there: agents may have fetched its key, so it has its
+    /// overlap.
+    async fn let_retire(&self, version: Version) -> Result<Version, ItemError> {
+        let now = self.ports.clock.now();
+        let mut current = version.become_state(VersionState::Current)?;
+        current.promoted = Some(now);
+        current.lease_until = None;
+        current.due_at = Some(now);
+        let fence = Fence::Epoch(self.slot.epoch);
+        let inventory = &self.ports.inventory;
+        inventory
+            .save_versions(std::slice::from_ref(&current), fence)
+            .await?;
+        current.revision = current.revision.next();
+        let to = VersionState::Retiring;
+        let retiring = retiring(current.clone(), self.slot, now);
+        self.save(retiring.map_or_else(|| current.become_state(to), Ok)?)
+            .await
     }
 
     /// Whether a key that stands under AWSCURRENT before its rotation is over can stay there: it was tested, or the
@@ -264,7 +312,7 @@ impl Work<'_> {
     }
 
     async fn say_cleared(&self, version: &Version) -> bool {
-        let alert = self.alert(Severity::Warning, AlertKind::StuckPendingCleared, [&format!("A rotation of slot {} did not finish.", self.slot.name), &format!("Its key {} is being revoked and AWSPENDING was taken off; the current key is untouched.", version.shown()), "The next rotation can start. Look at the rotate function's log for the reason."]);
+        let alert = self.alert(Severity::Warning, AlertKind::StuckPendingCleared, [&format!("A rotation of slot {} did not finish.", self.slot.name), &format!("Its key {} goes out of use and AWSPENDING was taken off; the current key is untouched.", version.shown()), "The next rotation can start. Look at the rotate function's log for the reason."]);
         self.ports.tell(alert).await
     }
 

@@ -8,7 +8,7 @@ use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::SecretVersionId;
 use crate::model::slot::{PendingSeen, Slot, SlotState};
 use crate::model::version::{Version, VersionState};
-use crate::ports::{Fence, SecretDescription, SecretError, Stage};
+use crate::ports::{Fence, SecretDescription, SecretError, Stage, TAG_HANDLE_PREFIX};
 use crate::rules::policy;
 use crate::usecases::Ports;
 use crate::usecases::adopt::retiring;
@@ -23,6 +23,7 @@ pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError
     let stray = stray_pending(&secret);
     let found = clear_stray(ports, &mut slot, stray.as_ref(), &versions).await?;
     retire_superseded(ports, &slot, &secret, &versions).await?;
+    untag_revoked(ports, &slot, &secret, &versions).await?;
     let now = ports.clock.now();
     let needs_rotation = needs_a_key(&slot, &versions) || is_overdue(&slot, &versions, now);
     if secret.rotation_enabled && needs_rotation && found != Stray::Stays {
@@ -127,6 +128,24 @@ async fn retire_superseded(
         .inventory
         .save_versions(&superseded, Fence::Epoch(slot.epoch))
         .await?)
+}
+
+/// Takes off the handles of revoked keys: a setSecret that was under way when a key's end was recorded can have mirrored
+/// its handle once more, and a secret takes no more than 50 tags:
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_TagResource.html>.
+async fn untag_revoked(
+    ports: &Ports,
+    slot: &Slot,
+    secret: &SecretDescription,
+    versions: &[Version],
+) -> Result<(), ItemError> {
+    for version in versions.iter().filter(|v| v.state == VersionState::Revoked) {
+        let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);
+        if secret.tags.contains_key(&key) {
+            ports.secrets.untag(&slot.secret, &key).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the slot should have a key and has none that works or is on its way.

@@ -140,9 +140,13 @@ impl Rotation<'_> {
                     _ => self.take_back(provider, version).await?,
                 }
             }
-            return Ok(drawn.map_or(Earlier::Nothing, |(v, key)| {
-                Earlier::Drawn(Box::new(v), key)
-            }));
+            if let Some((version, key)) = drawn {
+                return Ok(Earlier::Drawn(Box::new(version), key));
+            }
+            for version in self.own().filter(|v| v.may_await_its_cut()) {
+                self.cut_off_first(provider, version).await?;
+            }
+            return Ok(Earlier::Nothing);
         };
         let document = SecretDocument::parse(&text, &provider.abilities().format)?;
         let kept = self.keep_stored(provider, &document).await?;
@@ -202,8 +206,16 @@ impl Rotation<'_> {
             .inventory
             .save_versions(&[abandoned], Fence::None)
             .await?;
-        let cut_off = unmake::cut_off(provider, version).await;
-        match cut_off {
+        self.cut_off_first(provider, version).await
+    }
+
+    /// Cuts an earlier attempt off, before another is made.
+    async fn cut_off_first(
+        &self,
+        provider: &dyn KeyProvider,
+        version: &Version,
+    ) -> Result<(), RotationError> {
+        match unmake::cut_off(provider, version).await {
             Ok(_) => Ok(()),
             Err(error) => Err(self.provider_failed(error).await),
         }

@@ -24,7 +24,7 @@ impl Rotation<'_> {
             return Err(RotationError::NotTested);
         }
         let promoting = self.begin(provider, version).await?;
-        self.move_current(provider).await?;
+        self.move_current(provider, &promoting).await?;
         let settled = settle_promotion(self.ports, &self.slot, &promoting).await;
         self.saved(provider, &promoting, settled).await?;
         Ok(StepOutcome::Done)
@@ -55,8 +55,14 @@ impl Rotation<'_> {
         Ok(Self::written(promoting))
     }
 
-    /// Moves AWSCURRENT from wherever it really is.
-    async fn move_current(&self, provider: &dyn KeyProvider) -> Result<(), RotationError> {
+    /// Moves AWSCURRENT from wherever it really is, while the slot is in the epoch that the rotation began in. The epoch
+    /// is read after the label's place: if the slot was cut off and has its replacement, either the one or the other
+    /// tells.
+    async fn move_current(
+        &self,
+        provider: &dyn KeyProvider,
+        promoting: &Version,
+    ) -> Result<(), RotationError> {
         for _ in 0..MOVES {
             let secret = self
                 .ports
@@ -68,6 +74,10 @@ impl Rotation<'_> {
                 return Ok(());
             }
             self.know_the_holder(provider).await?;
+            let slot = self.ports.inventory.slot(&self.slot.name).await?;
+            if slot.is_none_or(|slot| slot.epoch != promoting.epoch) {
+                return Err(self.cut_off(provider, promoting).await);
+            }
             match self
                 .ports
                 .secrets

@@ -11,12 +11,12 @@ use keyward_core::model::version::{
     Confirmation, Confirmed, Refusals, Tested, Told, UsageSeen, Version, VersionId, VersionState,
 };
 
-pub(super) fn at(time: &str) -> Timestamp {
+pub(in crate::contract) fn at(time: &str) -> Timestamp {
     time.parse().expect("a time")
 }
 
 /// A slot with every field set, alone in its name, place and secret, and not due for long.
-pub(super) fn slot(name: &str) -> Slot {
+pub(in crate::contract) fn slot(name: &str) -> Slot {
     let secret = format!("arn:aws:secretsmanager:us-east-1:123456789012:secret:llm/{name}-aBcDeF");
     Slot {
         schema: SCHEMA,
@@ -57,18 +57,18 @@ pub(super) fn slot(name: &str) -> Slot {
     }
 }
 
-pub(super) fn version_id(n: u32) -> VersionId {
+pub(in crate::contract) fn version_id(n: u32) -> VersionId {
     format!("c0117ac7-aaaa-4bbb-8ccc-{n:012}.1")
         .parse()
         .expect("a valid version id")
 }
 
-pub(super) fn print(text: &str) -> Fingerprint {
+pub(in crate::contract) fn print(text: &str) -> Fingerprint {
     ApiKey::new(&format!("sk-or-v1-EXAMPLE-{text}")).fingerprint()
 }
 
 /// A version that is only intended, and not due.
-pub(super) fn bare(slot: &SlotName, n: u32) -> Version {
+pub(in crate::contract) fn bare(slot: &SlotName, n: u32) -> Version {
     Version {
         due_at: None,
         ..Version::intended(slot, version_id(n), Epoch(3), at("2026-11-01T00:00:00Z"))
@@ -76,7 +76,7 @@ pub(super) fn bare(slot: &SlotName, n: u32) -> Version {
 }
 
 /// A version with every field set, and with a key that no other slot or number has.
-pub(super) fn full(slot: &SlotName, n: u32) -> Version {
+pub(in crate::contract) fn full(slot: &SlotName, n: u32) -> Version {
     let time = at("2026-11-01T12:00:00.75Z");
     let key = ApiKey::new(&format!("sk-or-v1-EXAMPLE-{slot}-{n}"));
     let format = KeyFormat {

@@ -17,7 +17,7 @@ use keyward_core::ports::{Due, Fence, Inventory, InventoryError, UniqueItem};
 use super::{Check, checks};
 use due::*;
 use epochs::*;
-use fixtures::{at, bare, full, print, slot, version_id};
+pub(super) use fixtures::{at, bare, full, print, slot, version_id};
 use slots::*;
 use versions::*;
 
@@ -42,6 +42,8 @@ pub const CHECKS: &[Check<dyn Inventory>] = checks![dyn Inventory:
     fingerprints_and_handles_are_taken_once,
     handles_are_unique_within_an_account_only,
     one_slot_has_a_key_once,
+    the_holder_of_a_key_is_found,
+    every_slot_is_named,
     a_write_in_an_old_epoch_is_fenced,
     a_write_without_a_fence_goes_through,
     an_incident_opens_once_and_raises_the_epoch,

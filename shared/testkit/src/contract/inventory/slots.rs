@@ -148,3 +148,17 @@ pub(super) async fn of_two_writers_one_wins(inventory: &dyn Inventory) {
     let winner = if a.is_ok() { one } else { two };
     assert_eq!(stored(inventory, &read.name).await.owner, winner.owner);
 }
+
+/// In order and each once, due or not. Other checks' slots may be there.
+pub(super) async fn every_slot_is_named(inventory: &dyn Inventory) {
+    let names = ["contract-named-b", "contract-named-a"];
+    for name in names {
+        create(inventory, name).await;
+    }
+    let found = inventory.slot_names().await.expect("read");
+    assert!(found.is_sorted(), "{found:?}");
+    for name in names {
+        let times = found.iter().filter(|n| n.as_str() == name).count();
+        assert_eq!(times, 1, "{name} in {found:?}");
+    }
+}

@@ -180,3 +180,20 @@ pub(super) async fn one_slot_has_a_key_once(inventory: &dyn Inventory) {
         &slot.name,
     );
 }
+
+/// Whatever became of the key since.
+pub(super) async fn the_holder_of_a_key_is_found(inventory: &dyn Inventory) {
+    let slot = create(inventory, "contract-holder").await;
+    let version = full(&slot.name, 1);
+    let print = version.fingerprint.expect("a full version");
+    assert_eq!(inventory.holder(&print).await.expect("read"), None);
+    let version = add(inventory, &version).await;
+    let revoked = Version {
+        state: VersionState::Revoked,
+        ..version
+    };
+    let saved = inventory.save_versions(&[revoked], Fence::None).await;
+    saved.expect("saved");
+    let holder = inventory.holder(&print).await.expect("read");
+    assert_eq!(holder, Some(slot.name));
+}

@@ -33,7 +33,7 @@ impl ProviderWorld for Simulator {
     }
 
     fn scope(&self) -> Scope {
-        Scope::default()
+        self.scope_of(0)
     }
 
     fn scope_is_whole(&self) -> bool {
@@ -41,11 +41,8 @@ impl ProviderWorld for Simulator {
     }
 
     fn other_scope(&self) -> Option<Scope> {
-        let workspace = self.add_workspace().parse();
-        Some(Scope {
-            workspace: Some(workspace.expect("workspace ids of the simulator are valid")),
-            ..Scope::default()
-        })
+        self.add_workspace();
+        Some(self.scope_of(1))
     }
 
     fn make(&self, request: &IssueRequest) -> IssuedKey {

@@ -1,0 +1,77 @@
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+
+/// How often a call named `name` had its effect, whether its caller saw the answer, and what was said of it.
+async fn passed(gate: &Gate, name: &'static str) -> (usize, bool, Option<Fate>) {
+    let effects = Rc::new(Cell::new(0));
+    let call = async {
+        effects.set(effects.get() + 1);
+        true
+    };
+    let seen = gate.pass(name, || false, call).await;
+    let fate = gate.take_passed().map(|passed| passed.fate);
+    (effects.get(), seen, fate)
+}
+
+#[tokio::test]
+async fn while_callers_take_turns_answers_and_requests_are_lost() {
+    let gate = Gate::default();
+    let losses = Losses {
+        making_one_in: 0,
+        other_one_in: 2,
+    };
+    gate.take_turns(1, losses);
+    let mut fates = Vec::new();
+    for _ in 0..40 {
+        let (effects, seen, fate) = passed(&gate, "other").await;
+        let expected = match fate {
+            Some(Fate::Done) => (1, true),
+            Some(Fate::AnswerLost) => (1, false),
+            Some(Fate::RequestLost) => (0, false),
+            None => panic!("the call was not seen"),
+        };
+        assert_eq!((effects, seen), expected, "{fate:?}");
+        fates.extend(fate);
+        assert_eq!(passed(&gate, ISSUE).await, (1, true, Some(Fate::Done)));
+    }
+    for fate in [Fate::Done, Fate::AnswerLost, Fate::RequestLost] {
+        assert!(fates.contains(&fate), "{fate:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_was_lost_can_arrive_once_later() {
+    let gate = Gate::default();
+    let losses = Losses {
+        making_one_in: 1,
+        other_one_in: 0,
+    };
+    gate.take_turns(1, losses);
+    let effects = Arc::new(AtomicUsize::new(0));
+    let mut arrived = 0;
+    for _ in 0..20 {
+        let count = || {
+            let effects = effects.clone();
+            async move {
+                effects.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        gate.pass_or_delay(ISSUE, || (), count(), count()).await;
+        let fate = gate.take_passed().map(|passed| passed.fate);
+        let before = effects.load(Ordering::Relaxed);
+        let under_way = gate.take_under_way();
+        assert_eq!(under_way.is_some(), fate == Some(Fate::RequestLost));
+        if let Some(UnderWay { call, arrival }) = under_way {
+            arrival.await;
+            assert_eq!((call, effects.load(Ordering::Relaxed)), (ISSUE, before + 1));
+            assert!(gate.take_under_way().is_none());
+            arrived += 1;
+        }
+    }
+    assert!(arrived > 0 && arrived < 20, "{arrived}");
+    assert_eq!(effects.load(Ordering::Relaxed), 20);
+}

@@ -1,0 +1,71 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use keyward_core::model::names::AccountName;
+use keyward_core::model::slot::ProviderName;
+use keyward_core::ports::{Clock, KeyProvider, PoolSettings, ProviderError, Providers};
+use keyward_testkit::simulator::Settings;
+
+use super::Simulated;
+
+/// A simulated account of each provider, as one deployment has them.
+pub struct Several(Vec<Simulated>);
+
+impl Several {
+    /// Starts one of each with these settings.
+    pub async fn start(clock: Arc<dyn Clock>, settings: &Settings) -> Self {
+        let mut several = Vec::new();
+        for provider in ProviderName::ALL {
+            let settings = Settings {
+                provider,
+                ..settings.clone()
+            };
+            several.push(Simulated::start(clock.clone(), settings).await);
+        }
+        Self(several)
+    }
+
+    /// The account of a provider.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn at(&self, provider: ProviderName) -> &Simulated {
+        let is_it = |s: &&Simulated| s.simulator.settings().provider == provider;
+        self.0.iter().find(is_it).unwrap()
+    }
+
+    /// All accounts.
+    pub fn iter(&self) -> impl Iterator<Item = &Simulated> {
+        self.0.iter()
+    }
+
+    /// All of them as one deployment opens them.
+    pub fn providers(&self) -> Arc<dyn Providers> {
+        let each = self.0.iter().map(|s| s.providers.clone() as _);
+        Arc::new(Opened(each.collect()))
+    }
+}
+
+struct Opened(Vec<Arc<dyn Providers>>);
+
+#[async_trait]
+impl Providers for Opened {
+    async fn open(
+        &self,
+        account: &AccountName,
+        provider: ProviderName,
+    ) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        let mut refused = None;
+        for each in &self.0 {
+            match each.open(account, provider).await {
+                Ok(driver) => return Ok(driver),
+                Err(error) => refused = Some(error),
+            }
+        }
+        Err(refused.unwrap_or(ProviderError::Unsupported("be opened: there is no account")))
+    }
+
+    fn pool(&self, account: &AccountName) -> Option<PoolSettings> {
+        self.0.iter().find_map(|each| each.pool(account))
+    }
+}
