@@ -176,7 +176,7 @@ impl Stage {
     }
 
     /// The next answers to one kind of call: statuses under 300 are the provider's own; others are made to come, the
-    /// last for good. Bodies are those of the file where its provider is run, else of the form of the one that is.
+    /// last for good. Where the file gives no body, it is of the provider's form.
     pub(super) fn answer(&self, call: ProviderCall, answers: &[Probe]) {
         let (method, path) = self.simulator().route(call);
         for (at, probe) in answers.iter().enumerate() {
@@ -196,7 +196,7 @@ impl Stage {
     }
 
     pub(super) fn fault(&self, probe: &Probe) -> Fault {
-        let own = self.report.stands_in.is_none() && probe.body.is_object();
+        let own = probe.body.is_object();
         let retry_after = probe.headers.get("retry-after").cloned();
         if own || retry_after.is_some() {
             return Fault::recorded(probe.status, retry_after, probe.body.to_string());

@@ -152,7 +152,7 @@ pub(super) struct Moment {
 #[derive(Debug)]
 pub(super) enum Answers {
     /// To the create of a service account, with or without its key.
-    ServiceAccount { withheld: bool },
+    ServiceAccount { body: Value },
     /// To probes of a key after its end was accepted.
     AfterDelete { probes: Vec<Probe> },
     /// 404 to the end of a key, the list with it and without.
@@ -187,9 +187,7 @@ pub(super) fn read(text: &str) -> Result<File, Unsupported> {
         Kind::Sequence => Ok(File::Rotation(sequence(&value)?)),
         Kind::Watch => Ok(File::Watch(fields(value)?)),
         Kind::Timeline => Ok(File::Timeline(*fields(value)?)),
-        Kind::ServiceAccount => Ok(File::Provider(Answers::ServiceAccount {
-            withheld: value["api_key"].is_null(),
-        })),
+        Kind::ServiceAccount => Ok(File::Provider(Answers::ServiceAccount { body: value })),
         Kind::AfterDelete => Ok(File::Provider(Answers::AfterDelete {
             probes: probes(&value["probe_status"])?,
         })),

@@ -1,11 +1,12 @@
 //! Plays answers of a provider: each through the operation that would meet it.
 
 use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::ProviderName;
-use keyward_core::ports::{Clock, ProviderError, Verdict};
+use keyward_core::ports::{Clock, Inventory, ProviderError, Verdict};
 use keyward_lambda::diagnostic::chain;
 use keyward_testkit::contract::provider::ProviderCall;
-use keyward_testkit::simulator::{Fault, FaultRule};
+use keyward_testkit::simulator::{Fault, FaultRule, Home};
 use serde_json::{Value, json};
 
 use super::act::{ROUND, STEPS, failure};
@@ -13,13 +14,13 @@ use super::error::Unsupported;
 use super::file::{Answers, Probe};
 use super::report::Invocation;
 use super::rotation::{default_now, made_up_version, named, secret};
-use super::stage::{Opening, Stage, Standby, advice, is_driven};
+use super::stage::{Opening, Stage, Standby, advice};
 use crate::support::Backend;
 
 /// Plays a provider's answers.
 pub(super) async fn answers(file: &Answers, fleet: Option<&str>) -> Result<Stage, Unsupported> {
     match file {
-        Answers::ServiceAccount { withheld } => service_account(*withheld, fleet).await,
+        Answers::ServiceAccount { body } => service_account(body, fleet).await,
         Answers::AfterDelete { probes } => after_delete(probes, fleet).await,
         Answers::NotFound => not_found(fleet).await,
         Answers::Busy(probes) => busy(probes, fleet).await,
@@ -37,6 +38,16 @@ async fn slot_of(
     now: Timestamp,
     fleet: Option<&str>,
 ) -> Result<Stage, Unsupported> {
+    slot_in(provider, pool, Home::StandingAccount, now, fleet).await
+}
+
+async fn slot_in(
+    provider: ProviderName,
+    pool: Standby,
+    home: Home,
+    now: Timestamp,
+    fleet: Option<&str>,
+) -> Result<Stage, Unsupported> {
     let arn = named(&format!("llm/{provider}/agent-billing"));
     let describe = secret(&arn, json!({made_up_version(1).as_str(): ["AWSCURRENT"]}));
     let opening = Opening {
@@ -47,6 +58,7 @@ async fn slot_of(
         now,
         overlap: None,
         pool,
+        home,
         fleet,
     };
     let mut stage = Stage::open(&opening).await?;
@@ -102,11 +114,10 @@ impl Stage {
         });
     }
 
-    fn first_handle(&self) -> Option<keyward_core::model::names::KeyHandle> {
-        self.simulator()
-            .keys()
-            .first()
-            .map(|key| key.handle.clone())
+    /// The handle of the slot's nth version, as the driver names it.
+    async fn handle_of(&self, n: usize) -> Option<KeyHandle> {
+        let versions = self.inventory.versions(&self.slot).await.ok()?;
+        versions.get(n)?.handle.clone()
     }
 
     async fn verify_first(&mut self) {
@@ -125,16 +136,37 @@ impl Stage {
     }
 }
 
-/// P-01: createSecret where a service account comes with its key.
-async fn service_account(withheld: bool, fleet: Option<&str>) -> Result<Stage, Unsupported> {
-    if withheld && !is_driven(ProviderName::OpenAi) {
-        return Err(Unsupported::Later {
-            what: "the answer to a create that keeps the key back",
-            part: "the driver of OpenAI",
-        });
-    }
-    let mut stage = slot_of(ProviderName::OpenAi, Standby::Filled, default_now(), fleet).await?;
+/// P-01: createSecret where a service account comes with its key, or without.
+async fn service_account(body: &Value, fleet: Option<&str>) -> Result<Stage, Unsupported> {
+    let open = || {
+        slot_in(
+            ProviderName::OpenAi,
+            Standby::Filled,
+            Home::OwnAccount,
+            default_now(),
+            fleet,
+        )
+    };
+    let mut stage = open().await?;
     stage.step("createSecret", None).await;
+    if !body["api_key"].is_null() {
+        return Ok(stage);
+    }
+    // The simulator makes the same account again, and the answer of the file names it.
+    let Some(made) = stage.handle_of(1).await else {
+        return Ok(stage);
+    };
+    let id = body["id"].as_str().unwrap_or_default();
+    let body = body
+        .to_string()
+        .replace(id, made.ids().nth(1).unwrap_or_default());
+    let mut stage = open().await?;
+    let fault = Fault::recorded(200, None, body).after_effect();
+    let path = "/organization/projects/*/service_accounts";
+    stage.simulator().inject(FaultRule::on("POST", path, fault));
+    stage
+        .step("createSecret", Some("api_key: null".to_owned()))
+        .await;
     Ok(stage)
 }
 
@@ -167,7 +199,7 @@ async fn not_found(fleet: Option<&str>) -> Result<Stage, Unsupported> {
     }
     stage.live_through(SignedDuration::from_mins(10)).await;
     stage.simulator().clear_faults();
-    if let Some(handle) = stage.first_handle() {
+    if let Some(handle) = stage.handle_of(0).await {
         let deleted = stage.provider.driver().delete(&handle).await;
         stage.called("delete, by a person", deleted, |()| json!("deleted"));
     }
@@ -219,10 +251,11 @@ async fn suspend(id: &str, body: &Value, fleet: Option<&str>) -> Result<Stage, U
         ProviderName::OpenRouter
     };
     let mut stage = slot_of(provider, Standby::Filled, default_now(), fleet).await?;
-    let Some(handle) = stage.first_handle() else {
+    let Some(handle) = stage.handle_of(0).await else {
         return Ok(stage);
     };
-    let body = body.to_string().replace(id, handle.as_str());
+    let own_id = handle.ids().last().unwrap_or_default();
+    let body = body.to_string().replace(id, own_id);
     let (method, path) = stage.simulator().route(ProviderCall::Change);
     let recorded = Fault::recorded(200, None, body).after_effect();
     stage
@@ -284,7 +317,7 @@ async fn verdicts(probes: &[Probe], fleet: Option<&str>) -> Result<Stage, Unsupp
 async fn vanished(fleet: Option<&str>) -> Result<Stage, Unsupported> {
     let mut stage = slot_of(ProviderName::OpenAi, Standby::Filled, default_now(), fleet).await?;
     stage.secrets.take_started();
-    let Some(handle) = stage.first_handle() else {
+    let Some(handle) = stage.handle_of(0).await else {
         return Ok(stage);
     };
     let deleted = stage.provider.driver().delete(&handle).await;

@@ -16,8 +16,6 @@ pub struct Report {
     pub case: Option<String>,
     /// Whose keys the file is about.
     pub provider: String,
-    /// The provider that was run in its place, where its own cannot be run.
-    pub stands_in: Option<String>,
     /// What the file leaves open and was made up, or brought about before.
     pub made_up: Vec<String>,
     /// What was run, in order.

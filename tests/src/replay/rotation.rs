@@ -6,7 +6,7 @@ use keyward_core::model::slot::ProviderName;
 use keyward_core::ports::{SecretStore, Stage as Label};
 use keyward_core::rules::rotation::RotationStep;
 use keyward_testkit::contract::provider::ProviderCall;
-use keyward_testkit::simulator::{Body, Fault, FaultRule};
+use keyward_testkit::simulator::{Body, Fault, FaultRule, Home};
 use serde_json::{Value, json};
 
 use super::act::{ROUND, STEPS, place};
@@ -110,6 +110,7 @@ async fn open(turn: &StepTurn, fleet: Option<&str>) -> Result<Stage, Unsupported
         now: describe.changed().unwrap_or_else(default_now),
         overlap: None,
         pool: Standby::Filled,
+        home: Home::StandingAccount,
         fleet,
     };
     let mut stage = Stage::open(&opening).await?;

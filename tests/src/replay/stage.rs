@@ -20,7 +20,7 @@ use keyward_testkit::clock::ManualClock;
 use keyward_testkit::memory::{
     MemoryAlerts, MemoryInventory, MemorySecrets, OneAccount, made_up_key,
 };
-use keyward_testkit::simulator::{Settings, Simulator};
+use keyward_testkit::simulator::{Home, Settings, Simulator};
 use serde_json::json;
 
 use super::error::Unsupported;
@@ -39,20 +39,6 @@ const SEEDED_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// Standby keys of a made-up pool.
 const STANDBY: usize = 2;
 
-/// The provider whose parts are run for a file about `provider`.
-const fn run_as(provider: ProviderName) -> ProviderName {
-    match provider {
-        // Until OpenAI can be driven.
-        ProviderName::OpenAi => ProviderName::OpenRouter,
-        other => other,
-    }
-}
-
-/// Whether the parts of the provider itself are run.
-pub(super) fn is_driven(provider: ProviderName) -> bool {
-    run_as(provider) == provider
-}
-
 /// Where a file begins.
 pub(super) struct Opening<'a> {
     pub(super) provider: ProviderName,
@@ -65,6 +51,8 @@ pub(super) struct Opening<'a> {
     /// The overlap, in minutes, where the file has one.
     pub(super) overlap: Option<i64>,
     pub(super) pool: Standby,
+    /// Which service account keys of OpenAI get.
+    pub(super) home: Home,
     pub(super) fleet: Option<&'a str>,
 }
 
@@ -108,7 +96,7 @@ pub struct Stage {
 impl Stage {
     /// Makes the deployment, with the slot registered as it was before the file begins.
     pub(super) async fn open(opening: &Opening<'_>) -> Result<Self, Unsupported> {
-        let provider = run_as(opening.provider);
+        let provider = opening.provider;
         let rotated = opening.describe.rotated();
         let start = rotated
             .map_or(opening.now, |at| at + SEEDED_AGE)
@@ -116,13 +104,13 @@ impl Stage {
         let clock = Arc::new(ManualClock::at(start));
         let settings = Settings {
             provider,
+            home: opening.home,
             ..Settings::default()
         };
         let simulated = Simulated::start(clock.clone(), settings).await;
         let arn = opening.describe.arn.clone();
         let mut report = Report {
             provider: opening.provider.to_string(),
-            stands_in: (provider != opening.provider).then(|| provider.to_string()),
             ..Report::default()
         };
         let planned = planned(opening, provider, &simulated, &mut report)?;
@@ -340,8 +328,13 @@ fn planned(
         .into_iter()
         .find(|slot| slot.entry.secret == *arn)
         .ok_or_else(|| Unsupported::Fleet("no slot of it names the file's secret".to_owned()))?;
-    planned.provider = provider;
-    planned.kind = provider.kind();
+    if planned.provider != provider {
+        let named = format!(
+            "the slot is of {}, the file of {provider}",
+            planned.provider
+        );
+        return Err(Unsupported::Fleet(named));
+    }
     planned.entry.scope = simulated.scope();
     Ok(planned)
 }

@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::ports::{Clock, Stage as Label};
+use keyward_testkit::simulator::Home;
 use serde_json::{Value, json};
 
 use super::act::{ROUND, STEPS};
@@ -28,6 +29,7 @@ pub(super) async fn watch(file: &Watch, fleet: Option<&str>) -> Result<Stage, Un
         now: now.unwrap_or_else(default_now),
         overlap: None,
         pool: Standby::Filled,
+        home: Home::StandingAccount,
         fleet,
     };
     let mut stage = Stage::open(&opening).await?;
@@ -66,6 +68,7 @@ pub(super) async fn timeline(file: &Timeline, fleet: Option<&str>) -> Result<Sta
         now: default_now(),
         overlap: grace.map(|moment| moment.t / 60),
         pool: Standby::Filled,
+        home: Home::StandingAccount,
         fleet,
     };
     let mut stage = Stage::open(&opening).await?;
