@@ -2,10 +2,13 @@
 FUNCTIONS := rotate retire control
 CARGO := cargo --locked
 
-.PHONY: local demo test check fmt lint docs unit suites bites soak bench deny
+.PHONY: local demo replay test check fmt lint docs unit suites bites soak bench deny
 
 demo: ## a day of three agents at three providers, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
 	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
+
+replay: ## plays a case file: FILE=…, SEED=fleet.json for its slot, HOURS=n to let time pass afterwards
+	@$(CARGO) run --quiet -p keyward-tests --bin replay -- $(if $(SEED),--seed "$(SEED)") $(if $(HOURS),--hours $(HOURS)) "$(FILE)"
 
 local: ## emulated AWS, a provider and the functions on this machine, for trying the keyward command
 	@$(CARGO) run --quiet -p keyward-tests --bin local

@@ -7,4 +7,5 @@ pub mod end_to_end;
 pub mod functions;
 pub mod interleavings;
 pub mod local;
+pub mod replay;
 pub mod support;

@@ -45,6 +45,15 @@ pub enum Answer {
         /// The body.
         body: Body,
     },
+    /// Exactly this, as somebody recorded it.
+    Recorded {
+        /// The status.
+        status: u16,
+        /// The header `Retry-After`, if it is to be there.
+        retry_after: Option<String>,
+        /// The body.
+        body: String,
+    },
 }
 
 /// The header of a 429.
@@ -110,6 +119,16 @@ impl Fault {
     /// Nothing happens; any status and body. 200 with [`Body::Html`] is a proxy that lies.
     pub const fn status(status: u16, body: Body) -> Self {
         Self::with(Effect::Never, Answer::Status { status, body })
+    }
+
+    /// Nothing happens; an answer as it was recorded.
+    pub const fn recorded(status: u16, retry_after: Option<String>, body: String) -> Self {
+        let answer = Answer::Recorded {
+            status,
+            retry_after,
+            body,
+        };
+        Self::with(Effect::Never, answer)
     }
 
     /// The same answer, but the request does its work before.

@@ -92,7 +92,7 @@ impl Shared {
     }
 
     fn spoil(&self, fault: &Fault, reply: Reply, now: Timestamp) -> Outcome {
-        match fault.answer {
+        match &fault.answer {
             Answer::Closed => Outcome::Closed,
             Answer::Silence => Outcome::Silence,
             Answer::HalfSent => Outcome::Half(reply),
@@ -110,9 +110,19 @@ impl Shared {
                 ..self.api.error(429, "Rate limit exceeded")
             }),
             Answer::Status { status, body } => Outcome::Whole(match body {
-                Body::Json => self.api.error(status, "Injected fault"),
-                Body::Html => Reply::html(status),
-                Body::Empty => Reply::empty(status),
+                Body::Json => self.api.error(*status, "Injected fault"),
+                Body::Html => Reply::html(*status),
+                Body::Empty => Reply::empty(*status),
+            }),
+            Answer::Recorded {
+                status,
+                retry_after,
+                body,
+            } => Outcome::Whole(Reply {
+                status: *status,
+                content_type: "application/json",
+                retry_after: retry_after.clone(),
+                body: body.clone().into_bytes(),
             }),
         }
     }

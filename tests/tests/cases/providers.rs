@@ -1,0 +1,184 @@
+//! Answers of providers.
+
+use keyward_core::model::alert::AlertKind;
+use keyward_core::model::version::VersionState;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use crate::{FIRST, Seen, TOKEN, play, play_with};
+
+#[tokio::test]
+async fn p_01_a_create_brings_the_key_once_and_it_is_stored() {
+    let stage = play("P-01-openai-sa-create.json").await;
+    assert_eq!(stage.outcome(0), "done");
+    assert_eq!(stage.creates(), 1);
+    let key = stage.simulator().secrets().pop().unwrap();
+    let stored = stage.text_of(&TOKEN.parse().unwrap()).await.unwrap();
+    assert!(stored.contains(key.expose_secret()));
+}
+
+#[tokio::test]
+async fn p_01b_a_create_that_keeps_the_key_back_fails_and_its_account_is_deleted() {
+    let stage = play("P-01b-openai-sa-create-null-key.json").await;
+    let error = stage.error(0);
+    assert!(
+        !error.retryable
+            && error
+                .message
+                .contains("made without a key, and is deleted again"),
+        "{error:?}"
+    );
+    let deleted = |call: &keyward_tests::replay::ProviderCallSeen| {
+        call.method == "DELETE"
+            && call.path.contains("/service_accounts/")
+            && call.status == Some(200)
+    };
+    let calls = &stage.report.provider_calls;
+    assert!(calls.iter().any(deleted), "{calls:?}");
+    assert_eq!(
+        stage.simulator().live_keys().len(),
+        1,
+        "only the key in use"
+    );
+    assert_eq!(stage.calls("PutSecretValue").len(), 0);
+    assert!(stage.current_is(FIRST));
+}
+
+#[tokio::test]
+async fn p_02_one_refusal_proves_nothing_and_three_in_a_row_do() {
+    let stage = play("P-02-openai-deleted-still-works.json").await;
+    let probes: Vec<u16> = stage
+        .report
+        .provider_calls
+        .iter()
+        .filter(|call| call.path == "/models")
+        .filter_map(|call| call.status)
+        .collect();
+    assert_eq!(probes, [200, 401, 200, 401, 401, 401]);
+    let old = &stage.report.versions[0];
+    assert_eq!(old.state, VersionState::Revoked);
+    assert_eq!(old.confirmed_by, Some(json!("refused")));
+    let confirmed: Vec<&Value> = (0..probes.len())
+        .map(|at| &stage.outcome(at)["confirmed"])
+        .collect();
+    assert_eq!(confirmed, [0, 0, 0, 0, 0, 1], "one refusal is no proof");
+
+    let longer = play_with("P-02-openai-deleted-still-works.json", |file| {
+        file["probe_status"] = json!([200, 401, 200, 401, 200, 401, 401, 401]);
+    });
+    let told = longer.await.told(AlertKind::RevokeUnconfirmed);
+    assert!(told.contains("minutes"), "{told}");
+}
+
+#[tokio::test]
+async fn p_03_no_such_key_is_success_only_once_the_list_agrees() {
+    let stage = play("P-03-openai-delete-404.json").await;
+    let entries = &stage.report.invocations;
+    let gone = entries
+        .iter()
+        .position(|e| e.step.as_deref() == Some("delete, by a person"));
+    let gone = gone.unwrap();
+    assert!(
+        entries[..gone].iter().any(|entry| entry.error.is_some()),
+        "404 while it is listed"
+    );
+    assert!(entries[gone..].iter().all(|entry| entry.error.is_none()));
+    assert_eq!(stage.report.versions[0].state, VersionState::Revoked);
+    stage.told(AlertKind::WorkFailed);
+}
+
+#[tokio::test]
+async fn p_05_too_many_requests_are_waited_out_as_asked_and_never_answered_with_nothing() {
+    let stage = play("P-05-429-variants.json").await;
+    let asked = stage.error(0);
+    assert!(
+        asked.retryable,
+        "a wait longer than the invocation's is left to the retry"
+    );
+    for (at, wait) in [(1, 0..=5), (2, 14..=16), (3, 0..=5)] {
+        let outcome = stage.outcome(at);
+        assert_eq!(outcome["keys"], 1, "the list was read in the end");
+        let waited = outcome["waited_seconds"].as_i64().unwrap();
+        assert!(wait.contains(&waited), "{at}: {waited}");
+    }
+    assert!(stage.error(4).retryable);
+    assert_eq!(stage.creates(), 1, "a create is not repeated");
+    assert!(stage.current_is(FIRST));
+}
+
+#[tokio::test]
+async fn p_06_a_suspension_is_reversible() {
+    for name in [
+        "P-06-anthropic-update-inactive.json",
+        "P-14b-openrouter-key-disabled.json",
+    ] {
+        let stage = play(name).await;
+        let said: Vec<&Value> = (0..6).map(|at| stage.outcome(at)).collect();
+        assert_eq!(said[1], "dead", "{name}");
+        assert_eq!(said[3], "dead", "{name}: a second time changes nothing");
+        assert_eq!(
+            (said[4], said[5]),
+            (&json!("restored"), &json!("live")),
+            "{name}"
+        );
+        let archived = |call: &keyward_tests::replay::ProviderCallSeen| call.method == "DELETE";
+        assert!(!stage.report.provider_calls.iter().any(archived), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn p_06b_where_no_key_can_be_made_an_empty_pool_is_said_and_no_create_is_sent() {
+    let stage = play("P-06b-anthropic-create-refused.json").await;
+    for at in 0..2 {
+        let error = stage.error(at);
+        assert!(
+            !error.retryable && error.message.contains("standby pool"),
+            "{error:?}"
+        );
+    }
+    assert_eq!(stage.creates(), 0);
+    let told = stage.told(AlertKind::PoolEmpty);
+    assert!(told.contains("keyward pool add anthropic-main"), "{told}");
+    assert!(stage.current_is(FIRST));
+}
+
+#[tokio::test]
+async fn p_14_only_401_means_a_bad_key_and_no_money_goes_on_with_a_warning() {
+    let stage = play("P-14-openrouter-errors.json").await;
+    assert_eq!(
+        (stage.outcome(0), stage.outcome(1)),
+        (&json!("done"), &json!("done"))
+    );
+    let bad = stage.error(2);
+    assert!(bad.retryable && bad.message.contains("401"), "{bad:?}");
+    let blind = stage.error(3);
+    assert!(
+        !blind.retryable && blind.message.contains("admin credential"),
+        "{blind:?}"
+    );
+    let kinds: Vec<AlertKind> = stage.report.alerts.iter().map(|alert| alert.kind).collect();
+    assert_eq!(
+        kinds,
+        [
+            AlertKind::NewKeyWithoutMoney,
+            AlertKind::NewKeyWithoutMoney,
+            AlertKind::AdminCredentialRefused
+        ]
+    );
+}
+
+#[tokio::test]
+async fn p_19_a_key_that_vanished_can_be_replaced() {
+    let stage = play("P-19-openai-key-vanished.json").await;
+    assert_eq!(stage.outcome(1), "0 keys");
+    assert_eq!(stage.outcome(2), "dead");
+    assert!(stage.current_is(TOKEN));
+    assert_eq!(stage.report.versions[1].accepted, Some(true));
+    assert!(
+        stage
+            .report
+            .left
+            .iter()
+            .any(|left| left.contains("the audit"))
+    );
+}
