@@ -351,7 +351,8 @@ fn made_up_fleet(opening: &Opening<'_>, report: &mut Report) -> serde_json::Valu
     // Where the slot's keys really live is the simulator's to say.
     let scope = match provider {
         ProviderName::OpenAi => json!({"project": "proj_EXAMPLE"}),
-        ProviderName::OpenRouter | ProviderName::Anthropic => json!({}),
+        ProviderName::Anthropic => json!({"workspace": "wrkspc_EXAMPLE"}),
+        ProviderName::OpenRouter => json!({}),
     };
     json!({
         "version": 1,

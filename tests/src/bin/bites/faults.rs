@@ -49,6 +49,7 @@ const TROUBLE: Catch = Catch {
 };
 
 const CREATE: &str = "shared/core/src/usecases/rotate/create.rs";
+const MINT: &str = "shared/core/src/usecases/rotate/mint.rs";
 const FINISH: &str = "shared/core/src/usecases/rotate/finish.rs";
 const ROTATE: &str = "shared/core/src/usecases/rotate/mod.rs";
 const REVOKE: &str = "shared/core/src/rules/revoke.rs";
@@ -59,17 +60,17 @@ pub(crate) const FAULTS: [Fault; 7] = [
         name: "skip the intent",
         edits: &[
             (
-                CREATE,
+                MINT,
                 ".add_version(&version, Fence::Epoch(self.slot.epoch))",
                 ".slot(&self.slot.name)",
             ),
             (
-                CREATE,
+                MINT,
                 "Ok(Self::written(version))\n    }\n\n    async fn issue",
                 "Ok(version)\n    }\n\n    async fn issue",
             ),
             (
-                CREATE,
+                MINT,
                 ".save_versions(std::slice::from_ref(&version), fence)",
                 ".add_version(&version, fence)",
             ),
@@ -80,6 +81,7 @@ pub(crate) const FAULTS: [Fault; 7] = [
         name: "drop the epoch check",
         edits: &[
             (CREATE, "Fence::Epoch(self.slot.epoch)", "Fence::None"),
+            (MINT, "Fence::Epoch(self.slot.epoch)", "Fence::None"),
             (FINISH, "Fence::Epoch(self.slot.epoch)", "Fence::None"),
             (FINISH, "Fence::Epoch(promoting.epoch)", "Fence::None"),
             (
@@ -121,7 +123,7 @@ pub(crate) const FAULTS: [Fault; 7] = [
     Fault {
         name: "retry a create",
         edits: &[(
-            CREATE,
+            MINT,
             "        match issuer.issue(&request).await {",
             "        let mut issued = issuer.issue(&request).await;
              if matches!(issued, Err(ProviderError::Ambiguous { .. })) {
