@@ -56,10 +56,14 @@ impl Rotation<'_> {
         let (version, issued) = match (earlier, self.slot.kind) {
             (Earlier::Drawn(version, key), _) => self.resume(provider, *version, key).await?,
             (Earlier::UnderWay(version, operation), _) => {
-                self.go_on(provider, *version, operation).await?
+                let keep = self.in_use(replaced.as_ref())?;
+                self.go_on(provider, *version, operation, keep).await?
             }
             (_, CredentialKind::Pool) => self.draw(provider).await?,
-            (_, CredentialKind::Minted | CredentialKind::Slots) => self.mint(provider).await?,
+            (_, CredentialKind::Minted | CredentialKind::Slots) => {
+                let keep = self.in_use(replaced.as_ref())?;
+                self.mint(provider, keep).await?
+            }
         };
         self.store(provider, &version, replaced, &issued).await?;
         let mut pending = self.advanced(&version, VersionState::Pending)?;
@@ -71,6 +75,30 @@ impl Rotation<'_> {
             .await;
         self.saved(provider, &version, saved).await?;
         Ok(StepOutcome::Done)
+    }
+
+    /// The handles of the slot's keys that agents may hold: of those that are promoted or about to be, and of the one
+    /// that stands under AWSCURRENT.
+    ///
+    /// # Errors
+    /// [`RotationError::InUseUnknown`] where one of a fixed set of keys is regenerated, and it cannot be told which.
+    fn in_use(&self, current: Option<&Replaced>) -> Result<Vec<KeyHandle>, RotationError> {
+        let may_be_held =
+            |v: &&Version| v.state.is_promoted() || v.state == VersionState::Promoting;
+        let recorded = self.versions.iter().filter(may_be_held);
+        let mut handles = Vec::new();
+        let held = recorded.map(|v| (v.handle.as_ref(), v.shown()));
+        let current = current.map(|c| (c.handle.as_ref(), "under AWSCURRENT".to_owned()));
+        for (handle, shown) in held.chain(current) {
+            match handle {
+                Some(handle) => handles.push(handle.clone()),
+                None if self.slot.kind == CredentialKind::Slots => {
+                    return Err(RotationError::InUseUnknown { shown });
+                }
+                None => {}
+            }
+        }
+        Ok(handles)
     }
 
     /// Reads what is there before any key is made: a value that cannot be carried over is refused now, and a key that

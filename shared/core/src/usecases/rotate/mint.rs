@@ -4,7 +4,6 @@ use jiff::SignedDuration;
 
 use super::{Rotation, RotationError};
 use crate::model::names::{KeyHandle, OperationId};
-use crate::model::slot::CredentialKind;
 use crate::model::version::{Version, VersionId, VersionState};
 use crate::ports::{Advice, Fence, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, ProviderError};
 use crate::rules::birth;
@@ -27,8 +26,8 @@ impl Rotation<'_> {
     pub(super) async fn mint(
         &self,
         provider: &dyn KeyProvider,
+        keep: Vec<KeyHandle>,
     ) -> Result<(Version, IssuedKey), RotationError> {
-        let keep = self.in_use()?;
         let version = self.record_intent(provider).await?;
         let request = self.request_for(&version, keep)?;
         let issued = issuer(provider)?.issue(&request).await;
@@ -41,27 +40,13 @@ impl Rotation<'_> {
         provider: &dyn KeyProvider,
         version: Version,
         operation: OperationId,
+        keep: Vec<KeyHandle>,
     ) -> Result<(Version, IssuedKey), RotationError> {
         self.still_wanted(provider, &version).await?;
-        let request = self.request_for(&version, self.in_use()?)?;
+        let request = self.request_for(&version, keep)?;
         let version = self.lease(provider, version).await?;
         let under_way = Err(ProviderError::UnderWay(operation));
         self.issued(provider, version, &request, under_way).await
-    }
-
-    /// The handles of the slot's keys that agents may hold.
-    ///
-    /// # Errors
-    /// [`RotationError::InUseUnknown`] where one of a fixed set of keys is regenerated, and it cannot be told which.
-    fn in_use(&self) -> Result<Vec<KeyHandle>, RotationError> {
-        let in_use = self.versions.iter().filter(|v| v.state.is_promoted());
-        if self.slot.kind == CredentialKind::Slots
-            && let Some(unnamed) = in_use.clone().find(|v| v.handle.is_none())
-        {
-            let shown = unnamed.shown();
-            return Err(RotationError::InUseUnknown { shown });
-        }
-        Ok(in_use.filter_map(|v| v.handle.clone()).collect())
     }
 
     async fn record_intent(&self, provider: &dyn KeyProvider) -> Result<Version, RotationError> {
@@ -116,13 +101,14 @@ impl Rotation<'_> {
                 return Err(RotationError::UnderWay);
             }
             self.ports.clock.sleep(LOOK_AGAIN).await;
-            answer = match issuer(provider)?.resume(request, &operation).await {
-                Err(error @ ProviderError::RetryAfter { .. }) => {
-                    self.leave_to_the_next_call(&version).await;
-                    return Err(self.provider_failed(error).await);
-                }
-                answer => answer,
-            };
+            answer = issuer(provider)?.resume(request, &operation).await;
+            if let Err(
+                error @ (ProviderError::RetryAfter { .. } | ProviderError::AdminCredential { .. }),
+            ) = answer
+            {
+                self.leave_to_the_next_call(&version).await;
+                return Err(self.provider_failed(error).await);
+            }
         }
         match answer {
             Ok(issued) => {
