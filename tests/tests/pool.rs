@@ -373,6 +373,11 @@ async fn the_oldest_fresh_key_of_the_slots_workspace_is_drawn() {
             .as_str()
             .contains("keyward pool add anthropic-main")
     );
+    put(&world, &[provider.seed("made for it")]).await.unwrap();
+    world
+        .rotate(&token(5))
+        .await
+        .expect("the rotation that the alert asks for is accepted at once");
 }
 
 #[tokio::test]

@@ -237,3 +237,14 @@ fn the_fleet_schema_refuses_what_the_type_refuses() {
         assert!(read.is_err(), "the type accepts {name}");
     }
 }
+
+/// Whoever gets an alert finds its kind in the table.
+#[test]
+fn every_kind_of_alert_is_explained() {
+    let text = std::fs::read_to_string(root().join("shared/core/README.md")).unwrap();
+    for kind in keyward_core::model::alert::AlertKind::ALL {
+        let name = serde_json::to_value(kind).unwrap();
+        let row = format!("| `{}` |", name.as_str().unwrap());
+        assert!(text.contains(&row), "{row} is missing");
+    }
+}

@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::json;
 use std::sync::Arc;
 
-use crate::{BY_HAND, FIRST, Seen, TOKEN, nothing_was_done, play, play_for, play_with};
+use crate::{BY_HAND, FIRST, Seen, TOKEN, gave_way, nothing_was_done, play, play_for, play_with};
 
 #[tokio::test]
 async fn r_01_a_token_that_no_version_carries_is_refused_before_any_call_to_the_provider() {
@@ -166,7 +166,7 @@ async fn r_12_a_plain_string_stays_one_and_broken_json_is_refused_before_any_key
         "{error:?}"
     );
     assert_eq!(stage.secrets.current_text(&stage.secret), stage.before);
-    nothing_was_done(&stage);
+    gave_way(&stage);
 }
 
 #[tokio::test]

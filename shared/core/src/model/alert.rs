@@ -51,6 +51,26 @@ pub enum AlertKind {
     WorkFailed,
 }
 
+impl AlertKind {
+    /// Every kind.
+    pub const ALL: [Self; 14] = [
+        Self::AdminCredentialRefused,
+        Self::RotationFailed,
+        Self::NewKeyWithoutMoney,
+        Self::Orphan,
+        Self::OldKeyStillUsed,
+        Self::DeadlineRevocation,
+        Self::RevokeUnconfirmed,
+        Self::HandleUnknown,
+        Self::ForeignSecretChange,
+        Self::StuckPendingCleared,
+        Self::KeyNearEnd,
+        Self::PoolEmpty,
+        Self::PoolLow,
+        Self::WorkFailed,
+    ];
+}
+
 /// One message to people: what happened, to which slot, what was done, what is left, the command to run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {

@@ -68,6 +68,7 @@ pub async fn run_step(ports: &Ports, request: &StepRequest) -> Result<StepOutcom
     };
     rotation.log(&outcome);
     if let Err(error) = &outcome {
+        rotation.make_way(error).await;
         rotation.report(error).await;
     }
     outcome
@@ -252,6 +253,28 @@ impl Rotation<'_> {
                 tracing::info!(%slot, ?step, %token, ?outcome, "a rotation step was carried out");
             }
             Err(_) => tracing::warn!(%slot, ?step, %token, "a rotation step failed"),
+        }
+    }
+
+    /// A createSecret that only a person can help, and that has left no key, gives way to the next rotation: until
+    /// AWSPENDING is off its version, Secrets Manager refuses the one that the person asks for.
+    async fn make_way(&self, error: &RotationError) {
+        let has_come_to_nothing = self.request.step == RotationStep::Create
+            && !error.is_retryable()
+            && matches!(
+                error,
+                RotationError::PoolEmpty { .. }
+                    | RotationError::NoPool { .. }
+                    | RotationError::Document(_)
+                    | RotationError::WrongProvider { .. }
+                    | RotationError::InUseUnknown { .. }
+            );
+        if !has_come_to_nothing || self.own().any(|v| v.state.may_be_alive()) {
+            return;
+        }
+        let (secret, token) = (&self.slot.secret, &self.request.token);
+        if let Err(error) = self.ports.secrets.unstage_pending(secret, token).await {
+            tracing::warn!(slot = %self.slot.name, %error, "AWSPENDING stays for now; retire clears it");
         }
     }
 
