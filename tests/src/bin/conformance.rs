@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use keyward_core::model::slot::ProviderName;
 use keyward_providers::conformance::{Operation, Table, table};
+use keyward_tests::conformance::survey::survey;
 use keyward_tests::conformance::table::{Changes, counts, written};
 use keyward_tests::conformance::{drivers, run};
 
@@ -32,6 +33,15 @@ enum Then {
 }
 
 async fn check(specs: &Path, then: Then) -> ExitCode {
+    match survey(specs) {
+        Ok(found) => found.iter().for_each(|(file, name, operations)| {
+            println!("{file}: {name}, {operations} operations");
+        }),
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::from(2);
+        }
+    }
     let mut results = Table::new();
     let mut broken = 0;
     for provider in ProviderName::ALL {

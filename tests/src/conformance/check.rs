@@ -10,12 +10,13 @@ use super::schema::{Broken, Schema, Validators, unknown};
 use super::texts;
 
 /// An operation, and the description that it is in.
-#[derive(Clone, Copy)]
 pub struct Described<'a> {
     /// The description.
     pub description: &'a Description,
     /// The operation.
     pub operation: &'a Operation,
+    /// What the names in its path stand for in this exchange.
+    pub captured: BTreeMap<String, String>,
 }
 
 /// What of an exchange is not as it is described. Holds no value.
@@ -27,6 +28,21 @@ pub struct Failure {
     pub pointer: String,
     /// The rule that is broken.
     pub rule: String,
+}
+
+impl Failure {
+    /// The same for every entry of a list.
+    pub fn kind(&self) -> Self {
+        let segment = |segment: &str| match segment.parse::<usize>() {
+            Ok(_) => "*".to_owned(),
+            Err(_) => segment.to_owned(),
+        };
+        let segments: Vec<String> = self.pointer.split('/').map(segment).collect();
+        Self {
+            pointer: segments.join("/"),
+            ..self.clone()
+        }
+    }
 }
 
 /// How much of an answer was checked.
@@ -55,7 +71,7 @@ fn failures(part: &str, broken: Vec<Broken>) -> impl Iterator<Item = Failure> {
 }
 
 impl<'a> Described<'a> {
-    fn schema(self, schema: &'a Value) -> Schema<'a> {
+    fn schema(&self, schema: &'a Value) -> Schema<'a> {
         Schema {
             schema,
             definitions: &self.description.definitions,
@@ -87,8 +103,8 @@ pub fn request(
 ) -> Vec<Failure> {
     let mut found = query(exchange, described, validators);
     for one in described {
-        found.extend(path(exchange, *one, validators));
-        for parameter in parameters(*one, Place::Header) {
+        found.extend(path(one, validators));
+        for parameter in parameters(one, Place::Header) {
             let is_there = exchange.headers.contains(&parameter.name.to_lowercase());
             if parameter.need == Need::Required && !is_there {
                 found.push(failure("header", &parameter.name, "required"));
@@ -99,19 +115,15 @@ pub fn request(
     found
 }
 
-fn parameters<'a>(described: Described<'a>, place: Place) -> impl Iterator<Item = &'a Parameter> {
+fn parameters<'a>(described: &Described<'a>, place: Place) -> impl Iterator<Item = &'a Parameter> {
     let all = described.operation.parameters.iter();
     all.filter(move |parameter| parameter.place == place)
 }
 
-fn path(exchange: &Exchange, described: Described<'_>, validators: &Validators) -> Vec<Failure> {
-    let action = action(exchange);
-    let template = &described.operation.path;
-    let captured = template.captures(&exchange.path, action.as_deref());
-    let captured: BTreeMap<_, _> = captured.into_iter().flatten().collect();
+fn path(described: &Described<'_>, validators: &Validators) -> Vec<Failure> {
     let mut found = Vec::new();
     for parameter in parameters(described, Place::Path) {
-        if let Some(value) = captured.get(&parameter.name) {
+        if let Some(value) = described.captured.get(&parameter.name) {
             let schema = described.schema(&parameter.schema);
             let value = schema.typed(&Value::from(value.as_str()));
             let broken = validators.broken(schema, &value).into_iter();
@@ -135,13 +147,13 @@ fn query(
     let is_known = |name: &str| {
         let mut known = described
             .iter()
-            .flat_map(|one| parameters(*one, Place::Query));
+            .flat_map(|one| parameters(one, Place::Query));
         known.any(|parameter| parameter.name == name)
     };
     let unknown = given.keys().filter(|name| !is_known(name));
     found.extend(unknown.map(|name| failure("query", name, "unknown parameter")));
     for one in described {
-        for parameter in parameters(*one, Place::Query) {
+        for parameter in parameters(one, Place::Query) {
             let schema = one.schema(&parameter.schema);
             let broken = match given.get(parameter.name.as_str()).map(Vec::as_slice) {
                 None if parameter.need == Need::Required => {
@@ -162,9 +174,9 @@ fn query(
 }
 
 fn body(exchange: &Exchange, described: &[Described<'_>], validators: &Validators) -> Vec<Failure> {
-    let bodies: Vec<(Described<'_>, &Body)> = described
+    let bodies: Vec<(&Described<'_>, &Body)> = described
         .iter()
-        .filter_map(|one| Some((*one, one.operation.body.as_ref()?)))
+        .filter_map(|one| Some((one, one.operation.body.as_ref()?)))
         .collect();
     if exchange.body.is_empty() {
         let is_needed = bodies.iter().any(|(_, body)| body.need == Need::Required);

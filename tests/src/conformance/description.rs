@@ -215,6 +215,16 @@ impl Description {
         read::read(&document).ok_or_else(|| "it is in no format that is known here".to_owned())
     }
 
+    /// A path below `base` as it stands here; `None` if that is another API.
+    pub fn path_of(&self, base: &str, path: &str) -> Option<String> {
+        let Some(own) = &self.base else {
+            return Some(path.to_owned());
+        };
+        let whole = format!("{}{path}", base.trim_end_matches('/'));
+        let rest = whole.strip_prefix(own.trim_end_matches('/'))?;
+        rest.starts_with('/').then(|| rest.to_owned())
+    }
+
     /// The operation that a request is one of.
     pub fn find(&self, method: &str, path: &str, action: Option<&str>) -> Option<&Operation> {
         let is_it = |operation: &&Operation| {

@@ -10,6 +10,7 @@ pub mod drivers;
 pub mod life;
 pub mod read;
 pub mod schema;
+pub mod survey;
 pub mod table;
 mod texts;
 
@@ -89,6 +90,8 @@ struct Row<'a> {
     /// The least that was seen of an answer that was a success.
     least: Option<Seen>,
     against: BTreeSet<usize>,
+    /// What was said: of the entries of a list the first that fails is named.
+    told: BTreeSet<Failure>,
 }
 
 /// Checks exchanges of a driver against descriptions.
@@ -101,6 +104,7 @@ pub fn judge(driver: &Driver, descriptions: &[Description], exchanges: &[Exchang
             path: Template::new(operation.2),
             least: None,
             against: BTreeSet::new(),
+            told: BTreeSet::new(),
         })
         .collect();
     let validators = Validators::default();
@@ -124,19 +128,16 @@ pub fn judge(driver: &Driver, descriptions: &[Description], exchanges: &[Exchang
             ));
             continue;
         };
-        let mut described = Vec::new();
-        for (n, description) in descriptions.iter().enumerate() {
-            if let Some(operation) = description.find(&exchange.method, path.0, path.1) {
-                row.against.insert(n);
-                described.push(Described {
-                    description,
-                    operation,
-                });
+        let action = action.as_deref();
+        let described = described(driver, descriptions, exchange, action);
+        row.against.extend(described.iter().map(|(n, _)| n));
+        let described: Vec<_> = described.into_iter().map(|(_, one)| one).collect();
+        answers += usize::from(exchange.answer.is_some());
+        for failure in row.check(exchange, &described, &validators) {
+            if row.told.insert(failure.kind()) {
+                failures.insert(row.say(driver, &failure));
             }
         }
-        answers += usize::from(exchange.answer.is_some());
-        let found = row.check(exchange, &described, &validators);
-        failures.extend(found.iter().map(|failure| row.say(driver, failure)));
     }
     for row in rows.iter().filter(|row| row.least.is_none()) {
         let (what, method, path) = row.operation;
@@ -154,11 +155,32 @@ pub fn judge(driver: &Driver, descriptions: &[Description], exchanges: &[Exchang
     }
 }
 
+/// What each description says of an exchange's operation, with the description's number.
+fn described<'a>(
+    driver: &Driver,
+    descriptions: &'a [Description],
+    exchange: &Exchange,
+    action: Option<&str>,
+) -> Vec<(usize, Described<'a>)> {
+    let find = |(n, description): (usize, &'a Description)| {
+        let path = description.path_of(driver.base, &exchange.path)?;
+        let operation = description.find(&exchange.method, &path, action)?;
+        let captured = operation.path.captures(&path, action)?;
+        let one = Described {
+            description,
+            operation,
+            captured: captured.into_iter().collect(),
+        };
+        Some((n, one))
+    };
+    descriptions.iter().enumerate().filter_map(find).collect()
+}
+
 /// Whether requests go where the descriptions say that the API is.
 fn bases(driver: &Driver, descriptions: &[Description]) -> BTreeSet<String> {
-    let is_other = |description: &&Description| {
-        let base = description.base.as_deref();
-        base.is_some_and(|base| base.trim_end_matches('/') != driver.base.trim_end_matches('/'))
+    let is_other = |one: &&Description| {
+        let (own, base) = (one.base.as_deref().unwrap_or_default(), driver.base);
+        !own.starts_with(base) && !base.starts_with(own.trim_end_matches('/'))
     };
     let others = descriptions.iter().filter(is_other);
     others

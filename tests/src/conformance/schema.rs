@@ -45,6 +45,14 @@ impl Validators {
         }
     }
 
+    /// Builds the validator of a schema.
+    ///
+    /// # Errors
+    /// It is none, or a reference of it leads nowhere.
+    pub fn build(&self, schema: Schema<'_>) -> Result<(), String> {
+        self.validator(schema).map(drop)
+    }
+
     fn validator(&self, schema: Schema<'_>) -> Result<Rc<Validator>, String> {
         let mut whole = schema.definitions.clone();
         whole.insert(

@@ -76,9 +76,18 @@ fn parameter(entry: &Value) -> Option<Parameter> {
         place,
         name: entry["name"].as_str()?.to_owned(),
         need: Need::from(entry["required"] == true),
-        // Swagger 2.0 has the type beside the name.
-        schema: entry.get("schema").unwrap_or(entry).clone(),
+        schema: match entry.get("schema") {
+            Some(schema) => schema.clone(),
+            None => inline(entry),
+        },
     })
+}
+
+/// Swagger 2.0 has the type beside the name.
+fn inline(entry: &Value) -> Value {
+    let mut schema = entry.as_object().cloned().unwrap_or_default();
+    schema.retain(|word, _| !["in", "name", "required"].contains(&word.as_str()));
+    Value::Object(schema)
 }
 
 fn body_of_3(body: &Value) -> Option<Body> {
