@@ -271,7 +271,9 @@ pub fn answer(
 fn read_answer(answered: &Answered, schema: Schema<'_>) -> Option<Value> {
     if answered.content_type.contains("xml") {
         Some(schema.typed(&texts::xml(&answered.body)?))
-    } else {
+    } else if answered.content_type.starts_with("application/json") {
         serde_json::from_slice(&answered.body).ok()
+    } else {
+        None
     }
 }
