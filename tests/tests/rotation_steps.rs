@@ -446,6 +446,7 @@ async fn what_was_taken_out_of_a_rotation_is_cut_off_before_it_makes_another_key
             scope: intent.scope,
             cap: birth::cap(&slot),
             expires: birth::expires(&slot.policy, now),
+            keep: Vec::new(),
         };
         let driver = world.outside.provider.driver();
         let issued = driver.issuer().unwrap().issue(&request).await.unwrap();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::ports::ProviderError;
@@ -18,17 +19,33 @@ pub trait AdminKeySource: Send + Sync {
     async fn admin_key(&self, arn: &SecretArn) -> Result<AdminKey, ProviderError>;
 }
 
+/// Turns an admin credential into what requests carry, where that is not the credential itself: an access token.
+#[async_trait]
+pub(crate) trait Exchange: Send + Sync {
+    /// A token, and until when it is good.
+    ///
+    /// # Errors
+    /// [`ProviderError::AdminCredential`] if the credential is refused, [`ProviderError::RetryAfter`] if it may do in a
+    /// moment.
+    async fn exchange(&self, credential: &AdminKey)
+    -> Result<(AdminKey, Timestamp), ProviderError>;
+}
+
+/// So long before its end a token is exchanged anew.
+const MARGIN: SignedDuration = SignedDuration::from_mins(2);
+
 /// One account's admin credential. Kept in memory until the provider refuses it: then it may have been rotated, and
 /// the next call fetches it anew.
 pub struct AdminCredential {
     source: Arc<dyn AdminKeySource>,
     arn: SecretArn,
+    exchange: Option<Box<dyn Exchange>>,
     kept: Mutex<Kept>,
 }
 
 #[derive(Default)]
 struct Kept {
-    key: Option<AdminKey>,
+    key: Option<(AdminKey, Option<Timestamp>)>,
     fetches: u64,
 }
 
@@ -42,21 +59,39 @@ impl AdminCredential {
         Self {
             source,
             arn,
+            exchange: None,
             kept: Mutex::default(),
         }
     }
 
-    /// The credential; one fetch at a time.
-    pub(crate) async fn get(&self) -> Result<(AdminKey, Fetch), ProviderError> {
+    /// The same, exchanged for tokens.
+    #[allow(dead_code, reason = "drivers that need it come next")]
+    pub(crate) fn exchanged(self, exchange: impl Exchange + 'static) -> Self {
+        Self {
+            exchange: Some(Box::new(exchange)),
+            ..self
+        }
+    }
+
+    /// What requests carry, good at `now`; one fetch at a time.
+    pub(crate) async fn get(&self, now: Timestamp) -> Result<(AdminKey, Fetch), ProviderError> {
         let mut kept = self.kept.lock().await;
-        let key = match kept.key.clone() {
-            Some(key) => key,
-            None => {
-                let key = self.source.admin_key(&self.arn).await?;
-                kept.fetches += 1;
-                kept.key.insert(key).clone()
+        let good = |until: Option<Timestamp>| until.is_none_or(|until| now + MARGIN < until);
+        if let Some((key, until)) = &kept.key
+            && good(*until)
+        {
+            return Ok((key.clone(), Fetch(kept.fetches)));
+        }
+        let stored = self.source.admin_key(&self.arn).await?;
+        let (key, until) = match &self.exchange {
+            None => (stored, None),
+            Some(exchange) => {
+                let (token, until) = exchange.exchange(&stored).await?;
+                (token, Some(until))
             }
         };
+        kept.fetches += 1;
+        kept.key = Some((key.clone(), until));
         Ok((key, Fetch(kept.fetches)))
     }
 
@@ -110,15 +145,39 @@ mod tests {
         let source = Arc::new(CountingSource::default());
         let admin = AdminCredential::new(source.clone(), arn());
         assert_eq!(source.fetches(), 0);
-        let (_, first) = admin.get().await.unwrap();
-        admin.get().await.unwrap();
+        let (_, first) = admin.get(Timestamp::UNIX_EPOCH).await.unwrap();
+        admin.get(Timestamp::UNIX_EPOCH).await.unwrap();
         assert_eq!(source.fetches(), 1);
         admin.drop_refused(first).await;
-        admin.get().await.unwrap();
+        admin.get(Timestamp::UNIX_EPOCH).await.unwrap();
         assert_eq!(source.fetches(), 2);
         // A late refusal of the old one does not cost the new one.
         admin.drop_refused(first).await;
-        admin.get().await.unwrap();
+        admin.get(Timestamp::UNIX_EPOCH).await.unwrap();
         assert_eq!(source.fetches(), 2);
+    }
+
+    /// Tokens that are good for an hour.
+    struct Hourly(Arc<std::sync::Mutex<Timestamp>>);
+
+    #[async_trait]
+    impl Exchange for Hourly {
+        async fn exchange(&self, _: &AdminKey) -> Result<(AdminKey, Timestamp), ProviderError> {
+            let until = *self.0.lock().unwrap() + SignedDuration::from_hours(1);
+            Ok((AdminKey::new("TOKEN-EXAMPLE"), until))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_exchanged_anew_before_its_end() {
+        let source = Arc::new(CountingSource::default());
+        let clock = Arc::new(std::sync::Mutex::new(Timestamp::UNIX_EPOCH));
+        let admin = AdminCredential::new(source.clone(), arn()).exchanged(Hourly(clock.clone()));
+        for (minute, fetches) in [(0, 1), (57, 1), (58, 2), (59, 2), (500, 3)] {
+            let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
+            *clock.lock().unwrap() = now;
+            admin.get(now).await.unwrap();
+            assert_eq!(source.fetches(), fetches, "minute {minute}");
+        }
     }
 }

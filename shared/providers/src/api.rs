@@ -91,7 +91,7 @@ impl Api {
                 .map_err(|_| ProviderError::Refused {
                     detail: OutsideText::new("the request cannot be written as JSON"),
                 })?;
-        let (key, fetch) = self.admin.get().await?;
+        let (key, fetch) = self.admin.get(self.now()).await?;
         let outcome = match Credential::new(self.dialect.scheme, &key) {
             None => Err(ProviderError::AdminCredential {
                 detail: OutsideText::new("its text cannot stand in a header"),

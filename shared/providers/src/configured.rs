@@ -11,7 +11,7 @@ use keyward_core::ports::{KeyProvider, PoolSettings, ProviderError, Providers};
 
 use crate::admin::{AdminCredential, AdminKeySource};
 use crate::anthropic::Anthropic;
-use crate::config::{Account, ProviderAccounts};
+use crate::config::{Account, BASE_URL, ProviderAccounts};
 use crate::http::HttpClient;
 use crate::openai::OpenAi;
 use crate::openrouter::OpenRouter;
@@ -42,7 +42,7 @@ impl ConfiguredProviders {
     fn build(&self, account: &Account) -> Arc<dyn KeyProvider> {
         let admin = AdminCredential::new(Arc::clone(&self.keys), account.admin_secret.clone());
         let http = Arc::clone(&self.http);
-        let base = account.base.clone();
+        let base = account.url(BASE_URL);
         match account.provider {
             ProviderName::OpenRouter => Arc::new(OpenRouter::new(http, base, admin)),
             ProviderName::Anthropic => Arc::new(Anthropic::new(http, base, admin)),

@@ -182,6 +182,10 @@ fn name_of(outcome: &Result<StepOutcome, RotateError>) -> &'static str {
         RotationError::Inventory(_) => "step: inventory error",
         RotationError::Provider(_) => "step: provider error",
         RotationError::Transition(_) => "step: illegal transition",
+        RotationError::OtherUnderWay | RotationError::UnderWay => "step: still being made",
+        RotationError::MadeRoom { .. } => "step: made room",
+        RotationError::InUseUnknown { .. } => "step: idle key unknown",
+        RotationError::WiderThanAsked(_) => "step: wider than asked",
         RotationError::OutOfTime => "step: too little time",
         RotationError::CapNotKept => "step: cap not kept",
         RotationError::PoolEmpty { .. }

@@ -49,6 +49,12 @@ macro_rules! name {
             }
         }
 
+        impl AsRef<str> for $type {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl FromStr for $type {
             type Err = NameError;
 
@@ -149,9 +155,33 @@ name!(
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
 );
 name!(
+    /// What a provider calls a model.
+    ModelName, "model", "1 to 200 of a-z A-Z 0-9 . _ : / @ * -", r"^[A-Za-z0-9._:/@*-]{1,200}$", |t| (1..=200).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/@*-".contains(&b))
+);
+name!(
+    /// What a provider calls a part of its API: a path, a route or a method.
+    Endpoint, "endpoint", "1 to 200 of a-z A-Z 0-9 . _ : / * -", r"^[A-Za-z0-9._:/*-]{1,200}$", |t| (1..=200).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:/*-".contains(&b))
+);
+name!(
+    /// An address, or a network as `address/bits`, IPv4 or IPv6.
+    Network, "address or network", "an IP address, alone or with /bits", r"^[0-9A-Fa-f.:]{2,45}(/[0-9]{1,3})?$", |t| {
+        let (address, bits) = t.split_once('/').map_or((t, None), |(a, b)| (a, Some(b)));
+        let Ok(address) = address.parse::<std::net::IpAddr>() else { return false };
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        bits.is_none_or(|bits| bits.bytes().all(|b| b.is_ascii_digit()) && bits.parse().is_ok_and(|bits: u8| bits <= most))
+    }
+);
+name!(
     /// What must be named at the provider to suspend or delete a key, unique within a provider account. Where that
     /// takes several ids they are a path, the key's own id last: `<project>/<service account>/<key>`.
     KeyHandle, "key handle", "1 to 256 printable characters without spaces", r"^[!-~]{1,256}$", |t| (1..=256).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_graphic())
+);
+name!(
+    /// The provider's name of work that goes on after its answer.
+    OperationId, "operation", "1 to 256 printable characters without spaces", r"^[!-~]{1,256}$", |t| (1..=256).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_graphic())
 );
 
@@ -190,6 +220,21 @@ mod tests {
         let key = "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef";
         let error = key.parse::<SecretArn>().unwrap_err().to_string();
         assert!(error.contains("secret ARN `sk-or-v1-EX…`"), "{error}");
+    }
+
+    #[test]
+    fn networks_are_addresses_with_or_without_bits() {
+        for (text, good) in [
+            ("203.0.113.7", true),
+            ("198.51.100.0/24", true),
+            ("2001:db8::/32", true),
+            ("198.51.100.0/33", false),
+            ("198.51.100.0/+8", false),
+            ("198.51.100.0/", false),
+            ("example.com", false),
+        ] {
+            assert_eq!(text.parse::<Network>().is_ok(), good, "{text}");
+        }
     }
 
     #[test]

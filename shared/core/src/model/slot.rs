@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::money::MicroDollars;
 use super::names::{
-    AccountName, AgentName, Permission, Principal, ScopeId, SecretArn, SecretVersionId, SlotName,
+    AccountName, AgentName, Endpoint, ModelName, Network, Permission, Principal, ScopeId,
+    SecretArn, SecretVersionId, SlotName,
 };
 
 /// Counts a slot's kills, suspensions and decommissioning. What began under an older epoch may not finish.
@@ -82,6 +83,15 @@ impl ProviderName {
             Self::Anthropic => CredentialKind::Pool,
         }
     }
+
+    /// How many keys of a slot there can be at a time, where that is a small number. Then no key is made by schedule
+    /// while one is still retiring.
+    pub const fn keys_at_a_time(self) -> Option<usize> {
+        match self.kind() {
+            CredentialKind::Slots => Some(2),
+            CredentialKind::Minted | CredentialKind::Pool => None,
+        }
+    }
 }
 
 impl std::fmt::Display for ProviderName {
@@ -98,6 +108,8 @@ pub enum CredentialKind {
     Minted,
     /// People create keys; Keyward draws from what stands by.
     Pool,
+    /// A fixed pair of keys: the idle one is regenerated.
+    Slots,
 }
 
 /// Whether a kill acts at the provider or only reports what it would have done.
@@ -142,6 +154,24 @@ pub struct Scope {
     /// has the permissions of its service account, all of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub permissions: Vec<Permission>,
+    /// The models that the key may call, where the provider can limit that. Left out or empty, all of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub models: Vec<ModelName>,
+    /// The parts of the API that the key may call, where the provider can limit that. Left out or empty, what the
+    /// provider's keys may call by themselves.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<Endpoint>,
+    /// The addresses or networks that the key may be used from, where the provider can limit that: `203.0.113.7`,
+    /// `198.51.100.0/24`. Left out or empty, any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub addresses: Vec<Network>,
+}
+
+impl Scope {
+    /// Whether it limits what a key may reach, beyond where it lives.
+    pub const fn limits_reach(&self) -> bool {
+        !(self.models.is_empty() && self.endpoints.is_empty() && self.addresses.is_empty())
+    }
 }
 
 /// How long a slot's keys live. All times in whole seconds when written down.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::{Fingerprint, Hint};
 use super::money::{MicroDollars, SpendCap};
-use super::names::{KeyHandle, NameError, SecretVersionId, SlotName};
+use super::names::{KeyHandle, NameError, OperationId, SecretVersionId, SlotName};
 use super::slot::{Epoch, Revision, Scope};
 
 /// Names one attempt to make a key. Each create call at a provider has a `VersionId` of its own, so that a key found
@@ -293,6 +293,9 @@ pub struct Version {
     /// Until when the invocation that began this attempt may still be at work on it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub lease_until: Option<Timestamp>,
+    /// The provider's own work on making it, while that goes on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub operation: Option<OperationId>,
     /// When the provider accepted it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tested: Option<Tested>,
@@ -365,6 +368,7 @@ impl Version {
             created: now,
             begun: Some(now),
             lease_until: None,
+            operation: None,
             tested: None,
             promoted: None,
             last_used: None,

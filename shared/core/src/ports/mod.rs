@@ -9,6 +9,7 @@ mod inventory;
 mod pools;
 mod provider;
 mod secrets;
+mod usage;
 
 pub use acts::Acts;
 pub use alerts::{AlertError, Alerts};
@@ -16,11 +17,14 @@ pub use clock::{Clock, Deadline};
 pub use inventory::{Due, Fence, Inventory, InventoryError, UniqueItem};
 pub use pools::StandbyPools;
 pub use provider::{
-    Abilities, Advice, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
-    KeyRecord, Page, PageToken, PoolSettings, ProviderError, Providers, SpendCaps, Suspension,
-    Verdict,
+    Abilities, Advice, Disabled, Extent, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
+    KeyRecord, Limits, Naming, Page, PageToken, PoolSettings, ProviderError, Providers, Reach,
+    SpendCaps, Suspension, Verdict,
 };
 pub use secrets::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_HANDLE_PREFIX, TAG_SLOT,
     VersionSelector,
+};
+pub use usage::{
+    ByKey, Cost, CostPage, Reporting, Tokens, Usage, UsagePage, UsageReports, Width, Window,
 };

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+use super::usage::UsageReports;
 use crate::model::key::{ApiKey, Hint, KeyFormat};
 use crate::model::money::{MicroDollars, SpendCap};
-use crate::model::names::{AccountName, KeyHandle, ScopeId, SecretArn};
+use crate::model::names::{AccountName, KeyHandle, OperationId, ScopeId, SecretArn};
 use crate::model::slot::{ProviderName, Scope};
 use crate::model::text::OutsideText;
 use crate::model::version::KeyLabel;
@@ -86,6 +87,11 @@ pub trait KeyProvider: Send + Sync {
 
     /// Hard limits per key, where the provider has them.
     fn caps(&self) -> Option<&dyn SpendCaps>;
+
+    /// What keys used and cost, where the provider tells it.
+    fn reports(&self) -> Option<&dyn UsageReports> {
+        None
+    }
 }
 
 /// Creates keys.
@@ -95,7 +101,22 @@ pub trait KeyIssuer: Send + Sync {
     ///
     /// # Errors
     /// [`ProviderError::Ambiguous`] if a key may exist now: look it up by its label.
+    /// [`ProviderError::UnderWay`] if the provider goes on with it after its answer: record the operation, then
+    /// [`resume`](Self::resume).
     async fn issue(&self, request: &IssueRequest) -> Result<IssuedKey, ProviderError>;
+
+    /// Asks once how far a create has come that goes on after its answer. Creates nothing; may be repeated.
+    ///
+    /// # Errors
+    /// [`ProviderError::UnderWay`] while it goes on; [`ProviderError::Refused`] or [`ProviderError::LimitReached`] if
+    /// it ended without a key.
+    async fn resume(
+        &self,
+        _request: &IssueRequest,
+        _operation: &OperationId,
+    ) -> Result<IssuedKey, ProviderError> {
+        Err(ProviderError::Unsupported("go on with a create"))
+    }
 }
 
 /// Hard limits per key, enforced by the provider.
@@ -119,6 +140,33 @@ pub struct Abilities {
     pub suspension: Suspension,
     /// Whether a key can be given an expiry at birth.
     pub expiry: bool,
+    /// Whether a key carries a name from birth that finds it again.
+    pub names: Naming,
+    /// What a key can be limited to at birth.
+    pub limits: Limits,
+}
+
+/// How a key is found again whose create was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// By the label that the create call gave it.
+    Label,
+    /// Keys have no names. The place that the slot's keys live in is the slot's own, so a key that turns up there with
+    /// its intent, and that no record has, is the one.
+    Place,
+    /// There is nothing to find: a create only changes the text of a key that is always there.
+    Nothing,
+}
+
+/// What a key can be limited to at birth, beyond where it lives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// To models.
+    pub models: bool,
+    /// To parts of the API.
+    pub endpoints: bool,
+    /// To addresses that it is used from.
+    pub addresses: bool,
 }
 
 /// What suspending a key does to it.
@@ -143,6 +191,8 @@ pub struct IssueRequest {
     pub cap: SpendCap,
     /// When it ends by itself, where the provider can.
     pub expires: Timestamp,
+    /// The slot's other keys that may be in use. Where making a key changes one that is there, none of these.
+    pub keep: Vec<KeyHandle>,
 }
 
 /// A key that was just made: the only value that carries a new key.
@@ -181,6 +231,31 @@ pub struct KeyRecord {
     pub spent: Option<MicroDollars>,
     /// Its hard limit; `None` is none.
     pub cap: Option<SpendCap>,
+    /// What it may reach.
+    pub reach: Reach,
+}
+
+/// What a key may reach, as the provider tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Models.
+    pub models: Extent,
+    /// Parts of the API.
+    pub endpoints: Extent,
+    /// Addresses that it is used from.
+    pub addresses: Extent,
+}
+
+/// How far one kind of limit lets a key reach.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// The provider does not tell.
+    #[default]
+    Untold,
+    /// There is no limit.
+    All,
+    /// These alone.
+    Only(Vec<OutsideText>),
 }
 
 /// Whose a key is at the provider.
@@ -260,6 +335,9 @@ pub enum ProviderError {
         /// What went wrong.
         detail: OutsideText,
     },
+    /// The provider has taken a create on and goes on with it.
+    #[error("the provider is still making the key")]
+    UnderWay(OperationId),
     /// The provider knows no such key, under this credential.
     #[error("the provider knows no such key")]
     NotFound,
@@ -301,7 +379,7 @@ impl ProviderError {
     /// What the caller should do. Exhaustive on purpose.
     pub const fn advice(&self) -> Advice {
         match self {
-            Self::RetryAfter { .. } => Advice::RetryLater,
+            Self::RetryAfter { .. } | Self::UnderWay(_) => Advice::RetryLater,
             Self::Ambiguous { .. } | Self::NotFound => Advice::LookUpFirst,
             Self::LimitReached { .. }
             | Self::Refused { .. }

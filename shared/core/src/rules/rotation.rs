@@ -127,6 +127,11 @@ pub enum Refusal {
     /// The slot has rotated too often lately.
     #[error("the slot was rotated {0} times within 24 hours; the next rotation waits")]
     Budget(usize),
+    /// All keys that the slot can have at a time may be in use.
+    #[error(
+        "the slot's replaced key is not revoked yet, and it can have no third; the next rotation waits, until {0} at the latest"
+    )]
+    StillRetiring(Timestamp),
     /// The slot was rotated a moment ago.
     #[error("the slot was rotated less than 10 minutes ago; the next rotation waits until {0}")]
     TooSoon(Timestamp),
@@ -136,7 +141,7 @@ impl Refusal {
     /// Whether the same step can be accepted later without a person.
     pub const fn is_retryable(&self) -> bool {
         match self {
-            Self::Budget(_) | Self::TooSoon(_) => true,
+            Self::Budget(_) | Self::TooSoon(_) | Self::StillRetiring(_) => true,
             Self::OtherSecret { .. }
             | Self::RotationOff
             | Self::UnknownToken(_)
@@ -201,9 +206,22 @@ pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
         }
     }
     match step {
-        RotationStep::Create => budget(facts).map_or(StepDecision::Proceed, StepDecision::Refuse),
+        RotationStep::Create => budget(facts)
+            .or_else(|| full(facts))
+            .map_or(StepDecision::Proceed, StepDecision::Refuse),
         RotationStep::Set | RotationStep::Test | RotationStep::Finish => StepDecision::Proceed,
     }
+}
+
+/// Whether as many keys as the slot can have may be in use. One that was cut off is not: room is made for the next.
+fn full(facts: &RotationFacts<'_>) -> Option<Refusal> {
+    let most = facts.slot.provider.keys_at_a_time()?;
+    let in_use = facts.versions.iter().filter(|v| v.state.is_promoted());
+    if in_use.clone().count() < most {
+        return None;
+    }
+    let until = in_use.filter_map(|v| v.deadline).min();
+    Some(Refusal::StillRetiring(until.unwrap_or(facts.now)))
 }
 
 /// Whether the slot has rotated too often or too lately. The first rotation of an epoch, which a kill asks for, does

@@ -1,47 +1,135 @@
 //! What a slot's scope must say for its provider.
 
 use crate::model::slot::{ProviderName, Scope};
+use crate::model::text::OutsideText;
+use crate::ports::{Extent, Reach};
+
+/// Which fields of a scope a provider has.
+struct Has {
+    workspace: bool,
+    project: bool,
+    service_account: bool,
+    permissions: bool,
+    models: bool,
+    endpoints: bool,
+    addresses: bool,
+}
+
+const NOTHING: Has = Has {
+    workspace: false,
+    project: false,
+    service_account: false,
+    permissions: false,
+    models: false,
+    endpoints: false,
+    addresses: false,
+};
+
+const fn has(provider: ProviderName) -> Has {
+    match provider {
+        ProviderName::OpenRouter | ProviderName::Anthropic => Has {
+            workspace: true,
+            ..NOTHING
+        },
+        ProviderName::OpenAi => Has {
+            project: true,
+            service_account: true,
+            permissions: true,
+            ..NOTHING
+        },
+    }
+}
 
 /// Everything that is wrong with a scope: the field, and what to do about it. Empty when it can be kept.
 pub fn problems(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, String)> {
-    let mut problems = Vec::new();
-    let takes_workspace = match provider {
-        ProviderName::OpenRouter | ProviderName::Anthropic => true,
-        ProviderName::OpenAi => false,
-    };
-    let mut refuse = |set: bool, field: &'static str| {
-        if set {
-            problems.push((field, format!("{provider} has no such thing: leave it out")));
-        }
-    };
-    refuse(
-        !takes_workspace && scope.workspace.is_some(),
-        "scope.workspace",
+    let has = has(provider);
+    let given = [
+        ("scope.workspace", has.workspace, scope.workspace.is_some()),
+        ("scope.project", has.project, scope.project.is_some()),
+        (
+            "scope.service_account",
+            has.service_account,
+            scope.service_account.is_some(),
+        ),
+        (
+            "scope.permissions",
+            has.permissions,
+            !scope.permissions.is_empty(),
+        ),
+        ("scope.models", has.models, !scope.models.is_empty()),
+        (
+            "scope.endpoints",
+            has.endpoints,
+            !scope.endpoints.is_empty(),
+        ),
+        (
+            "scope.addresses",
+            has.addresses,
+            !scope.addresses.is_empty(),
+        ),
+    ];
+    let unknown = given.iter().filter(|(_, has, given)| *given && !has);
+    let mut problems: Vec<_> = unknown
+        .map(|(field, ..)| {
+            (
+                *field,
+                format!("{provider} has no such thing: leave it out"),
+            )
+        })
+        .collect();
+    problems.extend(
+        missing(provider, scope)
+            .into_iter()
+            .map(|(field, text)| (field, text.to_owned())),
     );
-    refuse(takes_workspace && scope.project.is_some(), "scope.project");
-    refuse(
-        takes_workspace && scope.service_account.is_some(),
-        "scope.service_account",
-    );
-    refuse(
-        takes_workspace && !scope.permissions.is_empty(),
-        "scope.permissions",
-    );
-    if provider == ProviderName::Anthropic && scope.workspace.is_none() {
-        let text = "is missing: the id of the workspace whose standby keys the slot draws, `wrkspc_…`; the default workspace has one as well";
-        problems.push(("scope.workspace", text.to_owned()));
-    }
-    if provider == ProviderName::OpenAi {
-        if scope.project.is_none() {
-            let text = "is missing: the id of the project that keys are made in, `proj_…`";
-            problems.push(("scope.project", text.to_owned()));
-        }
-        if !scope.permissions.is_empty() && scope.service_account.is_none() {
-            let text = "needs `scope.service_account`: a key with an account of its own cannot be narrowed at birth";
-            problems.push(("scope.permissions", text.to_owned()));
-        }
-    }
     problems
+}
+
+/// What the provider needs and the scope leaves out.
+fn missing(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, &'static str)> {
+    let mut missing = Vec::new();
+    match provider {
+        ProviderName::OpenRouter => {}
+        ProviderName::Anthropic => {
+            if scope.workspace.is_none() {
+                missing.push(("scope.workspace", "is missing: the id of the workspace whose standby keys the slot draws, `wrkspc_…`; the default workspace has one as well"));
+            }
+        }
+        ProviderName::OpenAi => {
+            if scope.project.is_none() {
+                missing.push((
+                    "scope.project",
+                    "is missing: the id of the project that keys are made in, `proj_…`",
+                ));
+            }
+            if !scope.permissions.is_empty() && scope.service_account.is_none() {
+                missing.push(("scope.permissions", "needs `scope.service_account`: a key with an account of its own cannot be narrowed at birth"));
+            }
+        }
+    }
+    missing
+}
+
+/// The first kind of limit that a key goes beyond, as the provider tells it: a list that was asked for came back longer,
+/// or empty, which means all. What the provider does not tell is taken as it was asked for.
+pub fn wider(asked: &Scope, kept: &Reach) -> Option<&'static str> {
+    fn exceeds<T: AsRef<str>>(asked: &[T], kept: &Extent) -> bool {
+        let is_asked = |one: &OutsideText| asked.iter().any(|a| a.as_ref() == one.as_str());
+        match kept {
+            Extent::Untold => false,
+            Extent::All => !asked.is_empty(),
+            Extent::Only(kept) => {
+                !asked.is_empty() && (kept.is_empty() || !kept.iter().all(is_asked))
+            }
+        }
+    }
+    [
+        ("models", exceeds(&asked.models, &kept.models)),
+        ("endpoints", exceeds(&asked.endpoints, &kept.endpoints)),
+        ("addresses", exceeds(&asked.addresses, &kept.addresses)),
+    ]
+    .into_iter()
+    .find_map(|(what, exceeds)| exceeds.then_some(what))
 }
 
 #[cfg(test)]
@@ -108,6 +196,31 @@ mod tests {
                 .map(|(field, _)| *field)
                 .collect();
             assert_eq!(found, expected, "{name} at {provider}");
+        }
+    }
+
+    #[test]
+    fn an_empty_list_never_counts_as_a_limit() {
+        let only =
+            |names: &[&str]| Extent::Only(names.iter().map(|n| OutsideText::new(n)).collect());
+        let scope = Scope {
+            models: vec!["small".parse().unwrap(), "large".parse().unwrap()],
+            ..Scope::default()
+        };
+        for (name, asked, kept, expected) in [
+            ("as asked", &scope, only(&["large", "small"]), None),
+            ("narrower", &scope, only(&["small"]), None),
+            ("longer", &scope, only(&["small", "other"]), Some("models")),
+            ("empty", &scope, only(&[]), Some("models")),
+            ("no limit", &scope, Extent::All, Some("models")),
+            ("not told", &scope, Extent::Untold, None),
+            ("nothing asked", &Scope::default(), Extent::All, None),
+        ] {
+            let kept = Reach {
+                models: kept,
+                ..Reach::default()
+            };
+            assert_eq!(wider(asked, &kept), expected, "{name}");
         }
     }
 }

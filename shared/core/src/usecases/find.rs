@@ -1,12 +1,14 @@
 //! Finding keys in a provider's list, page by page.
 
+use jiff::SignedDuration;
+
 use super::Ports;
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::key::{ApiKey, Hint};
 use crate::model::names::KeyHandle;
 use crate::model::slot::{Scope, Slot};
-use crate::model::version::KeyLabel;
-use crate::ports::{KeyProvider, KeyRecord, ProviderError};
+use crate::model::version::{KeyLabel, Version, VersionState};
+use crate::ports::{InventoryError, KeyProvider, KeyRecord, Naming, ProviderError};
 
 /// Every key of the list that `wanted` keeps, to the last page.
 async fn keys(
@@ -25,13 +27,72 @@ async fn keys(
     }
 }
 
-/// The keys that were made under a label. One create call has one label, so there is at most one.
-pub(crate) async fn by_label(
+/// The key that a version's create call made, if it made one.
+///
+/// # Errors
+/// [`FindError`]: it may be there all the same.
+pub(crate) async fn made_for(
+    ports: &Ports,
+    provider: &dyn KeyProvider,
+    version: &Version,
+) -> Result<Option<KeyRecord>, FindError> {
+    let Some(label) = &version.label else {
+        return Ok(None);
+    };
+    match provider.abilities().names {
+        Naming::Label => Ok(by_label(provider, &version.scope, label).await?),
+        Naming::Place => unrecorded(ports, provider, version).await,
+        Naming::Nothing => Ok(None),
+    }
+}
+
+/// Why a key was not looked for to the end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FindError {
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    #[error("another create for the slot is under way, whose key cannot be told from this one's")]
+    OtherUnderWay,
+}
+
+/// The key that was made under a label. One create call has one label, so there is at most one.
+async fn by_label(
     provider: &dyn KeyProvider,
     scope: &Scope,
     label: &KeyLabel,
-) -> Result<Vec<KeyRecord>, ProviderError> {
-    keys(provider, scope, |key| key.label.as_str() == label.as_str()).await
+) -> Result<Option<KeyRecord>, ProviderError> {
+    let mut found = keys(provider, scope, |key| key.label.as_str() == label.as_str()).await?;
+    Ok(found.pop())
+}
+
+/// Providers write down when a key was made in whole seconds, by their own clock.
+const CREATED_EARLIER: SignedDuration = SignedDuration::from_secs(5);
+
+/// The key in the slot's own place that came with the version's intent and that no record has. The list is read before
+/// the records: whoever made a key that is listed has recorded the intent before.
+async fn unrecorded(
+    ports: &Ports,
+    provider: &dyn KeyProvider,
+    version: &Version,
+) -> Result<Option<KeyRecord>, FindError> {
+    let since = version.begun_at() - CREATED_EARLIER;
+    let came_with_it = |key: &KeyRecord| key.created.is_some_and(|at| at >= since);
+    let mut listed = keys(provider, &version.scope, came_with_it).await?;
+    let records = ports.inventory.versions(&version.slot).await?;
+    listed.retain(|key| {
+        !records
+            .iter()
+            .any(|v| v.handle.as_ref() == Some(&key.handle))
+    });
+    let may_make_one =
+        |v: &Version| v.id != version.id && v.state == VersionState::Intended && v.handle.is_none();
+    if !listed.is_empty() && records.iter().any(may_make_one) {
+        return Err(FindError::OtherUnderWay);
+    }
+    listed.sort_by_key(|key| std::cmp::Reverse(key.created));
+    Ok(listed.pop())
 }
 
 /// Every key in `scope`.

@@ -2,6 +2,7 @@
 
 use jiff::SignedDuration;
 
+use super::find::FindError;
 use super::{Ports, find};
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::slot::Slot;
@@ -16,7 +17,7 @@ pub(crate) async fn unmake(
     provider: &dyn KeyProvider,
     version: &Version,
 ) {
-    let cut_off = cut_off(provider, version).await;
+    let cut_off = cut_off(ports, provider, version).await;
     abandon(ports, version, cut_off.as_ref().ok()).await;
     if let Err(error) = cut_off {
         ports.tell(orphan(slot, version, &error)).await;
@@ -34,22 +35,22 @@ pub(crate) async fn abandon(ports: &Ports, version: &Version, cut_off: Option<&C
 pub(crate) enum CutOff {
     /// The provider accepted the revoke of this handle.
     Accepted(crate::model::names::KeyHandle),
-    /// No key is listed under the label, so far.
+    /// No key of it is listed, so far.
     NothingFound,
 }
 
-/// Suspends or deletes the version's key, looked up by its label where its handle is unknown.
+/// Suspends or deletes the version's key, looked up where its handle is unknown.
 pub(crate) async fn cut_off(
+    ports: &Ports,
     provider: &dyn KeyProvider,
     version: &Version,
-) -> Result<CutOff, ProviderError> {
-    let handle = match (&version.handle, &version.label) {
-        (Some(handle), _) => handle.clone(),
-        (None, Some(label)) => match find::by_label(provider, &version.scope, label).await?.pop() {
+) -> Result<CutOff, FindError> {
+    let handle = match &version.handle {
+        Some(handle) => handle.clone(),
+        None => match find::made_for(ports, provider, version).await? {
             Some(record) => record.handle,
             None => return Ok(CutOff::NothingFound),
         },
-        (None, None) => return Ok(CutOff::NothingFound),
     };
     revoke(provider, version, &handle).await?;
     Ok(CutOff::Accepted(handle))
@@ -127,7 +128,7 @@ async fn record_abandoned(
         .await
 }
 
-fn orphan(slot: &Slot, version: &Version, error: &ProviderError) -> Alert {
+fn orphan(slot: &Slot, version: &Version, error: &FindError) -> Alert {
     Alert::about(
         &slot.name,
         Severity::Page,

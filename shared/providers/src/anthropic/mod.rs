@@ -17,17 +17,21 @@ use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Abilities, Disabled, KeyIssuer, KeyProvider, KeyRecord, Page, PageToken, ProviderError,
-    SpendCaps, Suspension, Verdict,
+    Abilities, Disabled, KeyIssuer, KeyProvider, KeyRecord, Limits, Naming, Page, PageToken,
+    ProviderError, SpendCaps, Suspension, Verdict,
 };
 
 use self::wire::{KeyData, KeyPage, SetStatus, Status};
 use crate::admin::AdminCredential;
 use crate::api::{Api, Dialect, unreadable};
+use crate::config::UrlField;
 use crate::http::{BaseUrl, HttpClient, Repeat, Scheme};
 
 /// Where Anthropic's API is.
 pub const BASE_URL: &str = "https://api.anthropic.com";
+
+/// Every URL of an account.
+pub(crate) const URLS: &[UrlField] = &[UrlField::base(BASE_URL)];
 
 /// How Anthropic's keys look: `sk-ant-api03-` and 95 characters; the number may change.
 pub const KEY_FORMAT: KeyFormat = KeyFormat {
@@ -52,7 +56,7 @@ impl Anthropic {
     /// The organization that `admin` administers, at `base`.
     pub fn new(http: Arc<HttpClient>, base: BaseUrl, admin: AdminCredential) -> Self {
         let dialect = Dialect {
-            scheme: Scheme::ApiKey,
+            scheme: Scheme::Header("x-api-key"),
             headers: HEADERS,
             error: wire::error_body,
         };
@@ -93,6 +97,8 @@ impl KeyProvider for Anthropic {
             format: KEY_FORMAT,
             suspension: Suspension::Refuses,
             expiry: false,
+            names: Naming::Label,
+            limits: Limits::default(),
         }
     }
 

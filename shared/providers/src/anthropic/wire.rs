@@ -7,7 +7,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use keyward_core::model::names::{KeyHandle, ScopeId};
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{KeyOwner, KeyRecord, ProviderError};
+use keyward_core::ports::{KeyOwner, KeyRecord, ProviderError, Reach};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -87,6 +87,7 @@ impl KeyData {
             last_used: None,
             spent: None,
             cap: None,
+            reach: Reach::default(),
         }
     }
 }

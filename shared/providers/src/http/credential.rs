@@ -10,7 +10,7 @@ const WINDOW: usize = 12;
 const HIDDEN: &str = "[hidden]";
 
 /// Words that begin so and are this long are hidden whosever key they may be.
-const KEY_PREFIX: &str = "sk-";
+const KEY_PREFIXES: &[&str] = &["sk-"];
 const KEY_LENGTH: usize = 24;
 
 /// Which header carries a key, and how.
@@ -18,8 +18,8 @@ const KEY_LENGTH: usize = 24;
 pub(crate) enum Scheme {
     /// `Authorization: Bearer <key>`
     Bearer,
-    /// `X-Api-Key: <key>`
-    ApiKey,
+    /// A header of this name, in lower case, that holds the key alone.
+    Header(&'static str),
 }
 
 /// The header that carries a key, its value marked sensitive: HTTP libraries neither print nor index it. No `Debug`.
@@ -37,10 +37,7 @@ impl Credential {
                 header::AUTHORIZATION,
                 HeaderValue::try_from(format!("Bearer {text}")),
             ),
-            Scheme::ApiKey => (
-                HeaderName::from_static("x-api-key"),
-                HeaderValue::try_from(text),
-            ),
+            Scheme::Header(name) => (HeaderName::from_static(name), HeaderValue::try_from(text)),
         };
         let mut value = value.ok()?;
         value.set_sensitive(true);
@@ -94,7 +91,9 @@ fn hide_words(text: &str) -> String {
     text.split_inclusive(|c| !of_a_key(c))
         .map(|piece| {
             let word = piece.trim_end_matches(|c| !of_a_key(c));
-            if word.starts_with(KEY_PREFIX) && word.len() >= KEY_LENGTH {
+            if KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix))
+                && word.len() >= KEY_LENGTH
+            {
                 format!("{HIDDEN}{}", &piece[word.len()..])
             } else {
                 piece.to_owned()

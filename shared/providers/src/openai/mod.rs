@@ -21,8 +21,8 @@ use keyward_core::model::names::{KeyHandle, Permission, ScopeId};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page,
-    PageToken, ProviderError, SpendCaps, Suspension, Verdict,
+    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits,
+    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, Verdict,
 };
 
 use self::end::account_path;
@@ -30,10 +30,14 @@ use self::handle::{Ids, handle};
 use self::wire::{Change, Create, ErrorData, List, NewAccount, NewKey, Row};
 use crate::admin::AdminCredential;
 use crate::api::{Api, Dialect, ErrorBody, unreadable};
+use crate::config::UrlField;
 use crate::http::{Answer, BaseUrl, HttpClient, Repeat, Scheme};
 
 /// Where OpenAI's API is.
 pub const BASE_URL: &str = "https://api.openai.com/v1";
+
+/// Every URL of an account.
+pub(crate) const URLS: &[UrlField] = &[UrlField::base(BASE_URL)];
 
 /// How OpenAI's keys look: `sk-`, nearly always `proj-` or `svcacct-` after it, and a random part. Keys of OpenRouter
 /// and Anthropic begin so too, and so do OpenAI's admin keys.
@@ -173,6 +177,8 @@ impl KeyProvider for OpenAi {
             format: KEY_FORMAT,
             suspension: Suspension::Narrows,
             expiry: true,
+            names: Naming::Label,
+            limits: Limits::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use keyward_core::model::names::{KeyHandle, Permission};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::KeyLabel;
-use keyward_core::ports::{KeyOwner, KeyRecord};
+use keyward_core::ports::{KeyOwner, KeyRecord, Reach};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -100,6 +100,7 @@ impl Row {
             spent: None,
             cap: None,
             handle,
+            reach: Reach::default(),
         }
     }
 

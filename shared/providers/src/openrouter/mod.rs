@@ -17,18 +17,22 @@ use keyward_core::model::names::{KeyHandle, ScopeId};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page,
-    PageToken, ProviderError, SpendCaps, Suspension, Verdict,
+    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits,
+    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, Verdict,
 };
 use serde::Serialize;
 
 use self::wire::{Create, Created, Deleted, Disable, ErrorData, KeyData, Limit};
 use crate::admin::AdminCredential;
 use crate::api::{Api, Dialect, ErrorBody, unreadable};
+use crate::config::UrlField;
 use crate::http::{BaseUrl, HttpClient, Repeat, Scheme};
 
 /// Where OpenRouter's API is.
 pub const BASE_URL: &str = "https://openrouter.ai/api/v1";
+
+/// Every URL of an account.
+pub(crate) const URLS: &[UrlField] = &[UrlField::base(BASE_URL)];
 
 /// How OpenRouter's keys look: `sk-or-v1-` and 64 lower-case hex digits.
 pub const KEY_FORMAT: KeyFormat = KeyFormat {
@@ -83,6 +87,8 @@ impl KeyProvider for OpenRouter {
             format: KEY_FORMAT,
             suspension: Suspension::Refuses,
             expiry: true,
+            names: Naming::Label,
+            limits: Limits::default(),
         }
     }
 

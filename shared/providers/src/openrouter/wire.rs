@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::names::KeyHandle;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{KeyOwner, KeyRecord};
+use keyward_core::ports::{KeyOwner, KeyRecord, Reach};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -68,6 +68,7 @@ impl KeyData {
             workspace: self.workspace_id.as_str().and_then(|id| id.parse().ok()),
             owner: KeyOwner::Unknown,
             last_used: None,
+            reach: Reach::default(),
         }
     }
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::money::SpendCap;
-use keyward_core::model::names::KeyHandle;
+use keyward_core::model::names::{KeyHandle, OperationId};
 use keyward_core::model::slot::Scope;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
@@ -97,6 +97,19 @@ impl KeyIssuer for GatedProvider {
         };
         self.gate
             .pass_or_delay(ISSUE, lost, issuer.issue(request), arrival)
+            .await
+    }
+
+    async fn resume(
+        &self,
+        request: &IssueRequest,
+        operation: &OperationId,
+    ) -> Result<IssuedKey, ProviderError> {
+        let Some(issuer) = self.inner.issuer() else {
+            return Err(ProviderError::Unsupported("create keys"));
+        };
+        self.gate
+            .pass("provider.resume", lost, issuer.resume(request, operation))
             .await
     }
 }

@@ -9,8 +9,8 @@ use keyward_core::model::slot::{CredentialKind, ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Clock, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
-    KeyRecord, Page, PageToken, PoolSettings, ProviderError, Providers, SpendCaps, Suspension,
-    Verdict,
+    KeyRecord, Limits, Naming, Page, PageToken, PoolSettings, ProviderError, Providers, Reach,
+    SpendCaps, Suspension, Verdict,
 };
 use secrecy::ExposeSecret;
 
@@ -145,6 +145,7 @@ impl MemoryProvider {
             last_used: None,
             spent: Some(MicroDollars(0)),
             cap,
+            reach: Reach::default(),
         };
         keys.push(Key {
             text: text.clone(),
@@ -238,6 +239,8 @@ impl KeyProvider for MemoryProvider {
             format: self.format(),
             suspension: Suspension::Refuses,
             expiry: self.makes_keys(),
+            names: Naming::Label,
+            limits: Limits::default(),
         }
     }
 

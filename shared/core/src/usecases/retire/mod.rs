@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Ports;
+use super::find::FindError;
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::SlotName;
 use crate::model::slot::Slot;
@@ -96,10 +97,22 @@ pub(crate) enum ItemError {
     Provider(#[from] ProviderError),
     #[error(transparent)]
     Transition(#[from] IllegalTransition),
+    #[error("another create for the slot is under way; the key is looked for again after it")]
+    OtherUnderWay,
     #[error("the provider says that it knows no such key, but lists it")]
     StillListed,
     #[error("what was done could not be told to anybody; the log has it")]
     Untold,
+}
+
+impl From<FindError> for ItemError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Provider(error) => error.into(),
+            FindError::Inventory(error) => error.into(),
+            FindError::OtherUnderWay => Self::OtherUnderWay,
+        }
+    }
 }
 
 async fn carry_slot(ports: &Ports, name: &SlotName) -> Result<(), ItemError> {
@@ -239,7 +252,11 @@ async fn told_failed(
     told: Option<Timestamp>,
 ) -> Option<Timestamp> {
     let now = ports.clock.now();
-    let passing = matches!(error, ItemError::Inventory(error) if error.is_retryable());
+    let passing = match error {
+        ItemError::Inventory(error) => error.is_retryable(),
+        ItemError::OtherUnderWay => true,
+        _ => false,
+    };
     let lately = told.is_some_and(|at| now.duration_since(at) < TELL_AGAIN);
     if passing || lately || !tell_failed(ports, name, error).await {
         return told;

@@ -60,9 +60,7 @@ impl Work<'_> {
             return Ok(Some((version, handle)));
         }
         let found = match (&version.label, &version.hint) {
-            (Some(label), _) => find::by_label(self.provider.as_ref(), &version.scope, label)
-                .await?
-                .pop(),
+            (Some(_), _) => find::made_for(self.ports, self.provider.as_ref(), &version).await?,
             (None, Some(hint)) => {
                 find::by_hint(self.provider.as_ref(), &version.scope, hint).await?
             }

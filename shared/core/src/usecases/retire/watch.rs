@@ -26,7 +26,8 @@ pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError
     untag_revoked(ports, &slot, &secret, &versions).await?;
     let now = ports.clock.now();
     let needs_rotation = needs_a_key(&slot, &versions) || is_overdue(&slot, &versions, now);
-    if secret.rotation_enabled && needs_rotation && found != Stray::Stays {
+    let can_rotate = secret.rotation_enabled && !is_full(&slot, &versions);
+    if can_rotate && needs_rotation && found != Stray::Stays {
         start_rotation(ports, &slot, &versions).await?;
     }
     slot.due_at = now + REGULAR;
@@ -164,6 +165,14 @@ fn is_overdue(slot: &Slot, versions: &[Version], now: Timestamp) -> bool {
     is_open(slot)
         && versions.iter().any(overdue)
         && !versions.iter().any(|v| is_on_its_way(slot, v))
+}
+
+/// Whether a rotation would be refused because the slot can have no further key.
+fn is_full(slot: &Slot, versions: &[Version]) -> bool {
+    let in_use = versions.iter().filter(|v| v.state.is_promoted()).count();
+    slot.provider
+        .keys_at_a_time()
+        .is_some_and(|most| in_use >= most)
 }
 
 fn is_open(slot: &Slot) -> bool {

@@ -5,12 +5,13 @@ use jiff::SignedDuration;
 use super::{Rotation, RotationError, StepOutcome};
 use crate::model::alert::{AlertKind, Severity};
 use crate::model::key::ApiKey;
-use crate::model::names::KeyHandle;
+use crate::model::names::{KeyHandle, OperationId};
 use crate::model::secret_document::SecretDocument;
 use crate::model::slot::CredentialKind;
 use crate::model::version::{Version, VersionState};
 use crate::ports::{Fence, IssuedKey, KeyProvider, SecretError, VersionSelector};
 use crate::usecases::adopt::{AdoptError, adopt_current};
+use crate::usecases::find::FindError;
 use crate::usecases::unmake;
 
 /// What is left of the invocation when a key is asked for, at least: enough to store it, or to revoke it.
@@ -22,6 +23,8 @@ enum Earlier {
     Stored(StepOutcome),
     /// A key was drawn, and its text can still be had.
     Drawn(Box<Version>, ApiKey),
+    /// The provider was still making a key.
+    UnderWay(Box<Version>, OperationId),
     /// Nothing that can be used.
     Nothing,
 }
@@ -39,11 +42,10 @@ impl Rotation<'_> {
         provider: &dyn KeyProvider,
     ) -> Result<StepOutcome, RotationError> {
         let replaced = self.current_document(provider).await?;
-        let drawn = match self.earlier_attempts(provider).await? {
-            Earlier::Stored(outcome) => return Ok(outcome),
-            Earlier::Drawn(version, key) => Some((*version, key)),
-            Earlier::Nothing => None,
-        };
+        let earlier = self.earlier_attempts(provider).await?;
+        if let Earlier::Stored(outcome) = earlier {
+            return Ok(outcome);
+        }
         if !self
             .request
             .deadline
@@ -51,12 +53,17 @@ impl Rotation<'_> {
         {
             return Err(RotationError::OutOfTime);
         }
-        let (version, issued) = match (self.slot.kind, drawn) {
-            (CredentialKind::Minted, _) => self.mint(provider).await?,
-            (CredentialKind::Pool, Some((version, key))) => {
-                self.resume(provider, version, key).await?
+        let (version, issued) = match (earlier, self.slot.kind) {
+            (Earlier::Drawn(version, key), _) => self.resume(provider, *version, key).await?,
+            (Earlier::UnderWay(version, operation), _) => {
+                let keep = self.in_use(replaced.as_ref())?;
+                self.go_on(provider, *version, operation, keep).await?
             }
-            (CredentialKind::Pool, None) => self.draw(provider).await?,
+            (_, CredentialKind::Pool) => self.draw(provider).await?,
+            (_, CredentialKind::Minted | CredentialKind::Slots) => {
+                let keep = self.in_use(replaced.as_ref())?;
+                self.mint(provider, keep).await?
+            }
         };
         self.store(provider, &version, replaced, &issued).await?;
         let mut pending = self.advanced(&version, VersionState::Pending)?;
@@ -68,6 +75,30 @@ impl Rotation<'_> {
             .await;
         self.saved(provider, &version, saved).await?;
         Ok(StepOutcome::Done)
+    }
+
+    /// The handles of the slot's keys that agents may hold: of those that are promoted or about to be, and of the one
+    /// that stands under AWSCURRENT.
+    ///
+    /// # Errors
+    /// [`RotationError::InUseUnknown`] where one of a fixed set of keys is regenerated, and it cannot be told which.
+    fn in_use(&self, current: Option<&Replaced>) -> Result<Vec<KeyHandle>, RotationError> {
+        let may_be_held =
+            |v: &&Version| v.state.is_promoted() || v.state == VersionState::Promoting;
+        let recorded = self.versions.iter().filter(may_be_held);
+        let mut handles = Vec::new();
+        let held = recorded.map(|v| (v.handle.as_ref(), v.shown()));
+        let current = current.map(|c| (c.handle.as_ref(), "under AWSCURRENT".to_owned()));
+        for (handle, shown) in held.chain(current) {
+            match handle {
+                Some(handle) => handles.push(handle.clone()),
+                None if self.slot.kind == CredentialKind::Slots => {
+                    return Err(RotationError::InUseUnknown { shown });
+                }
+                None => {}
+            }
+        }
+        Ok(handles)
     }
 
     /// Reads what is there before any key is made: a value that cannot be carried over is refused now, and a key that
@@ -133,15 +164,15 @@ impl Rotation<'_> {
                 .map(|(_, text)| text)
         };
         let Some(text) = stored else {
-            let mut drawn = None;
+            let mut usable = None;
             for version in open {
-                match self.drawn_text(version).await? {
-                    Some(key) if drawn.is_none() => drawn = Some((version.clone(), key)),
+                match self.usable_attempt(version).await? {
+                    Some(attempt) if usable.is_none() => usable = Some(attempt),
                     _ => self.take_back(provider, version).await?,
                 }
             }
-            if let Some((version, key)) = drawn {
-                return Ok(Earlier::Drawn(Box::new(version), key));
+            if let Some(usable) = usable {
+                return Ok(usable);
             }
             for version in self.own().filter(|v| v.may_await_its_cut()) {
                 self.cut_off_first(provider, version).await?;
@@ -151,6 +182,19 @@ impl Rotation<'_> {
         let document = SecretDocument::parse(&text, &provider.abilities().format)?;
         let kept = self.keep_stored(provider, &document).await?;
         Ok(Earlier::Stored(kept))
+    }
+
+    /// What can be gone on with of an attempt whose key is not stored.
+    async fn usable_attempt(&self, version: &Version) -> Result<Option<Earlier>, RotationError> {
+        if let (Some(operation), None) = (&version.operation, &version.fingerprint) {
+            let operation = operation.clone();
+            return Ok(Some(Earlier::UnderWay(
+                Box::new(version.clone()),
+                operation,
+            )));
+        }
+        let drawn = self.drawn_text(version).await?;
+        Ok(drawn.map(|key| Earlier::Drawn(Box::new(version.clone()), key)))
     }
 
     /// The pending value is there already: its record is brought up to it.
@@ -215,9 +259,11 @@ impl Rotation<'_> {
         provider: &dyn KeyProvider,
         version: &Version,
     ) -> Result<(), RotationError> {
-        match unmake::cut_off(provider, version).await {
+        match unmake::cut_off(self.ports, provider, version).await {
             Ok(_) => Ok(()),
-            Err(error) => Err(self.provider_failed(error).await),
+            Err(FindError::Provider(error)) => Err(self.provider_failed(error).await),
+            Err(FindError::Inventory(error)) => Err(error.into()),
+            Err(FindError::OtherUnderWay) => Err(RotationError::OtherUnderWay),
         }
     }
 
@@ -256,7 +302,7 @@ impl Rotation<'_> {
     }
 
     /// Gives up this invocation's lease, so that the next call need not wait for its end.
-    async fn leave_to_the_next_call(&self, version: &Version) {
+    pub(super) async fn leave_to_the_next_call(&self, version: &Version) {
         let free = Version {
             lease_until: None,
             ..version.clone()

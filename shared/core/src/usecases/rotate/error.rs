@@ -52,6 +52,33 @@ pub enum RotationError {
         /// When it must have ended.
         until: Timestamp,
     },
+    /// Another create for the slot is under way, whose key cannot be told from one that was lost.
+    #[error("another create for the slot is under way; the step is tried again after it")]
+    OtherUnderWay,
+    /// The provider is still making the key; none is stored yet.
+    #[error("the provider is still making the key; the next call of this step goes on with it")]
+    UnderWay,
+    /// The provider takes no more keys; a key of the slot that was cut off was deleted to make room.
+    #[error(
+        "the provider takes no more keys ({detail}); key {deleted} of the slot, which was cut off before, was deleted to make room"
+    )]
+    MadeRoom {
+        /// The provider's own words.
+        detail: OutsideText,
+        /// The key that was deleted.
+        deleted: String,
+    },
+    /// Making a key would change one that cannot be named and may be in use. Nothing was changed.
+    #[error(
+        "the id of key {shown} at the provider is unknown, so it cannot be told which key is idle; nothing was changed"
+    )]
+    InUseUnknown {
+        /// The key.
+        shown: String,
+    },
+    /// The provider gave the new key more than was asked for; it was revoked.
+    #[error("the provider let the new key reach more {0} than was asked for; the key was revoked")]
+    WiderThanAsked(&'static str),
     /// AWSPENDING has no value: createSecret has not finished.
     #[error("version {token} has no value yet: createSecret has not finished")]
     NothingPending {
@@ -137,6 +164,9 @@ impl RotationError {
             Self::Provider(error) => !matches!(error.advice(), Advice::StopAndAlert),
             Self::OutOfTime
             | Self::InProgress { .. }
+            | Self::OtherUnderWay
+            | Self::UnderWay
+            | Self::MadeRoom { .. }
             | Self::NothingPending { .. }
             | Self::NotAcceptedYet { .. }
             | Self::CapNotKept => true,
@@ -148,6 +178,8 @@ impl RotationError {
             | Self::ForeignValue { .. }
             | Self::Spent { .. }
             | Self::CutOff { .. }
+            | Self::InUseUnknown { .. }
+            | Self::WiderThanAsked(_)
             | Self::OutOfScope { .. }
             | Self::PoolEmpty { .. }
             | Self::NoPool { .. }

@@ -1,27 +1,56 @@
 //! Making a key at a provider that can.
 
+use jiff::SignedDuration;
+
 use super::{Rotation, RotationError};
-use crate::model::version::{Version, VersionId};
-use crate::ports::{Advice, Fence, IssueRequest, IssuedKey, KeyProvider, ProviderError};
+use crate::model::names::{KeyHandle, OperationId};
+use crate::model::version::{Version, VersionId, VersionState};
+use crate::ports::{Advice, Fence, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, ProviderError};
 use crate::rules::birth;
+use crate::usecases::retire::STUCK_AFTER;
 use crate::usecases::unmake;
+
+/// What is left of the invocation when a key is waited for, at least: enough to store it.
+const TIME_TO_STORE: SignedDuration = SignedDuration::from_secs(20);
+
+/// How long is waited before a create that goes on is asked about again.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_secs(2);
+
+fn issuer(provider: &dyn KeyProvider) -> Result<&dyn KeyIssuer, RotationError> {
+    let issuer = provider.issuer();
+    Ok(issuer.ok_or(ProviderError::Unsupported("create keys"))?)
+}
 
 impl Rotation<'_> {
     /// Makes a key: the intent first, then the key, then what is known of it.
     pub(super) async fn mint(
         &self,
         provider: &dyn KeyProvider,
+        keep: Vec<KeyHandle>,
     ) -> Result<(Version, IssuedKey), RotationError> {
         let version = self.record_intent(provider).await?;
-        let issued = self.issue(provider, &version).await?;
-        let version = self.record_key(provider, version, &issued).await?;
-        Ok((version, issued))
+        let request = self.request_for(&version, keep)?;
+        let issued = issuer(provider)?.issue(&request).await;
+        self.issued(provider, version, &request, issued).await
+    }
+
+    /// Goes on with a key that the provider was still making when an earlier call of this step ended.
+    pub(super) async fn go_on(
+        &self,
+        provider: &dyn KeyProvider,
+        version: Version,
+        operation: OperationId,
+        keep: Vec<KeyHandle>,
+    ) -> Result<(Version, IssuedKey), RotationError> {
+        self.still_wanted(provider, &version).await?;
+        let request = self.request_for(&version, keep)?;
+        let version = self.lease(provider, version).await?;
+        let under_way = Err(ProviderError::UnderWay(operation));
+        self.issued(provider, version, &request, under_way).await
     }
 
     async fn record_intent(&self, provider: &dyn KeyProvider) -> Result<Version, RotationError> {
-        if provider.issuer().is_none() {
-            return Err(ProviderError::Unsupported("create keys").into());
-        }
+        issuer(provider)?;
         let now = self.ports.clock.now();
         let mut version = Version::intended(&self.slot.name, self.next_id(), self.slot.epoch, now);
         version.scope = self.slot.scope.clone();
@@ -36,33 +65,132 @@ impl Rotation<'_> {
         Ok(Self::written(version))
     }
 
-    async fn issue(
+    fn request_for(
         &self,
-        provider: &dyn KeyProvider,
         version: &Version,
-    ) -> Result<IssuedKey, RotationError> {
-        let (Some(issuer), Some(label)) = (provider.issuer(), version.label.clone()) else {
-            return Err(ProviderError::Unsupported("create keys").into());
-        };
-        let request = IssueRequest {
-            label,
+        keep: Vec<KeyHandle>,
+    ) -> Result<IssueRequest, RotationError> {
+        let label = version.label.clone();
+        Ok(IssueRequest {
+            label: label.ok_or(ProviderError::Unsupported("create keys"))?,
             scope: version.scope.clone(),
             cap: version.cap.unwrap_or_else(|| birth::cap(&self.slot)),
             expires: version
                 .expires
                 .unwrap_or_else(|| birth::expires(&self.slot.policy, version.created)),
-        };
-        match issuer.issue(&request).await {
-            Ok(issued) => Ok(issued),
-            Err(error) => {
-                if error.advice() == Advice::LookUpFirst {
-                    unmake::unmake(self.ports, &self.slot, provider, version).await;
-                } else {
-                    unmake::abandon(self.ports, version, None).await;
-                }
-                Err(self.provider_failed(error).await)
+            keep,
+        })
+    }
+
+    /// Brings a create to its end: waits for one that goes on, records the key, or settles that there is none.
+    async fn issued(
+        &self,
+        provider: &dyn KeyProvider,
+        mut version: Version,
+        request: &IssueRequest,
+        mut answer: Result<IssuedKey, ProviderError>,
+    ) -> Result<(Version, IssuedKey), RotationError> {
+        while let Err(ProviderError::UnderWay(operation)) = answer {
+            version = self.under_way(provider, version, &operation).await?;
+            if !self
+                .request
+                .deadline
+                .allows(self.ports.clock.as_ref(), TIME_TO_STORE)
+            {
+                self.leave_to_the_next_call(&version).await;
+                return Err(RotationError::UnderWay);
+            }
+            self.ports.clock.sleep(LOOK_AGAIN).await;
+            answer = issuer(provider)?.resume(request, &operation).await;
+            if let Err(
+                error @ (ProviderError::RetryAfter { .. } | ProviderError::AdminCredential { .. }),
+            ) = answer
+            {
+                self.leave_to_the_next_call(&version).await;
+                return Err(self.provider_failed(error).await);
             }
         }
+        match answer {
+            Ok(issued) => {
+                let version = self.record_key(provider, version, &issued).await?;
+                Ok((version, issued))
+            }
+            Err(error) => Err(self.not_issued(provider, &version, error).await),
+        }
+    }
+
+    /// Records the provider's work on the key, so that a later call goes on with it and makes no other.
+    async fn under_way(
+        &self,
+        provider: &dyn KeyProvider,
+        version: Version,
+        operation: &OperationId,
+    ) -> Result<Version, RotationError> {
+        if version.operation.as_ref() == Some(operation) {
+            return Ok(version);
+        }
+        let noted = Version {
+            operation: Some(operation.clone()),
+            due_at: Some(self.request.deadline.0 + STUCK_AFTER),
+            ..version.clone()
+        };
+        let fence = Fence::Epoch(self.slot.epoch);
+        let saved = self
+            .ports
+            .inventory
+            .save_versions(std::slice::from_ref(&noted), fence)
+            .await;
+        self.saved(provider, &version, saved).await?;
+        Ok(Self::written(noted))
+    }
+
+    /// The provider gave no key. One that may exist all the same is cut off.
+    async fn not_issued(
+        &self,
+        provider: &dyn KeyProvider,
+        version: &Version,
+        error: ProviderError,
+    ) -> RotationError {
+        if error.advice() == Advice::LookUpFirst {
+            unmake::unmake(self.ports, &self.slot, provider, version).await;
+        } else {
+            unmake::abandon(self.ports, version, None).await;
+        }
+        if let ProviderError::LimitReached { detail } = &error
+            && let Some(deleted) = self.make_room(provider).await
+        {
+            let detail = detail.clone();
+            return RotationError::MadeRoom { detail, deleted };
+        }
+        self.provider_failed(error).await
+    }
+
+    /// Deletes the oldest key of the slot that was cut off and is still there: never one that agents may hold. What
+    /// confirms its end is its refusals, which go on. How people know the key, if there was one.
+    async fn make_room(&self, provider: &dyn KeyProvider) -> Option<String> {
+        let cut_off = |v: &&Version| {
+            matches!(
+                v.state,
+                VersionState::Contained | VersionState::Abandoned | VersionState::Revoking
+            )
+        };
+        let mut cut_off: Vec<&Version> = self.versions.iter().filter(cut_off).collect();
+        cut_off.sort_by_key(|v| v.created);
+        for version in cut_off {
+            let Some(handle) = &version.handle else {
+                continue;
+            };
+            if !matches!(provider.get(handle).await, Ok(Some(_))) {
+                continue;
+            }
+            match unmake::delete(provider, version, handle).await {
+                Ok(()) => return Some(version.shown()),
+                Err(error) => {
+                    tracing::warn!(slot = %self.slot.name, version = %version.id, %error, "a key that was cut off could not be deleted to make room");
+                }
+            }
+        }
+        None
     }
 
     /// Records handle and fingerprint, in the epoch that the rotation began in.
@@ -72,6 +200,7 @@ impl Rotation<'_> {
         mut version: Version,
         issued: &IssuedKey,
     ) -> Result<Version, RotationError> {
+        version.operation = None;
         version.handle = Some(issued.handle.clone());
         version.fingerprint = Some(issued.key.fingerprint());
         version.hint = Some(issued.key.hint(&provider.abilities().format));

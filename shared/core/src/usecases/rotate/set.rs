@@ -5,7 +5,8 @@ use crate::model::names::KeyHandle;
 use crate::model::slot::CredentialKind;
 use crate::model::version::Version;
 use crate::ports::{KeyProvider, TAG_HANDLE_PREFIX};
-use crate::rules::birth;
+use crate::rules::{birth, scope};
+use crate::usecases::unmake;
 
 impl Rotation<'_> {
     pub(super) async fn set(
@@ -22,20 +23,43 @@ impl Rotation<'_> {
         if self.slot.kind == CredentialKind::Pool {
             self.resume_at_provider(provider, &version, handle).await?;
         }
-        if let Some(caps) = provider.caps() {
-            let cap = birth::cap(&self.slot);
-            let kept = match caps.set_cap(handle, cap).await {
-                Ok(()) => provider.get(handle).await,
-                Err(error) => return Err(self.provider_failed(error).await),
-            };
-            match kept {
-                Ok(Some(record)) if record.cap == Some(cap) => {}
-                Ok(_) => return Err(RotationError::CapNotKept),
-                Err(error) => return Err(self.provider_failed(error).await),
-            }
-        }
+        self.limit(provider, &version, handle).await?;
         self.mirror_handles().await?;
         Ok(StepOutcome::Done)
+    }
+
+    /// Puts the spending limit on the key and reads back what it may spend and reach: nothing is promoted that may more
+    /// than was asked for.
+    async fn limit(
+        &self,
+        provider: &dyn KeyProvider,
+        version: &Version,
+        handle: &KeyHandle,
+    ) -> Result<(), RotationError> {
+        let cap = provider.caps().map(|caps| (caps, birth::cap(&self.slot)));
+        if let Some((caps, cap)) = cap
+            && let Err(error) = caps.set_cap(handle, cap).await
+        {
+            return Err(self.provider_failed(error).await);
+        }
+        if cap.is_none() && !version.scope.limits_reach() {
+            return Ok(());
+        }
+        let kept = match provider.get(handle).await {
+            Ok(kept) => kept,
+            Err(error) => return Err(self.provider_failed(error).await),
+        };
+        let Some(kept) = kept else {
+            return Err(RotationError::CapNotKept);
+        };
+        if cap.is_some_and(|(_, cap)| kept.cap != Some(cap)) {
+            return Err(RotationError::CapNotKept);
+        }
+        if let Some(what) = scope::wider(&version.scope, &kept.reach) {
+            unmake::unmake(self.ports, &self.slot, provider, version).await;
+            return Err(RotationError::WiderThanAsked(what));
+        }
+        Ok(())
     }
 
     /// Brings a standby key to life. The lease says beforehand that this may happen until the invocation's end; a kill

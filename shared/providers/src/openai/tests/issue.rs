@@ -18,6 +18,7 @@ fn request(scope: Scope, life: SignedDuration) -> IssueRequest {
             period: CapPeriod::Monthly,
         },
         expires: TestClock::new().now() + life,
+        keep: Vec::new(),
     }
 }
 

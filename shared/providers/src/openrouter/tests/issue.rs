@@ -22,6 +22,7 @@ fn request(workspace: Option<&str>) -> IssueRequest {
             period: CapPeriod::Monthly,
         },
         expires: "2027-01-31T09:00:00.987Z".parse().unwrap(),
+        keep: Vec::new(),
     }
 }
 

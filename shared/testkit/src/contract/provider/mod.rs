@@ -128,6 +128,7 @@ impl Fixture {
                 period: CapPeriod::Monthly,
             },
             expires: self.world.now() + SignedDuration::from_hours(24 * 70),
+            keep: Vec::new(),
         }
     }
 

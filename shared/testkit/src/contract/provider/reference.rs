@@ -10,7 +10,7 @@ use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider, KeyRecord,
-    Page, PageToken, ProviderError, SpendCaps, Suspension, Verdict,
+    Limits, Naming, Page, PageToken, ProviderError, Reach, SpendCaps, Suspension, Verdict,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -130,6 +130,7 @@ fn record(row: &Value) -> KeyRecord {
         last_used: None,
         spent: micro("usage"),
         cap: micro("limit").map(|amount| SpendCap { amount, period }),
+        reach: Reach::default(),
     }
 }
 
@@ -154,6 +155,8 @@ impl KeyProvider for Reference {
             },
             suspension: Suspension::Refuses,
             expiry: true,
+            names: Naming::Label,
+            limits: Limits::default(),
         }
     }
 

@@ -1,0 +1,211 @@
+//! The deployment's provider accounts: the only place that says where keys are sent and which admin credential goes
+//! with them.
+
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use keyward_core::model::names::{AccountName, SecretArn};
+use keyward_core::model::slot::ProviderName;
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::PoolSettings;
+use serde_json::Value;
+
+use self::read::Reader;
+use crate::http::{AllowedHosts, BaseUrl, UrlError};
+use crate::{anthropic, openai, openrouter};
+
+/// One thing that is wrong with the configuration. No value is repeated: somebody may have put a credential there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The whole text is not JSON.
+    #[error("line {line}, column {column}: not JSON")]
+    NotJson {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+    },
+    /// The whole, or an account, is not an object.
+    #[error("{0}: not an object")]
+    NotAnObject(OutsideText),
+    /// An account's name is refused.
+    #[error(
+        "{0}: an account name is 1 to 63 lower-case letters and digits, with single dashes between"
+    )]
+    Name(OutsideText),
+    /// A field that does not exist.
+    #[error("{account}: there is no field `{field}`")]
+    UnknownField {
+        /// The account.
+        account: AccountName,
+        /// The field.
+        field: OutsideText,
+    },
+    /// A field that must be there.
+    #[error("{account}: `{field}` is missing")]
+    Missing {
+        /// The account.
+        account: AccountName,
+        /// The field.
+        field: &'static str,
+    },
+    /// A field of another type.
+    #[error("{account}: `{field}` is not {expected}")]
+    Type {
+        /// The account.
+        account: AccountName,
+        /// The field.
+        field: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+    /// What should name a secret is no ARN.
+    #[error(
+        "{account}: `{field}` is not the ARN of a Secrets Manager secret; a credential itself never stands here"
+    )]
+    Secret {
+        /// The account.
+        account: AccountName,
+        /// The field.
+        field: &'static str,
+    },
+    /// A URL or host is refused.
+    #[error("{account}: `{field}` {error}")]
+    Url {
+        /// The account.
+        account: AccountName,
+        /// The field.
+        field: &'static str,
+        /// Why.
+        error: UrlError,
+    },
+}
+
+/// Everything that is wrong with the provider accounts, in one go.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the provider accounts are refused:{}", .0.iter().map(|p| format!("\n  - {p}")).collect::<String>())]
+pub struct ConfigError(pub Vec<Problem>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) provider: ProviderName,
+    pub(crate) pool: Option<PoolSettings>,
+    pub(crate) admin_secret: SecretArn,
+    urls: BTreeMap<&'static str, BaseUrl>,
+    allowed: AllowedHosts,
+}
+
+impl Account {
+    /// Where requests go that the provider's table of URLs has under this field.
+    ///
+    /// # Panics
+    /// If the provider's table has no such field: each account that was read has all of them.
+    pub(crate) fn url(&self, field: &'static str) -> BaseUrl {
+        self.urls[field].clone()
+    }
+}
+
+/// A URL of a provider: the field that sets it, and what it is where the configuration leaves it out. `None`: it must
+/// be given.
+pub(crate) struct UrlField {
+    pub(crate) field: &'static str,
+    pub(crate) default: Option<&'static str>,
+}
+
+/// The field of the URL that most of a provider's requests go to.
+pub(crate) const BASE_URL: &str = "base_url";
+
+/// Every URL of a provider.
+const fn urls(provider: ProviderName) -> &'static [UrlField] {
+    match provider {
+        ProviderName::OpenRouter => openrouter::URLS,
+        ProviderName::OpenAi => openai::URLS,
+        ProviderName::Anthropic => anthropic::URLS,
+    }
+}
+
+impl UrlField {
+    /// The one that most requests go to.
+    pub(crate) const fn base(default: &'static str) -> Self {
+        Self {
+            field: BASE_URL,
+            default: Some(default),
+        }
+    }
+}
+
+/// The provider accounts by name, checked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProviderAccounts(BTreeMap<AccountName, Account>);
+
+impl ProviderAccounts {
+    /// Reads `{"<account>": {"provider": "openrouter", "admin_secret": "arn:…", "base_url": "https://…",
+    /// "allow_hosts": ["…"]}}`; the last two may be left out. Where keys are drawn from a standby pool, `pool_secret`
+    /// names its secret, and `pool_low_water` (3 if left out) the number of keys below which people are told.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all problems together.
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        let whole: Value = serde_json::from_str(text).map_err(|e| {
+            ConfigError(vec![Problem::NotJson {
+                line: e.line(),
+                column: e.column(),
+            }])
+        })?;
+        let Value::Object(whole) = whole else {
+            let what = OutsideText::new("the configuration");
+            return Err(ConfigError(vec![Problem::NotAnObject(what)]));
+        };
+        let mut problems = Vec::new();
+        let mut accounts = BTreeMap::new();
+        for (name, fields) in &whole {
+            match (name.parse::<AccountName>(), fields) {
+                (Err(_), _) => problems.push(Problem::Name(OutsideText::new(name))),
+                (Ok(_), fields) if !fields.is_object() => {
+                    problems.push(Problem::NotAnObject(OutsideText::new(name)));
+                }
+                (Ok(name), fields) => {
+                    let mut reader = Reader::new(&name, fields);
+                    let account = reader.account();
+                    problems.append(&mut reader.problems);
+                    accounts.extend(account.map(|account| (name.clone(), account)));
+                }
+            }
+        }
+        if problems.is_empty() {
+            Ok(Self(accounts))
+        } else {
+            Err(ConfigError(problems))
+        }
+    }
+
+    pub(crate) fn get(&self, name: &AccountName) -> Option<&Account> {
+        self.0.get(name)
+    }
+
+    /// The hosts that any account lists: for [`crate::http::guard`].
+    pub fn allowed_hosts(&self) -> AllowedHosts {
+        let mut all = AllowedHosts::default();
+        for account in self.0.values() {
+            all.extend(&account.allowed);
+        }
+        all
+    }
+
+    /// The accounts, whose they are, and their pools.
+    pub fn accounts(
+        &self,
+    ) -> impl Iterator<Item = (&AccountName, ProviderName, Option<&PoolSettings>)> {
+        self.0
+            .iter()
+            .map(|(name, a)| (name, a.provider, a.pool.as_ref()))
+    }
+
+    /// The accounts and the secrets that hold their admin credentials.
+    pub fn admin_secrets(&self) -> impl Iterator<Item = (&AccountName, &SecretArn)> {
+        self.0.iter().map(|(name, a)| (name, &a.admin_secret))
+    }
+}

@@ -1,0 +1,174 @@
+//! Reading one account.
+
+use std::collections::BTreeMap;
+
+use keyward_core::model::names::{AccountName, SecretArn};
+use keyward_core::model::slot::{CredentialKind, ProviderName};
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::PoolSettings;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::{Account, Problem, UrlField, urls};
+use crate::http::{AllowedHosts, BaseUrl, UrlError};
+
+/// Standby keys below which people are told, where the configuration does not say.
+const LOW_WATER: u32 = 3;
+
+/// Reads one account and collects what is wrong with it.
+pub(super) struct Reader<'a> {
+    name: &'a AccountName,
+    fields: Map<String, Value>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(name: &'a AccountName, fields: &Value) -> Self {
+        let fields = fields.as_object().cloned().unwrap_or_default();
+        Self {
+            name,
+            fields,
+            problems: Vec::new(),
+        }
+    }
+
+    pub(super) fn account(&mut self) -> Option<Account> {
+        let provider = self.provider();
+        let admin_secret = self.arn("admin_secret");
+        let pool = provider.and_then(|provider| self.pool(provider));
+        let allowed = self.allowed();
+        let urls = provider.map(|provider| self.urls(provider, &allowed));
+        for field in std::mem::take(&mut self.fields).keys() {
+            let field = OutsideText::new(field);
+            self.problems.push(Problem::UnknownField {
+                account: self.name.clone(),
+                field,
+            });
+        }
+        Some(Account {
+            provider: provider?,
+            pool,
+            admin_secret: admin_secret?,
+            urls: urls??,
+            allowed,
+        })
+    }
+
+    fn provider(&mut self) -> Option<ProviderName> {
+        let value = self.required("provider")?;
+        let provider = ProviderName::deserialize(&value).ok();
+        if provider.is_none() {
+            self.wrong_type("provider", "a known provider");
+        }
+        provider
+    }
+
+    fn arn(&mut self, field: &'static str) -> Option<SecretArn> {
+        let value = self.required(field)?;
+        let arn = value.as_str().and_then(|text| text.parse().ok());
+        if arn.is_none() {
+            self.problems.push(Problem::Secret {
+                account: self.name.clone(),
+                field,
+            });
+        }
+        arn
+    }
+
+    fn pool(&mut self, provider: ProviderName) -> Option<PoolSettings> {
+        if provider.kind() != CredentialKind::Pool {
+            return None;
+        }
+        let low_water = match self.fields.shift_remove("pool_low_water") {
+            None => Some(LOW_WATER),
+            Some(value) => value.as_u64().and_then(|n| n.try_into().ok()),
+        };
+        if low_water.is_none() {
+            self.wrong_type("pool_low_water", "a whole number");
+        }
+        Some(PoolSettings {
+            provider,
+            secret: self.arn("pool_secret")?,
+            low_water: low_water?,
+        })
+    }
+
+    fn allowed(&mut self) -> AllowedHosts {
+        let mut allowed = AllowedHosts::default();
+        let Some(value) = self.fields.shift_remove("allow_hosts") else {
+            return allowed;
+        };
+        let entries = value.as_array().map(Vec::as_slice);
+        if entries.is_none_or(|entries| entries.iter().any(|e| !e.is_string())) {
+            self.wrong_type("allow_hosts", "a list of host names and addresses");
+        }
+        for entry in entries.unwrap_or_default().iter().filter_map(Value::as_str) {
+            if let Err(error) = allowed.add(entry) {
+                self.url("allow_hosts", error);
+            }
+        }
+        allowed
+    }
+
+    /// Every URL of the provider; `None` if one of them is refused.
+    fn urls(
+        &mut self,
+        provider: ProviderName,
+        allowed: &AllowedHosts,
+    ) -> Option<BTreeMap<&'static str, BaseUrl>> {
+        let read: Vec<_> = urls(provider)
+            .iter()
+            .map(|url| Some((url.field, self.read_url(url, allowed)?)))
+            .collect();
+        read.into_iter().collect()
+    }
+
+    fn read_url(&mut self, url: &UrlField, allowed: &AllowedHosts) -> Option<BaseUrl> {
+        let text = match (self.fields.shift_remove(url.field), url.default) {
+            (Some(Value::String(text)), _) => text,
+            (Some(_), _) => {
+                self.wrong_type(url.field, "a URL");
+                return None;
+            }
+            (None, Some(default)) => default.to_owned(),
+            (None, None) => {
+                self.missing(url.field);
+                return None;
+            }
+        };
+        BaseUrl::parse(&text, allowed)
+            .map_err(|error| self.url(url.field, error))
+            .ok()
+    }
+
+    fn required(&mut self, field: &'static str) -> Option<Value> {
+        let value = self.fields.shift_remove(field);
+        if value.is_none() {
+            self.missing(field);
+        }
+        value
+    }
+
+    fn missing(&mut self, field: &'static str) {
+        self.problems.push(Problem::Missing {
+            account: self.name.clone(),
+            field,
+        });
+    }
+
+    fn wrong_type(&mut self, field: &'static str, expected: &'static str) {
+        self.problems.push(Problem::Type {
+            account: self.name.clone(),
+            field,
+            expected,
+        });
+    }
+
+    fn url(&mut self, field: &'static str, error: UrlError) {
+        self.problems.push(Problem::Url {
+            account: self.name.clone(),
+            field,
+            error,
+        });
+    }
+}
