@@ -6,7 +6,7 @@ use keyward_testkit::simulator::{Answered, Exchange};
 use serde_json::Value;
 
 use super::description::{Body, Description, Extent, Need, Operation, Parameter, Place};
-use super::schema::{Broken, Schema, Validators, unknown};
+use super::schema::{Broken, Schema, Validators, shown, unknown};
 use super::texts;
 
 /// An operation, and the description that it is in.
@@ -151,7 +151,7 @@ fn query(
         known.any(|parameter| parameter.name == name)
     };
     let unknown = given.keys().filter(|name| !is_known(name));
-    found.extend(unknown.map(|name| failure("query", name, "unknown parameter")));
+    found.extend(unknown.map(|name| failure("query", &shown(name), "unknown parameter")));
     for one in described {
         for parameter in parameters(one, Place::Query) {
             let schema = one.schema(&parameter.schema);
@@ -218,7 +218,7 @@ fn body(exchange: &Exchange, described: &[Described<'_>], validators: &Validator
     found.extend(
         unknown
             .iter()
-            .map(|at| failure("request", at, "unknown property")),
+            .map(|at| failure("request", &shown(at), "unknown property")),
     );
     found
 }

@@ -76,18 +76,35 @@ impl Validators {
     }
 }
 
+/// Names longer than this that have a digit are not shown whole: one may be a key.
+const MAX_SHOWN: usize = 24;
+const SHOWN: usize = 11;
+
+/// A name from the wire, or a pointer made of such.
+pub fn shown(pointer: &str) -> String {
+    let segment = |name: &str| match name.len() > MAX_SHOWN && name.contains(char::is_numeric) {
+        true => format!("{}…", name.chars().take(SHOWN).collect::<String>()),
+        false => name.to_owned(),
+    };
+    let segments: Vec<String> = pointer.split('/').map(segment).collect();
+    segments.join("/")
+}
+
 /// An error without the value that it is about.
 fn broken(error: &ValidationError<'_>) -> Broken {
     let names = match error.kind() {
         ValidationErrorKind::Required { property } => property.as_str().map(str::to_owned),
         ValidationErrorKind::AdditionalProperties { unexpected }
-        | ValidationErrorKind::UnevaluatedProperties { unexpected } => Some(unexpected.join(", ")),
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            let names: Vec<String> = unexpected.iter().map(|name| shown(name)).collect();
+            Some(names.join(", "))
+        }
         ValidationErrorKind::Format { format } => Some(format.clone()),
         _ => None,
     };
     let names = names.map(|names| format!(" `{names}`"));
     Broken {
-        pointer: error.instance_path().to_string(),
+        pointer: shown(error.instance_path().as_str()),
         rule: format!("{}{}", error.kind().keyword(), names.unwrap_or_default()),
     }
 }

@@ -2,6 +2,7 @@
 
 use keyward_tests::conformance::drivers::Driver;
 use keyward_tests::conformance::judge;
+use keyward_tests::conformance::schema::shown;
 use serde_json::{Value, json};
 
 use super::{ACME, Verified, answered, ask, described, judged, key, right, states, with};
@@ -55,8 +56,27 @@ fn failures_hold_no_value() {
         &[create.clone(), list, ask("DELETE", "/keys/sk-EXAMPLE-1")],
     );
     assert!(outcome.failures.len() >= 7, "{:?}", outcome.failures);
-    let shown = format!("{:?} {create:?} {:?}", outcome.failures, create.answer);
-    assert!(!shown.contains("EXAMPLE"), "{shown}");
+    let said = format!("{:?} {create:?} {:?}", outcome.failures, create.answer);
+    assert!(!said.contains("EXAMPLE"), "{said}");
+}
+
+/// A key may stand where a name should.
+#[test]
+fn a_name_that_may_be_a_key_is_not_shown_whole() {
+    let secret = "sk-or-v1-0123456789EXAMPLE0123456789";
+    let create = with(
+        &json!({ "name": "a", secret: 1, "owner": { secret: 1 } }),
+        ask("POST", "/keys"),
+    );
+    let list = ask("GET", &format!("/keys?size=1&{secret}=1"));
+    let found = judged("acme.openapi.json", &[create, list]).failures;
+    let short = |line: &&String| line.contains("sk-or-v1-01…");
+    assert_eq!(found.iter().filter(short).count(), 3, "{found:?}");
+    assert!(found.iter().all(|line| !line.contains("EXAMPLE")));
+    assert_eq!(
+        shown("/serviceSpecificCredentialId/0"),
+        "/serviceSpecificCredentialId/0"
+    );
 }
 
 #[test]
