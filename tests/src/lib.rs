@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "test code")]
 
+pub mod conformance;
 pub mod demo;
 pub mod emulators;
 pub mod end_to_end;

@@ -113,6 +113,9 @@ pub(crate) enum Command {
         /// As JSON.
         #[arg(long)]
         json: bool,
+        /// Each request that Keyward sends, and which published description it was checked against.
+        #[arg(long)]
+        operations: bool,
     },
 }
 

@@ -5,6 +5,7 @@ pub mod anthropic;
 mod api;
 pub mod config;
 mod configured;
+pub mod conformance;
 pub mod http;
 mod money;
 pub mod openai;

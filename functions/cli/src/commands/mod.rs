@@ -2,6 +2,7 @@
 
 mod apply;
 mod enforce;
+mod operations;
 mod pool;
 mod providers;
 mod rotate;
@@ -31,7 +32,15 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             timeout,
         } => rotate::rotate(&slot, wait.then_some(timeout)).await,
         Command::Pool(pool) => pool::run(pool).await,
-        Command::Providers { json } => providers::providers(json.into()).await,
+        // The JSON has the operations of each provider anyway.
+        Command::Providers {
+            json: false,
+            operations: true,
+        } => {
+            operations::show();
+            Ok(Outcome::Done)
+        }
+        Command::Providers { json, .. } => providers::providers(json.into()).await,
     }
 }
 

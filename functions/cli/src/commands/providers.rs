@@ -5,9 +5,10 @@ use keyward_core::model::slot::ProviderName;
 use keyward_core::ports::{KeyProvider, Providers, Suspension};
 use keyward_lambda::config::environment;
 use keyward_providers::config::ProviderAccounts;
+use keyward_providers::conformance;
 use serde_json::{Value, json};
 
-use super::Format;
+use super::{Format, operations};
 use crate::aws::Aws;
 use crate::print::{Outcome, line, table};
 
@@ -41,6 +42,7 @@ pub(super) async fn providers(format: Format) -> Result<Outcome> {
                     "SUSPENDS",
                     "EXPIRY",
                     "CAP PER KEY",
+                    "OPERATIONS VERIFIED",
                 ],
                 &rows,
             );
@@ -86,7 +88,7 @@ fn suspension(driver: &dyn KeyProvider) -> &'static str {
     }
 }
 
-fn row(provider: ProviderName, driver: &dyn KeyProvider) -> [String; 5] {
+fn row(provider: ProviderName, driver: &dyn KeyProvider) -> [String; 6] {
     let or_no = |can: bool, how: &str| if can { how.to_owned() } else { "no".to_owned() };
     [
         provider.to_string(),
@@ -97,6 +99,7 @@ fn row(provider: ProviderName, driver: &dyn KeyProvider) -> [String; 5] {
         suspension(driver).to_owned(),
         or_no(driver.abilities().expiry, "at birth"),
         or_no(driver.caps().is_some(), "yes"),
+        operations::summary(provider),
     ]
 }
 
@@ -111,5 +114,6 @@ fn json_row(provider: ProviderName, driver: &dyn KeyProvider) -> Value {
         },
         "expiry": driver.abilities().expiry,
         "cap": driver.caps().is_some(),
+        "operations": conformance::operations(provider),
     })
 }

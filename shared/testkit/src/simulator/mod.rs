@@ -8,6 +8,7 @@ mod account;
 mod admin;
 mod anthropic;
 mod api;
+mod exchange;
 mod faults;
 mod key;
 mod log;
@@ -30,6 +31,7 @@ use keyward_core::ports::{Clock, IssueRequest, IssuedKey};
 use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 
+pub use exchange::{Answered, Exchange};
 pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
 use key::{Birth, Reset};
 pub use key::{KeyState, KeyView};
@@ -295,6 +297,16 @@ impl Simulator {
     /// Forgets the requests so far.
     pub fn clear_requests(&self) {
         self.0.shared.account().log.clear();
+    }
+
+    /// Keeps every exchange from now on.
+    pub fn record(&self) {
+        self.0.shared.recorder.start();
+    }
+
+    /// The exchanges since recording began, or since this was asked last.
+    pub fn recorded(&self) -> Vec<Exchange> {
+        self.0.shared.recorder.take()
     }
 
     /// Makes something go wrong. Rules apply in the order in which they were added, one to a request.

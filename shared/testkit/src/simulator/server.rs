@@ -23,6 +23,7 @@ use tokio::task::JoinSet;
 use super::account::Account;
 use super::admin;
 use super::api::{Api, Call, Reply, api_of, read_query};
+use super::exchange::Recorder;
 use super::faults::{Answer, Body, Effect, Fault, RetryAfter};
 use super::log::LoggedRequest;
 use super::settings::Settings;
@@ -33,6 +34,7 @@ type WireBody = BoxBody<Bytes, io::Error>;
 pub(super) struct Shared {
     pub(super) api: Box<dyn Api>,
     account: Mutex<Account>,
+    pub(super) recorder: Recorder,
 }
 
 /// What becomes of a request on the wire.
@@ -47,7 +49,11 @@ impl Shared {
     pub(super) fn new(clock: Arc<dyn Clock>, settings: Settings) -> Self {
         let api = api_of(settings.provider);
         let account = Mutex::new(Account::new(clock, settings, api.as_ref()));
-        Self { api, account }
+        Self {
+            api,
+            account,
+            recorder: Recorder::default(),
+        }
     }
 
     pub(super) fn account(&self) -> MutexGuard<'_, Account> {
@@ -78,10 +84,13 @@ impl Shared {
             Some(fault) => self.spoil(fault, reply, now),
             None => Outcome::Whole(reply),
         };
+        let kind = self.api.kind(&call.method, path);
+        self.recorder
+            .note(parts, &call, kind, fault.as_ref(), outcome.whole());
         account.log.push(LoggedRequest {
             at: now,
             path: logged_path(account, parts, path),
-            kind: self.api.kind(&call.method, path),
+            kind,
             method: call.method,
             caller: call.caller,
             label,
@@ -129,6 +138,13 @@ impl Shared {
 }
 
 impl Outcome {
+    fn whole(&self) -> Option<&Reply> {
+        match self {
+            Self::Whole(reply) => Some(reply),
+            Self::Half(_) | Self::Closed | Self::Silence => None,
+        }
+    }
+
     fn status(&self) -> Option<u16> {
         match self {
             Self::Whole(reply) | Self::Half(reply) => Some(reply.status),

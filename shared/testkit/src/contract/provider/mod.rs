@@ -118,7 +118,8 @@ impl Fixture {
         self.provider.caps().expect("a provider with limits")
     }
 
-    fn request(&self, n: u32) -> IssueRequest {
+    /// What the suite asks for as its nth key.
+    pub fn request(&self, n: u32) -> IssueRequest {
         IssueRequest {
             label: label(n),
             scope: self.world.scope(),
@@ -139,7 +140,8 @@ impl Fixture {
         }
     }
 
-    async fn issue(&self, n: u32) -> IssuedKey {
+    /// The suite's nth key, made by whoever makes keys there.
+    pub async fn issue(&self, n: u32) -> IssuedKey {
         self.issue_as(&self.request(n)).await
     }
 

@@ -1,0 +1,177 @@
+//! What is checked against which description. A new driver is one more arm of [`of`].
+
+use keyward_core::model::slot::ProviderName;
+use keyward_providers::{anthropic, openai, openrouter};
+use keyward_testkit::simulator::{Home, KeyEnd, Settings};
+
+/// One driver, and what describes its provider's API.
+pub struct Driver {
+    /// Whose API.
+    pub provider: ProviderName,
+    /// Where the driver sends its requests.
+    pub base: &'static str,
+    /// The descriptions: what one does not know another may.
+    pub sources: &'static [Source],
+    /// The ways in which the provider may behave; the suite is played in each.
+    pub settings: fn() -> Vec<Settings>,
+    /// Every kind of request that the driver sends: what for, method, and path.
+    pub operations: &'static [(&'static str, &'static str, &'static str)],
+}
+
+/// One description.
+pub struct Source {
+    /// Its file in the folder of descriptions.
+    pub file: &'static str,
+    /// Answers whose model is there under a name that nothing ties to the operation: method, path, and model.
+    pub models: &'static [(&'static str, &'static str, Model)],
+}
+
+/// What an answer consists of.
+pub enum Model {
+    /// One of these.
+    One(&'static str),
+    /// A page: these in `data`. The page itself is not described.
+    Page(&'static str),
+}
+
+/// The driver of a provider.
+pub fn of(provider: ProviderName) -> Driver {
+    match provider {
+        ProviderName::OpenRouter => OPENROUTER,
+        ProviderName::OpenAi => OPENAI,
+        ProviderName::Anthropic => ANTHROPIC,
+    }
+}
+
+const OPENROUTER: Driver = Driver {
+    provider: ProviderName::OpenRouter,
+    base: openrouter::BASE_URL,
+    sources: &[Source {
+        file: "openrouter-keys.openapi.json",
+        models: &[],
+    }],
+    settings: || vec![Settings::default()],
+    operations: &[
+        ("create", "POST", "/keys"),
+        ("list", "GET", "/keys"),
+        ("get", "GET", "/keys/{key}"),
+        ("suspend, resume, cap", "PATCH", "/keys/{key}"),
+        ("delete", "DELETE", "/keys/{key}"),
+        ("verify", "GET", "/key"),
+    ],
+};
+
+const OPENAI: Driver = Driver {
+    provider: ProviderName::OpenAi,
+    base: openai::BASE_URL,
+    sources: &[
+        Source {
+            file: "openai-admin.openapi.json",
+            models: &[],
+        },
+        Source {
+            file: "openai-admin.endpoints-newer.json",
+            models: &[(
+                "POST",
+                "/organization/projects/{project_id}/api_keys/{api_key_id}",
+                Model::One("ProjectAPIKey"),
+            )],
+        },
+    ],
+    settings: || {
+        let ways = [
+            (Home::StandingAccount, KeyEnd::Deletable),
+            (Home::OwnAccount, KeyEnd::Deletable),
+            (Home::StandingAccount, KeyEnd::Expires),
+            (Home::OwnAccount, KeyEnd::Expires),
+            (Home::OwnAccount, KeyEnd::WithItsAccountOnly),
+        ];
+        let settings = |(home, key_end)| Settings {
+            provider: ProviderName::OpenAi,
+            home,
+            key_end,
+            ..Settings::default()
+        };
+        ways.map(settings).into()
+    },
+    operations: &[
+        (
+            "create in a service account",
+            "POST",
+            "/organization/projects/{project}/service_accounts/{account}/api_keys",
+        ),
+        (
+            "create with a service account",
+            "POST",
+            "/organization/projects/{project}/service_accounts",
+        ),
+        ("list", "GET", "/organization/projects/{project}/api_keys"),
+        (
+            "get",
+            "GET",
+            "/organization/projects/{project}/api_keys/{key}",
+        ),
+        (
+            "suspend, resume, end",
+            "POST",
+            "/organization/projects/{project}/api_keys/{key}",
+        ),
+        (
+            "delete",
+            "DELETE",
+            "/organization/projects/{project}/api_keys/{key}",
+        ),
+        (
+            "get the service account",
+            "GET",
+            "/organization/projects/{project}/service_accounts/{account}",
+        ),
+        (
+            "delete the service account",
+            "DELETE",
+            "/organization/projects/{project}/service_accounts/{account}",
+        ),
+        ("verify", "GET", "/models"),
+    ],
+};
+
+const ANTHROPIC: Driver = Driver {
+    provider: ProviderName::Anthropic,
+    base: anthropic::BASE_URL,
+    sources: &[Source {
+        file: "anthropic-admin.endpoints.json",
+        models: &[
+            (
+                "GET",
+                "/v1/organizations/api_keys/{api_key_id}",
+                Model::One("BetaAPIKey"),
+            ),
+            (
+                "POST",
+                "/v1/organizations/api_keys/{api_key_id}",
+                Model::One("BetaAPIKey"),
+            ),
+            (
+                "GET",
+                "/v1/organizations/api_keys",
+                Model::Page("BetaAPIKey"),
+            ),
+        ],
+    }],
+    settings: || {
+        vec![Settings {
+            provider: ProviderName::Anthropic,
+            ..Settings::default()
+        }]
+    },
+    operations: &[
+        ("list", "GET", "/v1/organizations/api_keys"),
+        ("get", "GET", "/v1/organizations/api_keys/{key}"),
+        (
+            "suspend, resume, archive",
+            "POST",
+            "/v1/organizations/api_keys/{key}",
+        ),
+        ("verify", "GET", "/v1/models"),
+    ],
+};
