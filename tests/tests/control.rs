@@ -1,6 +1,9 @@
 //! The control function on embedded parts: each operation, each refusal, and the record of acts.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "control/unsure.rs"]
+mod unsure;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

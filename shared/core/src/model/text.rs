@@ -106,7 +106,10 @@ mod tests {
     fn a_word_that_may_be_a_key_is_cut() {
         for (message, shown) in [
             ("", ""),
-            ("unknown field `owner`, line 3", "unknown field `owner`, line 3"),
+            (
+                "unknown field `owner`, line 3",
+                "unknown field `owner`, line 3",
+            ),
             (
                 "unknown variant `sk-ant-api03-EXAMPLE0123456789_-AA`, expected x",
                 "unknown variant `sk-ant-api0…`, expected x",
