@@ -59,6 +59,9 @@ pub enum NotAdded {
     /// It ends when a person leaves.
     #[error("it belongs to a person and ends when they leave; make it for a service account")]
     Personal,
+    /// The call's time was over before it was looked at.
+    #[error("there was no time left to look at it; give it again")]
+    NoTime,
     /// It may reach more than the slots that would draw it.
     #[error(
         "the provider does not say that it lives in one workspace alone; make it in the workspace of the slots that are to use it"
