@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use keyward_core::model::names::{AccountName, SecretArn};
 use keyward_core::model::slot::{CredentialKind, ProviderName};
-use keyward_core::model::text::OutsideText;
+use keyward_core::model::text::{OutsideText, without_keys};
 use keyward_core::ports::PoolSettings;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -123,7 +123,7 @@ impl ProviderAccounts {
         let mut accounts = BTreeMap::new();
         for (name, fields) in &whole {
             match (name.parse::<AccountName>(), fields) {
-                (Err(_), _) => problems.push(Problem::Name(OutsideText::new(name))),
+                (Err(error), _) => problems.push(Problem::Name(OutsideText::new(&error.shown))),
                 (Ok(_), fields) if !fields.is_object() => {
                     problems.push(Problem::NotAnObject(OutsideText::new(name)));
                 }
@@ -194,7 +194,7 @@ impl<'a> Reader<'a> {
         let allowed = self.allowed();
         let base = self.base(provider, &allowed);
         for field in std::mem::take(&mut self.fields).keys() {
-            let field = OutsideText::new(field);
+            let field = OutsideText::new(&without_keys(field));
             self.problems.push(Problem::UnknownField {
                 account: self.name.clone(),
                 field,
@@ -383,8 +383,10 @@ mod tests {
                 "provider": "openrouter",
                 "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:x",
                 "base_url": 1,
-                "allow_hosts": "127.0.0.1"
-            }
+                "allow_hosts": "127.0.0.1",
+                "sk-or-v1-EXAMPLE0123456789abcdef": 1
+            },
+            "sk-or-v1-EXAMPLE0123456789abcdef": {}
         }"#;
         let error = ProviderAccounts::from_json(text).unwrap_err().to_string();
         for expected in [
@@ -403,7 +405,7 @@ mod tests {
         ] {
             assert!(error.contains(expected), "{expected}\n{error}");
         }
-        assert_eq!(error.lines().count(), 13, "{error}");
+        assert_eq!(error.lines().count(), 15, "{error}");
         assert!(!error.contains("EXAMPLE"), "{error}");
     }
 

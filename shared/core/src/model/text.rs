@@ -45,7 +45,7 @@ const MAX_WORD: usize = 24;
 const SHOWN: usize = 11;
 
 /// A message that quotes its input, as those of parsers do, with every word in it that may be a key cut.
-pub(crate) fn without_keys(message: &str) -> String {
+pub fn without_keys(message: &str) -> String {
     let in_word = |c: char| c.is_alphanumeric() || "-_./+=~".contains(c);
     let mut rest = message;
     let mut shown = String::new();
