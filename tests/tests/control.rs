@@ -138,6 +138,22 @@ async fn a_fleet_is_applied_and_each_act_recorded_before_and_after() {
     }
 }
 
+/// Users with a long path have long ARNs, and their names stand at the end.
+#[tokio::test]
+async fn a_caller_is_recorded_whole_or_refused() {
+    for (path, status) in [(500, 200), (2000, 403)] {
+        let world = world();
+        let caller = format!("arn:aws:iam::111122223333:user/{}/ana", "x".repeat(path));
+        let mut event = event("/apply", &json!({"reason": "x", "fleet": fleet()}));
+        event["requestContext"]["authorizer"]["iam"]["userArn"] = json!(caller);
+        let (got, body) = send(&deps(&world), event).await;
+        assert_eq!(got, status, "{body}");
+        let acts = acts(&world);
+        assert!(acts.iter().all(|act| act.caller.as_str() == caller));
+        assert_eq!(acts.is_empty(), status == 403);
+    }
+}
+
 #[tokio::test]
 async fn the_same_fleet_again_changes_and_records_nothing() {
     let world = world();

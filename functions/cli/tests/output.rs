@@ -10,6 +10,7 @@ fn providers(output: Stdio) -> (Option<i32>, String) {
         .arg("providers")
         .env_clear()
         .env("AWS_REGION", "us-east-1")
+        .env("KEYWARD_EXTRA_ROOTS", "")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .stdout(output)
         .stderr(Stdio::piped())

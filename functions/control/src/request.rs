@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keyward_core::model::act::CallerArn;
 use keyward_core::model::text::OutsideText;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +18,7 @@ const MAX_REASON: usize = OutsideText::MAX_CHARS;
 /// One request. No `Debug`: its body can hold keys.
 pub(crate) struct Request {
     /// The ARN that AWS authenticated.
-    pub(crate) caller: OutsideText,
+    pub(crate) caller: CallerArn,
     /// AWS's id of the request.
     pub(crate) id: String,
     /// What is asked for.
@@ -71,7 +72,7 @@ impl Request {
         })?;
         let iam = event.context.authorizer.and_then(|a| a.iam);
         let caller = iam.map(|iam| iam.user_arn).unwrap_or_default();
-        if !caller.starts_with("arn:") {
+        if !caller.starts_with("arn:") || caller.len() > CallerArn::MAX_CHARS {
             return Err(Refusal::new(
                 403,
                 "the caller is not authenticated by IAM",
@@ -96,7 +97,7 @@ impl Request {
                 .map_err(|_| Refusal::bad("the body is not base64, although it says so"))?,
         };
         Ok(Self {
-            caller: OutsideText::new(&caller),
+            caller: CallerArn::new(&caller),
             id: event.context.id,
             path: event.context.http.path,
             body,
