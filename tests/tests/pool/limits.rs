@@ -1,5 +1,7 @@
 //! What a call that puts keys in leaves alone: keys of slots, and whatever it has no time for.
 
+use keyward_core::ports::KeyProvider;
+
 use super::*;
 
 /// Puts a key in that cannot be suspended: it stands by and is not ready.
@@ -84,4 +86,22 @@ async fn nothing_is_suspended_once_the_claim_runs_out() {
     assert_eq!((report.added.len(), report.not_ready.len()), (2, 1));
     let alive = texts.iter().filter(|text| provider.accepts(text));
     assert_eq!(alive.count(), 1);
+}
+
+/// A person archived it meanwhile: that rotation fails, and the next draws another key.
+#[tokio::test]
+async fn a_key_that_ended_while_it_stood_by_costs_one_rotation() {
+    let (world, provider) = start().await;
+    let before = world.current_key();
+    let standby = pool(&world).await.standby;
+    let oldest = standby
+        .iter()
+        .min_by_key(|key| (key.created, key.fingerprint));
+    provider.delete(&oldest.unwrap().handle).await.unwrap();
+    world.rotate(&token(2)).await.unwrap_err();
+    assert_eq!(world.current_key(), before);
+    world.live_through(SignedDuration::from_hours(2)).await;
+    world.rotate(&token(3)).await.unwrap();
+    assert!(provider.accepts(&world.current_key()));
+    check_pool(&world, &provider, "").await;
 }
