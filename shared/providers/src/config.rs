@@ -71,6 +71,9 @@ pub enum Problem {
         /// The field.
         field: &'static str,
     },
+    /// A pool's secret that is also another pool's, or an admin secret: what is stored there would be lost.
+    #[error("{0}: `pool_secret` is the secret of something else too; a pool has one of its own")]
+    SharedSecret(AccountName),
     /// A URL or host is refused.
     #[error("{account}: `{field}` {error}")]
     Url {
@@ -135,6 +138,7 @@ impl ProviderAccounts {
                 }
             }
         }
+        problems.extend(shared_secrets(&accounts));
         if problems.is_empty() {
             Ok(Self(accounts))
         } else {
@@ -168,6 +172,22 @@ impl ProviderAccounts {
     pub fn admin_secrets(&self) -> impl Iterator<Item = (&AccountName, &SecretArn)> {
         self.0.iter().map(|(name, a)| (name, &a.admin_secret))
     }
+}
+
+/// The accounts whose pool has no secret of its own.
+fn shared_secrets(accounts: &BTreeMap<AccountName, Account>) -> Vec<Problem> {
+    let pool = |account: &Account| account.pool.as_ref().map(|pool| pool.secret.clone());
+    let is_shared = |name: &AccountName, secret: &SecretArn| {
+        accounts.iter().any(|(other, account)| {
+            account.admin_secret == *secret
+                || (other != name && pool(account).as_ref() == Some(secret))
+        })
+    };
+    accounts
+        .iter()
+        .filter(|(name, account)| pool(account).is_some_and(|secret| is_shared(name, &secret)))
+        .map(|(name, _)| Problem::SharedSecret(name.clone()))
+        .collect()
 }
 
 /// Reads one account and collects what is wrong with it.
@@ -311,175 +331,4 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ARN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3";
-
-    #[test]
-    fn each_provider_has_a_host_of_its_own() {
-        for (provider, more, expected) in [
-            ("openrouter", "", openrouter::BASE_URL),
-            ("openai", "", openai::BASE_URL),
-            (
-                "anthropic",
-                r#", "pool_secret": "ARN""#,
-                anthropic::BASE_URL,
-            ),
-        ] {
-            let more = more.replace("ARN", ARN);
-            let text =
-                format!(r#"{{"a": {{"provider": "{provider}", "admin_secret": "{ARN}"{more}}}}}"#);
-            let accounts = ProviderAccounts::from_json(&text).unwrap();
-            let base = &accounts.get(&"a".parse().unwrap()).unwrap().base;
-            let expected = BaseUrl::parse(expected, &AllowedHosts::default()).unwrap();
-            assert_eq!(*base, expected, "{provider}");
-        }
-    }
-
-    #[test]
-    fn a_good_configuration_is_read() {
-        let text = format!(
-            r#"{{"openrouter-main": {{"provider": "openrouter", "admin_secret": "{ARN}"}},
-                "openrouter-test": {{"provider": "openrouter", "admin_secret": "{ARN}",
-                    "base_url": "http://127.0.0.1:9000/api/v1", "allow_hosts": ["127.0.0.1"]}}}}"#
-        );
-        let accounts = ProviderAccounts::from_json(&text).unwrap();
-        let main = accounts.get(&"openrouter-main".parse().unwrap()).unwrap();
-        assert_eq!(
-            main.base,
-            BaseUrl::parse(openrouter::BASE_URL, &AllowedHosts::default()).unwrap()
-        );
-        assert!(accounts.allowed_hosts().has("127.0.0.1"));
-        let secrets: Vec<&str> = accounts
-            .admin_secrets()
-            .map(|(_, arn)| arn.as_str())
-            .collect();
-        assert_eq!(secrets, [ARN, ARN]);
-        assert_eq!(
-            ProviderAccounts::from_json("{}"),
-            Ok(ProviderAccounts::default())
-        );
-    }
-
-    #[test]
-    fn all_problems_are_told_together_and_no_value_is_repeated() {
-        let text = r#"{
-            "Bad Name": {},
-            "flat": "sk-or-v1-EXAMPLE0123456789abcdef",
-            "empty": {},
-            "wrong": {
-                "provider": "nope",
-                "admin_secret": "sk-or-v1-EXAMPLE0123456789abcdef",
-                "admin_key": "sk-or-v1-EXAMPLE0123456789abcdef",
-                "allow_hosts": ["http://sk-or-v1-EXAMPLE0123456789abcdef", 1]
-            },
-            "inside": {
-                "provider": "openrouter",
-                "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:x",
-                "base_url": "https://u:sk-or-v1-EXAMPLE0123456789abcdef@openrouter.ai"
-            },
-            "number": {
-                "provider": "openrouter",
-                "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:x",
-                "base_url": 1,
-                "allow_hosts": "127.0.0.1",
-                "sk-or-v1-EXAMPLE0123456789abcdef": 1
-            },
-            "sk-or-v1-EXAMPLE0123456789abcdef": {}
-        }"#;
-        let error = ProviderAccounts::from_json(text).unwrap_err().to_string();
-        for expected in [
-            "Bad Name: an account name is",
-            "flat: not an object",
-            "empty: `provider` is missing",
-            "empty: `admin_secret` is missing",
-            "wrong: `provider` is not a known provider",
-            "wrong: `admin_secret` is not the ARN",
-            "wrong: there is no field `admin_key`",
-            "wrong: `allow_hosts` is not a list",
-            "wrong: `allow_hosts` is not a bare host",
-            "inside: `base_url` holds a user name or password",
-            "number: `base_url` is not a URL",
-            "number: `allow_hosts` is not a list",
-        ] {
-            assert!(error.contains(expected), "{expected}\n{error}");
-        }
-        assert_eq!(error.lines().count(), 15, "{error}");
-        assert!(!error.contains("EXAMPLE"), "{error}");
-    }
-
-    #[test]
-    fn what_is_not_json_is_told_by_its_place() {
-        for (text, expected) in [("{\n sk-or-v1-EXAMPLE", "line 2"), ("[]", "not an object")] {
-            let error = ProviderAccounts::from_json(text).unwrap_err().to_string();
-            assert!(
-                error.contains(expected) && !error.contains("EXAMPLE"),
-                "{error}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_pool_is_read_where_slots_draw_from_one() {
-        let account = |more: &str| {
-            format!(r#"{{"a": {{"provider": "anthropic", "admin_secret": "{ARN}"{more}}}}}"#)
-        };
-        let pool = ARN.replace("admin", "pool");
-        for (more, expected) in [
-            (format!(r#", "pool_secret": "{pool}""#), LOW_WATER),
-            (
-                format!(r#", "pool_secret": "{pool}", "pool_low_water": 7"#),
-                7,
-            ),
-            (
-                format!(r#", "pool_secret": "{pool}", "pool_low_water": 0"#),
-                0,
-            ),
-        ] {
-            let accounts = ProviderAccounts::from_json(&account(&more)).unwrap();
-            let settings = accounts.get(&"a".parse().unwrap()).unwrap().pool.clone();
-            let expected = PoolSettings {
-                provider: ProviderName::Anthropic,
-                secret: pool.parse().unwrap(),
-                low_water: expected,
-            };
-            assert_eq!(settings, Some(expected), "{more}");
-        }
-        let key = "sk-ant-api03-EXAMPLE0123456789abcdef";
-        for (more, expected) in [
-            (String::new(), "a: `pool_secret` is missing"),
-            (
-                format!(r#", "pool_secret": "{key}""#),
-                "a: `pool_secret` is not the ARN",
-            ),
-            (
-                format!(r#", "pool_secret": "{pool}", "pool_low_water": -1"#),
-                "a: `pool_low_water` is not a whole number",
-            ),
-            (
-                format!(r#", "pool_secret": "{pool}", "pool_low_water": "3""#),
-                "a: `pool_low_water` is not a whole number",
-            ),
-        ] {
-            let error = ProviderAccounts::from_json(&account(&more)).unwrap_err();
-            let error = error.to_string();
-            assert!(error.contains(expected), "{expected}\n{error}");
-            assert_eq!(error.lines().count(), 2, "{error}");
-            assert!(!error.contains("EXAMPLE"), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_pool_stands_only_where_slots_draw_from_one() {
-        let text = format!(
-            r#"{{"a": {{"provider": "openrouter", "admin_secret": "{ARN}",
-                "pool_secret": "{ARN}", "pool_low_water": 3}}}}"#
-        );
-        let error = ProviderAccounts::from_json(&text).unwrap_err().to_string();
-        for field in ["pool_secret", "pool_low_water"] {
-            let expected = format!("a: there is no field `{field}`");
-            assert!(error.contains(&expected), "{error}");
-        }
-    }
-}
+mod tests;
