@@ -105,3 +105,21 @@ async fn a_key_that_ended_while_it_stood_by_costs_one_rotation() {
     assert!(provider.accepts(&world.current_key()));
     check_pool(&world, &provider, "").await;
 }
+
+/// Else it would stand there for ever, and every call that puts keys in would end as not all done.
+#[tokio::test]
+async fn a_key_that_ended_before_it_was_ready_leaves_the_pool() {
+    let (world, provider) = start().await;
+    let text = provider.seed("new");
+    put_unready(&world, &text).await;
+    let handle = standing(&pool(&world).await, &text).unwrap().handle.clone();
+    let ports = world.odd(Oddity::KnowsNoKey);
+    let report = add(&ports, &account(), Vec::new(), world.deadline()).await;
+    let report = report.unwrap();
+    assert_eq!(report.not_ready.len(), 1, "404, but the list has it");
+    assert!(standing(&report.pool, &text).is_some());
+    provider.delete(&handle).await.unwrap();
+    let report = put(&world, &[]).await.unwrap();
+    assert_eq!(report.refused[0].why, NotAdded::Gone);
+    assert_eq!((report.not_ready.len(), report.pool.standby.len()), (0, 6));
+}

@@ -114,8 +114,8 @@ async fn put_in(
         record(ports, account, settings, candidates).await?;
     }
     let readied = make_ready(ports, account, provider, deadline).await?;
-    added.retain(|print| !readied.taken.iter().any(|key| key.fingerprint == *print));
-    refused.extend(readied.taken);
+    added.retain(|print| !readied.leaving.iter().any(|key| key.fingerprint == *print));
+    refused.extend(readied.leaving);
     Ok(AddReport {
         added,
         refused,
@@ -282,12 +282,12 @@ fn version_for(pool: &Pool) -> Result<SecretVersionId, PoolDocumentError> {
 struct Readied {
     pool: Pool,
     failures: Vec<(Fingerprint, ProviderError)>,
-    taken: Vec<RefusedKey>,
+    leaving: Vec<RefusedKey>,
 }
 
 /// Suspends every standby key that is not ready, where the provider can, lets it be drawn, and ends this call's claim.
-/// A key that cannot be drawn yet is nobody's, so no agent is hit; one that became a slot's by another way leaves the
-/// pool instead.
+/// A key that cannot be drawn yet is nobody's, so no agent is hit; one that became a slot's by another way, or that the
+/// provider has no more, leaves the pool instead.
 async fn make_ready(
     ports: &Ports,
     account: &AccountName,
@@ -295,19 +295,23 @@ async fn make_ready(
     deadline: Deadline,
 ) -> Result<Readied, AddError> {
     let mut suspended = BTreeSet::new();
-    let (mut failures, mut taken) = (Vec::new(), Vec::new());
+    let (mut failures, mut leaving) = (Vec::new(), Vec::new());
     let pool = read(ports, account).await?;
     for key in pool.standby.iter().filter(|key| key.ready.is_none()) {
+        let leaves = |why| RefusedKey {
+            hint: key.hint.clone(),
+            fingerprint: key.fingerprint,
+            why,
+        };
         if let Some(slot) = ports.inventory.holder(&key.fingerprint).await? {
-            taken.push(RefusedKey {
-                hint: key.hint.clone(),
-                fingerprint: key.fingerprint,
-                why: NotAdded::InUse(slot),
-            });
+            leaving.push(leaves(NotAdded::InUse(slot)));
             continue;
         }
         match suspend(ports, provider, key, deadline).await {
             Ok(()) => drop(suspended.insert(key.fingerprint)),
+            Err(ProviderError::NotFound) if is_gone(provider, key).await => {
+                leaving.push(leaves(NotAdded::Gone));
+            }
             Err(error) => failures.push((key.fingerprint, error)),
         }
     }
@@ -319,15 +323,15 @@ async fn make_ready(
                 key.ready = key.ready.or(Some(now));
             }
         }
-        let is_taken = |key: &StandbyKey| taken.iter().any(|t| t.fingerprint == key.fingerprint);
-        pool.standby.retain(|key| !is_taken(key));
+        let stays = |key: &StandbyKey| !leaving.iter().any(|l| l.fingerprint == key.fingerprint);
+        pool.standby.retain(stays);
         pool.adding_until = pool.adding_until.filter(|until| *until != deadline.0);
         match ports.pools.save_pool(&pool).await {
             Ok(()) => {
                 return Ok(Readied {
                     pool,
                     failures,
-                    taken,
+                    leaving,
                 });
             }
             Err(InventoryError::Conflict) => {}
@@ -335,6 +339,12 @@ async fn make_ready(
         }
     }
     Err(InventoryError::Conflict.into())
+}
+
+/// Whether the list agrees that there is no such key.
+async fn is_gone(provider: &dyn KeyProvider, key: &StandbyKey) -> bool {
+    let listed = find::is_listed(provider, &Scope::default(), &key.handle).await;
+    matches!(listed, Ok(false))
 }
 
 /// Suspends one key, while this call's claim holds.
