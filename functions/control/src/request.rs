@@ -121,8 +121,20 @@ impl Request {
     }
 }
 
-/// Why an act is asked for, as it goes into the record: required, so that the record says it.
+/// How keys begin, and how long a word that begins so must be to be taken for one.
+const KEY_PREFIX: &str = "sk-";
+const KEY_LENGTH: usize = 24;
+
+/// Why an act is asked for, as it goes into the record: required, so that the record says it. What looks like a key is
+/// refused: nothing is ever taken out of the record.
 pub(crate) fn reason(text: &str) -> Result<OutsideText, Refusal> {
+    let of_a_key = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let mut words = text.split(|c| !of_a_key(c));
+    if words.any(|word| word.starts_with(KEY_PREFIX) && word.len() >= KEY_LENGTH) {
+        return Err(Refusal::bad(
+            "`reason` holds what looks like a key; keys stand in no record",
+        ));
+    }
     let clean = OutsideText::new(text.trim());
     if clean.as_str().trim().is_empty() || text.chars().count() > MAX_REASON {
         return Err(Refusal::bad(format!(
