@@ -18,7 +18,7 @@ use keyward_testkit::memory::made_up_key;
 use keyward_testkit::simulator::{Body, Fault, FaultRule, Settings, Simulator};
 use keyward_tests::support::{STEPS, Simulated, World, token};
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A made-up credential of Secrets Manager's for writing across accounts.
 const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
@@ -223,7 +223,7 @@ async fn everything_with_a_pool(said: &mut Said, secrets: &mut Vec<String>) {
     }
 }
 
-/// The same keys through the control function: its answer, and what it records.
+/// The same keys through the control function, in their place and in every other: its answer, and what it records.
 async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> String {
     let deps = keyward_control::Deps {
         ports: world.open.clone(),
@@ -231,12 +231,50 @@ async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> Strin
     };
     let body = json!({"reason": "refill", "account": "anthropic-main", "keys": keys});
     let broken = format!("{}{{", body);
+    let key = keys.first().map_or("", String::as_str);
+    let fleet = |agent: Value| json!({"fleet": {"version": 1, "agents": {"bot": agent}}});
+    let path_of_a_key = format!("/{key}");
+    let asked = [
+        ("/pool/add", body.to_string()),
+        ("/pool/add", broken),
+        (
+            "/pool/add",
+            json!({"reason": key, "account": "anthropic-main", "keys": []}).to_string(),
+        ),
+        (
+            "/pool/add",
+            json!({"reason": "x", "account": key, "keys": keys}).to_string(),
+        ),
+        (
+            "/pool/add",
+            json!({"reason": "x", "account": "anthropic-main", "keys": key}).to_string(),
+        ),
+        (
+            "/enforce",
+            json!({"reason": format!("why: '{key}'"), "slot": world.slot, "mode": "enforce"})
+                .to_string(),
+        ),
+        (
+            "/enforce",
+            json!({"reason": "x", "slot": key, "mode": key}).to_string(),
+        ),
+        ("/plan", fleet(json!(key)).to_string()),
+        (
+            "/plan",
+            fleet(json!({"owner": "ana", "environment": key})).to_string(),
+        ),
+        (
+            "/plan",
+            fleet(json!({"owner": "ana", key: "prod"})).to_string(),
+        ),
+        (&path_of_a_key, body.to_string()),
+    ];
     let mut said = String::new();
-    for (n, body) in [body.to_string(), broken].into_iter().enumerate() {
+    for (n, (path, body)) in asked.into_iter().enumerate() {
         let event = json!({
             "requestContext": {
                 "authorizer": {"iam": {"userArn": "arn:aws:iam::111122223333:user/ana"}},
-                "http": {"method": "POST", "path": "/pool/add"},
+                "http": {"method": "POST", "path": path},
                 "requestId": format!("request-{number}-{n}"),
             },
             "body": body,
@@ -244,7 +282,8 @@ async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> Strin
         let answer = keyward_control::handle(&deps, event, world.deadline()).await;
         said += &answer.to_string();
     }
-    said
+    let acts = world.outside.inventory.all_acts();
+    said + &serde_json::to_string(&acts).unwrap()
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! The control function on embedded parts: each operation, each refusal, and the record of acts.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "control/unsure.rs"]
+mod unsure;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -132,6 +135,22 @@ async fn a_fleet_is_applied_and_each_act_recorded_before_and_after() {
             panic!("{:?}", ended.subject)
         };
         assert_eq!(ended.state["name"], json!(name));
+    }
+}
+
+/// Users with a long path have long ARNs, and their names stand at the end.
+#[tokio::test]
+async fn a_caller_is_recorded_whole_or_refused() {
+    for (path, status) in [(500, 200), (2000, 403)] {
+        let world = world();
+        let caller = format!("arn:aws:iam::111122223333:user/{}/ana", "x".repeat(path));
+        let mut event = event("/apply", &json!({"reason": "x", "fleet": fleet()}));
+        event["requestContext"]["authorizer"]["iam"]["userArn"] = json!(caller);
+        let (got, body) = send(&deps(&world), event).await;
+        assert_eq!(got, status, "{body}");
+        let acts = acts(&world);
+        assert!(acts.iter().all(|act| act.caller.as_str() == caller));
+        assert_eq!(acts.is_empty(), status == 403);
     }
 }
 

@@ -1,6 +1,9 @@
 //! The standby pool: what is put in and what is refused, what a crash or a second call leaves, who draws what.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "pool/limits.rs"]
+mod limits;
+
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -653,8 +656,8 @@ async fn a_draw_beside_a_call_does_not_turn_it_away() {
     }
 }
 
-/// A second slot at the same account, with a secret of its own.
-async fn second_slot(world: &World, provider: &MemoryProvider) -> (SlotName, SecretArn) {
+/// A second slot at the same account, with this key in a secret of its own.
+async fn slot_with(world: &World, key: &str) -> (SlotName, SecretArn) {
     let secret: SecretArn =
         "arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/sales-bot-a1B2c3"
             .parse()
@@ -675,11 +678,10 @@ async fn second_slot(world: &World, provider: &MemoryProvider) -> (SlotName, Sec
         .unwrap()
         .check()
         .unwrap();
-    let key = provider.seed("sales, by hand");
     world
         .outside
         .secrets
-        .create(&secret, Some((&token(1), &key)));
+        .create(&secret, Some((&token(1), key)));
     register(&world.open, &fleet[0]).await.unwrap();
     ("sales-bot-anthropic".parse().unwrap(), secret)
 }
@@ -732,7 +734,7 @@ async fn side_by_side(seed: u64) {
     let mut chance = Rng::with_seed(seed);
     let gate = Arc::new(Gate::default());
     let (world, provider) = start_with(gate.clone()).await;
-    let (other, secret) = second_slot(&world, &provider).await;
+    let (other, secret) = slot_with(&world, &provider.seed("sales, by hand")).await;
     let new: Vec<String> = (0..3).map(|n| provider.seed(&format!("new {n}"))).collect();
     for secret in [&world.secret, &secret] {
         world.outside.secrets.begin_rotation(secret, &token(3));

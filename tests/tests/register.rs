@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use keyward_core::model::fleet::PlannedSlot;
 use keyward_core::model::secret_document::DocumentError;
@@ -10,7 +11,11 @@ use keyward_core::usecases::register::{RegisterError, Registered, register};
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::gate::Gate;
 use keyward_testkit::memory::MemoryProvider;
-use keyward_tests::support::{Backend, World, fleet, token};
+use keyward_tests::support::{Backend, Oddity, World, fleet, token};
+use tokio::time::timeout;
+
+/// No test takes so long.
+const LONG: Duration = Duration::from_secs(10);
 
 /// A deployment in which nothing is registered, and a key that a person made.
 fn world() -> (World, String) {
@@ -33,6 +38,30 @@ fn second() -> PlannedSlot {
         .parse()
         .unwrap();
     planned
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_end_is_given_up() {
+    for way in [Oddity::ListsInCircles, Oddity::ListsNothingForEver] {
+        let (world, key) = world();
+        let current = Some((&token(1), key.as_str()));
+        world.outside.secrets.create(&world.secret, current);
+        let (ports, planned) = (world.odd(way.clone()), fleet().remove(0));
+        let refused = timeout(LONG, register(&ports, &planned)).await;
+        let refused = refused.expect("it ends").unwrap_err();
+        assert!(matches!(refused, RegisterError::Provider(_)), "{way:?}");
+        assert!(refused.is_retryable(), "{way:?}");
+        assert_eq!(world.outside.inventory.all_slots(), []);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_listed_twice_is_one_key() {
+    let (world, key) = world();
+    let current = Some((&token(1), key.as_str()));
+    world.outside.secrets.create(&world.secret, current);
+    let done = register(&world.odd(Oddity::ListsTwice), &fleet()[0]).await;
+    assert_eq!(done.unwrap(), Registered::WithKey { handle_known: true });
 }
 
 #[tokio::test]

@@ -35,17 +35,26 @@ pub(crate) fn explain(refused: &clap::Error) -> ExitCode {
         crate::print::line(refused.to_string().trim_end());
         return ExitCode::SUCCESS;
     }
-    let mut text = refused.to_string();
-    for argument in std::env::args_os().skip(1) {
-        let argument = argument.to_string_lossy();
-        let is_path = argument.contains(['/', '.', '\\']);
-        if !is_path && argument.chars().count() > MAX_REPEATED {
-            let shown: String = argument.chars().take(SHOWN).collect();
-            text = text.replace(argument.as_ref(), &format!("{shown}…"));
-        }
-    }
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+    let text = without_keys(refused.to_string(), arguments);
     crate::print::complain(text.trim_end());
     ExitCode::from(2)
+}
+
+/// The text with every argument in it, and every value after a `=`, cut that may be a key.
+fn without_keys(mut text: String, arguments: impl Iterator<Item = String>) -> String {
+    for argument in arguments {
+        let value = argument.split_once('=').map(|(_, value)| value);
+        for part in [Some(argument.as_str()), value].into_iter().flatten() {
+            let is_path = part.contains(['/', '.', '\\']);
+            if !is_path && part.chars().count() > MAX_REPEATED {
+                let shown: String = part.chars().take(SHOWN).collect();
+                text = text.replace(part, &format!("{shown}…"));
+            }
+        }
+    }
+    text
 }
 
 #[derive(Subcommand)]
@@ -140,4 +149,31 @@ pub(crate) enum Pool {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_a_wrong_command_line_holds_no_key() {
+        let key = "sk-ant-api03-EXAMPLE0123456789abcdefghijklmnop-AA";
+        for line in [
+            format!("rotate {key}"),
+            format!("rotate a --wait --timeout {key}"),
+            format!("rotate a --wait --timeout={key}"),
+            format!("pool status a --json={key}"),
+            format!("pool add a {key} --reason x"),
+            format!("pool add a --reason x --{key}"),
+            format!("pool add a --reason x --key={key}"),
+            key.to_owned(),
+        ] {
+            let words = || line.split(' ').map(str::to_owned);
+            let refused = Args::try_parse_from(["keyward".to_owned()].into_iter().chain(words()));
+            let refused = refused.err().map(|refused| refused.to_string());
+            let text = without_keys(refused.unwrap_or_default(), words());
+            assert!(!text.is_empty(), "{line} is refused");
+            assert!(!text.contains(&key[..12]), "{line}: {text}");
+        }
+    }
 }

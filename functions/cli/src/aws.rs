@@ -31,7 +31,9 @@ pub(crate) struct Aws {
 impl Aws {
     pub(crate) async fn load() -> Result<Self> {
         let http = Http::new(&HttpSettings {
-            extra_roots: keyward_lambda::config::environment("KEYWARD_EXTRA_ROOTS").map(Into::into),
+            extra_roots: keyward_lambda::config::environment("KEYWARD_EXTRA_ROOTS")
+                .filter(|path| !path.is_empty())
+                .map(Into::into),
             timeout: TIMEOUT,
         })?;
         let client = http

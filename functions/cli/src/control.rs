@@ -164,7 +164,7 @@ fn sentence(text: &str) -> String {
 
 fn http_error(status: u16) -> String {
     match status {
-        403 => "AWS refused the request (HTTP 403): your role needs lambda:InvokeFunctionUrl on the control function, and KEYWARD_CONTROL_URL must be its URL. Nothing was changed.".to_owned(),
+        403 => "AWS refused the request (HTTP 403): your role needs lambda:InvokeFunctionUrl, and lambda:InvokeFunction through the URL, on the control function, and KEYWARD_CONTROL_URL must be its URL. Nothing was changed.".to_owned(),
         status => format!("the control function could not be reached (HTTP {status}); the act may have been done: look with keyward status, then send it again"),
     }
 }

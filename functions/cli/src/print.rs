@@ -13,13 +13,17 @@ pub(crate) enum Outcome {
     NotAll,
 }
 
-/// One line on standard output. Whoever stops reading, as `head` does, has enough: the command ends well.
+/// One line on standard output. Whoever stops reading, as `head` does, has enough: the command ends well. A full disk
+/// is a failure.
 pub(crate) fn line(text: &str) {
-    if let Err(error) = writeln!(std::io::stdout(), "{text}")
-        && error.kind() == ErrorKind::BrokenPipe
-    {
+    let Err(error) = writeln!(std::io::stdout(), "{text}") else {
+        return;
+    };
+    if error.kind() == ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
+    complain(&format!("keyward: the results cannot be written: {error}"));
+    std::process::exit(1);
 }
 
 /// One line on standard error.

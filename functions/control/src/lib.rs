@@ -7,6 +7,7 @@ mod response;
 
 use std::sync::Arc;
 
+use keyward_core::model::text::{OutsideText, without_keys};
 use keyward_core::ports::{Acts, Deadline};
 use keyward_core::usecases::Ports;
 use serde_json::Value;
@@ -46,11 +47,12 @@ pub async fn handle(deps: &Deps, event: Value, deadline: Deadline) -> Value {
 }
 
 fn log(request: &Request, done: &Result<Value, Refusal>) {
-    let (caller, operation) = (&request.caller, request.path.as_str());
+    let caller = &request.caller;
+    let operation = OutsideText::new(&without_keys(&request.path));
     match done {
-        Ok(_) => tracing::info!(%caller, operation, "an act was carried out"),
+        Ok(_) => tracing::info!(%caller, %operation, "an act was carried out"),
         Err(refusal) => {
-            tracing::warn!(%caller, operation, status = refusal.status, what = refusal.what, "an act was refused or failed");
+            tracing::warn!(%caller, %operation, status = refusal.status, what = refusal.what, "an act was refused or failed");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use keyward_core::model::act::CallerArn;
 use keyward_core::model::text::OutsideText;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -17,7 +18,7 @@ const MAX_REASON: usize = OutsideText::MAX_CHARS;
 /// One request. No `Debug`: its body can hold keys.
 pub(crate) struct Request {
     /// The ARN that AWS authenticated.
-    pub(crate) caller: OutsideText,
+    pub(crate) caller: CallerArn,
     /// AWS's id of the request.
     pub(crate) id: String,
     /// What is asked for.
@@ -71,7 +72,7 @@ impl Request {
         })?;
         let iam = event.context.authorizer.and_then(|a| a.iam);
         let caller = iam.map(|iam| iam.user_arn).unwrap_or_default();
-        if !caller.starts_with("arn:") {
+        if !caller.starts_with("arn:") || caller.len() > CallerArn::MAX_CHARS {
             return Err(Refusal::new(
                 403,
                 "the caller is not authenticated by IAM",
@@ -96,7 +97,7 @@ impl Request {
                 .map_err(|_| Refusal::bad("the body is not base64, although it says so"))?,
         };
         Ok(Self {
-            caller: OutsideText::new(&caller),
+            caller: CallerArn::new(&caller),
             id: event.context.id,
             path: event.context.http.path,
             body,
@@ -120,8 +121,20 @@ impl Request {
     }
 }
 
-/// Why an act is asked for, as it goes into the record: required, so that the record says it.
+/// How keys begin, and how long a word that begins so must be to be taken for one.
+const KEY_PREFIX: &str = "sk-";
+const KEY_LENGTH: usize = 24;
+
+/// Why an act is asked for, as it goes into the record: required, so that the record says it. What looks like a key is
+/// refused: nothing is ever taken out of the record.
 pub(crate) fn reason(text: &str) -> Result<OutsideText, Refusal> {
+    let of_a_key = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let mut words = text.split(|c| !of_a_key(c));
+    if words.any(|word| word.starts_with(KEY_PREFIX) && word.len() >= KEY_LENGTH) {
+        return Err(Refusal::bad(
+            "`reason` holds what looks like a key; keys stand in no record",
+        ));
+    }
     let clean = OutsideText::new(text.trim());
     if clean.as_str().trim().is_empty() || text.chars().count() > MAX_REASON {
         return Err(Refusal::bad(format!(

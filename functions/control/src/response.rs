@@ -4,12 +4,18 @@ use keyward_core::ports::InventoryError;
 use keyward_lambda::diagnostic::chain;
 use serde_json::{Value, json};
 
-/// Why a request had no effect, for the person who sent it.
+const NOTHING_CHANGED: &str = "Nothing was changed.";
+
+const UNSURE: &str = "It may be done, all of it or a part.";
+
+/// Why a request was not carried out, or not to its end, for the person who sent it.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
     /// What happened.
     pub(crate) what: String,
+    /// What is certain of its effect.
+    safe: &'static str,
     /// What to do next.
     pub(crate) next: &'static str,
 }
@@ -19,7 +25,16 @@ impl Refusal {
         Self {
             status,
             what: what.into(),
+            safe: NOTHING_CHANGED,
             next,
+        }
+    }
+
+    /// The same where something may have been done before it went wrong.
+    pub(crate) fn unsure(self) -> Self {
+        Self {
+            safe: UNSURE,
+            ..self
         }
     }
 
@@ -53,7 +68,7 @@ pub(crate) fn answer(done: Result<Value, Refusal>) -> Value {
             refusal.status,
             json!({
                 "what": refusal.what,
-                "safe": "Nothing was changed.",
+                "safe": refusal.safe,
                 "next": refusal.next,
             }),
         ),

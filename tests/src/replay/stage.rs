@@ -317,7 +317,10 @@ fn planned(
     report: &mut Report,
 ) -> Result<PlannedSlot, Unsupported> {
     let arn = &opening.describe.arn;
-    let refused = |e: &dyn std::fmt::Display| Unsupported::Fleet(e.to_string());
+    let refused = |e: &dyn std::fmt::Display| {
+        let on_one_line = e.to_string().replace('\n', " ");
+        Unsupported::Fleet(on_one_line)
+    };
     let text = match opening.fleet {
         Some(text) => text.to_owned(),
         None => made_up_fleet(opening, report).to_string(),

@@ -34,6 +34,12 @@ pub enum Oddity {
     KnowsNoKeyAndListsNone,
     /// Cannot read any page of its list but the first.
     FailsOnPageTwo,
+    /// Its list leads from its second page back to its first.
+    ListsInCircles,
+    /// Its list has ever more pages, all of them empty.
+    ListsNothingForEver,
+    /// Shows the end of one page at the beginning of the next again, as when a key is made while pages are read.
+    ListsTwice,
     /// Says this of every key.
     Says(Verdict),
 }
@@ -61,12 +67,33 @@ impl KeyProvider for Odd {
     }
 
     async fn list(&self, scope: &Scope, page: Option<&PageToken>) -> Result<Page, ProviderError> {
+        // Whoever reads on for ever can be stopped here.
+        tokio::task::yield_now().await;
         match (&self.way, page) {
             (Oddity::KnowsNoKeyAndListsNone, _) => Ok(Page {
                 keys: Vec::new(),
                 next: None,
             }),
             (Oddity::FailsOnPageTwo, Some(_)) => Err(busy()),
+            (Oddity::ListsNothingForEver, _) => {
+                let page = page.and_then(|page| page.0.parse().ok()).unwrap_or(0_u64);
+                Ok(Page {
+                    keys: Vec::new(),
+                    next: Some(PageToken((page + 1).to_string())),
+                })
+            }
+            (Oddity::ListsInCircles | Oddity::ListsTwice, _) => {
+                let is_first = page.is_none_or(|page| page.0 == "one");
+                let next = match (is_first, &self.way) {
+                    (true, _) => Some("two"),
+                    (false, Oddity::ListsInCircles) => Some("one"),
+                    (false, _) => None,
+                };
+                Ok(Page {
+                    keys: self.inner.list(scope, None).await?.keys,
+                    next: next.map(|next| PageToken(next.to_owned())),
+                })
+            }
             _ => self.inner.list(scope, page).await,
         }
     }

@@ -77,6 +77,10 @@ async fn what_cannot_be_replayed_is_refused_with_a_reason() {
             "another type",
         ),
         (r#"{"scheduled":[{"t":-1}]}"#, "another type"),
+        (
+            r#"{"scheduled":[{"t":0,"do":"finishSecret"},{"t":3,"do":"grace elapsed"}]}"#,
+            "the fleet cannot be used",
+        ),
         (r#"{"delete":{},"probe_status":[99999]}"#, "another type"),
         (r#"{"Records":[]}"#, "joins with the kill switch"),
         (r#"[{"Records":[]}]"#, "joins with the kill switch"),
@@ -99,6 +103,7 @@ async fn what_cannot_be_replayed_is_refused_with_a_reason() {
         let shown = text.get(..60).unwrap_or(text);
         assert!(refused.contains(reason), "{shown}: {refused}");
         assert!(!refused.contains("sk-EXAMPLE"), "{refused}");
+        assert_eq!(refused.lines().count(), 1, "{refused}");
     }
 }
 

@@ -11,6 +11,15 @@ use serde_json::value::RawValue;
 use crate::control::Control;
 use crate::print::{Outcome, clean, line};
 
+/// The results of slots for which nothing is left to do.
+const DONE: [&str; 5] = [
+    "registered",
+    "updated",
+    "unchanged",
+    "would_register",
+    "would_update",
+];
+
 #[derive(Serialize)]
 struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -25,6 +34,8 @@ struct Report {
     slots: Vec<Row>,
     #[serde(default)]
     not_in_file: Vec<String>,
+    #[serde(default)]
+    others_unknown: bool,
 }
 
 #[derive(Deserialize)]
@@ -81,9 +92,12 @@ fn print(report: &Report) -> Outcome {
     let mut outcome = Outcome::Done;
     for row in &report.slots {
         line(&describe(row));
-        if matches!(row.result.as_str(), "refused" | "failed" | "left") || row.unrecorded {
+        if !DONE.contains(&row.result.as_str()) || row.unrecorded {
             outcome = Outcome::NotAll;
         }
+    }
+    if report.others_unknown {
+        line("the slots that the file does not name could not be listed");
     }
     for name in &report.not_in_file {
         line(&format!("{}: not in the file; left as it is", clean(name)));
@@ -102,7 +116,8 @@ fn describe(row: &Row) -> String {
         ("unchanged", _) => "is as the file says".to_owned(),
         ("left", _) => "not reached in time; nothing was done. Send the file again".to_owned(),
         ("refused", _) => "REFUSED, nothing was changed".to_owned(),
-        _ => "FAILED, nothing was changed; send the file again".to_owned(),
+        ("failed", _) => "FAILED, nothing was changed; send the file again".to_owned(),
+        _ => "NOT FINISHED, and a part of it may be done; send the file again".to_owned(),
     };
     let why = row.why.as_deref().map(|why| format!(": {}", clean(why)));
     let kept = if row.kept.iter().any(|field| field == "mode") {

@@ -21,6 +21,9 @@ use crate::settings::{TABLE, required};
 /// More than a function URL takes.
 const MAX_INPUT: u64 = 4 * 1024 * 1024;
 
+/// Some editors and shells begin a file with it.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -97,10 +100,14 @@ fn keys() -> Result<Vec<String>> {
     }
     let mut text = String::new();
     (&mut input)
-        .take(MAX_INPUT)
+        .take(MAX_INPUT + 1)
         .read_to_string(&mut text)
         .context("standard input cannot be read as text")?;
+    if text.len() as u64 > MAX_INPUT {
+        bail!("standard input is longer than 4 MB; nothing was changed");
+    }
     let keys: Vec<String> = text
+        .trim_start_matches(BYTE_ORDER_MARK)
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))

@@ -60,9 +60,10 @@ pub(super) async fn providers(format: Format) -> Result<Outcome> {
 
 /// An account of each provider, to ask its driver what it can do. Nothing is ever sent for them.
 fn one_account_each() -> Result<ProviderAccounts> {
-    const NONE: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:none";
+    const ADMIN: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:none";
+    const POOL: &str = "arn:aws:secretsmanager:us-east-1:000000000000:secret:no-pool";
     let account = |provider: ProviderName| {
-        let account = json!({ "provider": provider, "admin_secret": NONE, "pool_secret": NONE });
+        let account = json!({ "provider": provider, "admin_secret": ADMIN, "pool_secret": POOL });
         let mut account = account.as_object().cloned().unwrap_or_default();
         if provider.kind() != keyward_core::model::slot::CredentialKind::Pool {
             account.remove("pool_secret");

@@ -45,13 +45,13 @@ pub(super) async fn rotate(name: &SlotName, wait: Option<u32>) -> Result<Outcome
         match look(&ports, &slot, &token).await? {
             Standing::Promoted => return promoted(&ports, &slot).await,
             Standing::Over => bail!(
-                "{name}: rotation {token} ended without a new key. AWSCURRENT and its key are as they were; agents keep working. The alert and the rotate function's log say why"
+                "{name}: rotation {token} ended without a new key; agents keep working with the key under AWSCURRENT. The alert and the rotate function's log say why"
             ),
             Standing::UnderWay => tokio::time::sleep(LOOK_EVERY).await,
         }
     }
     bail!(
-        "{name}: rotation {token} is not finished after {seconds} s. AWSCURRENT and its key are as they were; agents keep working. Secrets Manager goes on trying: look with keyward status {name}"
+        "{name}: rotation {token} is not finished after {seconds} s; agents keep working with the key under AWSCURRENT, whichever it is by now. Secrets Manager goes on trying: look with keyward status {name}"
     )
 }
 

@@ -5,7 +5,7 @@ use keyward_core::model::act::Subject;
 use keyward_core::model::fleet::{Fleet, PlannedSlot};
 use keyward_core::model::names::SlotName;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::Deadline;
+use keyward_core::ports::{Deadline, InventoryError};
 use keyward_core::usecases::apply::{Applied, ApplyError, Plan, carry_out, plan};
 use keyward_core::usecases::register::Registered;
 use keyward_lambda::diagnostic::chain;
@@ -105,7 +105,7 @@ pub(super) async fn plan_fleet(
             true => foreseen(slot, plan(&deps.ports, slot).await),
         });
     }
-    report(deps, &planned, rows).await
+    Ok(report(deps, &planned, rows).await)
 }
 
 fn foreseen(planned: &PlannedSlot, plan: Result<Plan, ApplyError>) -> Row {
@@ -134,7 +134,7 @@ pub(super) async fn apply_fleet(
     let why = reason(&body.reason)?;
     let planned = checked(&body.fleet)?;
     let rows = apply_all(deps, request, &why, &planned, deadline).await?;
-    report(deps, &planned, rows).await
+    Ok(report(deps, &planned, rows).await)
 }
 
 pub(super) async fn register_slot(
@@ -207,18 +207,27 @@ async fn apply_one(
         }
     };
     let subject = Subject::Slot(planned.name.clone());
-    let act = Recorded::begin(deps, request, number, reason, subject, before).await?;
+    let act = Recorded::begin(deps, request, number, reason, subject, before.clone()).await?;
     let done = carry_out(&deps.ports, planned, &foreseen).await;
-    let mut row = match &done {
-        Ok(applied) => row_of(&planned.name, applied),
-        Err(error) => Row::failed(&planned.name, error),
-    };
-    row.kept = kept;
     let after = deps.ports.inventory.slot(&planned.name).await;
     let after = after.map_or_else(|error| json!(error.to_string()), |slot| json!(slot));
+    let mut row = match &done {
+        Ok(applied) => row_of(&planned.name, applied),
+        Err(error) if after == before || is_conflict(error) => Row::failed(&planned.name, error),
+        Err(error) => Row {
+            result: "unsure",
+            ..Row::failed(&planned.name, error)
+        },
+    };
+    row.kept = kept;
     let outcome = row.why.clone().unwrap_or_else(|| row.result.to_owned());
     row.unrecorded = act.end(&outcome, after).await == Written::BeginningOnly;
     Ok(row)
+}
+
+/// Whether somebody else wrote the slot first: then this call did not, however the slot differs from before.
+fn is_conflict(error: &ApplyError) -> bool {
+    matches!(error, ApplyError::Inventory(InventoryError::Conflict))
 }
 
 fn row_of(name: &SlotName, applied: &Applied) -> Row {
@@ -245,9 +254,17 @@ fn in_time(deps: &Deps, deadline: Deadline) -> bool {
     deadline.allows(deps.ports.clock.as_ref(), TIME_FOR_A_SLOT)
 }
 
-/// The rows, and the slots of the inventory that the file does not name: those stay as they are.
-async fn report(deps: &Deps, planned: &[PlannedSlot], rows: Vec<Row>) -> Result<Value, Refusal> {
-    let mut others = deps.ports.inventory.slot_names().await?;
-    others.retain(|name| !planned.iter().any(|slot| slot.name == *name));
-    Ok(json!({ "slots": rows, "not_in_file": others }))
+/// The rows, and the slots of the inventory that the file does not name: those stay as they are. That they cannot be
+/// listed takes nothing from what was done.
+async fn report(deps: &Deps, planned: &[PlannedSlot], rows: Vec<Row>) -> Value {
+    match deps.ports.inventory.slot_names().await {
+        Ok(mut others) => {
+            others.retain(|name| !planned.iter().any(|slot| slot.name == *name));
+            json!({ "slots": rows, "not_in_file": others })
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the slots that a fleet does not name could not be listed");
+            json!({ "slots": rows, "others_unknown": true })
+        }
+    }
 }

@@ -40,8 +40,15 @@ pub(super) async fn enforce(deps: &Deps, request: &Request) -> Result<Value, Ref
             }))
         }
         Err(error) => {
-            act.end(&error.to_string(), json!({ "mode": before })).await;
-            Err(refusal(error))
+            let after = find(&deps.ports, &body.slot).await.ok();
+            let after = after.map(|slot| slot.mode);
+            act.end(&error.to_string(), json!({ "mode": after })).await;
+            let refusal = refusal(error);
+            Err(if after == Some(before) {
+                refusal
+            } else {
+                refusal.unsure()
+            })
         }
     }
 }

@@ -60,10 +60,16 @@ pub(super) async fn add_keys(
             Ok(answer(deps, &account, &report, written))
         }
         Err(error) => {
-            let after = read(&deps.ports, &account).await;
-            let after = after.map_or(Value::Null, |pool| summary(&pool));
-            act.end(&chain(&error), after).await;
-            Err(refusal(&account, error))
+            let after = read(&deps.ports, &account).await.ok();
+            let is_as_before = after.as_ref().is_some_and(|p| p.standby == before.standby);
+            let state = after.as_ref().map(summary);
+            act.end(&chain(&error), json!(state)).await;
+            let refusal = refusal(&account, error);
+            Err(if is_as_before {
+                refusal
+            } else {
+                refusal.unsure()
+            })
         }
     }
 }

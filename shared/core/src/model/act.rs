@@ -4,7 +4,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::names::{AccountName, SlotName};
-use super::text::OutsideText;
+use super::text::{CleanText, OutsideText};
+
+/// Who asked. IAM's longest ARN is that of a user under a path: 512 characters, and 64 of the name at its end.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+pub type CallerArn = CleanText<1024>;
 
 /// One entry of the append-only record of acts. An act has two: one before anything is changed, one when it has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,7 +22,7 @@ pub struct Act {
     /// When it was written.
     pub at: Timestamp,
     /// Who asked: the ARN that AWS authenticated.
-    pub caller: OutsideText,
+    pub caller: CallerArn,
     /// What was asked for, as the operation is called.
     pub operation: OutsideText,
     /// Why, in the caller's words.

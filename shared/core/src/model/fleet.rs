@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::money::MicroDollars;
 use super::names::{AccountName, AgentName, Principal, SecretArn, SlotName};
 use super::slot::{CredentialKind, Environment, ExpectedSpend, Mode, Policy, ProviderName, Scope};
-use super::text::OutsideText;
+use super::text::{OutsideText, without_keys};
 
 /// The version of the fleet format that this release reads and writes.
 pub const FLEET_VERSION: u32 = 1;
@@ -224,7 +224,8 @@ pub struct PlannedSlot {
 }
 
 impl Fleet {
-    /// Reads a fleet from JSON. Unknown fields, missing ones and bad names are refused with their place.
+    /// Reads a fleet from JSON. Unknown fields, missing ones and bad names are refused with their place; what is
+    /// quoted of them holds no key that somebody wrote there.
     ///
     /// # Errors
     /// [`FleetError`] with one problem: reading stops at the first.
@@ -233,7 +234,7 @@ impl Fleet {
         serde_json::from_str(text).map_err(|e| {
             FleetError(vec![Problem {
                 place: place(&e),
-                problem: OutsideText::new(&e.to_string()).to_string(),
+                problem: OutsideText::new(&without_keys(&e.to_string())).to_string(),
             }])
         })
     }

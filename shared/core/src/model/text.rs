@@ -38,9 +38,36 @@ impl<const MAX: usize> CleanText<MAX> {
     }
 }
 
+/// Words longer than this are shown in part: one may be a key that was put in the wrong place.
+const MAX_WORD: usize = 24;
+
+/// What is shown of such a word.
+const SHOWN: usize = 11;
+
+/// A message that quotes its input, as those of parsers do, with every word in it that may be a key cut.
+pub fn without_keys(message: &str) -> String {
+    let in_word = |c: char| c.is_alphanumeric() || "-_./+=~".contains(c);
+    let mut rest = message;
+    let mut shown = String::new();
+    while let Some(first) = rest.chars().next() {
+        let end = match in_word(first) {
+            true => rest.find(|c| !in_word(c)).unwrap_or(rest.len()),
+            false => first.len_utf8(),
+        };
+        let (word, after) = rest.split_at(end);
+        if word.chars().count() > MAX_WORD {
+            shown.extend(word.chars().take(SHOWN).chain(['…']));
+        } else {
+            shown.push_str(word);
+        }
+        rest = after;
+    }
+    shown
+}
+
 /// Line separators and the marks that reorder text on a screen.
 fn is_unprintable(c: char) -> bool {
-    matches!(c, '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    matches!(c, '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 impl<const MAX: usize> From<String> for CleanText<MAX> {
@@ -70,5 +97,26 @@ mod tests {
         let text = OutsideText::new(&format!("a\r\nb\u{202e}c\u{1b}[31m{}", "x".repeat(999)));
         assert!(text.as_str().starts_with("a  b c [31mx"));
         assert_eq!(text.as_str().chars().count(), OutsideText::MAX_CHARS);
+        for mark in ['\u{61c}', '\u{200f}', '\u{2066}', '\u{9b}'] {
+            assert_eq!(OutsideText::new(&mark.to_string()).as_str(), " ");
+        }
+    }
+
+    #[test]
+    fn a_word_that_may_be_a_key_is_cut() {
+        for (message, shown) in [
+            ("", ""),
+            (
+                "unknown field `owner`, line 3",
+                "unknown field `owner`, line 3",
+            ),
+            (
+                "unknown variant `sk-ant-api03-EXAMPLE0123456789_-AA`, expected x",
+                "unknown variant `sk-ant-api0…`, expected x",
+            ),
+            ("\"ключ0123456789012345678901\"", "\"ключ0123456…\""),
+        ] {
+            assert_eq!(without_keys(message), shown);
+        }
     }
 }

@@ -43,7 +43,7 @@ pub enum Applied {
     Unchanged,
 }
 
-/// Why one slot was not applied. Nothing was changed.
+/// Why one slot was not applied, or not to its end: see [`carry_out`].
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
     /// It was not registered.
@@ -96,7 +96,7 @@ pub async fn plan(ports: &Ports, planned: &PlannedSlot) -> Result<Plan, ApplyErr
 /// left. May be repeated.
 ///
 /// # Errors
-/// [`ApplyError`]; the slot is as it was, or as it is to be.
+/// [`ApplyError`]; the slot is as it was, or as it is to be: an answer can be lost, and a new slot's tags come last.
 pub async fn carry_out(
     ports: &Ports,
     planned: &PlannedSlot,
@@ -109,8 +109,8 @@ pub async fn carry_out(
             Ok(Applied::Unchanged)
         }
         Plan::Update { after, changed, .. } => {
-            ports.inventory.save_slot(after).await?;
             complete(ports, after).await?;
+            ports.inventory.save_slot(after).await?;
             Ok(Applied::Updated(changed.clone()))
         }
     }

@@ -5,7 +5,7 @@ use crate::model::names::SlotName;
 use crate::model::slot::{Mode, Slot, SlotState};
 use crate::ports::InventoryError;
 
-/// Why a slot's mode was not set. Nothing was changed.
+/// Why a slot's mode was not set; where the inventory's answer was lost, it may be.
 #[derive(Debug, thiserror::Error)]
 pub enum ModeError {
     /// There is no such slot.

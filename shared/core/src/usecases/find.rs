@@ -1,5 +1,7 @@
 //! Finding keys in a provider's list, page by page.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 
 use super::Ports;
@@ -7,23 +9,36 @@ use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::key::{ApiKey, Hint};
 use crate::model::names::KeyHandle;
 use crate::model::slot::{Scope, Slot};
+use crate::model::text::OutsideText;
 use crate::model::version::{KeyLabel, Version, VersionState};
 use crate::ports::{InventoryError, KeyProvider, KeyRecord, Naming, ProviderError};
 
-/// Every key of the list that `wanted` keeps, to the last page.
+/// A list with more pages is a server that does not heed the page asked for.
+const MAX_PAGES: usize = 2_000;
+
+/// Every key of the list that `wanted` keeps, to the last page. One that moves to the next page while they are read,
+/// because another is made, is listed twice and found once.
 async fn keys(
     provider: &dyn KeyProvider,
     scope: &Scope,
     wanted: impl Fn(&KeyRecord) -> bool + Send,
 ) -> Result<Vec<KeyRecord>, ProviderError> {
-    let mut found = Vec::new();
+    let (mut found, mut handles) = (Vec::new(), BTreeSet::new());
+    let mut asked = BTreeSet::new();
     let mut page = provider.list(scope, None).await?;
     loop {
-        found.extend(page.keys.into_iter().filter(&wanted));
+        let kept = page.keys.into_iter().filter(&wanted);
+        found.extend(kept.filter(|key| handles.insert(key.handle.clone())));
         let Some(next) = page.next else {
             return Ok(found);
         };
         page = provider.list(scope, Some(&next)).await?;
+        if !asked.insert(next.0) || asked.len() >= MAX_PAGES {
+            return Err(ProviderError::RetryAfter {
+                after: None,
+                detail: OutsideText::new("the list of keys does not end"),
+            });
+        }
     }
 }
 

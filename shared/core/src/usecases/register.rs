@@ -34,7 +34,7 @@ pub enum Registered {
     Already,
 }
 
-/// Why a slot was not registered. Nothing was changed.
+/// Why a slot was not registered, or not to its end: it may be in the inventory while tags of its secret are missing.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
     /// It is registered with another agent, account, environment or secret.
@@ -88,7 +88,7 @@ impl RegisterError {
 /// Registers one slot. May be repeated.
 ///
 /// # Errors
-/// [`RegisterError`]; nothing was changed.
+/// [`RegisterError`]; what was begun is finished by the next call.
 pub async fn register(ports: &Ports, planned: &PlannedSlot) -> Result<Registered, RegisterError> {
     let secret = ports
         .secrets

@@ -72,6 +72,9 @@ pub enum Problem {
         /// The field.
         field: &'static str,
     },
+    /// A pool's secret that is also another pool's, or an admin secret: what is stored there would be lost.
+    #[error("{0}: `pool_secret` is the secret of something else too; a pool has one of its own")]
+    SharedSecret(AccountName),
     /// A URL or host is refused.
     #[error("{account}: `{field}` {error}")]
     Url {
@@ -163,7 +166,7 @@ impl ProviderAccounts {
         let mut accounts = BTreeMap::new();
         for (name, fields) in &whole {
             match (name.parse::<AccountName>(), fields) {
-                (Err(_), _) => problems.push(Problem::Name(OutsideText::new(name))),
+                (Err(error), _) => problems.push(Problem::Name(OutsideText::new(&error.shown))),
                 (Ok(_), fields) if !fields.is_object() => {
                     problems.push(Problem::NotAnObject(OutsideText::new(name)));
                 }
@@ -175,6 +178,7 @@ impl ProviderAccounts {
                 }
             }
         }
+        problems.extend(shared_secrets(&accounts));
         if problems.is_empty() {
             Ok(Self(accounts))
         } else {
@@ -208,4 +212,20 @@ impl ProviderAccounts {
     pub fn admin_secrets(&self) -> impl Iterator<Item = (&AccountName, &SecretArn)> {
         self.0.iter().map(|(name, a)| (name, &a.admin_secret))
     }
+}
+
+/// The accounts whose pool has no secret of its own.
+fn shared_secrets(accounts: &BTreeMap<AccountName, Account>) -> Vec<Problem> {
+    let pool = |account: &Account| account.pool.as_ref().map(|pool| pool.secret.clone());
+    let is_shared = |name: &AccountName, secret: &SecretArn| {
+        accounts.iter().any(|(other, account)| {
+            account.admin_secret == *secret
+                || (other != name && pool(account).as_ref() == Some(secret))
+        })
+    };
+    accounts
+        .iter()
+        .filter(|(name, account)| pool(account).is_some_and(|secret| is_shared(name, &secret)))
+        .map(|(name, _)| Problem::SharedSecret(name.clone()))
+        .collect()
 }

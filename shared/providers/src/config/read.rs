@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keyward_core::model::names::{AccountName, SecretArn};
 use keyward_core::model::slot::{CredentialKind, ProviderName};
-use keyward_core::model::text::OutsideText;
+use keyward_core::model::text::{OutsideText, without_keys};
 use keyward_core::ports::PoolSettings;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -39,7 +39,7 @@ impl<'a> Reader<'a> {
         let allowed = self.allowed();
         let urls = provider.map(|provider| self.urls(provider, &allowed));
         for field in std::mem::take(&mut self.fields).keys() {
-            let field = OutsideText::new(field);
+            let field = OutsideText::new(&without_keys(field));
             self.problems.push(Problem::UnknownField {
                 account: self.name.clone(),
                 field,

@@ -15,7 +15,7 @@ fn each_provider_has_a_host_of_its_own() {
             anthropic::BASE_URL,
         ),
     ] {
-        let more = more.replace("ARN", ARN);
+        let more = more.replace("ARN", &ARN.replace("admin", "pool"));
         let text =
             format!(r#"{{"a": {{"provider": "{provider}", "admin_secret": "{ARN}"{more}}}}}"#);
         let accounts = ProviderAccounts::from_json(&text).unwrap();
@@ -71,8 +71,10 @@ fn all_problems_are_told_together_and_no_value_is_repeated() {
             "provider": "openrouter",
             "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:x",
             "base_url": 1,
-            "allow_hosts": "127.0.0.1"
-        }
+            "allow_hosts": "127.0.0.1",
+            "sk-or-v1-EXAMPLE0123456789abcdef": 1
+        },
+        "sk-or-v1-EXAMPLE0123456789abcdef": {}
     }"#;
     let error = ProviderAccounts::from_json(text).unwrap_err().to_string();
     for expected in [
@@ -91,7 +93,7 @@ fn all_problems_are_told_together_and_no_value_is_repeated() {
     ] {
         assert!(error.contains(expected), "{expected}\n{error}");
     }
-    assert_eq!(error.lines().count(), 13, "{error}");
+    assert_eq!(error.lines().count(), 15, "{error}");
     assert!(!error.contains("EXAMPLE"), "{error}");
 }
 
@@ -166,5 +168,28 @@ fn a_pool_stands_only_where_slots_draw_from_one() {
     for field in ["pool_secret", "pool_low_water"] {
         let expected = format!("a: there is no field `{field}`");
         assert!(error.contains(&expected), "{error}");
+    }
+}
+
+/// What Keyward stores for a pool becomes the secret's current value: an admin credential would be gone.
+#[test]
+fn a_pools_secret_is_used_for_nothing_else() {
+    let admin = |name: &str| ARN.replace("admin", name);
+    let accounts = |pools: [&str; 2]| {
+        let account = |n: usize| {
+            format!(
+                r#""a{n}": {{"provider": "anthropic", "admin_secret": "{}", "pool_secret": "{}"}}"#,
+                admin(&format!("admin{n}")),
+                admin(pools[n])
+            )
+        };
+        ProviderAccounts::from_json(&format!("{{{}, {}}}", account(0), account(1)))
+    };
+    assert!(accounts(["pool0", "pool1"]).is_ok());
+    for pools in [["admin0", "pool1"], ["admin1", "pool1"], ["pool1", "pool1"]] {
+        let error = accounts(pools).unwrap_err().to_string();
+        let expected = "`pool_secret` is the secret of something else too";
+        assert!(error.contains(expected), "{pools:?}: {error}");
+        assert!(error.lines().count() < 4, "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! What every record of acts promises.
 
 use keyward_core::model::SCHEMA;
-use keyward_core::model::act::{Act, ActId, Phase, Subject};
+use keyward_core::model::act::{Act, ActId, CallerArn, Phase, Subject};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{Acts, InventoryError};
 use serde_json::json;
@@ -22,7 +22,7 @@ fn act(id: &str, phase: Phase) -> Act {
         id: ActId::new(id),
         phase,
         at: at("2026-11-25T12:00:00.123Z"),
-        caller: OutsideText::new("arn:aws:sts::111122223333:assumed-role/ops/ana"),
+        caller: CallerArn::new("arn:aws:sts::111122223333:assumed-role/ops/ana"),
         operation: OutsideText::new("pool add"),
         reason: OutsideText::new("three more keys"),
         subject: Subject::Pool("contract-acts".parse().expect("a valid name")),

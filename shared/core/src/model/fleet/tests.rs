@@ -61,6 +61,39 @@ fn what_is_quoted_from_a_fleet_stays_on_one_line() {
 }
 
 #[test]
+fn a_key_that_stands_in_a_fleet_is_not_repeated() {
+    let key = "sk-ant-api03-EXAMPLE0123456789abcdefghijklmnop-AA";
+    let slot = "/slots/support-bot-openrouter";
+    for place in [
+        "/version",
+        "/slots",
+        slot,
+        &format!("{slot}/scope"),
+        &format!("{slot}/mode"),
+        &format!("{slot}/agent"),
+        &format!("{slot}/secret"),
+        &format!("{slot}/expected_spend/daily_cents"),
+        "/accounts/openrouter-main/provider",
+        "/agents/support-bot/environment",
+        "/agents/support-bot/owner",
+    ] {
+        let by_value = fleet(|v| {
+            if let Some((above, field)) = place.rsplit_once('/') {
+                v.pointer_mut(above).unwrap()[field] = key.into();
+            }
+        });
+        let by_name = fleet(|v| {
+            if let Some(object) = v.pointer_mut(place).and_then(|v| v.as_object_mut()) {
+                object.insert(key.to_owned(), 1.into());
+            }
+        });
+        for error in [by_value.err(), by_name.err()].into_iter().flatten() {
+            assert!(!error.to_string().contains(&key[..12]), "{place}: {error}");
+        }
+    }
+}
+
+#[test]
 fn each_fault_is_named_with_its_place() {
     type Change = fn(&mut serde_json::Value);
     let slot = "/slots/support-bot-openrouter";

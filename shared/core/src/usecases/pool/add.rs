@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::examine::{NotAdded, RefusedKey, before_asking, standby};
@@ -12,11 +12,18 @@ use crate::model::names::{AccountName, SecretVersionId};
 use crate::model::pool::{Pool, StandbyKey};
 use crate::model::pool_document::PoolDocumentError;
 use crate::model::slot::Scope;
+use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionState};
 use crate::ports::{
     Deadline, InventoryError, KeyProvider, PoolSettings, ProviderError, SecretError, Suspension,
 };
 use crate::usecases::{Ports, find};
+
+/// What is left of the invocation when a key is looked at, at least: enough to store, record and suspend it.
+const TIME_FOR_A_KEY: SignedDuration = SignedDuration::from_secs(60);
+
+/// What is left of it when a key is suspended, at least: what is sent arrives while no other call can be at work.
+const TIME_TO_SUSPEND: SignedDuration = SignedDuration::from_secs(30);
 
 /// How often the pool is written anew when somebody else writes it meanwhile.
 const TRIES: usize = 8;
@@ -101,17 +108,19 @@ async fn put_in(
     deadline: Deadline,
 ) -> Result<AddReport, AddError> {
     let account = &pool.account;
-    let (candidates, refused) = examine(ports, &pool, provider, keys).await?;
-    let added = candidates.iter().map(|(k, _)| k.fingerprint).collect();
+    let (candidates, mut refused) = examine(ports, &pool, provider, keys, deadline).await?;
+    let mut added: Vec<Fingerprint> = candidates.iter().map(|(k, _)| k.fingerprint).collect();
     if !candidates.is_empty() {
         record(ports, account, settings, candidates).await?;
     }
-    let (pool, not_ready) = make_ready(ports, account, provider, deadline).await?;
+    let readied = make_ready(ports, account, provider, deadline).await?;
+    added.retain(|print| !readied.leaving.iter().any(|key| key.fingerprint == *print));
+    refused.extend(readied.leaving);
     Ok(AddReport {
         added,
         refused,
-        not_ready,
-        pool,
+        not_ready: readied.failures,
+        pool: readied.pool,
     })
 }
 
@@ -154,6 +163,7 @@ async fn examine(
     pool: &Pool,
     provider: &dyn KeyProvider,
     keys: Vec<ApiKey>,
+    deadline: Deadline,
 ) -> Result<(Vec<Candidate>, Vec<RefusedKey>), AddError> {
     let format = provider.abilities().format;
     let mut listed = None;
@@ -162,6 +172,8 @@ async fn examine(
     for key in keys {
         let why = if !seen.insert(key.fingerprint()) {
             Some(NotAdded::Repeated)
+        } else if !deadline.allows(ports.clock.as_ref(), TIME_FOR_A_KEY) {
+            Some(NotAdded::NoTime)
         } else {
             before_asking(ports, pool, provider, &key).await?
         };
@@ -266,23 +278,40 @@ fn version_for(pool: &Pool) -> Result<SecretVersionId, PoolDocumentError> {
     hex.parse().map_err(|_| PoolDocumentError::Unreadable)
 }
 
+/// What became of the standby keys that were not ready.
+struct Readied {
+    pool: Pool,
+    failures: Vec<(Fingerprint, ProviderError)>,
+    leaving: Vec<RefusedKey>,
+}
+
 /// Suspends every standby key that is not ready, where the provider can, lets it be drawn, and ends this call's claim.
-/// A key that cannot be drawn yet is nobody's, so no agent is hit.
+/// A key that cannot be drawn yet is nobody's, so no agent is hit; one that became a slot's by another way, or that the
+/// provider has no more, leaves the pool instead.
 async fn make_ready(
     ports: &Ports,
     account: &AccountName,
     provider: &dyn KeyProvider,
     deadline: Deadline,
-) -> Result<(Pool, Vec<(Fingerprint, ProviderError)>), AddError> {
-    let (mut suspended, mut failures) = (BTreeSet::new(), Vec::new());
+) -> Result<Readied, AddError> {
+    let mut suspended = BTreeSet::new();
+    let (mut failures, mut leaving) = (Vec::new(), Vec::new());
     let pool = read(ports, account).await?;
     for key in pool.standby.iter().filter(|key| key.ready.is_none()) {
-        let done = match provider.abilities().suspension {
-            Suspension::Refuses => provider.disable(&key.handle).await.map(drop),
-            Suspension::Narrows | Suspension::None => Ok(()),
+        let leaves = |why| RefusedKey {
+            hint: key.hint.clone(),
+            fingerprint: key.fingerprint,
+            why,
         };
-        match done {
+        if let Some(slot) = ports.inventory.holder(&key.fingerprint).await? {
+            leaving.push(leaves(NotAdded::InUse(slot)));
+            continue;
+        }
+        match suspend(ports, provider, key, deadline).await {
             Ok(()) => drop(suspended.insert(key.fingerprint)),
+            Err(ProviderError::NotFound) if is_gone(provider, key).await => {
+                leaving.push(leaves(NotAdded::Gone));
+            }
             Err(error) => failures.push((key.fingerprint, error)),
         }
     }
@@ -294,12 +323,45 @@ async fn make_ready(
                 key.ready = key.ready.or(Some(now));
             }
         }
+        let stays = |key: &StandbyKey| !leaving.iter().any(|l| l.fingerprint == key.fingerprint);
+        pool.standby.retain(stays);
         pool.adding_until = pool.adding_until.filter(|until| *until != deadline.0);
         match ports.pools.save_pool(&pool).await {
-            Ok(()) => return Ok((pool, failures)),
+            Ok(()) => {
+                return Ok(Readied {
+                    pool,
+                    failures,
+                    leaving,
+                });
+            }
             Err(InventoryError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }
     }
     Err(InventoryError::Conflict.into())
+}
+
+/// Whether the list agrees that there is no such key.
+async fn is_gone(provider: &dyn KeyProvider, key: &StandbyKey) -> bool {
+    let listed = find::is_listed(provider, &Scope::default(), &key.handle).await;
+    matches!(listed, Ok(false))
+}
+
+/// Suspends one key, while this call's claim holds.
+async fn suspend(
+    ports: &Ports,
+    provider: &dyn KeyProvider,
+    key: &StandbyKey,
+    deadline: Deadline,
+) -> Result<(), ProviderError> {
+    match provider.abilities().suspension {
+        Suspension::Narrows | Suspension::None => Ok(()),
+        Suspension::Refuses if !deadline.allows(ports.clock.as_ref(), TIME_TO_SUSPEND) => {
+            Err(ProviderError::RetryAfter {
+                after: None,
+                detail: OutsideText::new("there was no time left"),
+            })
+        }
+        Suspension::Refuses => provider.disable(&key.handle).await.map(drop),
+    }
 }

@@ -59,6 +59,12 @@ pub enum NotAdded {
     /// It ends when a person leaves.
     #[error("it belongs to a person and ends when they leave; make it for a service account")]
     Personal,
+    /// It stood by and could not be drawn yet; then somebody ended it.
+    #[error("the provider knows it no more")]
+    Gone,
+    /// The call's time was over before it was looked at.
+    #[error("there was no time left to look at it; give it again")]
+    NoTime,
     /// It may reach more than the slots that would draw it.
     #[error(
         "the provider does not say that it lives in one workspace alone; make it in the workspace of the slots that are to use it"
