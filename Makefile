@@ -8,7 +8,7 @@ demo: ## a day of three agents at three providers, on embedded parts; BREAK=over
 	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
 
 replay: ## plays a case file: FILE=…, SEED=fleet.json for its slot, HOURS=n to let time pass afterwards
-	@$(CARGO) run --quiet -p keyward-tests --bin replay -- $(if $(SEED),--seed "$(SEED)") $(if $(HOURS),--hours $(HOURS)) "$(FILE)"
+	@$(CARGO) run --quiet -p keyward-tests --bin replay -- $(if $(SEED),--seed "$(SEED)") $(if $(HOURS),--hours "$(HOURS)") $(if $(FILE),"$(FILE)")
 
 local: ## emulated AWS, a provider and the functions on this machine, for trying the keyward command
 	@$(CARGO) run --quiet -p keyward-tests --bin local

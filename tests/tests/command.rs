@@ -245,6 +245,31 @@ async fn the_command_refuses_clearly_and_changes_nothing() {
             "HTTP 403",
         ),
         (
+            "env -u AWS_REGION keyward status".to_owned(),
+            "",
+            1,
+            "set AWS_REGION",
+        ),
+        (
+            "env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY HOME=/nowhere keyward status"
+                .to_owned(),
+            "",
+            1,
+            "no AWS credentials were found",
+        ),
+        (
+            "KEYWARD_CONTROL_URL=http://127.0.0.1:1/ keyward enforce nobody --reason x".to_owned(),
+            "",
+            1,
+            "http://127.0.0.1:1 cannot be reached, and nothing was changed",
+        ),
+        (
+            "keyward pool status openai-main".to_owned(),
+            "",
+            1,
+            "has no standby pool",
+        ),
+        (
             "unset KEYWARD_TABLE; keyward status".to_owned(),
             "",
             1,
@@ -304,4 +329,43 @@ async fn acts_of_people_are_in_the_record_with_their_reason() {
     );
     let table = shell(&local, "keyward status | head -1", "").await;
     assert!(table.status.success() && text(&table.stderr).is_empty());
+}
+
+/// A rotation that could not succeed is not begun: its label would stand in the way of the next.
+#[tokio::test]
+async fn a_rotation_that_cannot_succeed_now_is_not_begun() {
+    let Some(local) = local("too-soon").await else {
+        return;
+    };
+    let apply = format!("keyward apply {} --reason first", local.fleet.display());
+    assert!(shell(&local, &apply, "").await.status.success());
+    let refusal = async |line: &str| {
+        let output = shell(&local, line, "").await;
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        assert_eq!(text(&output.stdout), "", "{line}");
+        text(&output.stderr)
+    };
+    let said = refusal("keyward rotate billing-bot-anthropic --wait").await;
+    assert!(
+        said.contains("nothing was changed") && said.contains("keyward pool add anthropic-main"),
+        "{said}"
+    );
+    let add = "keyward pool add anthropic-main --reason first";
+    let keys = std::fs::read_to_string(&local.standby).unwrap();
+    let added = shell(&local, add, &format!("# new\nno key\n{keys}")).await;
+    let report = text(&added.stdout);
+    assert!(
+        report.contains("NOT added, line 2: it does not begin"),
+        "{report}"
+    );
+    for slot in ["billing-bot-anthropic", "support-bot-openrouter"] {
+        let rotate = format!("keyward rotate {slot} --wait");
+        let output = shell(&local, &rotate, "").await;
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let said = refusal(&rotate).await;
+        assert!(
+            said.contains("less than 10 minutes ago") && said.contains("nothing was changed"),
+            "{said}"
+        );
+    }
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
 use keyward_aws::{DynamoInventory, SecretsManager};
 use keyward_core::model::alert::Alert;
 use keyward_core::model::key::AdminKey;
@@ -46,13 +48,26 @@ impl Aws {
         })
     }
 
+    /// Whom AWS is asked as.
+    pub(crate) async fn credentials(&self) -> Result<Credentials> {
+        let provider = self.config.credentials_provider();
+        let provider = provider.context("no AWS credentials are configured")?;
+        provider.provide_credentials().await.context(
+            "no AWS credentials were found, and nothing was sent: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        )
+    }
+
     /// A client for the control function.
     pub(crate) fn client(&self) -> Result<reqwest::Client> {
         Ok(self.http.pooled()?)
     }
 
     /// The ports of commands that read, and of `rotate`. No provider is called: there are no admin credentials here.
-    pub(crate) fn ports(&self, table: &str, accounts: ProviderAccounts) -> Result<Ports> {
+    pub(crate) async fn ports(&self, table: &str, accounts: ProviderAccounts) -> Result<Ports> {
+        if self.config.region().is_none() {
+            bail!("no region is set, and nothing was sent: set AWS_REGION");
+        }
+        self.credentials().await?;
         let inventory = Arc::new(DynamoInventory::new(&self.config, table));
         Ok(Ports {
             secrets: Arc::new(SecretsManager::new(&self.config)),

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, anyhow, bail};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use jiff::Timestamp;
@@ -51,13 +50,10 @@ impl Control {
         let region = settings::region_of(&url)
             .or(region)
             .context("no region is set: set AWS_REGION")?;
-        let provider = aws.config.credentials_provider();
-        let provider = provider.context("no AWS credentials are configured")?;
-        let credentials = provider.provide_credentials().await;
         Ok(Self {
             signer: Signer {
                 region,
-                credentials: credentials.context("no AWS credentials were found")?,
+                credentials: aws.credentials().await?,
             },
             client: aws.client()?,
             url,
@@ -79,9 +75,14 @@ impl Control {
             request = request.header(name, value);
         }
         let answer = request.body(body).send().await;
-        let answer = answer
-            .map_err(reqwest::Error::without_url)
-            .context("the control function did not answer; the act may have been done: look with keyward status, then send it again")?;
+        let answer = answer.map_err(|error| {
+            let what = if error.is_connect() {
+                format!("{} cannot be reached, and nothing was changed. Is it running, and is KEYWARD_CONTROL_URL right?", url.origin().ascii_serialization())
+            } else {
+                "the control function did not answer; the act may have been done: look with keyward status, then send it again".to_owned()
+            };
+            anyhow::Error::new(error.without_url()).context(what)
+        })?;
         let status = answer.status();
         let text = answer
             .bytes()

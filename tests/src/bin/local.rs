@@ -1,6 +1,7 @@
 //! `local`: a deployment on this machine for trying the command. Runs until it is interrupted.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
+use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,13 +23,22 @@ async fn main() -> ExitCode {
         }
     };
     let folder = Path::new("target/local");
+    // Held until the process ends, however it ends.
+    let _alone = match alone(&root.join(folder)) {
+        Ok(lock) => lock,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::FAILURE;
+        }
+    };
     let Some(local) = Local::start(&root.join(folder), &command).await else {
         eprintln!("there are no emulators: Python 3 with venv and pip is needed");
         return ExitCode::FAILURE;
     };
     println!(
         "Emulated AWS, a provider and the real functions run until you press Ctrl-C. In another terminal:\n\n    \
-         . {0}/env\n    keyward apply {0}/fleet.json --reason \"first slots\"\n",
+         . {0}/env\n    keyward apply {0}/fleet.json --reason \"first slots\"\n\n\
+         README.md goes on from there. The ports and the keys are new with each start: read {0}/env again then.\n",
         folder.display()
     );
     let mut told = 0;
@@ -42,8 +52,25 @@ async fn main() -> ExitCode {
         }
         let alerts = local.deployment.alerts().await;
         for alert in &alerts[told..] {
-            println!("ALERT {}", alert.what);
+            println!("ALERT {} {} {}", alert.what, alert.done, alert.left);
         }
         told = alerts.len();
+    }
+}
+
+/// The lock of the folder: two deployments would overwrite each other's files.
+fn alone(folder: &Path) -> Result<File, String> {
+    let path = folder.join("lock");
+    let open = || {
+        std::fs::create_dir_all(folder)?;
+        File::create(&path)
+    };
+    let file = open().map_err(|e| format!("{} cannot be written: {e}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(format!(
+            "{} is in use: another `make local` runs. End it first, with Ctrl-C in its terminal",
+            folder.display()
+        )),
     }
 }

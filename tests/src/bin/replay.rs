@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use keyward_tests::replay::{MAX_BYTES, Options, replay};
 
-const USAGE: &str = "usage: replay [--seed FLEET.json] [--hours N] FILE";
+const USAGE: &str = "usage: replay [--seed FLEET.json] [--hours N] FILE, with N from 0 to 2000; for example: make replay FILE=tests/fixtures/cases/rotation/R-28-grace-timeline.json HOURS=3";
 
 fn main() -> ExitCode {
     match run(std::env::args_os().skip(1).map(PathBuf::from).collect()) {

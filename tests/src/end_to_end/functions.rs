@@ -49,11 +49,11 @@ fn binaries() -> &'static Binaries {
 impl Deployment {
     /// Stores the account's admin credential, and deploys the functions.
     pub(super) async fn deploy(&mut self) {
-        let accounts = self.accounts().await.to_string();
+        self.accounts = self.configured().await.to_string();
         let variables = [
             ("KEYWARD_TABLE", TABLE),
             ("KEYWARD_ALERT_TOPIC_ARN", &self.topic.arn),
-            ("KEYWARD_ACCOUNTS", &accounts),
+            ("KEYWARD_ACCOUNTS", &self.accounts),
             ("KEYWARD_LOG", "trace"),
             ("KEYWARD_CONFIRM_OVER_SECONDS", "0"),
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", PROVIDER_TIMEOUT),
@@ -74,7 +74,7 @@ impl Deployment {
     }
 
     /// The accounts as they are configured, their admin credentials and pools in secrets.
-    async fn accounts(&self) -> Value {
+    async fn configured(&self) -> Value {
         let mut accounts = serde_json::Map::new();
         for each in self.providers.iter() {
             let provider = each.simulator.settings().provider;

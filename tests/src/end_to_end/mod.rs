@@ -50,6 +50,8 @@ pub struct Deployment {
     client: aws_sdk_secretsmanager::Client,
     rotate: String,
     said: Mutex<Said>,
+    /// The provider accounts as the functions have them.
+    pub accounts: String,
 }
 
 /// What came out of the functions so far, beside their logs.
@@ -82,6 +84,7 @@ impl Deployment {
             simulator: providers.at(ProviderName::OpenRouter).simulator.clone(),
             client: aws_sdk_secretsmanager::Client::new(&secrets),
             rotate: String::new(),
+            accounts: String::new(),
             said: Mutex::default(),
             moto,
             ports,

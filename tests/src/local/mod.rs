@@ -95,9 +95,10 @@ fn exports(deployment: &Deployment, front: &Front, command: &Path) -> String {
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", deployment.moto.url()),
         ("AWS_ENDPOINT_URL_DYNAMODB", deployment.ministack.url()),
         ("KEYWARD_TABLE", TABLE),
+        ("KEYWARD_ACCOUNTS", &deployment.accounts),
         ("KEYWARD_CONTROL_URL", &front.url),
     ];
-    let lines = settings.map(|(name, value)| format!("export {name}=\"{value}\"\n"));
+    let lines = settings.map(|(name, value)| format!("export {name}='{value}'\n"));
     let bin = command.parent().unwrap_or(command).display();
     let path = format!("export PATH=\"{bin}:$PATH\"\n");
     lines.concat() + "unset AWS_PROFILE AWS_SESSION_TOKEN\n" + &path

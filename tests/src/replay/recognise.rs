@@ -79,7 +79,7 @@ fn object(value: &Value) -> Result<Kind, Unsupported> {
     ];
     let found = kinds.into_iter().find(|(fits, _)| *fits);
     found.map(|(_, kind)| kind).ok_or(Unsupported::Unknown(
-        "an object without a field that tells its kind",
+        "an object without a field that tells its kind (describe_secret, scheduled, response, delete, inventory, event)",
     ))
 }
 

@@ -36,7 +36,7 @@ pub(super) async fn enforce(slot: &SlotName, wanted: Wanted, reason: &str) -> Re
     let answer = Control::open().await?.post("/enforce", &request).await?;
     let answer: Answer = serde_json::from_value(answer).context("the answer cannot be read")?;
     let what = match answer.mode {
-        Mode::Enforce => "statistics kill",
+        Mode::Enforce => "statistics may kill (nothing in this release reads them yet)",
         Mode::Observe => "statistics only report",
     };
     let was = if answer.before == answer.mode {

@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Read};
 
 use anyhow::{Context, Result, bail};
+use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::AccountName;
 use keyward_core::ports::Clock;
 use keyward_core::usecases::pool::read;
@@ -12,6 +13,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Format;
+use super::providers::configured;
 use crate::args::Pool;
 use crate::aws::Aws;
 use crate::control::Control;
@@ -57,7 +59,8 @@ pub(super) async fn run(pool: Pool) -> Result<Outcome> {
 }
 
 async fn add(account: &AccountName, reason: &str) -> Result<Outcome> {
-    let keys = keys()?;
+    let given = keys()?;
+    let keys: Vec<&str> = given.iter().map(|(_, key)| key.as_str()).collect();
     let control = Control::open().await?;
     let request = json!({ "reason": reason, "account": account, "keys": keys });
     let answer = control.post("/pool/add", &request).await?;
@@ -69,7 +72,10 @@ async fn add(account: &AccountName, reason: &str) -> Result<Outcome> {
     ] {
         for key in keys {
             let name = clean(key.key.as_deref().unwrap_or("(key)"));
-            let why = key.why.as_deref().map(|why| format!(": {}", clean(why)));
+            let why = key
+                .why
+                .as_deref()
+                .map(|why| format!(", {}: {}", place(&given, &key.fingerprint), clean(why)));
             line(&format!(
                 "{name} ({}): {what}{}",
                 clean(&key.fingerprint),
@@ -90,8 +96,17 @@ async fn add(account: &AccountName, reason: &str) -> Result<Outcome> {
     Ok(if all { Outcome::Done } else { Outcome::NotAll })
 }
 
-/// The keys on standard input, one a line; blank lines and those that begin with `#` count for nothing.
-fn keys() -> Result<Vec<String>> {
+/// Where a key stood on standard input.
+fn place(given: &[(usize, String)], fingerprint: &str) -> String {
+    let is_it = |text: &str| ApiKey::new(text).fingerprint().to_string() == fingerprint;
+    let found = given.iter().filter(|(_, text)| is_it(text));
+    let lines: Vec<String> = found.map(|(number, _)| number.to_string()).collect();
+    format!("line {}", lines.join(" and "))
+}
+
+/// The keys on standard input, one a line, with the numbers of their lines; blank lines and those that begin with `#`
+/// count for nothing.
+fn keys() -> Result<Vec<(usize, String)>> {
     let mut input = std::io::stdin();
     if input.is_terminal() {
         bail!(
@@ -106,12 +121,10 @@ fn keys() -> Result<Vec<String>> {
     if text.len() as u64 > MAX_INPUT {
         bail!("standard input is longer than 4 MB; nothing was changed");
     }
-    let keys: Vec<String> = text
-        .trim_start_matches(BYTE_ORDER_MARK)
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(str::to_owned)
+    let keys: Vec<(usize, String)> = (1..)
+        .zip(text.trim_start_matches(BYTE_ORDER_MARK).lines())
+        .map(|(number, line)| (number, line.trim().to_owned()))
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
         .collect();
     if keys.is_empty() {
         bail!("there is no key on standard input; nothing was changed");
@@ -152,7 +165,16 @@ async fn status(account: &AccountName, format: Format) -> Result<Outcome> {
     let [table] = required([TABLE])?;
     let ports = Aws::load()
         .await?
-        .ports(&table, ProviderAccounts::default())?;
+        .ports(&table, ProviderAccounts::default())
+        .await?;
+    let configured = configured()?;
+    let settings = configured.accounts().find(|(name, ..)| *name == account);
+    let low_water = settings.and_then(|(.., pool)| pool.map(|pool| pool.low_water));
+    if low_water.is_none() && ports.pools.pool(account).await?.is_none() {
+        bail!(
+            "account {account} has no standby pool, or no key was ever put into it. The accounts that have one, where KEYWARD_ACCOUNTS is set: keyward providers"
+        );
+    }
     let pool = read(&ports, account).await?;
     let now = SystemClock.now();
     let days = |at| now.duration_since(at).as_hours() / 24;
@@ -186,6 +208,6 @@ async fn status(account: &AccountName, format: Format) -> Result<Outcome> {
         ready: pool.standby.iter().filter(|k| k.ready.is_some()).count() as u64,
         oldest_days: pool.standby.iter().map(|k| k.created).min().map(days),
     };
-    line(&level.describe(account, None));
+    line(&level.describe(account, low_water));
     Ok(Outcome::Done)
 }

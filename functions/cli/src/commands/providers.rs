@@ -74,7 +74,8 @@ fn one_account_each() -> Result<ProviderAccounts> {
     Ok(ProviderAccounts::from_json(&accounts.to_string())?)
 }
 
-fn configured() -> Result<ProviderAccounts> {
+/// The accounts that KEYWARD_ACCOUNTS names; none where it is not set.
+pub(super) fn configured() -> Result<ProviderAccounts> {
     match environment("KEYWARD_ACCOUNTS").filter(|text| !text.is_empty()) {
         Some(text) => ProviderAccounts::from_json(&text).context("KEYWARD_ACCOUNTS is refused"),
         None => Ok(ProviderAccounts::default()),

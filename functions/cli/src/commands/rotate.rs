@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use keyward_core::model::names::{SecretVersionId, SlotName};
-use keyward_core::model::slot::Slot;
+use keyward_core::model::slot::{CredentialKind, Slot};
 use keyward_core::model::version::VersionState;
 use keyward_core::ports::{SecretError, Stage};
 use keyward_core::rules::policy::interval_days;
+use keyward_core::rules::pool::usable;
+use keyward_core::rules::rotation::refused_now;
 use keyward_core::usecases::Ports;
+use keyward_core::usecases::pool::read;
 use keyward_providers::config::ProviderAccounts;
 
 use crate::aws::Aws;
@@ -29,9 +32,11 @@ pub(super) async fn rotate(name: &SlotName, wait: Option<u32>) -> Result<Outcome
     let [table] = required([TABLE])?;
     let ports = Aws::load()
         .await?
-        .ports(&table, ProviderAccounts::default())?;
+        .ports(&table, ProviderAccounts::default())
+        .await?;
     let slot = ports.inventory.slot(name).await?;
     let slot = slot.with_context(|| format!("there is no slot `{name}` in the inventory; nothing was changed. Look at the names: keyward status"))?;
+    look_before(&ports, &slot).await?;
     let token = start(&ports, &slot).await?;
     line(&format!(
         "{name}: rotation {token} has begun; agents keep working"
@@ -51,8 +56,30 @@ pub(super) async fn rotate(name: &SlotName, wait: Option<u32>) -> Result<Outcome
         }
     }
     bail!(
-        "{name}: rotation {token} is not finished after {seconds} s; agents keep working with the key under AWSCURRENT, whichever it is by now. Secrets Manager goes on trying: look with keyward status {name}"
+        "{name}: rotation {token} is not finished after {seconds} s; agents keep working with the key under AWSCURRENT, whichever it is by now. Secrets Manager tries again by itself. The alert and the rotate function's log say what it waits for; keyward status {name} shows how it stands"
     )
+}
+
+/// Refuses a rotation that could not succeed now, before Secrets Manager is asked for it: it would only stand in the
+/// way of the next.
+async fn look_before(ports: &Ports, slot: &Slot) -> Result<()> {
+    let name = &slot.name;
+    let now = ports.clock.now();
+    let versions = ports.inventory.versions(name).await?;
+    if let Some(refusal) = refused_now(slot, &versions, now) {
+        bail!("{name} cannot be rotated now: {refusal}; nothing was changed");
+    }
+    if slot.kind == CredentialKind::Pool {
+        let pool = read(ports, &slot.account).await?;
+        if usable(&pool.standby, slot, now).is_empty() {
+            let account = &slot.account;
+            bail!(
+                "{name} cannot be rotated now: no key of the standby pool of {account} is of the slot's workspace and fresh enough; nothing was changed. Make keys at {} and put them in: keyward pool add {account} --reason TEXT < keys.txt",
+                slot.provider
+            );
+        }
+    }
+    Ok(())
 }
 
 async fn start(ports: &Ports, slot: &Slot) -> Result<SecretVersionId> {
@@ -70,7 +97,7 @@ async fn start(ports: &Ports, slot: &Slot) -> Result<SecretVersionId> {
     match ports.secrets.rotate_now(&slot.secret, &token).await {
         Ok(()) => Ok(token),
         Err(SecretError::RotationUnfinished) => bail!(
-            "an earlier rotation of {name} has not finished; nothing was changed. Look with keyward status {name}: retire clears a stuck one away within an hour"
+            "another rotation of {name} is under way or has not finished; nothing was changed. If keyward status {name} shows none under way, it is stuck: retire clears it away within an hour"
         ),
         Err(error) => Err(error).with_context(|| format!("the rotation of {name} did not begin")),
     }

@@ -18,7 +18,8 @@ pub(super) async fn status(only: Option<&SlotName>, format: Format) -> Result<Ou
     let [name] = required([TABLE])?;
     let ports = Aws::load()
         .await?
-        .ports(&name, ProviderAccounts::default())?;
+        .ports(&name, ProviderAccounts::default())
+        .await?;
     let rows = slots(&ports, only).await?;
     if let (Some(name), true) = (only, rows.is_empty()) {
         bail!("there is no slot `{name}` in the inventory");
@@ -140,6 +141,12 @@ fn notes(status: &SlotStatus) -> Vec<String> {
     if !status.arriving.is_empty() {
         note("a rotation is under way".to_owned());
     }
+    if let (Some(seen), true) = (&status.slot.pending_seen, status.arriving.is_empty()) {
+        note(format!(
+            "a rotation is stuck, seen at {}; it is cleared away within an hour of that",
+            short(seen.since)
+        ));
+    }
     for old in &status.retiring {
         note(format!("old {} until {}", clean(&old.shown()), until(old)));
     }
@@ -166,8 +173,11 @@ fn period(cap: &keyward_core::model::money::SpendCap) -> &'static str {
     }
 }
 
+fn short(at: Timestamp) -> String {
+    at.strftime("%m-%d %H:%M UTC").to_string()
+}
+
 fn until(old: &Version) -> String {
-    let short = |at: Timestamp| at.strftime("%m-%d %H:%M UTC").to_string();
     old.retire_after.map_or_else(|| "?".to_owned(), short)
 }
 

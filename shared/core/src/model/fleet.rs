@@ -223,6 +223,17 @@ pub struct PlannedSlot {
     pub expected: ExpectedSpend,
 }
 
+/// What is wrong, without the place that stands before it already.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let what = text.strip_suffix(&place).unwrap_or(&text);
+    match error.classify() {
+        serde_json::error::Category::Data => what.to_owned(),
+        _ => format!("not JSON: {what}"),
+    }
+}
+
 impl Fleet {
     /// Reads a fleet from JSON. Unknown fields, missing ones and bad names are refused with their place; what is
     /// quoted of them holds no key that somebody wrote there.
@@ -234,7 +245,7 @@ impl Fleet {
         serde_json::from_str(text).map_err(|e| {
             FleetError(vec![Problem {
                 place: place(&e),
-                problem: OutsideText::new(&without_keys(&e.to_string())).to_string(),
+                problem: OutsideText::new(&without_keys(&without_place(&e))).to_string(),
             }])
         })
     }

@@ -133,7 +133,7 @@ pub enum Refusal {
     )]
     StillRetiring(Timestamp),
     /// The slot was rotated a moment ago.
-    #[error("the slot was rotated less than 10 minutes ago; the next rotation waits until {0}")]
+    #[error("the slot was rotated less than 10 minutes ago; the next rotation waits until {}", .0.strftime("%Y-%m-%d %H:%M:%S UTC"))]
     TooSoon(Timestamp),
 }
 
@@ -198,40 +198,58 @@ pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
             found,
         });
     }
-    match slot.state {
-        SlotState::Active | SlotState::Restricted => {}
-        SlotState::Suspended => return StepDecision::Refuse(Refusal::SlotClosed("suspended")),
-        SlotState::Decommissioned => {
-            return StepDecision::Refuse(Refusal::SlotClosed("decommissioned"));
-        }
+    if let Some(refusal) = closed(slot) {
+        return StepDecision::Refuse(refusal);
     }
     match step {
-        RotationStep::Create => budget(facts)
-            .or_else(|| full(facts))
+        RotationStep::Create => budget(slot, facts.versions, Some(token), facts.now)
+            .or_else(|| full(slot, facts.versions, facts.now))
             .map_or(StepDecision::Proceed, StepDecision::Refuse),
         RotationStep::Set | RotationStep::Test | RotationStep::Finish => StepDecision::Proceed,
     }
 }
 
+/// Why createSecret would refuse a rotation that is begun now; `None` if it would not.
+pub fn refused_now(slot: &Slot, versions: &[Version], now: Timestamp) -> Option<Refusal> {
+    closed(slot)
+        .or_else(|| budget(slot, versions, None, now))
+        .or_else(|| full(slot, versions, now))
+}
+
+/// Whether the slot takes no key at present.
+const fn closed(slot: &Slot) -> Option<Refusal> {
+    match slot.state {
+        SlotState::Active | SlotState::Restricted => None,
+        SlotState::Suspended => Some(Refusal::SlotClosed("suspended")),
+        SlotState::Decommissioned => Some(Refusal::SlotClosed("decommissioned")),
+    }
+}
+
 /// Whether as many keys as the slot can have may be in use. One that was cut off is not: room is made for the next.
-fn full(facts: &RotationFacts<'_>) -> Option<Refusal> {
-    let most = facts.slot.provider.keys_at_a_time()?;
-    let in_use = facts.versions.iter().filter(|v| v.state.is_promoted());
+fn full(slot: &Slot, versions: &[Version], now: Timestamp) -> Option<Refusal> {
+    let most = slot.provider.keys_at_a_time()?;
+    let in_use = versions.iter().filter(|v| v.state.is_promoted());
     if in_use.clone().count() < most {
         return None;
     }
     let until = in_use.filter_map(|v| v.deadline).min();
-    Some(Refusal::StillRetiring(until.unwrap_or(facts.now)))
+    Some(Refusal::StillRetiring(until.unwrap_or(now)))
 }
 
-/// Whether the slot has rotated too often or too lately. The first rotation of an epoch, which a kill asks for, does
-/// not wait for the spacing.
-fn budget(facts: &RotationFacts<'_>) -> Option<Refusal> {
-    let mut begun: Vec<(&SecretVersionId, Timestamp)> = facts
-        .versions
+/// Whether the slot has rotated too often or too lately for the rotation `token`. The first rotation of an epoch, which
+/// a kill asks for, does not wait for the spacing.
+fn budget(
+    slot: &Slot,
+    versions: &[Version],
+    token: Option<&SecretVersionId>,
+    now: Timestamp,
+) -> Option<Refusal> {
+    let others = versions
         .iter()
-        .filter(|v| v.id.attempt > 0 && v.id.secret_version != *facts.token)
-        .filter(|v| v.begun_at() + BUDGET_WINDOW > facts.now)
+        .filter(|v| v.id.attempt > 0 && Some(&v.id.secret_version) != token);
+    let mut begun: Vec<(&SecretVersionId, Timestamp)> = others
+        .clone()
+        .filter(|v| v.begun_at() + BUDGET_WINDOW > now)
         .map(|v| (&v.id.secret_version, v.begun_at()))
         .collect();
     begun.sort();
@@ -239,13 +257,10 @@ fn budget(facts: &RotationFacts<'_>) -> Option<Refusal> {
     if begun.len() >= BUDGET {
         return Some(Refusal::Budget(begun.len()));
     }
-    let first_of_its_epoch = !facts.versions.iter().any(|v| {
-        v.id.attempt > 0 && v.id.secret_version != *facts.token && v.epoch == facts.slot.epoch
-    });
+    let first_of_its_epoch = !others.clone().any(|v| v.epoch == slot.epoch);
     let latest = begun.iter().map(|(_, at)| *at).max()?;
     let next = latest + SPACING;
-    (next > facts.now && !(first_of_its_epoch && facts.slot.epoch.0 > 0))
-        .then_some(Refusal::TooSoon(next))
+    (next > now && !(first_of_its_epoch && slot.epoch.0 > 0)).then_some(Refusal::TooSoon(next))
 }
 
 #[cfg(test)]
