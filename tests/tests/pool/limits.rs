@@ -2,6 +2,7 @@
 
 use keyward_core::ports::KeyProvider;
 
+use super::side_by_side::slot_with;
 use super::*;
 
 /// Puts a key in that cannot be suspended: it stands by and is not ready.
