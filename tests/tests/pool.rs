@@ -165,6 +165,8 @@ async fn each_refusal_says_why_and_leaves_the_key_alone() {
     provider.relist(&personal, |key| key.owner = KeyOwner::Person);
     assert_eq!(why_refused(&world, &personal).await, NotAdded::Personal);
     assert!(provider.accepts(&personal));
+    provider.relist(&personal, |key| key.owner = KeyOwner::Unknown);
+    assert_eq!(why_refused(&world, &personal).await, NotAdded::OwnerUntold);
     let everywhere = provider.seed("of the organization");
     provider.relist(&everywhere, |key| key.workspace = None);
     assert_eq!(

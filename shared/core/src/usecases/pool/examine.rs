@@ -59,6 +59,9 @@ pub enum NotAdded {
     /// It ends when a person leaves.
     #[error("it belongs to a person and ends when they leave; make it for a service account")]
     Personal,
+    /// It may end when a person leaves.
+    #[error("the provider does not say whose it is; make it for a service account")]
+    OwnerUntold,
     /// It stood by and could not be drawn yet; then somebody ended it.
     #[error("the provider knows it no more")]
     Gone,
@@ -107,8 +110,10 @@ pub(super) async fn standby(
         [one] => one,
         _ => return Err(NotAdded::Ambiguous(found.len())),
     };
-    if record.owner == KeyOwner::Person {
-        return Err(NotAdded::Personal);
+    match record.owner {
+        KeyOwner::Service => {}
+        KeyOwner::Person => return Err(NotAdded::Personal),
+        KeyOwner::Unknown => return Err(NotAdded::OwnerUntold),
     }
     let Some(workspace) = &record.workspace else {
         return Err(NotAdded::NoWorkspace);
