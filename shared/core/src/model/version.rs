@@ -296,6 +296,9 @@ pub struct Version {
     /// The provider's own work on making it, while that goes on.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub operation: Option<OperationId>,
+    /// Where keys have no names: what was in the slot's place before this one was asked for, so is not it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub beside: Vec<KeyHandle>,
     /// When the provider accepted it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tested: Option<Tested>,
@@ -369,6 +372,7 @@ impl Version {
             begun: Some(now),
             lease_until: None,
             operation: None,
+            beside: Vec::new(),
             tested: None,
             promoted: None,
             last_used: None,

@@ -67,18 +67,26 @@ async fn by_label(
     Ok(found.pop())
 }
 
-/// Providers write down when a key was made in whole seconds, by their own clock.
-const CREATED_EARLIER: SignedDuration = SignedDuration::from_secs(5);
+/// A provider's clock and Keyward's are no further apart.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
 
-/// The key in the slot's own place that came with the version's intent and that no record has. The list is read before
-/// the records: whoever made a key that is listed has recorded the intent before.
+/// A create is sent by the invocation that records its intent, and none lasts longer.
+const LONGEST_INVOCATION: SignedDuration = SignedDuration::from_mins(15);
+
+/// The key in the slot's own place that came with the version's intent and that no record has: it was not there before,
+/// and was made then. The list is read before the records: whoever made a key that is listed has recorded the intent
+/// before.
 async fn unrecorded(
     ports: &Ports,
     provider: &dyn KeyProvider,
     version: &Version,
 ) -> Result<Option<KeyRecord>, FindError> {
-    let since = version.begun_at() - CREATED_EARLIER;
-    let came_with_it = |key: &KeyRecord| key.created.is_some_and(|at| at >= since);
+    let since = version.begun_at() - CLOCKS_APART;
+    let until = version.begun_at() + LONGEST_INVOCATION + CLOCKS_APART;
+    let came_with_it = |key: &KeyRecord| {
+        !version.beside.contains(&key.handle)
+            && key.created.is_some_and(|at| since <= at && at <= until)
+    };
     let mut listed = keys(provider, &version.scope, came_with_it).await?;
     let records = ports.inventory.versions(&version.slot).await?;
     listed.retain(|key| {
@@ -109,7 +117,7 @@ pub(crate) async fn by_text(
     scope: &Scope,
     key: &ApiKey,
 ) -> Result<Option<KeyRecord>, ProviderError> {
-    let mut found = keys(provider, scope, |record| record.may_be_key(key)).await?;
+    let mut found = keys(provider, scope, |record| provider.fits(record, key)).await?;
     Ok(if found.len() == 1 { found.pop() } else { None })
 }
 

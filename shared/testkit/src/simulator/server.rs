@@ -58,6 +58,7 @@ impl Shared {
     fn act(&self, parts: &Parts, path: &str, body: Vec<u8>) -> Outcome {
         let account = &mut *self.account();
         let method = parts.method.as_str().to_owned();
+        let path = &*self.api.operation(path, &body);
         let label = self.api.label(&method, path, &body);
         let call = Call {
             caller: account.caller(self.api.credential(&parts.headers)),

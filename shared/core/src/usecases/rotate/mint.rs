@@ -6,10 +6,12 @@ use super::{Rotation, RotationError};
 use crate::model::names::{KeyHandle, OperationId};
 use crate::model::slot::CredentialKind;
 use crate::model::version::{Version, VersionId, VersionState};
-use crate::ports::{Advice, Fence, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, ProviderError};
+use crate::ports::{
+    Advice, Fence, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, Naming, ProviderError,
+};
 use crate::rules::birth;
 use crate::usecases::retire::STUCK_AFTER;
-use crate::usecases::unmake;
+use crate::usecases::{find, unmake};
 
 /// What is left of the invocation when a key is waited for, at least: enough to store it.
 const TIME_TO_STORE: SignedDuration = SignedDuration::from_secs(20);
@@ -66,11 +68,13 @@ impl Rotation<'_> {
 
     async fn record_intent(&self, provider: &dyn KeyProvider) -> Result<Version, RotationError> {
         issuer(provider)?;
+        let beside = self.beside(provider).await?;
         let now = self.ports.clock.now();
         let mut version = Version::intended(&self.slot.name, self.next_id(), self.slot.epoch, now);
         version.scope = self.slot.scope.clone();
         version.cap = provider.caps().map(|_| birth::cap(&self.slot));
         version.expires = Some(birth::expires(&self.slot.policy, now));
+        version.beside = beside;
         version.lease_until = Some(self.request.deadline.0);
         version.due_at = Some(self.request.deadline.0);
         self.ports
@@ -78,6 +82,17 @@ impl Rotation<'_> {
             .add_version(&version, Fence::Epoch(self.slot.epoch))
             .await?;
         Ok(Self::written(version))
+    }
+
+    /// What is in the slot's place already, where a lost create is found by what is new there.
+    async fn beside(&self, provider: &dyn KeyProvider) -> Result<Vec<KeyHandle>, RotationError> {
+        if provider.abilities().names != Naming::Place {
+            return Ok(Vec::new());
+        }
+        match find::all(provider, &self.slot.scope).await {
+            Ok(listed) => Ok(listed.into_iter().map(|key| key.handle).collect()),
+            Err(error) => Err(self.provider_failed(error).await),
+        }
     }
 
     fn request_for(

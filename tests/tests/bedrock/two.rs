@@ -1,0 +1,1 @@
+//! Two keys at most.
