@@ -116,14 +116,19 @@ mod tests {
         let one = signed(&signer(Some("EXAMPLE-session")), "Action=A").await;
         let value = |headers: &[(String, String)], wanted: &str| {
             let mut headers = headers.iter();
-            headers.find(|(name, _)| name == wanted).map(|(_, v)| v.clone())
+            headers
+                .find(|(name, _)| name == wanted)
+                .map(|(_, v)| v.clone())
         };
         let authorization = value(&one, "authorization").unwrap();
         let expected = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20261201/us-east-1/iam/aws4_request, \
             SignedHeaders=host;x-amz-date;x-amz-security-token, Signature=";
         assert!(authorization.starts_with(expected), "{authorization}");
         assert_eq!(value(&one, "x-amz-date").unwrap(), "20261201T090000Z");
-        assert_eq!(value(&one, "x-amz-security-token").unwrap(), "EXAMPLE-session");
+        assert_eq!(
+            value(&one, "x-amz-security-token").unwrap(),
+            "EXAMPLE-session"
+        );
         let other = signed(&signer(Some("EXAMPLE-session")), "Action=B").await;
         assert_ne!(value(&other, "authorization").unwrap(), authorization);
         let without = signed(&signer(None), "Action=A").await;
@@ -134,7 +139,9 @@ mod tests {
     async fn without_credentials_nothing_is_signed() {
         let signer = RequestSigner::new(&SdkConfig::builder().build());
         let at = Timestamp::UNIX_EPOCH;
-        let refused = signer.sign(("iam", "us-east-1"), "https://a/", b"", at).await;
+        let refused = signer
+            .sign(("iam", "us-east-1"), "https://a/", b"", at)
+            .await;
         assert!(matches!(refused, Err(SignError::NoCredentials(None))));
     }
 }

@@ -110,7 +110,9 @@ impl AwsSigner for RoleSigner {
         request: &ToSign<'_>,
     ) -> Result<Vec<(HeaderName, HeaderValue)>, ProviderError> {
         let scope = (request.service, request.region);
-        let signed = self.0.sign(scope, request.url.as_str(), request.body, request.at);
+        let signed = self
+            .0
+            .sign(scope, request.url.as_str(), request.body, request.at);
         signed.await.map_err(|error| {
             let detail =
                 OutsideText::new(&crate::diagnostic::chain(&error as &(dyn Error + 'static)));

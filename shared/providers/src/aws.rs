@@ -42,10 +42,7 @@ pub(crate) struct NoSigner;
 
 #[async_trait]
 impl AwsSigner for NoSigner {
-    async fn sign(
-        &self,
-        _: &ToSign<'_>,
-    ) -> Result<Vec<(HeaderName, HeaderValue)>, ProviderError> {
+    async fn sign(&self, _: &ToSign<'_>) -> Result<Vec<(HeaderName, HeaderValue)>, ProviderError> {
         Err(ProviderError::AdminCredential {
             detail: OutsideText::new("there are no AWS credentials here"),
         })
@@ -75,7 +72,10 @@ pub(crate) fn child<'a, 'i>(node: Node<'a, 'i>, name: &str) -> Option<Node<'a, '
 pub(crate) fn text<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
     let child = child(node, name)?;
     let is_plain = child.children().all(|part| part.is_text());
-    child.text().map(str::trim).filter(|text| is_plain && !text.is_empty())
+    child
+        .text()
+        .map(str::trim)
+        .filter(|text| is_plain && !text.is_empty())
 }
 
 /// An error in the form of AWS's Query protocol:

@@ -58,7 +58,10 @@ impl ConfiguredProviders {
             ProviderName::Anthropic => Arc::new(Anthropic::new(http, base(), admin())),
             ProviderName::OpenAi => Arc::new(OpenAi::new(http, base(), admin())),
             ProviderName::Bedrock => {
-                let urls = (account.url(bedrock::IAM_FIELD), account.url(bedrock::VERIFY_FIELD));
+                let urls = (
+                    account.url(bedrock::IAM_FIELD),
+                    account.url(bedrock::VERIFY_FIELD),
+                );
                 let signer = Arc::clone(&self.aws);
                 Arc::new(Bedrock::new(http, urls, &account.region(), signer))
             }

@@ -91,7 +91,10 @@ mod tests {
         ];
         for secret in ["EXAMPLE", "\0\0", "~~~~", "0"] {
             for alias in aliases {
-                let text = format!("ABSK{}", STANDARD_NO_PAD.encode(format!("{alias}:{secret}")));
+                let text = format!(
+                    "ABSK{}",
+                    STANDARD_NO_PAD.encode(format!("{alias}:{secret}"))
+                );
                 let key = ApiKey::new(&text);
                 let fits = |alias: &&&str| key.begins_with(&head(alias).unwrap());
                 let found: Vec<&&str> = aliases.iter().filter(fits).collect();

@@ -125,14 +125,23 @@ fn refusal(answer: Answer, repeat: Repeat) -> ProviderError {
     match error.code.as_str() {
         "LimitExceeded" => ProviderError::LimitReached { detail },
         "NoSuchEntity" => ProviderError::NotFound,
-        "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "ConcurrentModification"
-        | "EntityTemporarilyUnmodifiable" | "ExpiredToken" | "ExpiredTokenException"
+        "Throttling"
+        | "ThrottlingException"
+        | "RequestLimitExceeded"
+        | "ConcurrentModification"
+        | "EntityTemporarilyUnmodifiable"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
         | "RequestExpired" => ProviderError::RetryAfter { after, detail },
-        "AccessDenied" | "AccessDeniedException" | "InvalidClientTokenId"
-        | "UnrecognizedClientException" | "SignatureDoesNotMatch" | "IncompleteSignature"
-        | "MissingAuthenticationToken" | "NotAuthorized" | "OptInRequired" => {
-            ProviderError::AdminCredential { detail }
-        }
+        "AccessDenied"
+        | "AccessDeniedException"
+        | "InvalidClientTokenId"
+        | "UnrecognizedClientException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "NotAuthorized"
+        | "OptInRequired" => ProviderError::AdminCredential { detail },
         _ if answer.status.is_client_error() && answer.status != StatusCode::REQUEST_TIMEOUT => {
             ProviderError::Refused { detail }
         }

@@ -239,7 +239,11 @@ impl KeyIssuer for Bedrock {
         ];
         let answer = self
             .iam
-            .call("CreateServiceSpecificCredential", &parameters, Repeat::Never)
+            .call(
+                "CreateServiceSpecificCredential",
+                &parameters,
+                Repeat::Never,
+            )
             .await
             .map_err(not_about_a_key)?;
         let Created { row, secret } = Created::read(&answer.body, user)

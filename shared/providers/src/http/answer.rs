@@ -172,7 +172,10 @@ fn describe(
     credential: &Credential,
 ) -> OutsideText {
     let mut text = format!("HTTP {}", status.as_u16());
-    if let Some(error) = (body.len() <= MAX_ERROR_BODY).then(|| QueryError::read(body)).flatten() {
+    if let Some(error) = (body.len() <= MAX_ERROR_BODY)
+        .then(|| QueryError::read(body))
+        .flatten()
+    {
         let words = format!("{text}, {}: {}", error.code, error.message);
         return OutsideText::new(&credential.scrub(&words));
     }
@@ -226,7 +229,10 @@ mod tests {
     fn the_kind_of_an_aws_error_stands_before_the_colon() {
         for (value, expected) in [
             ("AccessDeniedException", Some("AccessDeniedException")),
-            ("ThrottlingException:http://internal.amazon.com/", Some("ThrottlingException")),
+            (
+                "ThrottlingException:http://internal.amazon.com/",
+                Some("ThrottlingException"),
+            ),
             ("", None),
             ("<html>", None),
         ] {

@@ -254,7 +254,10 @@ pub async fn a_full_place_takes_no_more(fixture: &Fixture) {
         fixture.issue(n).await;
     }
     if fixture.suspends() {
-        assert_eq!(fixture.provider.disable(&first.handle).await, Ok(Disabled::Now));
+        assert_eq!(
+            fixture.provider.disable(&first.handle).await,
+            Ok(Disabled::Now)
+        );
     }
     let before = fixture.before().await;
     let request = fixture.request(most as u32 + 1);

@@ -88,7 +88,8 @@ impl Bedrock {
         let there = account.keys.iter();
         let there = there.filter(|key| !key.deleted && key.workspace == user);
         if there.count() >= QUOTA {
-            let message = format!("Cannot exceed quota for ServiceSpecificCredentialsPerUser: {QUOTA}");
+            let message =
+                format!("Cannot exceed quota for ServiceSpecificCredentialsPerUser: {QUOTA}");
             return Err((409, "LimitExceeded", message));
         }
         let now = account.now();
@@ -133,7 +134,10 @@ fn list(account: &Account, body: &[u8]) -> Result<String, Refusal> {
         String::new()
     };
     let rows = element_of("ServiceSpecificCredentials", &rows);
-    Ok(format!("{rows}{}{marker}", element("IsTruncated", &is_truncated.to_string())))
+    Ok(format!(
+        "{rows}{}{marker}",
+        element("IsTruncated", &is_truncated.to_string())
+    ))
 }
 
 fn update(account: &mut Account, body: &[u8]) -> Result<String, Refusal> {
@@ -173,7 +177,11 @@ fn known_user(account: &Account, name: &str) -> Result<String, Refusal> {
 fn bedrock(service: &str) -> Result<(), Refusal> {
     match service {
         SERVICE => Ok(()),
-        _ => Err((404, "NotSupportedService", format!("{service} is not supported"))),
+        _ => Err((
+            404,
+            "NotSupportedService",
+            format!("{service} is not supported"),
+        )),
     }
 }
 
@@ -218,7 +226,8 @@ fn done_with(action: &str, result: &str) -> Reply {
         result => element_of(&format!("{action}Result"), result),
     };
     let request = element_of("ResponseMetadata", &element("RequestId", "request-EXAMPLE"));
-    let body = format!("<{action}Response xmlns=\"{NAMESPACE}\">{result}{request}</{action}Response>");
+    let body =
+        format!("<{action}Response xmlns=\"{NAMESPACE}\">{result}{request}</{action}Response>");
     xml(200, body)
 }
 

@@ -77,7 +77,10 @@ impl Api for Bedrock {
         let form = || read_query(std::str::from_utf8(body).unwrap_or_default());
         let action = |(name, value): (String, String)| (name == "Action").then_some(value);
         match path {
-            "/" => format!("/{}", form().into_iter().find_map(action).unwrap_or_default()),
+            "/" => format!(
+                "/{}",
+                form().into_iter().find_map(action).unwrap_or_default()
+            ),
             other => other.to_owned(),
         }
     }
