@@ -42,10 +42,17 @@ impl AdminKeySource for ManagementKey {
     }
 }
 
+/// The secret key and the session token of the functions' role, where the provider is AWS.
+pub const ROLE: [&str; 2] = [
+    "EXAMPLE/role/secret/key/0123456789abcdef",
+    "EXAMPLE-role-session-token-0123456789abcdef",
+];
+
 /// The role of the functions, where the provider is AWS: its access key is the simulator's management key.
 fn role_of(simulator: &Simulator) -> RequestSigner {
     let id = simulator.management_key().expose_secret().to_owned();
-    let credentials = Credentials::new(id, "EXAMPLE", None, None, "simulator");
+    let [secret, session] = ROLE.map(str::to_owned);
+    let credentials = Credentials::new(id, secret, Some(session), None, "simulator");
     let config = SdkConfig::builder()
         .credentials_provider(SharedCredentialsProvider::new(credentials))
         .build();

@@ -70,8 +70,8 @@ async fn by_label(
 /// A provider's clock and Keyward's are no further apart.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
 
-/// A create is sent by the invocation that records its intent, and none lasts longer.
-const LONGEST_INVOCATION: SignedDuration = SignedDuration::from_mins(15);
+/// A create is sent by the invocation that records its intent, and may arrive so long after.
+const LATE_CREATE: SignedDuration = super::retire::LATE_CREATE;
 
 /// The key in the slot's own place that came with the version's intent and that no record has: it was not there before,
 /// and was made then. The list is read before the records: whoever made a key that is listed has recorded the intent
@@ -82,7 +82,7 @@ async fn unrecorded(
     version: &Version,
 ) -> Result<Option<KeyRecord>, FindError> {
     let since = version.begun_at() - CLOCKS_APART;
-    let until = version.begun_at() + LONGEST_INVOCATION + CLOCKS_APART;
+    let until = version.begun_at() + LATE_CREATE + CLOCKS_APART;
     let came_with_it = |key: &KeyRecord| {
         !version.beside.contains(&key.handle)
             && key.created.is_some_and(|at| since <= at && at <= until)

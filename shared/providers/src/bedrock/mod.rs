@@ -216,7 +216,7 @@ impl KeyProvider for Bedrock {
 
     /// By the alias, which IAM lists and which the text begins with.
     fn fits(&self, listed: &KeyRecord, key: &ApiKey) -> bool {
-        handle::head(listed.redacted.as_str()).is_some_and(|head| key.begins_with(&head))
+        handle::head(listed.label.as_str()).is_some_and(|head| key.begins_with(&head))
     }
 
     fn issuer(&self) -> Option<&dyn KeyIssuer> {

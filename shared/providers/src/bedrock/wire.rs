@@ -114,8 +114,9 @@ fn row(row: Node<'_, '_>, user: &IamUser) -> Option<Option<Row>> {
     let created: Timestamp = text(row, "CreateDate")?.parse().ok()?;
     let record = KeyRecord {
         handle,
-        label: OutsideText::default(),
-        redacted: OutsideText::new(text(row, "ServiceCredentialAlias").unwrap_or_default()),
+        // IAM gives it; a key has no name that anybody chose, and nothing of its text is shown but this.
+        label: OutsideText::new(text(row, "ServiceCredentialAlias").unwrap_or_default()),
+        redacted: OutsideText::default(),
         suspended: match status {
             Status::Active => Some(false),
             Status::Inactive | Status::Expired => Some(true),

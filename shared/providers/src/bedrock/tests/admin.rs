@@ -50,7 +50,7 @@ async fn a_list_is_read_to_its_last_page() {
         keys[0].created,
         Some("2026-11-25T14:00:00Z".parse().unwrap())
     );
-    assert_eq!(keys[0].redacted.as_str(), ALIAS);
+    assert_eq!(keys[0].label.as_str(), ALIAS);
     let sent: Vec<String> = server.seen().into_iter().map(|seen| seen.body).collect();
     let first = "Action=ListServiceSpecificCredentials&Version=2010-05-08&UserName=bedrock-agent";
     assert_eq!(
