@@ -123,6 +123,29 @@ async fn p_12_an_unknown_key_in_the_other_place_is_left_alone() {
     check_rules(&world, "P-12").await;
 }
 
+/// A refused create made nothing: a key that a person makes by hand right after it, in the same place, is theirs.
+#[tokio::test]
+async fn a_key_made_by_hand_after_a_refused_create_is_left_alone() {
+    let (world, simulator) = world().await;
+    simulator.seed("stale");
+    nothing_is_touched(&world, &simulator, 2).await;
+    let stale = simulator.keys()[1].handle.clone();
+    let handle = format!("bedrock-agent-0/{stale}").parse().unwrap();
+    world
+        .outside
+        .provider
+        .driver()
+        .delete(&handle)
+        .await
+        .unwrap();
+    simulator.seed("by hand");
+    world.live_through(HOUR * 27).await;
+    assert_eq!(
+        states(&simulator),
+        [KeyState::Enabled, KeyState::Deleted, KeyState::Enabled]
+    );
+}
+
 async fn nothing_is_touched(world: &World, simulator: &Simulator, n: u32) {
     let before = world.outside.alerts.count(AlertKind::RotationFailed);
     let (error, retryable) = reason(world.rotate(&token(n)).await);

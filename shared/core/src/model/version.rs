@@ -299,6 +299,9 @@ pub struct Version {
     /// Where keys have no names: what was in the slot's place before this one was asked for, so is not it.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub beside: Vec<KeyHandle>,
+    /// The provider said that it made no key for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub not_made: bool,
     /// When the provider accepted it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tested: Option<Tested>,
@@ -373,6 +376,7 @@ impl Version {
             lease_until: None,
             operation: None,
             beside: Vec::new(),
+            not_made: false,
             tested: None,
             promoted: None,
             last_used: None,

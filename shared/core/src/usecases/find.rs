@@ -41,6 +41,8 @@ pub(crate) async fn made_for(
     };
     match provider.abilities().names {
         Naming::Label => Ok(by_label(provider, &version.scope, label).await?),
+        // What turns up there is somebody else's.
+        Naming::Place if version.not_made => Ok(None),
         Naming::Place => unrecorded(ports, provider, version).await,
         Naming::Nothing => Ok(None),
     }

@@ -11,6 +11,7 @@ use crate::ports::{
 };
 use crate::rules::birth;
 use crate::usecases::retire::STUCK_AFTER;
+use crate::usecases::unmake::CutOff;
 use crate::usecases::{find, unmake};
 
 /// What is left of the invocation when a key is waited for, at least: enough to store it.
@@ -183,7 +184,7 @@ impl Rotation<'_> {
         if error.advice() == Advice::LookUpFirst {
             unmake::unmake(self.ports, &self.slot, provider, version).await;
         } else {
-            unmake::abandon(self.ports, version, None).await;
+            unmake::abandon(self.ports, version, Some(&CutOff::NotMade)).await;
         }
         if let ProviderError::LimitReached { detail } = &error
             && let Some(deleted) = self.make_room(provider).await
