@@ -213,5 +213,8 @@ async fn a_refused_role_pages() {
         .alerts
         .count(AlertKind::AdminCredentialRefused);
     assert!(paged >= 1);
+    let told = world.outside.alerts.sent().pop().unwrap();
+    let left = told.left.as_str();
+    assert!(left.contains("IAM user bedrock-agent-0"), "{left}");
     assert_eq!(simulator.live_keys().len(), 1);
 }

@@ -1,6 +1,8 @@
 //! An IAM user has two credentials at most: no rotation by schedule while both may be in use, and a kill makes room
 //! without ever touching one in use, or one that no record has.
 
+use std::sync::Arc;
+
 use jiff::SignedDuration;
 use keyward_core::model::alert::AlertKind;
 use keyward_core::model::version::VersionState;
@@ -8,10 +10,11 @@ use keyward_core::rules::rotation::Refusal;
 use keyward_core::usecases::rotate::RotationError;
 use keyward_rotate::RotateError;
 use keyward_testkit::contract::provider::ProviderCall;
+use keyward_testkit::gate::{Cut, Gate, ISSUE};
 use keyward_testkit::simulator::{KeyState, Simulator};
 use keyward_tests::support::{World, check_rules, token};
 
-use super::world;
+use super::{settings, world, world_with};
 
 const MINUTE: SignedDuration = SignedDuration::from_mins(1);
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
@@ -79,6 +82,47 @@ async fn a_kill_makes_room_by_deleting_the_oldest_that_was_cut_off() {
     world.live_through(HOUR * 27).await;
     check_rules(&world, "a kill makes room").await;
     assert_eq!(world.versions().await[1].state, VersionState::Contained);
+}
+
+/// The key that an invocation made and did not live to record takes the second place. The next calls of the same
+/// rotation cut it off, make room of it, and go through: nobody is troubled.
+#[tokio::test]
+async fn a_key_of_an_invocation_that_died_makes_room_for_the_next() {
+    let calls_before_the_key = {
+        let gate = Arc::new(Gate::default());
+        let (probe, _) = world_with(gate.clone(), settings()).await;
+        let secrets = &probe.outside.secrets;
+        secrets.begin_rotation(&probe.secret, &token(2));
+        gate.record();
+        probe.step("createSecret", &token(2)).await.unwrap();
+        let (calls, _) = gate.disarm();
+        calls.iter().position(|call| *call == ISSUE).unwrap()
+    };
+    let gate = Arc::new(Gate::default());
+    let (world, simulator) = world_with(gate.clone(), settings()).await;
+    let secrets = &world.outside.secrets;
+    secrets.begin_rotation(&world.secret, &token(2));
+    gate.arm(calls_before_the_key, Cut::After);
+    let token_2 = token(2);
+    let step = world.step("createSecret", &token_2);
+    assert!(gate.until_stopped(step).await.is_none());
+    gate.disarm();
+    assert_eq!(states(&simulator), [KeyState::Enabled; 2]);
+    world.pass(MINUTE * 6);
+    let (error, retryable) = reason(world.rotate(&token(2)).await);
+    assert!(
+        matches!(error, RotationError::MadeRoom { .. }) && retryable,
+        "{error:?}"
+    );
+    world.rotate(&token(2)).await.unwrap();
+    assert_eq!(
+        states(&simulator),
+        [KeyState::Enabled, KeyState::Deleted, KeyState::Enabled]
+    );
+    let failed = world.outside.alerts.count(AlertKind::RotationFailed);
+    assert_eq!(failed, 0);
+    world.live_through(HOUR * 27).await;
+    check_rules(&world, "an invocation that died").await;
 }
 
 /// Beside a key that no record has, a kill makes room all the same: of its own.
@@ -161,6 +205,12 @@ async fn nothing_is_touched(world: &World, simulator: &Simulator, n: u32) {
     }
     let after = world.outside.alerts.count(AlertKind::RotationFailed);
     assert_eq!(after, before + 1);
+    let told = world.outside.alerts.sent().pop().unwrap();
+    let left = told.left.as_str();
+    assert!(
+        left.contains("keyward rotate support-bot-bedrock"),
+        "{left}"
+    );
 }
 
 async fn check_rules_but_the_unknown(world: &World) {

@@ -6,7 +6,7 @@ use super::Ports;
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::key::{ApiKey, Hint};
 use crate::model::names::KeyHandle;
-use crate::model::slot::{Scope, Slot};
+use crate::model::slot::{ProviderName, Scope, Slot};
 use crate::model::version::{KeyLabel, Version, VersionState};
 use crate::ports::{InventoryError, KeyProvider, KeyRecord, Naming, ProviderError};
 
@@ -164,9 +164,22 @@ pub(crate) fn admin_refused(slot: &Slot, error: &ProviderError) -> Option<Alert>
             &format!("Provider account {}: {error}.", slot.account),
             "No key was changed. Agents keep working with the keys they have.",
             &format!(
-                "Store a working admin credential for {} in its admin secret; until then no key of the account can be rotated or revoked.",
-                slot.account
+                "{}; until then no key of the account can be rotated or revoked.",
+                admin_mend(slot)
             ),
         ],
     ))
+}
+
+/// How the administration of a slot's provider account is mended.
+fn admin_mend(slot: &Slot) -> String {
+    match (slot.provider, &slot.scope.user) {
+        (ProviderName::Bedrock, Some(user)) => format!(
+            "Let the role of the functions create, list, update and delete service-specific credentials of the IAM user {user}"
+        ),
+        _ => format!(
+            "Store a working admin credential for {} in its admin secret",
+            slot.account
+        ),
+    }
 }

@@ -204,7 +204,9 @@ impl Rotation<'_> {
                 VersionState::Contained | VersionState::Abandoned | VersionState::Revoking
             )
         };
-        let mut cut_off: Vec<&Version> = self.versions.iter().filter(cut_off).collect();
+        let stored = self.ports.inventory.versions(&self.slot.name).await;
+        let stored = stored.unwrap_or_else(|_| self.versions.clone());
+        let mut cut_off: Vec<&Version> = stored.iter().filter(cut_off).collect();
         cut_off.sort_by_key(|v| v.created);
         for version in cut_off {
             let Some(handle) = &version.handle else {
