@@ -27,7 +27,7 @@ impl<'a> Ids<'a> {
     }
 }
 
-/// Letters and digits, 20 to 128:
+/// Letters, digits and underscores, 128 at most:
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_ServiceSpecificCredentialMetadata.html>.
 fn is_id(text: &str) -> bool {
     (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
