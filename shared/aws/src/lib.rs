@@ -6,6 +6,7 @@ mod fault;
 mod http;
 mod inventory;
 mod secrets;
+mod signer;
 
 pub use alerts::SnsAlerts;
 pub use config::{CONNECT_TIMEOUT, load, loader};
@@ -13,6 +14,7 @@ pub use fault::Fault;
 pub use http::ReqwestClient;
 pub use inventory::{DUE_INDEX, DynamoInventory, create_table};
 pub use secrets::SecretsManager;
+pub use signer::{RequestSigner, SignError};
 
 #[cfg(test)]
 mod recorded;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use keyward_aws::{DynamoInventory, SecretsManager, SnsAlerts};
+use http::{HeaderName, HeaderValue};
+use keyward_aws::{DynamoInventory, RequestSigner, SecretsManager, SignError, SnsAlerts};
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
@@ -13,7 +14,7 @@ use keyward_core::ports::{Acts, Clock, ProviderError};
 use keyward_core::usecases::Ports;
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
-use keyward_providers::{AdminKeySource, ConfiguredProviders};
+use keyward_providers::{AdminKeySource, AwsSigner, ConfiguredProviders, ToSign};
 
 use crate::clock::SystemClock;
 use crate::config::Config;
@@ -52,11 +53,13 @@ pub async fn ports_and_acts(config: &Config) -> Result<(Ports, Arc<dyn Acts>), D
     let client = provider_client(config.http.timeout, &http, &accounts, &clock)?;
     let inventory = Arc::new(DynamoInventory::new(&aws, &config.table));
     let acts = inventory.clone();
+    let signer = Arc::new(RoleSigner(RequestSigner::new(&aws)));
+    let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin).with_aws(signer);
     let ports = Ports {
         secrets: Arc::new(secrets),
         pools: inventory.clone(),
         inventory,
-        providers: Arc::new(ConfiguredProviders::new(accounts, Arc::new(client), admin)),
+        providers: Arc::new(providers),
         alerts: Arc::new(SnsAlerts::new(&aws, &config.alert_topic_arn)),
         clock,
     };
@@ -95,6 +98,35 @@ pub fn provider_client(
         settings,
         chance,
     ))
+}
+
+/// Signs requests to AWS as the function's own role.
+pub struct RoleSigner(pub RequestSigner);
+
+#[async_trait]
+impl AwsSigner for RoleSigner {
+    async fn sign(
+        &self,
+        request: &ToSign<'_>,
+    ) -> Result<Vec<(HeaderName, HeaderValue)>, ProviderError> {
+        let scope = (request.service, request.region);
+        let signed = self
+            .0
+            .sign(scope, request.url.as_str(), request.body, request.at);
+        signed.await.map_err(|error| {
+            let detail =
+                OutsideText::new(&crate::diagnostic::chain(&error as &(dyn Error + 'static)));
+            match error {
+                SignError::Unavailable(_) => ProviderError::RetryAfter {
+                    after: None,
+                    detail,
+                },
+                SignError::NoCredentials(_) | SignError::Request(_) => {
+                    ProviderError::AdminCredential { detail }
+                }
+            }
+        })
+    }
 }
 
 /// Admin credentials out of Secrets Manager.

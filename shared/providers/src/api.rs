@@ -166,7 +166,11 @@ pub(crate) fn unreadable(repeat: Repeat, what: &str) -> ProviderError {
     no_use(repeat, None, OutsideText::new(what))
 }
 
-fn no_use(repeat: Repeat, after: Option<SignedDuration>, detail: OutsideText) -> ProviderError {
+pub(crate) fn no_use(
+    repeat: Repeat,
+    after: Option<SignedDuration>,
+    detail: OutsideText,
+) -> ProviderError {
     match repeat {
         Repeat::Never => ProviderError::Ambiguous { detail },
         Repeat::Safe => ProviderError::RetryAfter { after, detail },

@@ -11,6 +11,8 @@ use keyward_core::ports::{KeyProvider, PoolSettings, ProviderError, Providers};
 
 use crate::admin::{AdminCredential, AdminKeySource};
 use crate::anthropic::Anthropic;
+use crate::aws::{AwsSigner, NoSigner};
+use crate::bedrock::{self, Bedrock};
 use crate::config::{Account, BASE_URL, ProviderAccounts};
 use crate::http::HttpClient;
 use crate::openai::OpenAi;
@@ -21,6 +23,7 @@ pub struct ConfiguredProviders {
     accounts: ProviderAccounts,
     http: Arc<HttpClient>,
     keys: Arc<dyn AdminKeySource>,
+    aws: Arc<dyn AwsSigner>,
     built: Mutex<BTreeMap<AccountName, Arc<dyn KeyProvider>>>,
 }
 
@@ -35,18 +38,33 @@ impl ConfiguredProviders {
             accounts,
             http,
             keys,
+            aws: Arc::new(NoSigner),
             built: Mutex::default(),
         }
     }
 
+    /// The same, with what signs requests to AWS. Without it no account of AWS's can be administered.
+    #[must_use]
+    pub fn with_aws(self, aws: Arc<dyn AwsSigner>) -> Self {
+        Self { aws, ..self }
+    }
+
     fn build(&self, account: &Account) -> Arc<dyn KeyProvider> {
-        let admin = AdminCredential::new(Arc::clone(&self.keys), account.admin_secret.clone());
+        let admin = || AdminCredential::new(Arc::clone(&self.keys), account.admin_secret());
+        let base = || account.url(BASE_URL);
         let http = Arc::clone(&self.http);
-        let base = account.url(BASE_URL);
         match account.provider {
-            ProviderName::OpenRouter => Arc::new(OpenRouter::new(http, base, admin)),
-            ProviderName::Anthropic => Arc::new(Anthropic::new(http, base, admin)),
-            ProviderName::OpenAi => Arc::new(OpenAi::new(http, base, admin)),
+            ProviderName::OpenRouter => Arc::new(OpenRouter::new(http, base(), admin())),
+            ProviderName::Anthropic => Arc::new(Anthropic::new(http, base(), admin())),
+            ProviderName::OpenAi => Arc::new(OpenAi::new(http, base(), admin())),
+            ProviderName::Bedrock => {
+                let urls = (
+                    account.url(bedrock::IAM_FIELD),
+                    account.url(bedrock::VERIFY_FIELD),
+                );
+                let signer = Arc::clone(&self.aws);
+                Arc::new(Bedrock::new(http, urls, &account.region(), signer))
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 mod admin;
 pub mod anthropic;
 mod api;
+mod aws;
+pub mod bedrock;
 pub mod config;
 mod configured;
 pub mod conformance;
@@ -12,4 +14,5 @@ pub mod openai;
 pub mod openrouter;
 
 pub use admin::{AdminCredential, AdminKeySource};
+pub use aws::{AwsSigner, ToSign};
 pub use configured::ConfiguredProviders;

@@ -1,7 +1,7 @@
 //! What is checked against which description. A new driver is one more arm of [`of`].
 
 use keyward_core::model::slot::ProviderName;
-use keyward_providers::{anthropic, openai, openrouter};
+use keyward_providers::{anthropic, bedrock, openai, openrouter};
 use keyward_testkit::simulator::{Home, KeyEnd, Settings};
 
 /// One driver, and what describes its provider's API.
@@ -40,6 +40,7 @@ pub fn of(provider: ProviderName) -> Driver {
         ProviderName::OpenRouter => OPENROUTER,
         ProviderName::OpenAi => OPENAI,
         ProviderName::Anthropic => ANTHROPIC,
+        ProviderName::Bedrock => BEDROCK,
     }
 }
 
@@ -173,5 +174,35 @@ const ANTHROPIC: Driver = Driver {
             "/v1/organizations/api_keys/{key}",
         ),
         ("verify", "GET", "/v1/models"),
+    ],
+};
+
+const BEDROCK: Driver = Driver {
+    provider: ProviderName::Bedrock,
+    base: bedrock::IAM_URL,
+    sources: &[Source {
+        file: "aws-iam-service-specific-credentials.json",
+        models: &[],
+    }],
+    settings: || {
+        vec![Settings {
+            provider: ProviderName::Bedrock,
+            ..Settings::default()
+        }]
+    },
+    operations: &[
+        ("create", "POST", "/?Action=CreateServiceSpecificCredential"),
+        (
+            "list, get",
+            "POST",
+            "/?Action=ListServiceSpecificCredentials",
+        ),
+        (
+            "suspend, resume",
+            "POST",
+            "/?Action=UpdateServiceSpecificCredential",
+        ),
+        ("delete", "POST", "/?Action=DeleteServiceSpecificCredential"),
+        ("verify", "GET", "/foundation-models"),
     ],
 };

@@ -167,6 +167,8 @@ pub(super) enum Answers {
     Verdicts(Vec<Probe>),
     /// A list without a key that the inventory has.
     Vanished,
+    /// A list with as many keys as there can be, to a create.
+    Full(super::full::Full),
 }
 
 /// Reads a file.
@@ -196,6 +198,7 @@ pub(super) fn read(text: &str) -> Result<File, Unsupported> {
         Kind::Verdicts => Ok(File::Provider(Answers::Verdicts(*fields(value)?))),
         Kind::CreateRefused => Ok(File::Provider(Answers::CreateRefused)),
         Kind::Vanished => Ok(File::Provider(Answers::Vanished)),
+        Kind::Full => Ok(File::Provider(Answers::Full(*fields(value)?))),
         Kind::Suspend => Ok(File::Provider(suspend(&value))),
     }
 }
@@ -276,7 +279,7 @@ pub(super) fn seconds(at: f64) -> Option<Timestamp> {
 }
 
 /// An HTTP status, as a simulator can send it.
-fn status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
+pub(super) fn status<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
     let status = u16::deserialize(deserializer)?;
     (200..600)
         .contains(&status)

@@ -9,6 +9,7 @@
 mod act;
 mod error;
 mod file;
+mod full;
 mod provider;
 mod recognise;
 mod report;

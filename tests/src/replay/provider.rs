@@ -28,11 +28,12 @@ pub(super) async fn answers(file: &Answers, fleet: Option<&str>) -> Result<Stage
         Answers::CreateRefused => create_refused(fleet).await,
         Answers::Verdicts(probes) => verdicts(probes, fleet).await,
         Answers::Vanished => vanished(fleet).await,
+        Answers::Full(file) => super::full::full(file, fleet).await,
     }
 }
 
 /// A slot with one key in use, and a rotation begun.
-async fn slot_of(
+pub(super) async fn slot_of(
     provider: ProviderName,
     pool: Standby,
     now: Timestamp,
@@ -69,7 +70,7 @@ async fn slot_in(
 }
 
 impl Stage {
-    async fn step(&mut self, step: &str, given: Option<String>) {
+    pub(super) async fn step(&mut self, step: &str, given: Option<String>) {
         let event = self.event(step, &made_up_version(2));
         let entry = Invocation {
             given,

@@ -20,6 +20,7 @@ pub(super) enum Kind {
     CreateRefused,
     Verdicts,
     Vanished,
+    Full,
 }
 
 const KILL_SWITCH: &str = "the kill switch";
@@ -76,6 +77,7 @@ fn object(value: &Value) -> Result<Kind, Unsupported> {
             Kind::CreateRefused,
         ),
         (has("inventory") && has("provider_list"), Kind::Vanished),
+        (has("current_credential_id") && has("create"), Kind::Full),
     ];
     let found = kinds.into_iter().find(|(fits, _)| *fits);
     found.map(|(_, kind)| kind).ok_or(Unsupported::Unknown(

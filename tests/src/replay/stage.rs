@@ -245,6 +245,12 @@ impl Stage {
 
     /// A value of a secret, with a key that the provider lists.
     pub(super) fn made_up_value(&mut self, name: &str) -> String {
+        if self.provider.driver().abilities().provider == ProviderName::Bedrock {
+            // What these texts begin with is not for anybody to make up.
+            let text = self.provider.seed(name);
+            let handle = self.simulator().keys().pop().map(|key| key.handle);
+            return json!({"key_id": handle, "api_key": text}).to_string();
+        }
         let text = self.made_up_text();
         let handle = self.simulator().seed_key(name, &ApiKey::new(&text));
         json!({"key_id": handle, "api_key": text}).to_string()
@@ -356,6 +362,7 @@ fn made_up_fleet(opening: &Opening<'_>, report: &mut Report) -> serde_json::Valu
         ProviderName::OpenAi => json!({"project": "proj_EXAMPLE"}),
         ProviderName::Anthropic => json!({"workspace": "wrkspc_EXAMPLE"}),
         ProviderName::OpenRouter => json!({}),
+        ProviderName::Bedrock => json!({"user": "bedrock-agent"}),
     };
     json!({
         "version": 1,

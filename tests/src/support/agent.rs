@@ -14,6 +14,11 @@ pub async fn agent_call(http: &reqwest::Client, provider: &Simulator, key: &str)
             format!("Bearer {key}"),
         ),
         ProviderName::Anthropic => (format!("{base}/v1/messages"), "x-api-key", key.to_owned()),
+        ProviderName::Bedrock => (
+            format!("{base}/model/example.model-v1:0/converse"),
+            "authorization",
+            format!("Bearer {key}"),
+        ),
     };
     let mut value = HeaderValue::try_from(value).unwrap();
     value.set_sensitive(true);

@@ -13,7 +13,7 @@ pub use odd::{Odd, Oddity};
 pub use rules::check_rules;
 pub use scenarios::{Make, RetireScenario, STEPS, StepScenario};
 pub use several::Several;
-pub use simulated::Simulated;
+pub use simulated::{ROLE, Simulated};
 pub use world::{Backend, LiveKey, Outside, World, arn, fleet, fleet_at, token};
 
 /// Says a figure on standard error, where the test harness does not capture it.

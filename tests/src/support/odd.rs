@@ -130,6 +130,10 @@ impl KeyProvider for Odd {
         self.inner.delete(handle).await
     }
 
+    fn fits(&self, listed: &KeyRecord, key: &ApiKey) -> bool {
+        self.inner.fits(listed, key)
+    }
+
     fn issuer(&self) -> Option<&dyn KeyIssuer> {
         Some(self)
     }

@@ -1,5 +1,6 @@
 use jiff::SignedDuration;
 use keyward_core::model::key::ApiKey;
+use keyward_core::model::slot::CredentialKind;
 use keyward_core::model::version::{Confirmation, KeyLabel, Version, VersionState};
 use keyward_core::ports::{Clock, SecretStore, Stage};
 
@@ -98,8 +99,12 @@ async fn rule_3_old_keys_live_through_their_overlap(world: &World, context: &str
 async fn rule_4_made_keys_end_by_themselves(world: &World, context: &str) {
     let slot = world.slot().await;
     let now = world.outside.clock.now();
+    let versions = world.versions().await;
     for key in world.outside.provider.live() {
-        if key.label.starts_with(KeyLabel::PREFIX) {
+        let fingerprint = Some(ApiKey::new(&key.text).fingerprint());
+        let made = |v: &Version| v.id.attempt > 0 && v.fingerprint == fingerprint;
+        let minted = slot.kind == CredentialKind::Minted && versions.iter().any(made);
+        if minted || key.label.starts_with(KeyLabel::PREFIX) {
             let expires = key
                 .expires
                 .unwrap_or_else(|| panic!("rule 4: {} has no end; {context}", key.label));

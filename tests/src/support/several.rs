@@ -8,14 +8,21 @@ use keyward_testkit::simulator::Settings;
 
 use super::Simulated;
 
-/// A simulated account of each provider, as one deployment has them.
+/// A simulated account of each of three providers, as one deployment has them.
 pub struct Several(Vec<Simulated>);
+
+/// The providers of the demo and of the end-to-end tests: each has another way to its keys.
+const THREE: [ProviderName; 3] = [
+    ProviderName::OpenRouter,
+    ProviderName::OpenAi,
+    ProviderName::Anthropic,
+];
 
 impl Several {
     /// Starts one of each with these settings.
     pub async fn start(clock: Arc<dyn Clock>, settings: &Settings) -> Self {
         let mut several = Vec::new();
-        for provider in ProviderName::ALL {
+        for provider in THREE {
             let settings = Settings {
                 provider,
                 ..settings.clone()

@@ -2,10 +2,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_config::SdkConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use keyward_aws::RequestSigner;
 use keyward_core::model::key::{AdminKey, ApiKey};
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::slot::{CredentialKind, ProviderName, Scope};
 use keyward_core::ports::{Clock, KeyProvider, ProviderError, Providers};
+use keyward_lambda::deployment::RoleSigner;
 use keyward_lambda::http::{Http, HttpSettings as TlsSettings};
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
@@ -37,6 +42,23 @@ impl AdminKeySource for ManagementKey {
     }
 }
 
+/// The secret key and the session token of the functions' role, where the provider is AWS.
+pub const ROLE: [&str; 2] = [
+    "EXAMPLE/role/secret/key/0123456789abcdef",
+    "EXAMPLE-role-session-token-0123456789abcdef",
+];
+
+/// The role of the functions, where the provider is AWS: its access key is the simulator's management key.
+fn role_of(simulator: &Simulator) -> RequestSigner {
+    let id = simulator.management_key().expose_secret().to_owned();
+    let [secret, session] = ROLE.map(str::to_owned);
+    let credentials = Credentials::new(id, secret, Some(session), None, "simulator");
+    let config = SdkConfig::builder()
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build();
+    RequestSigner::new(&config)
+}
+
 /// Time-outs short enough for a fault that never answers.
 fn http_settings() -> HttpSettings {
     HttpSettings {
@@ -61,6 +83,15 @@ impl Simulated {
             account["pool_secret"] =
                 json!("arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3");
         }
+        if provider == ProviderName::Bedrock {
+            account = json!({
+                "provider": provider,
+                "region": "us-east-1",
+                "iam_url": simulator.base_url(),
+                "verify_url": simulator.base_url(),
+                "allow_hosts": ["127.0.0.1"],
+            });
+        }
         let accounts = json!({ name.as_str(): account });
         let accounts = ProviderAccounts::from_json(&accounts.to_string()).unwrap();
         let tls = Http::new(&TlsSettings {
@@ -82,7 +113,9 @@ impl Simulated {
             fastrand::Rng::with_seed(1),
         );
         let admin = Arc::new(ManagementKey(simulator.clone()));
-        let providers = Arc::new(ConfiguredProviders::new(accounts, Arc::new(http), admin));
+        let signer = Arc::new(RoleSigner(role_of(&simulator)));
+        let providers = ConfiguredProviders::new(accounts, Arc::new(http), admin);
+        let providers = Arc::new(providers.with_aws(signer));
         let name = name.parse().unwrap();
         let driver = providers.open(&name, provider).await.unwrap();
         Self {

@@ -183,3 +183,35 @@ async fn p_19_a_key_that_vanished_can_be_replaced() {
             .any(|left| left.contains("the audit"))
     );
 }
+
+#[tokio::test]
+async fn p_12_where_both_places_are_taken_nothing_is_deleted_and_people_are_told() {
+    let file = "P-12-bedrock-two-active.json";
+    let inactive = play_with(file, |file| {
+        file["list"]["ServiceSpecificCredentials"][0]["Status"] = json!("Inactive");
+    });
+    for (stage, left) in [(play(file).await, 2), (inactive.await, 1)] {
+        let error = stage.error(0);
+        assert!(
+            !error.retryable
+                && error
+                    .message
+                    .contains("Cannot exceed quota of 2 credentials"),
+            "{error:?}"
+        );
+        let calls = stage.report.provider_calls.iter();
+        let calls: Vec<&str> = calls.map(|call| call.path.as_str()).collect();
+        assert_eq!(
+            calls,
+            [
+                "/ListServiceSpecificCredentials",
+                "/CreateServiceSpecificCredential"
+            ]
+        );
+        assert_eq!(stage.simulator().live_keys().len(), left);
+        assert!(stage.current_is(FIRST));
+        assert_eq!(stage.report.versions[0].accepted, Some(true));
+        let told = stage.told(AlertKind::RotationFailed);
+        assert!(told.contains("limit of keys is reached"), "{told}");
+    }
+}

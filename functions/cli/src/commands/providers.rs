@@ -65,6 +65,10 @@ fn one_account_each() -> Result<ProviderAccounts> {
     let account = |provider: ProviderName| {
         let account = json!({ "provider": provider, "admin_secret": ADMIN, "pool_secret": POOL });
         let mut account = account.as_object().cloned().unwrap_or_default();
+        if provider == ProviderName::Bedrock {
+            account.remove("admin_secret");
+            account.insert("region".to_owned(), json!("us-east-1"));
+        }
         if provider.kind() != keyward_core::model::slot::CredentialKind::Pool {
             account.remove("pool_secret");
         }

@@ -349,7 +349,7 @@ impl Fleet {
     }
 }
 
-/// Slots that share an agent, provider and environment, or a secret.
+/// Slots that share an agent, provider and environment, a secret, or the place that their keys live in.
 fn twice(planned: &[PlannedSlot]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (i, slot) in planned.iter().enumerate() {
@@ -365,6 +365,16 @@ fn twice(planned: &[PlannedSlot]) -> Vec<Problem> {
                     problem,
                 });
             }
+            if share_a_user(slot, earlier) {
+                let problem = format!(
+                    "has the same IAM user as slot `{}`; each slot needs one of its own",
+                    earlier.name
+                );
+                problems.push(Problem {
+                    place: format!("{place}.scope.user"),
+                    problem,
+                });
+            }
             if slot.agent == earlier.agent && slot.provider == earlier.provider {
                 let problem = format!(
                     "agent `{}` already has slot `{}` at {}",
@@ -375,6 +385,17 @@ fn twice(planned: &[PlannedSlot]) -> Vec<Problem> {
         }
     }
     problems
+}
+
+/// IAM takes names that differ in case alone for one:
+/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html>.
+fn share_a_user(one: &PlannedSlot, other: &PlannedSlot) -> bool {
+    match (&one.entry.scope.user, &other.entry.scope.user) {
+        (Some(a), Some(b)) => {
+            one.entry.account == other.entry.account && a.as_str().eq_ignore_ascii_case(b.as_str())
+        }
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -65,6 +65,11 @@ impl ApiKey {
         begins_so(&format.prefix) && !format.not.iter().any(begins_so)
     }
 
+    /// Whether the text begins so. Not proof of anything: see how much of it is the same for every key.
+    pub fn begins_with(&self, head: &str) -> bool {
+        !head.is_empty() && self.0.expose_secret().starts_with(head)
+    }
+
     /// Whether a provider's redacted form (`sk-ab...wxyz`) can be of this key: the text begins and ends as it does.
     /// Not proof: several keys may fit.
     pub fn fits(&self, redacted: &str) -> bool {

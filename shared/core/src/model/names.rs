@@ -150,6 +150,11 @@ name!(
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 );
 name!(
+    /// The name of an IAM user: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html>.
+    IamUser, "IAM user", "1 to 64 of a-z A-Z 0-9 _ + = , . @ -", r"^[A-Za-z0-9_+=,.@-]{1,64}$", |t| (1..=64).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b))
+);
+name!(
     /// What a provider calls a permission of a key.
     Permission, "permission", "1 to 128 of a-z A-Z 0-9 . _ : -", r"^[A-Za-z0-9._:-]{1,128}$", |t| (1..=128).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b))
@@ -234,6 +239,20 @@ mod tests {
             ("example.com", false),
         ] {
             assert_eq!(text.parse::<Network>().is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn iam_users_have_the_names_that_iam_gives() {
+        for (text, good) in [
+            ("bedrock-agent_billing", true),
+            ("a+b=c,d.e@f", true),
+            ("path/user", false),
+            ("", false),
+            ("a b", false),
+            (&"x".repeat(65), false),
+        ] {
+            assert_eq!(text.parse::<IamUser>().is_ok(), good, "{text}");
         }
     }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::money::MicroDollars;
 use super::names::{
-    AccountName, AgentName, Endpoint, ModelName, Network, Permission, Principal, ScopeId,
+    AccountName, AgentName, Endpoint, IamUser, ModelName, Network, Permission, Principal, ScopeId,
     SecretArn, SecretVersionId, SlotName,
 };
 
@@ -60,11 +60,18 @@ pub enum ProviderName {
     OpenAi,
     /// <https://platform.claude.com>
     Anthropic,
+    /// <https://aws.amazon.com/bedrock>
+    Bedrock,
 }
 
 impl ProviderName {
     /// Every provider.
-    pub const ALL: [Self; 3] = [Self::OpenRouter, Self::OpenAi, Self::Anthropic];
+    pub const ALL: [Self; 4] = [
+        Self::OpenRouter,
+        Self::OpenAi,
+        Self::Anthropic,
+        Self::Bedrock,
+    ];
 
     /// The name as it is written in the fleet file.
     pub const fn as_str(self) -> &'static str {
@@ -72,6 +79,7 @@ impl ProviderName {
             Self::OpenRouter => "openrouter",
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+            Self::Bedrock => "bedrock",
         }
     }
 
@@ -81,15 +89,17 @@ impl ProviderName {
         match self {
             Self::OpenRouter | Self::OpenAi => CredentialKind::Minted,
             Self::Anthropic => CredentialKind::Pool,
+            Self::Bedrock => CredentialKind::Minted,
         }
     }
 
     /// How many keys of a slot there can be at a time, where that is a small number. Then no key is made by schedule
-    /// while one is still retiring.
+    /// while one is still retiring. Bedrock: an IAM user has two credentials at most for one service,
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceSpecificCredential.html>.
     pub const fn keys_at_a_time(self) -> Option<usize> {
-        match self.kind() {
-            CredentialKind::Slots => Some(2),
-            CredentialKind::Minted | CredentialKind::Pool => None,
+        match (self, self.kind()) {
+            (Self::Bedrock, _) | (_, CredentialKind::Slots) => Some(2),
+            (_, CredentialKind::Minted | CredentialKind::Pool) => None,
         }
     }
 }
@@ -150,6 +160,9 @@ pub struct Scope {
     /// ends with the key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account: Option<ScopeId>,
+    /// Bedrock: the IAM user that the key is one of, which belongs to this slot alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<IamUser>,
     /// OpenAI: what the key is permitted, such as `model.request`; needs a service account. Left out or empty, the key
     /// has the permissions of its service account, all of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]

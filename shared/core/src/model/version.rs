@@ -296,6 +296,12 @@ pub struct Version {
     /// The provider's own work on making it, while that goes on.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub operation: Option<OperationId>,
+    /// Where keys have no names: what was in the slot's place before this one was asked for, so is not it.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub beside: Vec<KeyHandle>,
+    /// The provider said that it made no key for it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub not_made: bool,
     /// When the provider accepted it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tested: Option<Tested>,
@@ -369,6 +375,8 @@ impl Version {
             begun: Some(now),
             lease_until: None,
             operation: None,
+            beside: Vec::new(),
+            not_made: false,
             tested: None,
             promoted: None,
             last_used: None,

@@ -82,6 +82,11 @@ pub trait KeyProvider: Send + Sync {
     /// [`ProviderError::NotFound`] proves nothing by itself: look at the list.
     async fn delete(&self, handle: &KeyHandle) -> Result<(), ProviderError>;
 
+    /// Whether a listed key can be this one, by what the list shows of its text. Not proof: several keys may.
+    fn fits(&self, listed: &KeyRecord, key: &ApiKey) -> bool {
+        listed.may_be_key(key)
+    }
+
     /// Creating keys, where the provider can.
     fn issuer(&self) -> Option<&dyn KeyIssuer>;
 

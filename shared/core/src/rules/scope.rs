@@ -9,6 +9,7 @@ struct Has {
     workspace: bool,
     project: bool,
     service_account: bool,
+    user: bool,
     permissions: bool,
     models: bool,
     endpoints: bool,
@@ -19,6 +20,7 @@ const NOTHING: Has = Has {
     workspace: false,
     project: false,
     service_account: false,
+    user: false,
     permissions: false,
     models: false,
     endpoints: false,
@@ -37,6 +39,10 @@ const fn has(provider: ProviderName) -> Has {
             permissions: true,
             ..NOTHING
         },
+        ProviderName::Bedrock => Has {
+            user: true,
+            ..NOTHING
+        },
     }
 }
 
@@ -51,6 +57,7 @@ pub fn problems(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, Str
             has.service_account,
             scope.service_account.is_some(),
         ),
+        ("scope.user", has.user, scope.user.is_some()),
         (
             "scope.permissions",
             has.permissions,
@@ -106,6 +113,14 @@ fn missing(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, &'static
                 missing.push(("scope.permissions", "needs `scope.service_account`: a key with an account of its own cannot be narrowed at birth"));
             }
         }
+        ProviderName::Bedrock => {
+            if scope.user.is_none() {
+                missing.push((
+                    "scope.user",
+                    "is missing: the IAM user that belongs to this slot alone",
+                ));
+            }
+        }
     }
     missing
 }
@@ -139,7 +154,7 @@ mod tests {
 
     #[test]
     fn each_provider_takes_what_it_has() {
-        use ProviderName::{Anthropic, OpenAi, OpenRouter};
+        use ProviderName::{Anthropic, Bedrock, OpenAi, OpenRouter};
         let id = || Some("EXAMPLE_1".parse::<ScopeId>().unwrap());
         let permissions = || vec!["model.request".parse().unwrap()];
         let workspace = Scope {
@@ -154,6 +169,10 @@ mod tests {
             service_account: id(),
             permissions: permissions(),
             ..project.clone()
+        };
+        let user = Scope {
+            user: Some("bedrock-agent".parse().unwrap()),
+            ..Scope::default()
         };
         let alone = Scope {
             permissions: permissions(),
@@ -190,6 +209,9 @@ mod tests {
                 ],
             ),
             ("permissions", OpenAi, alone, &["scope.permissions"]),
+            ("nothing", Bedrock, Scope::default(), &["scope.user"]),
+            ("user", Bedrock, user.clone(), &[]),
+            ("user", OpenRouter, user, &["scope.user"]),
         ] {
             let found: Vec<&str> = problems(provider, &scope)
                 .iter()

@@ -8,7 +8,7 @@ use super::Ports;
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::key::{ApiKey, Hint};
 use crate::model::names::KeyHandle;
-use crate::model::slot::{Scope, Slot};
+use crate::model::slot::{ProviderName, Scope, Slot};
 use crate::model::text::OutsideText;
 use crate::model::version::{KeyLabel, Version, VersionState};
 use crate::ports::{InventoryError, KeyProvider, KeyRecord, Naming, ProviderError};
@@ -56,6 +56,8 @@ pub(crate) async fn made_for(
     };
     match provider.abilities().names {
         Naming::Label => Ok(by_label(provider, &version.scope, label).await?),
+        // What turns up there is somebody else's.
+        Naming::Place if version.not_made => Ok(None),
         Naming::Place => unrecorded(ports, provider, version).await,
         Naming::Nothing => Ok(None),
     }
@@ -82,18 +84,26 @@ async fn by_label(
     Ok(found.pop())
 }
 
-/// Providers write down when a key was made in whole seconds, by their own clock.
-const CREATED_EARLIER: SignedDuration = SignedDuration::from_secs(5);
+/// A provider's clock and Keyward's are no further apart.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
 
-/// The key in the slot's own place that came with the version's intent and that no record has. The list is read before
-/// the records: whoever made a key that is listed has recorded the intent before.
+/// A create is sent by the invocation that records its intent, and may arrive so long after.
+const LATE_CREATE: SignedDuration = super::retire::LATE_CREATE;
+
+/// The key in the slot's own place that came with the version's intent and that no record has: it was not there before,
+/// and was made then. The list is read before the records: whoever made a key that is listed has recorded the intent
+/// before.
 async fn unrecorded(
     ports: &Ports,
     provider: &dyn KeyProvider,
     version: &Version,
 ) -> Result<Option<KeyRecord>, FindError> {
-    let since = version.begun_at() - CREATED_EARLIER;
-    let came_with_it = |key: &KeyRecord| key.created.is_some_and(|at| at >= since);
+    let since = version.begun_at() - CLOCKS_APART;
+    let until = version.begun_at() + LATE_CREATE + CLOCKS_APART;
+    let came_with_it = |key: &KeyRecord| {
+        !version.beside.contains(&key.handle)
+            && key.created.is_some_and(|at| since <= at && at <= until)
+    };
     let mut listed = keys(provider, &version.scope, came_with_it).await?;
     let records = ports.inventory.versions(&version.slot).await?;
     listed.retain(|key| {
@@ -124,7 +134,7 @@ pub(crate) async fn by_text(
     scope: &Scope,
     key: &ApiKey,
 ) -> Result<Option<KeyRecord>, ProviderError> {
-    let mut found = keys(provider, scope, |record| record.may_be_key(key)).await?;
+    let mut found = keys(provider, scope, |record| provider.fits(record, key)).await?;
     Ok(if found.len() == 1 { found.pop() } else { None })
 }
 
@@ -169,9 +179,22 @@ pub(crate) fn admin_refused(slot: &Slot, error: &ProviderError) -> Option<Alert>
             &format!("Provider account {}: {error}.", slot.account),
             "No key was changed. Agents keep working with the keys they have.",
             &format!(
-                "Store a working admin credential for {} in its admin secret; until then no key of the account can be rotated or revoked.",
-                slot.account
+                "{}; until then no key of the account can be rotated or revoked.",
+                admin_mend(slot)
             ),
         ],
     ))
+}
+
+/// How the administration of a slot's provider account is mended.
+fn admin_mend(slot: &Slot) -> String {
+    match (slot.provider, &slot.scope.user) {
+        (ProviderName::Bedrock, Some(user)) => format!(
+            "Let the role of the functions create, list, update and delete service-specific credentials of the IAM user {user}"
+        ),
+        _ => format!(
+            "Store a working admin credential for {} in its admin secret",
+            slot.account
+        ),
+    }
 }

@@ -37,6 +37,8 @@ pub(crate) enum CutOff {
     Accepted(crate::model::names::KeyHandle),
     /// No key of it is listed, so far.
     NothingFound,
+    /// The provider said that it made none.
+    NotMade,
 }
 
 /// Suspends or deletes the version's key, looked up where its handle is unknown.
@@ -117,8 +119,10 @@ async fn record_abandoned(
     abandoned.handle = abandoned.handle.or_else(|| version.handle.clone());
     abandoned.fingerprint = abandoned.fingerprint.or(version.fingerprint);
     abandoned.hint = abandoned.hint.or_else(|| version.hint.clone());
-    if let Some(CutOff::Accepted(handle)) = cut_off {
-        abandoned.handle = Some(handle.clone());
+    match cut_off {
+        Some(CutOff::Accepted(handle)) => abandoned.handle = Some(handle.clone()),
+        Some(CutOff::NotMade) => abandoned.not_made = true,
+        Some(CutOff::NothingFound) | None => {}
     }
     abandoned.lease_until = None;
     abandoned.due_at = Some(now);

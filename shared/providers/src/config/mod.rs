@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use self::read::Reader;
 use crate::http::{AllowedHosts, BaseUrl, UrlError};
-use crate::{anthropic, openai, openrouter};
+use crate::{anthropic, bedrock, openai, openrouter};
 
 /// One thing that is wrong with the configuration. No value is repeated: somebody may have put a credential there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,12 +96,31 @@ pub struct ConfigError(pub Vec<Problem>);
 pub(crate) struct Account {
     pub(crate) provider: ProviderName,
     pub(crate) pool: Option<PoolSettings>,
-    pub(crate) admin_secret: SecretArn,
+    /// Where the provider's API takes an admin credential of its own.
+    pub(crate) admin_secret: Option<SecretArn>,
+    /// Where the provider is in several regions.
+    pub(crate) region: Option<String>,
     urls: BTreeMap<&'static str, BaseUrl>,
     allowed: AllowedHosts,
 }
 
 impl Account {
+    /// The secret of the admin credential.
+    ///
+    /// # Panics
+    /// If the provider's API takes none: each other account that was read has one.
+    pub(crate) fn admin_secret(&self) -> SecretArn {
+        self.admin_secret.clone().expect("read with the account")
+    }
+
+    /// The region.
+    ///
+    /// # Panics
+    /// If the provider has none: each other account that was read has one.
+    pub(crate) fn region(&self) -> String {
+        self.region.clone().expect("read with the account")
+    }
+
     /// Where requests go that the provider's table of URLs has under this field.
     ///
     /// # Panics
@@ -111,8 +130,8 @@ impl Account {
     }
 }
 
-/// A URL of a provider: the field that sets it, and what it is where the configuration leaves it out. `None`: it must
-/// be given.
+/// A URL of a provider: the field that sets it, and what it is where the configuration leaves it out, `{region}` standing
+/// for the account's. `None`: it must be given.
 pub(crate) struct UrlField {
     pub(crate) field: &'static str,
     pub(crate) default: Option<&'static str>,
@@ -127,7 +146,18 @@ const fn urls(provider: ProviderName) -> &'static [UrlField] {
         ProviderName::OpenRouter => openrouter::URLS,
         ProviderName::OpenAi => openai::URLS,
         ProviderName::Anthropic => anthropic::URLS,
+        ProviderName::Bedrock => bedrock::URLS,
     }
+}
+
+/// Whether the provider's API takes an admin credential that is kept in a secret. Else it is the function's own role.
+const fn has_admin_secret(provider: ProviderName) -> bool {
+    !matches!(provider, ProviderName::Bedrock)
+}
+
+/// Whether the provider is in several regions, of which an account is one.
+const fn has_region(provider: ProviderName) -> bool {
+    matches!(provider, ProviderName::Bedrock)
 }
 
 impl UrlField {
@@ -147,7 +177,8 @@ pub struct ProviderAccounts(BTreeMap<AccountName, Account>);
 impl ProviderAccounts {
     /// Reads `{"<account>": {"provider": "openrouter", "admin_secret": "arn:…", "base_url": "https://…",
     /// "allow_hosts": ["…"]}}`; the last two may be left out. Where keys are drawn from a standby pool, `pool_secret`
-    /// names its secret, and `pool_low_water` (3 if left out) the number of keys below which people are told.
+    /// names its secret, and `pool_low_water` (3 if left out) the number of keys below which people are told. Bedrock has
+    /// a `region`, and no `admin_secret`.
     ///
     /// # Errors
     /// [`ConfigError`] with all problems together.
@@ -208,9 +239,10 @@ impl ProviderAccounts {
             .map(|(name, a)| (name, a.provider, a.pool.as_ref()))
     }
 
-    /// The accounts and the secrets that hold their admin credentials.
+    /// The accounts that have an admin credential, and the secrets that hold it.
     pub fn admin_secrets(&self) -> impl Iterator<Item = (&AccountName, &SecretArn)> {
-        self.0.iter().map(|(name, a)| (name, &a.admin_secret))
+        let accounts = self.0.iter();
+        accounts.filter_map(|(name, a)| Some((name, a.admin_secret.as_ref()?)))
     }
 }
 
@@ -219,7 +251,7 @@ fn shared_secrets(accounts: &BTreeMap<AccountName, Account>) -> Vec<Problem> {
     let pool = |account: &Account| account.pool.as_ref().map(|pool| pool.secret.clone());
     let is_shared = |name: &AccountName, secret: &SecretArn| {
         accounts.iter().any(|(other, account)| {
-            account.admin_secret == *secret
+            account.admin_secret.as_ref() == Some(secret)
                 || (other != name && pool(account).as_ref() == Some(secret))
         })
     };

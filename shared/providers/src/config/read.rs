@@ -9,7 +9,7 @@ use keyward_core::ports::PoolSettings;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Account, Problem, UrlField, urls};
+use super::{Account, Problem, UrlField, has_admin_secret, has_region, urls};
 use crate::http::{AllowedHosts, BaseUrl, UrlError};
 
 /// Standby keys below which people are told, where the configuration does not say.
@@ -34,10 +34,18 @@ impl<'a> Reader<'a> {
 
     pub(super) fn account(&mut self) -> Option<Account> {
         let provider = self.provider();
-        let admin_secret = self.arn("admin_secret");
+        let admin_secret = match provider {
+            Some(provider) if !has_admin_secret(provider) => Some(None),
+            _ => self.arn("admin_secret").map(Some),
+        };
+        let region = match provider {
+            Some(provider) if has_region(provider) => self.region().map(Some),
+            _ => Some(None),
+        };
         let pool = provider.and_then(|provider| self.pool(provider));
         let allowed = self.allowed();
-        let urls = provider.map(|provider| self.urls(provider, &allowed));
+        let in_region = region.clone().flatten();
+        let urls = provider.map(|provider| self.urls(provider, in_region.as_deref(), &allowed));
         for field in std::mem::take(&mut self.fields).keys() {
             let field = OutsideText::new(&without_keys(field));
             self.problems.push(Problem::UnknownField {
@@ -49,6 +57,7 @@ impl<'a> Reader<'a> {
             provider: provider?,
             pool,
             admin_secret: admin_secret?,
+            region: region?,
             urls: urls??,
             allowed,
         })
@@ -73,6 +82,17 @@ impl<'a> Reader<'a> {
             });
         }
         arn
+    }
+
+    fn region(&mut self) -> Option<String> {
+        let value = self.required("region")?;
+        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let is_region = |text: &&str| (1..=32).contains(&text.len()) && text.bytes().all(allowed);
+        let region = value.as_str().filter(is_region).map(str::to_owned);
+        if region.is_none() {
+            self.wrong_type("region", "a region, such as `us-east-1`");
+        }
+        region
     }
 
     fn pool(&mut self, provider: ProviderName) -> Option<PoolSettings> {
@@ -114,21 +134,31 @@ impl<'a> Reader<'a> {
     fn urls(
         &mut self,
         provider: ProviderName,
+        region: Option<&str>,
         allowed: &AllowedHosts,
     ) -> Option<BTreeMap<&'static str, BaseUrl>> {
         let read: Vec<_> = urls(provider)
             .iter()
-            .map(|url| Some((url.field, self.read_url(url, allowed)?)))
+            .map(|url| Some((url.field, self.read_url(url, region, allowed)?)))
             .collect();
         read.into_iter().collect()
     }
 
-    fn read_url(&mut self, url: &UrlField, allowed: &AllowedHosts) -> Option<BaseUrl> {
+    fn read_url(
+        &mut self,
+        url: &UrlField,
+        region: Option<&str>,
+        allowed: &AllowedHosts,
+    ) -> Option<BaseUrl> {
         let text = match (self.fields.shift_remove(url.field), url.default) {
             (Some(Value::String(text)), _) => text,
             (Some(_), _) => {
                 self.wrong_type(url.field, "a URL");
                 return None;
+            }
+            // What is wrong with the region was said.
+            (None, Some(default)) if default.contains("{region}") => {
+                default.replace("{region}", region?)
             }
             (None, Some(default)) => default.to_owned(),
             (None, None) => {

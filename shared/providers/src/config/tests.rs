@@ -193,3 +193,53 @@ fn a_pools_secret_is_used_for_nothing_else() {
         assert!(error.lines().count() < 4, "{error}");
     }
 }
+#[test]
+fn bedrock_has_a_region_and_no_admin_secret() {
+    let account = |more: &str| format!(r#"{{"a": {{"provider": "bedrock"{more}}}}}"#);
+    let read = |more: &str| ProviderAccounts::from_json(&account(more));
+    let name = "a".parse().unwrap();
+    let accounts = read(r#", "region": "eu-central-1""#).unwrap();
+    let url = |field| accounts.get(&name).unwrap().url(field);
+    let public = |text| BaseUrl::parse(text, &AllowedHosts::default()).unwrap();
+    assert_eq!(url("iam_url"), public("https://iam.amazonaws.com"));
+    assert_eq!(
+        url("verify_url"),
+        public("https://bedrock.eu-central-1.amazonaws.com")
+    );
+    assert_eq!(accounts.admin_secrets().count(), 0);
+    for (more, expected) in [
+        ("", &["a: `region` is missing"][..]),
+        (
+            r#", "region": "evil.example/""#,
+            &["a: `region` is not a region"],
+        ),
+        (
+            r#", "region": "us-east-1", "admin_secret": "sk-EXAMPLE""#,
+            &["a: there is no field `admin_secret`"],
+        ),
+        (
+            r#", "iam_url": "http://10.0.0.1", "base_url": "https://example.com""#,
+            &[
+                "a: `region` is missing",
+                "a: `iam_url` is http",
+                "a: there is no field `base_url`",
+            ],
+        ),
+    ] {
+        let error = read(more).unwrap_err().to_string();
+        for expected in expected {
+            assert!(error.contains(expected), "{expected}\n{error}");
+        }
+        assert_eq!(error.lines().count(), expected.len() + 1, "{error}");
+        assert!(!error.contains("EXAMPLE"), "{error}");
+    }
+}
+
+#[test]
+fn only_bedrock_has_a_region() {
+    let text = format!(
+        r#"{{"a": {{"provider": "openai", "admin_secret": "{ARN}", "region": "us-east-1"}}}}"#
+    );
+    let error = ProviderAccounts::from_json(&text).unwrap_err().to_string();
+    assert!(error.contains("there is no field `region`"), "{error}");
+}

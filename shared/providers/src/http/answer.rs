@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::client::Repeat;
 use super::credential::Credential;
+use crate::aws::QueryError;
 
 /// Bytes of an answer that says no which are read at most.
 pub(super) const MAX_ERROR_BODY: usize = 8 * 1024;
@@ -26,6 +27,8 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
     /// How long the provider asks to wait.
     pub(crate) retry_after: Option<SignedDuration>,
+    /// The kind of an error, where it stands in AWS's own header.
+    pub(crate) error_type: Option<String>,
     /// The status and the provider's own short words, free of key text.
     pub(crate) detail: OutsideText,
 }
@@ -39,6 +42,7 @@ impl Answer {
     ) -> Result<Self, Failure> {
         let status = response.status();
         let retry_after = retry_after(response.headers(), now);
+        let error_type = error_type(response.headers());
         let cap = if status.is_success() {
             MAX_BODY
         } else {
@@ -59,11 +63,12 @@ impl Answer {
                 break;
             }
         }
-        let detail = describe(status, &body, credential);
+        let detail = describe(status, &body, error_type.as_deref(), credential);
         Ok(Self {
             status,
             body,
             retry_after,
+            error_type,
             detail,
         })
     }
@@ -149,16 +154,38 @@ fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<SignedDuration> {
     Some(asked.clamp(SignedDuration::ZERO, MAX_RETRY_AFTER))
 }
 
-/// The status, and of a short JSON body the `type` or `code` and the `message` of its `error`. Nothing else of it.
-fn describe(status: StatusCode, body: &[u8], credential: &Credential) -> OutsideText {
+/// `AccessDeniedException:http://…` without what follows the kind.
+/// <https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization>
+fn error_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("x-amzn-errortype")?.to_str().ok()?;
+    let kind = value.split(':').next().unwrap_or_default();
+    let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'_';
+    (!kind.is_empty() && kind.bytes().all(is_name)).then(|| kind.to_owned())
+}
+
+/// The status, and of a short body the kind and the message of its error: the `type` or `code` and the `message` of the
+/// `error` in JSON, or what AWS writes in XML. Nothing else of it.
+fn describe(
+    status: StatusCode,
+    body: &[u8],
+    error_type: Option<&str>,
+    credential: &Credential,
+) -> OutsideText {
     let mut text = format!("HTTP {}", status.as_u16());
+    if let Some(error) = (body.len() <= MAX_ERROR_BODY)
+        .then(|| QueryError::read(body))
+        .flatten()
+    {
+        let words = format!("{text}, {}: {}", error.code, error.message);
+        return OutsideText::new(&credential.scrub(&words));
+    }
     // A long list is not read twice.
     let body: Option<Value> = (body.len() <= MAX_ERROR_BODY)
         .then(|| serde_json::from_slice(body).ok())
         .flatten();
     let error = body.as_ref().and_then(|body| body.get("error"));
     let part = |name: &str| error.and_then(|e| e.get(name)).and_then(Value::as_str);
-    if let Some(kind) = part("type").or_else(|| part("code")) {
+    if let Some(kind) = part("type").or_else(|| part("code")).or(error_type) {
         text.push_str(", ");
         text.push_str(kind);
     }
@@ -199,6 +226,25 @@ mod tests {
     }
 
     #[test]
+    fn the_kind_of_an_aws_error_stands_before_the_colon() {
+        for (value, expected) in [
+            ("AccessDeniedException", Some("AccessDeniedException")),
+            (
+                "ThrottlingException:http://internal.amazon.com/",
+                Some("ThrottlingException"),
+            ),
+            ("", None),
+            ("<html>", None),
+        ] {
+            let headers = HeaderMap::from_iter([(
+                header::HeaderName::from_static("x-amzn-errortype"),
+                value.parse().unwrap(),
+            )]);
+            assert_eq!(error_type(&headers).as_deref(), expected, "{value}");
+        }
+    }
+
+    #[test]
     fn only_the_providers_short_words_are_kept() {
         let key = "sk-or-v1-EXAMPLE0123456789abcdef";
         let credential = Credential::new(Scheme::Bearer, &ApiKey::new(key)).unwrap();
@@ -217,10 +263,16 @@ mod tests {
                 "HTTP 403: bad [hidden]",
             ),
             (r#"{"message":"outside"}"#.to_owned(), "HTTP 403"),
+            (
+                format!(
+                    "<ErrorResponse><Error><Code>AccessDenied</Code><Message>bad {key}</Message></Error></ErrorResponse>"
+                ),
+                "HTTP 403, AccessDenied: bad [hidden]",
+            ),
             ("<html>denied</html>".to_owned(), "HTTP 403"),
             (String::new(), "HTTP 403"),
         ] {
-            let got = describe(StatusCode::FORBIDDEN, body.as_bytes(), &credential);
+            let got = describe(StatusCode::FORBIDDEN, body.as_bytes(), None, &credential);
             assert_eq!(got.as_str(), expected, "{body}");
         }
     }

@@ -94,7 +94,7 @@ pub(crate) struct Request {
     pub(crate) headers: &'static [(&'static str, &'static str)],
     /// As whom.
     pub(crate) credential: Credential,
-    /// A JSON body.
+    /// A body: JSON, unless the headers say otherwise.
     pub(crate) body: Option<Vec<u8>>,
     /// Whether it may be sent more than once.
     pub(crate) repeat: Repeat,
@@ -204,10 +204,15 @@ impl HttpClient {
         for (name, value) in request.headers {
             builder = builder.header(*name, *value);
         }
+        for (name, value) in request.credential.others() {
+            builder = builder.header(name, value);
+        }
         if let Some(body) = &request.body {
-            builder = builder
-                .header(header::CONTENT_TYPE, JSON)
-                .body(body.clone());
+            let is_type = |(name, _): &(&str, &str)| *name == header::CONTENT_TYPE.as_str();
+            if !request.headers.iter().any(is_type) {
+                builder = builder.header(header::CONTENT_TYPE, JSON);
+            }
+            builder = builder.body(body.clone());
         }
         let response = builder
             .send()

@@ -10,7 +10,7 @@ const WINDOW: usize = 12;
 const HIDDEN: &str = "[hidden]";
 
 /// Words that begin so and are this long are hidden whosever key they may be.
-const KEY_PREFIXES: &[&str] = &["sk-"];
+const KEY_PREFIXES: &[&str] = &["sk-", "ABSK"];
 const KEY_LENGTH: usize = 24;
 
 /// Which header carries a key, and how.
@@ -22,8 +22,9 @@ pub(crate) enum Scheme {
     Header(&'static str),
 }
 
-/// The header that carries a key, its value marked sensitive: HTTP libraries neither print nor index it. No `Debug`.
-pub(crate) struct Credential(HeaderName, HeaderValue);
+/// The header that carries a key, and those that a signature needs beside it, their values marked sensitive: HTTP
+/// libraries neither print nor index them. No `Debug`.
+pub(crate) struct Credential(HeaderName, HeaderValue, Vec<(HeaderName, HeaderValue)>);
 
 impl Credential {
     /// The header for `secret`; `None` if the text cannot stand in one.
@@ -41,11 +42,28 @@ impl Credential {
         };
         let mut value = value.ok()?;
         value.set_sensitive(true);
-        Some(Self(name, value))
+        Some(Self(name, value, Vec::new()))
+    }
+
+    /// The headers of a signature, `authorization` among them; `None` if it is not.
+    pub(crate) fn signed(mut headers: Vec<(HeaderName, HeaderValue)>) -> Option<Self> {
+        headers
+            .iter_mut()
+            .for_each(|(_, value)| value.set_sensitive(true));
+        let at = headers
+            .iter()
+            .position(|(name, _)| *name == header::AUTHORIZATION)?;
+        let (name, value) = headers.swap_remove(at);
+        Some(Self(name, value, headers))
     }
 
     pub(super) fn header(&self) -> (HeaderName, HeaderValue) {
         (self.0.clone(), self.1.clone())
+    }
+
+    /// What goes with it.
+    pub(super) fn others(&self) -> &[(HeaderName, HeaderValue)] {
+        &self.2
     }
 
     /// `text` without anything that could be a piece of this credential, or another key: providers echo what they
@@ -56,7 +74,10 @@ impl Credential {
             .iter()
             .position(|b| *b == b' ')
             .map_or(value, |space| &value[space + 1..]);
-        hide_pieces(&hide_words(text), secret)
+        let others = self.2.iter().map(|(_, value)| value.as_bytes());
+        std::iter::once(secret)
+            .chain(others)
+            .fold(hide_words(text), |text, secret| hide_pieces(&text, secret))
     }
 }
 
@@ -136,6 +157,10 @@ mod tests {
                 "other key [hidden], yes".to_owned(),
             ),
             (
+                format!("key ABSK{}= is bad", "QmVk".repeat(9)),
+                "key [hidden]= is bad".to_owned(),
+            ),
+            (
                 "Key limit exceeded".to_owned(),
                 "Key limit exceeded".to_owned(),
             ),
@@ -148,6 +173,29 @@ mod tests {
     fn a_short_credential_is_hidden_whole() {
         let credential = Credential::new(Scheme::Bearer, &AdminKey::new("EXAMPLE1")).unwrap();
         assert_eq!(credential.scrub("no EXAMPLE1 here"), "no [hidden] here");
+    }
+
+    #[test]
+    fn a_signature_is_sensitive_and_hidden_with_all_that_goes_with_it() {
+        let header = |name: &'static str, value: &'static str| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        };
+        let token = "EXAMPLEsessiontoken0123456789";
+        let signed = Credential::signed(vec![
+            header("x-amz-date", "20261201T090000Z"),
+            header("x-amz-security-token", token),
+            header("authorization", "AWS4-HMAC-SHA256 Signature=EXAMPLE0123"),
+        ]);
+        let signed = signed.unwrap();
+        assert_eq!(signed.header().0, header::AUTHORIZATION);
+        assert!(signed.header().1.is_sensitive());
+        assert!(signed.others().iter().all(|(_, v)| v.is_sensitive()));
+        let shown = signed.scrub(&format!("{token} Signature=EXAMPLE0123"));
+        assert_eq!(shown, "[hidden] [hidden]");
+        assert!(Credential::signed(vec![header("x-amz-date", "x")]).is_none());
     }
 
     #[test]

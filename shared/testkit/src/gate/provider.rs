@@ -66,6 +66,10 @@ impl KeyProvider for GatedProvider {
             .await
     }
 
+    fn fits(&self, listed: &KeyRecord, key: &ApiKey) -> bool {
+        self.inner.fits(listed, key)
+    }
+
     fn issuer(&self) -> Option<&dyn KeyIssuer> {
         self.inner
             .issuer()

@@ -8,6 +8,7 @@ use url::form_urlencoded;
 
 use super::account::Account;
 use super::anthropic::Anthropic;
+use super::bedrock::Bedrock;
 use super::log::{Caller, RequestKind};
 use super::openai::OpenAi;
 use super::openrouter::OpenRouter;
@@ -35,6 +36,11 @@ pub(super) trait Api: Send + Sync {
 
     /// The credential in a request's headers.
     fn credential<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str>;
+
+    /// The path that faults and the log know a request by, where its own does not say what it is for.
+    fn operation(&self, path: &str, _body: &[u8]) -> String {
+        path.to_owned()
+    }
 
     /// What a request is for.
     fn kind(&self, method: &str, path: &str) -> RequestKind;
@@ -65,6 +71,7 @@ pub(super) fn api_of(provider: ProviderName) -> Box<dyn Api> {
         ProviderName::OpenRouter => Box::new(OpenRouter),
         ProviderName::Anthropic => Box::new(Anthropic),
         ProviderName::OpenAi => Box::<OpenAi>::default(),
+        ProviderName::Bedrock => Box::new(Bedrock),
     }
 }
 

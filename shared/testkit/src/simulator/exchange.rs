@@ -76,10 +76,10 @@ impl Recorder {
         self.kept().as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// `reply` is what was sent, if something whole was.
+    /// `path` is as it was sent, below the API's base; `reply` is what was sent back, if something whole was.
     pub(super) fn note(
         &self,
-        parts: &Parts,
+        (parts, path): (&Parts, &str),
         call: &Call,
         kind: RequestKind,
         fault: Option<&Fault>,
@@ -93,7 +93,7 @@ impl Recorder {
         let own = reply.filter(|_| fault.is_none_or(is_own));
         kept.push(Exchange {
             method: call.method.clone(),
-            path: call.path.clone(),
+            path: path.to_owned(),
             query: call.query.clone(),
             headers: parts.headers.keys().map(ToString::to_string).collect(),
             content_type: content_type

@@ -8,6 +8,7 @@ mod account;
 mod admin;
 mod anthropic;
 mod api;
+mod bedrock;
 mod exchange;
 mod faults;
 mod key;
@@ -152,8 +153,10 @@ impl Simulator {
     /// Makes a key with a given name and in a given workspace as a person does, without an end.
     pub fn make_key(&self, request: &IssueRequest) -> IssuedKey {
         let account = &mut *self.0.shared.account();
-        let workspace = match &request.scope.workspace {
-            Some(workspace) => workspace.to_string(),
+        let scope = &request.scope;
+        let user = scope.user.as_ref().map(ToString::to_string);
+        let workspace = match scope.workspace.as_ref().map(ToString::to_string).or(user) {
+            Some(place) => place,
             None => account.default_workspace().to_owned(),
         };
         let birth = Birth {
@@ -197,6 +200,10 @@ impl Simulator {
             },
             ProviderName::OpenRouter => Scope {
                 workspace: place.filter(|_| n > 0),
+                ..Scope::default()
+            },
+            ProviderName::Bedrock => Scope {
+                user: place.and_then(|user| user.as_str().parse().ok()),
                 ..Scope::default()
             },
         }

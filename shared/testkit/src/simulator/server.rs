@@ -64,6 +64,8 @@ impl Shared {
     fn act(&self, parts: &Parts, path: &str, body: Vec<u8>) -> Outcome {
         let account = &mut *self.account();
         let method = parts.method.as_str().to_owned();
+        let sent = path;
+        let path = &*self.api.operation(sent, &body);
         let label = self.api.label(&method, path, &body);
         let call = Call {
             caller: account.caller(self.api.credential(&parts.headers)),
@@ -86,7 +88,7 @@ impl Shared {
         };
         let kind = self.api.kind(&call.method, path);
         self.recorder
-            .note(parts, &call, kind, fault.as_ref(), outcome.whole());
+            .note((parts, sent), &call, kind, fault.as_ref(), outcome.whole());
         account.log.push(LoggedRequest {
             at: now,
             path: logged_path(account, parts, path),

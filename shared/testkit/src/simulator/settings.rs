@@ -36,6 +36,8 @@ pub struct Settings {
     pub home: Home,
     /// OpenAI: what a new service account comes with.
     pub first_key: FirstKey,
+    /// Bedrock: how far IAM's clock is ahead of everybody else's.
+    pub clock_ahead: SignedDuration,
 }
 
 /// How the key of a service account can be ended at OpenAI.
@@ -106,6 +108,7 @@ impl Default for Settings {
             key_end: KeyEnd::Deletable,
             home: Home::StandingAccount,
             first_key: FirstKey::Given,
+            clock_ahead: SignedDuration::ZERO,
         }
     }
 }

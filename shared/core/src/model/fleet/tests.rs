@@ -167,3 +167,33 @@ fn each_fault_is_named_with_its_place() {
         assert!(error.contains(expected), "{name}: {error}");
     }
 }
+
+#[test]
+fn an_iam_user_belongs_to_one_slot() {
+    let planned = |account: &str, user: &str| {
+        let slot = |agent: &str, account: &str, user: &str| {
+            serde_json::json!({
+                "agent": agent, "account": account, "scope": {"user": user},
+                "secret": format!("arn:aws:secretsmanager:us-east-1:111122223333:secret:{agent}-a1B2c3"),
+                "expected_spend": {"daily_cents": 1, "monthly_cents": 1},
+            })
+        };
+        fleet(|v| {
+            for name in ["bedrock-main", "bedrock-other"] {
+                v["accounts"][name] = serde_json::json!({"provider": "bedrock"});
+            }
+            for agent in ["one", "two"] {
+                v["agents"][agent] = v["agents"]["support-bot"].clone();
+            }
+            v["slots"]["one"] = slot("one", "bedrock-main", "agent-one");
+            v["slots"]["two"] = slot("two", account, user);
+        })
+    };
+    assert!(planned("bedrock-main", "agent-two").is_ok());
+    assert!(planned("bedrock-other", "agent-one").is_ok());
+    for user in ["agent-one", "Agent-One"] {
+        let error = planned("bedrock-main", user).unwrap_err().to_string();
+        let expected = "slots.two.scope.user: has the same IAM user as slot `one`";
+        assert!(error.contains(expected), "{error}");
+    }
+}

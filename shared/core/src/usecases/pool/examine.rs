@@ -104,7 +104,7 @@ pub(super) async fn standby(
     listed: &[KeyRecord],
     key: &ApiKey,
 ) -> Result<StandbyKey, NotAdded> {
-    let found: Vec<&KeyRecord> = listed.iter().filter(|r| r.may_be_key(key)).collect();
+    let found: Vec<&KeyRecord> = listed.iter().filter(|r| provider.fits(r, key)).collect();
     let record = match found[..] {
         [] => return Err(NotAdded::NotListed),
         [one] => one,

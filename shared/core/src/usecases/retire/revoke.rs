@@ -10,10 +10,8 @@ use crate::model::secret_document::SecretDocument;
 use crate::model::version::{Confirmation, Confirmed, Version, VersionState};
 use crate::ports::{SecretError, TAG_HANDLE_PREFIX, VersionSelector};
 use crate::rules::revoke::{Confirming, confirm};
+use crate::usecases::retire::LATE_CREATE;
 use crate::usecases::{find, unmake};
-
-/// A create request can still arrive at the provider so long after it was sent.
-const LATE_CREATE: SignedDuration = SignedDuration::from_hours(1);
 
 /// A revoke that is not confirmed after this time is alerted.
 const UNCONFIRMED_AFTER: SignedDuration = SignedDuration::from_mins(15);

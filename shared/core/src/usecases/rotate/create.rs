@@ -12,7 +12,7 @@ use crate::model::version::{Version, VersionState};
 use crate::ports::{Fence, IssuedKey, KeyProvider, SecretError, VersionSelector};
 use crate::usecases::adopt::{AdoptError, adopt_current};
 use crate::usecases::find::FindError;
-use crate::usecases::unmake;
+use crate::usecases::unmake::{self, CutOff};
 
 /// What is left of the invocation when a key is asked for, at least: enough to store it, or to revoke it.
 const TIME_TO_CREATE: SignedDuration = SignedDuration::from_secs(20);
@@ -253,14 +253,19 @@ impl Rotation<'_> {
         self.cut_off_first(provider, version).await
     }
 
-    /// Cuts an earlier attempt off, before another is made.
+    /// Cuts an earlier attempt off, before another is made. What it was called by is recorded: it may have to make room.
     async fn cut_off_first(
         &self,
         provider: &dyn KeyProvider,
         version: &Version,
     ) -> Result<(), RotationError> {
         match unmake::cut_off(self.ports, provider, version).await {
-            Ok(_) => Ok(()),
+            Ok(cut_off) => {
+                if version.handle.is_none() && matches!(cut_off, CutOff::Accepted(_)) {
+                    unmake::abandon(self.ports, version, Some(&cut_off)).await;
+                }
+                Ok(())
+            }
             Err(FindError::Provider(error)) => Err(self.provider_failed(error).await),
             Err(FindError::Inventory(error)) => Err(error.into()),
             Err(FindError::OtherUnderWay) => Err(RotationError::OtherUnderWay),

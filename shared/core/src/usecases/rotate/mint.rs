@@ -5,10 +5,13 @@ use jiff::SignedDuration;
 use super::{Rotation, RotationError};
 use crate::model::names::{KeyHandle, OperationId};
 use crate::model::version::{Version, VersionId, VersionState};
-use crate::ports::{Advice, Fence, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, ProviderError};
+use crate::ports::{
+    Advice, Fence, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, Naming, ProviderError,
+};
 use crate::rules::birth;
 use crate::usecases::retire::STUCK_AFTER;
-use crate::usecases::unmake;
+use crate::usecases::unmake::CutOff;
+use crate::usecases::{find, unmake};
 
 /// What is left of the invocation when a key is waited for, at least: enough to store it.
 const TIME_TO_STORE: SignedDuration = SignedDuration::from_secs(20);
@@ -51,11 +54,13 @@ impl Rotation<'_> {
 
     async fn record_intent(&self, provider: &dyn KeyProvider) -> Result<Version, RotationError> {
         issuer(provider)?;
+        let beside = self.beside(provider).await?;
         let now = self.ports.clock.now();
         let mut version = Version::intended(&self.slot.name, self.next_id(), self.slot.epoch, now);
         version.scope = self.slot.scope.clone();
         version.cap = provider.caps().map(|_| birth::cap(&self.slot));
         version.expires = Some(birth::expires(&self.slot.policy, now));
+        version.beside = beside;
         version.lease_until = Some(self.request.deadline.0);
         version.due_at = Some(self.request.deadline.0);
         self.ports
@@ -63,6 +68,17 @@ impl Rotation<'_> {
             .add_version(&version, Fence::Epoch(self.slot.epoch))
             .await?;
         Ok(Self::written(version))
+    }
+
+    /// What is in the slot's place already, where a lost create is found by what is new there.
+    async fn beside(&self, provider: &dyn KeyProvider) -> Result<Vec<KeyHandle>, RotationError> {
+        if provider.abilities().names != Naming::Place {
+            return Ok(Vec::new());
+        }
+        match find::all(provider, &self.slot.scope).await {
+            Ok(listed) => Ok(listed.into_iter().map(|key| key.handle).collect()),
+            Err(error) => Err(self.provider_failed(error).await),
+        }
     }
 
     fn request_for(
@@ -154,7 +170,7 @@ impl Rotation<'_> {
         if error.advice() == Advice::LookUpFirst {
             unmake::unmake(self.ports, &self.slot, provider, version).await;
         } else {
-            unmake::abandon(self.ports, version, None).await;
+            unmake::abandon(self.ports, version, Some(&CutOff::NotMade)).await;
         }
         if let ProviderError::LimitReached { detail } = &error
             && let Some(deleted) = self.make_room(provider).await
@@ -174,7 +190,9 @@ impl Rotation<'_> {
                 VersionState::Contained | VersionState::Abandoned | VersionState::Revoking
             )
         };
-        let mut cut_off: Vec<&Version> = self.versions.iter().filter(cut_off).collect();
+        let stored = self.ports.inventory.versions(&self.slot.name).await;
+        let stored = stored.unwrap_or_else(|_| self.versions.clone());
+        let mut cut_off: Vec<&Version> = stored.iter().filter(cut_off).collect();
         cut_off.sort_by_key(|v| v.created);
         for version in cut_off {
             let Some(handle) = &version.handle else {

@@ -299,10 +299,21 @@ impl Rotation<'_> {
             [
                 &format!("Slot {} was not rotated: {reason}.", self.slot.name),
                 "AWSCURRENT and its key are as they were; agents keep working.",
-                "Mend the cause, then rotate the secret again.",
+                &self.mend(error),
             ],
         );
         self.ports.tell(alert).await;
+    }
+
+    /// What a person does about a failure that no retry mends.
+    fn mend(&self, error: &RotationError) -> String {
+        let (name, provider) = (&self.slot.name, self.slot.provider);
+        match error {
+            RotationError::Provider(ProviderError::LimitReached { .. }) => format!(
+                "Delete a key of the slot's at {provider} that nobody uses any more: Keyward deletes none that it does not know. Then: keyward rotate {name}"
+            ),
+            _ => "Mend the cause, then rotate the secret again.".to_owned(),
+        }
     }
 
     async fn say_pool_empty(&self, account: &AccountName, error: &RotationError) {

@@ -355,6 +355,7 @@ fn classify(status: u16, body: Vec<u8>) -> Kind {
         status: http::StatusCode::from_u16(status).unwrap(),
         body,
         retry_after: None,
+        error_type: None,
         detail: OutsideText::default(),
     };
     kind(&verdict::of(&answer))

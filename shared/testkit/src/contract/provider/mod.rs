@@ -7,16 +7,18 @@ pub mod life;
 mod simulated;
 pub mod wire;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
+use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::Scope;
 use keyward_core::model::version::{KeyLabel, VersionId};
 use keyward_core::ports::{
-    Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page, ProviderError,
-    SpendCaps, Suspension,
+    Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Naming, Page,
+    ProviderError, SpendCaps, Suspension,
 };
 
 use crate::simulator::Fault;
@@ -54,6 +56,9 @@ pub trait ProviderWorld: Send + Sync {
 
     /// How many keys were ever made under this name.
     fn made(&self, label: &KeyLabel) -> usize;
+
+    /// How many keys were ever made, under whatever name.
+    fn ever_made(&self) -> usize;
 
     /// An agent spends with this key; no limit is looked at.
     fn spend(&self, key: &ApiKey, amount: MicroDollars);
@@ -107,6 +112,12 @@ pub enum Times {
     Once,
     /// Until it is mended.
     Always,
+}
+
+/// What there was before a create.
+struct Before {
+    listed: BTreeSet<KeyHandle>,
+    ever_made: usize,
 }
 
 impl Fixture {
@@ -179,10 +190,53 @@ impl Fixture {
             .expect("the list is answered")
     }
 
-    async fn found(&self, label: &KeyLabel) -> Vec<KeyRecord> {
+    async fn before(&self) -> Before {
+        let listed = self.listed().await.into_iter();
+        Before {
+            listed: listed.map(|key| key.handle).collect(),
+            ever_made: self.world.ever_made(),
+        }
+    }
+
+    /// The listed keys of a create: by its label, or what is new where keys have no names.
+    async fn found(&self, label: &KeyLabel, before: &Before) -> Vec<KeyRecord> {
         let mut keys = self.listed().await;
-        keys.retain(|key| key.label.as_str() == label.as_str());
+        keys.retain(|key| match self.names() {
+            Naming::Label => key.label.as_str() == label.as_str(),
+            Naming::Place | Naming::Nothing => !before.listed.contains(&key.handle),
+        });
         keys
+    }
+
+    /// How many keys a create has made.
+    fn made(&self, label: &KeyLabel, before: &Before) -> usize {
+        match self.names() {
+            Naming::Label => self.world.made(label),
+            Naming::Place | Naming::Nothing => self.world.ever_made() - before.ever_made,
+        }
+    }
+
+    fn names(&self) -> Naming {
+        self.provider.abilities().names
+    }
+
+    fn keys_at_a_time(&self) -> Option<usize> {
+        self.provider.abilities().provider.keys_at_a_time()
+    }
+
+    async fn is_listed(&self, handle: &KeyHandle) -> bool {
+        self.listed().await.iter().any(|key| key.handle == *handle)
+    }
+
+    /// Deletes every key where there can be few at a time, so that the next create finds a place.
+    async fn make_room(&self) {
+        if self.keys_at_a_time().is_none() {
+            return;
+        }
+        for key in self.listed().await {
+            let deleted = self.provider.delete(&key.handle).await;
+            deleted.expect("a delete is answered");
+        }
     }
 }
 
@@ -222,6 +276,7 @@ macro_rules! provider_contract {
             spending_reads_back
             a_key_without_money_is_not_dead
             what_was_never_made_is_dead_and_not_found
+            a_full_place_takes_no_more
         );
     };
     ($make:path, wire) => {

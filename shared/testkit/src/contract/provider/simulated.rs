@@ -24,6 +24,10 @@ impl ProviderWorld for Simulator {
         self.keys().iter().filter(named).count()
     }
 
+    fn ever_made(&self) -> usize {
+        self.keys().len()
+    }
+
     fn spend(&self, key: &ApiKey, amount: MicroDollars) {
         Simulator::spend(self, key, amount);
     }

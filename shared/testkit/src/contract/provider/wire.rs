@@ -29,7 +29,9 @@ pub async fn a_lost_create_is_ambiguous_and_found_by_its_label(fixture: &Fixture
     for (n, fault) in (1..).zip(unreadable()) {
         let fault = fault.after_effect();
         let shown = format!("{fault:?}");
-        let before = fixture.world.sent(ProviderCall::Create);
+        fixture.make_room().await;
+        let before = fixture.before().await;
+        let sent = fixture.world.sent(ProviderCall::Create);
         fixture
             .world
             .spoil(ProviderCall::Create, Times::Once, fault);
@@ -39,12 +41,12 @@ pub async fn a_lost_create_is_ambiguous_and_found_by_its_label(fixture: &Fixture
             "{shown}: {refused:?}"
         );
         assert_eq!(
-            fixture.world.sent(ProviderCall::Create) - before,
+            fixture.world.sent(ProviderCall::Create) - sent,
             1,
             "{shown}: sent once"
         );
-        assert_eq!(fixture.world.made(&label(n)), 1, "{shown}");
-        assert_eq!(fixture.found(&label(n)).await.len(), 1, "{shown}");
+        assert_eq!(fixture.made(&label(n), &before), 1, "{shown}");
+        assert_eq!(fixture.found(&label(n), &before).await.len(), 1, "{shown}");
     }
 }
 
@@ -56,6 +58,7 @@ pub async fn a_create_is_sent_once_whatever_comes_back(fixture: &Fixture) {
     }
     for (n, fault) in (1..).zip(unreadable()) {
         let shown = format!("{fault:?}");
+        fixture.make_room().await;
         let before = fixture.world.sent(ProviderCall::Create);
         fixture
             .world
@@ -223,7 +226,7 @@ pub async fn a_delete_survives_a_lost_answer(fixture: &Fixture) {
         "{again:?}"
     );
     assert!(!fixture.world.is_accepted(&issued.key));
-    assert_eq!(fixture.found(&label(1)).await, []);
+    assert!(!fixture.is_listed(&issued.handle).await);
     let kept = fixture.issue(2).await;
     for fault in [
         Fault::status(503, Body::Json),
@@ -247,6 +250,7 @@ pub async fn a_delete_survives_a_lost_answer(fixture: &Fixture) {
 /// A refused admin credential is its own error, in every call, and makes nothing.
 pub async fn a_refused_credential_is_told_apart(fixture: &Fixture) {
     let (provider, issued) = (&fixture.provider, fixture.issue(1).await);
+    let before = fixture.before().await;
     fixture.world.refuse_admin();
     let handle = &issued.handle;
     let request = fixture.request(2);
@@ -274,7 +278,7 @@ pub async fn a_refused_credential_is_told_apart(fixture: &Fixture) {
             "{call}: {error:?}"
         );
     }
-    assert_eq!(fixture.world.made(&label(2)), 0);
+    assert_eq!(fixture.made(&label(2), &before), 0);
     assert_eq!(
         provider.verify(&issued.key).await,
         Verdict::Live,
