@@ -13,6 +13,7 @@ use crate::admin::{AdminCredential, AdminKeySource};
 use crate::anthropic::Anthropic;
 use crate::config::{Account, BASE_URL, ProviderAccounts};
 use crate::http::HttpClient;
+use crate::litellm::LiteLlm;
 use crate::openai::OpenAi;
 use crate::openrouter::OpenRouter;
 
@@ -47,6 +48,7 @@ impl ConfiguredProviders {
             ProviderName::OpenRouter => Arc::new(OpenRouter::new(http, base, admin)),
             ProviderName::Anthropic => Arc::new(Anthropic::new(http, base, admin)),
             ProviderName::OpenAi => Arc::new(OpenAi::new(http, base, admin)),
+            ProviderName::LiteLlm => Arc::new(LiteLlm::new(http, base, admin)),
         }
     }
 }

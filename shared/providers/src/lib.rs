@@ -6,6 +6,7 @@ mod api;
 pub mod config;
 mod configured;
 pub mod http;
+pub mod litellm;
 mod money;
 pub mod openai;
 pub mod openrouter;

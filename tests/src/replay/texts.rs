@@ -12,6 +12,7 @@ pub(super) const fn prefix_of(provider: ProviderName) -> &'static str {
         ProviderName::OpenRouter => "sk-or-v1-",
         ProviderName::OpenAi => "sk-svcacct-",
         ProviderName::Anthropic => "sk-ant-api03-",
+        ProviderName::LiteLlm => "sk-",
     }
 }
 

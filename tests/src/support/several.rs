@@ -8,14 +8,21 @@ use keyward_testkit::simulator::Settings;
 
 use super::Simulated;
 
-/// A simulated account of each provider, as one deployment has them.
+/// The providers that are shown side by side.
+const SHOWN: [ProviderName; 3] = [
+    ProviderName::OpenRouter,
+    ProviderName::OpenAi,
+    ProviderName::Anthropic,
+];
+
+/// A simulated account of each of three providers, as one deployment has them.
 pub struct Several(Vec<Simulated>);
 
 impl Several {
     /// Starts one of each with these settings.
     pub async fn start(clock: Arc<dyn Clock>, settings: &Settings) -> Self {
         let mut several = Vec::new();
-        for provider in ProviderName::ALL {
+        for provider in SHOWN {
             let settings = Settings {
                 provider,
                 ..settings.clone()

@@ -60,11 +60,19 @@ pub enum ProviderName {
     OpenAi,
     /// <https://platform.claude.com>
     Anthropic,
+    /// <https://docs.litellm.ai/docs/simple_proxy>, on a host of one's own.
+    #[serde(rename = "litellm")]
+    LiteLlm,
 }
 
 impl ProviderName {
     /// Every provider.
-    pub const ALL: [Self; 3] = [Self::OpenRouter, Self::OpenAi, Self::Anthropic];
+    pub const ALL: [Self; 4] = [
+        Self::OpenRouter,
+        Self::OpenAi,
+        Self::Anthropic,
+        Self::LiteLlm,
+    ];
 
     /// The name as it is written in the fleet file.
     pub const fn as_str(self) -> &'static str {
@@ -72,6 +80,7 @@ impl ProviderName {
             Self::OpenRouter => "openrouter",
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
+            Self::LiteLlm => "litellm",
         }
     }
 
@@ -81,6 +90,7 @@ impl ProviderName {
         match self {
             Self::OpenRouter | Self::OpenAi => CredentialKind::Minted,
             Self::Anthropic => CredentialKind::Pool,
+            Self::LiteLlm => CredentialKind::Minted,
         }
     }
 
@@ -141,6 +151,7 @@ pub enum SlotState {
 #[serde(deny_unknown_fields, default)]
 pub struct Scope {
     /// The workspace that the key lives in. OpenRouter: without it the default one. Anthropic: always needed.
+    /// LiteLLM: a team; without it none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<ScopeId>,
     /// OpenAI: the project that the key lives in.

@@ -10,6 +10,7 @@ mod anthropic;
 mod api;
 mod faults;
 mod key;
+mod litellm;
 mod log;
 mod openai;
 mod openrouter;
@@ -189,7 +190,7 @@ impl Simulator {
                     ..Scope::default()
                 },
             },
-            ProviderName::Anthropic => Scope {
+            ProviderName::Anthropic | ProviderName::LiteLlm => Scope {
                 workspace: place,
                 ..Scope::default()
             },

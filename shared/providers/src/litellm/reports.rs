@@ -1,0 +1,304 @@
+//! What keys used and cost, by day: `GET /user/daily/activity`, the only report of the proxy that names keys and models
+//! and is never reset. It is marked as beta. Days are UTC as long as no time zone is asked for.
+//!
+//! `get_daily_activity` in `litellm/proxy/management_endpoints/common_daily_activity.py`,
+//! <https://github.com/BerriAI/litellm>, release 1.108.7.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use jiff::civil::Date;
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::money::MicroDollars;
+use keyward_core::model::slot::Scope;
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{
+    ByKey, Cost, CostPage, PageToken, ProviderError, Reporting, Tokens, Usage, UsagePage,
+    UsageReports, Width, Window,
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{LiteLlm, MAX_PAGES, not_about_a_key, page_number, wire};
+use crate::api::unreadable;
+use crate::http::Repeat;
+use crate::money::micro_dollars;
+
+/// Rows of the proxy's table that one page is made of; 1000 at most. Each comes back in half a dozen places.
+const PAGE: &str = "200";
+
+/// Rows of one key and day that stand on several pages add up.
+#[async_trait]
+impl UsageReports for LiteLlm {
+    fn reporting(&self) -> Reporting {
+        Reporting {
+            usage: Some(Width::Day),
+            costs: Some(Width::Day),
+        }
+    }
+
+    async fn usage(
+        &self,
+        scope: &Scope,
+        window: &Window,
+        page: Option<&PageToken>,
+    ) -> Result<UsagePage, ProviderError> {
+        let (days, next) = self.activity(window, page).await?;
+        let rows = days.into_iter().flat_map(|day| day.usage(scope)).collect();
+        Ok(UsagePage { rows, next })
+    }
+
+    async fn costs(
+        &self,
+        scope: &Scope,
+        window: &Window,
+        page: Option<&PageToken>,
+    ) -> Result<CostPage, ProviderError> {
+        let (days, next) = self.activity(window, page).await?;
+        let rows: Option<Vec<Vec<Cost>>> = days.into_iter().map(|day| day.costs(scope)).collect();
+        let rows = rows.ok_or_else(|| {
+            let what = "the report has an amount of money that is none";
+            unreadable(Repeat::Safe, what)
+        })?;
+        Ok(CostPage {
+            rows: rows.concat(),
+            next,
+        })
+    }
+}
+
+impl LiteLlm {
+    async fn activity(
+        &self,
+        window: &Window,
+        page: Option<&PageToken>,
+    ) -> Result<(Vec<Day>, Option<PageToken>), ProviderError> {
+        if window.width != Width::Day {
+            return Err(ProviderError::Unsupported("tell usage by less than a day"));
+        }
+        let number = page.map_or(Ok(1), page_number)?;
+        let Some((first, last)) = days_of(window) else {
+            return Ok((Vec::new(), None));
+        };
+        let mut url = self.0.url(&["user", "daily", "activity"])?;
+        url.query_pairs_mut()
+            .append_pair("start_date", &first.to_string())
+            .append_pair("end_date", &last.to_string())
+            .append_pair("page", &number.to_string())
+            .append_pair("page_size", PAGE);
+        let answer = self.read(url).await.map_err(not_about_a_key)?;
+        let unreadable = || unreadable(Repeat::Safe, "a page of the report is unreadable");
+        let activity: Activity = wire::read(&answer.body).ok_or_else(unreadable)?;
+        let more = activity.metadata.has_more;
+        if more && number >= MAX_PAGES {
+            return Err(unreadable());
+        }
+        let days: Option<Vec<Day>> = activity.results.into_iter().map(Day::of).collect();
+        let mut days = days.ok_or_else(unreadable)?;
+        days.retain(|day| (first..=last).contains(&day.date));
+        Ok((days, more.then(|| PageToken((number + 1).to_string()))))
+    }
+}
+
+/// The first and the last day that begin in the window; `None` if none does.
+fn days_of(window: &Window) -> Option<(Date, Date)> {
+    let day = |at: Timestamp| Offset::UTC.to_datetime(at).date();
+    let of_from = day(window.from);
+    let first = if midnight(of_from)? == window.from {
+        of_from
+    } else {
+        of_from.tomorrow().ok()?
+    };
+    let last = day(window
+        .until
+        .checked_sub(SignedDuration::from_nanos(1))
+        .ok()?);
+    (first <= last).then_some((first, last))
+}
+
+fn midnight(day: Date) -> Option<Timestamp> {
+    Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok()
+}
+
+#[derive(Deserialize)]
+struct Activity {
+    results: Vec<Results>,
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    has_more: bool,
+}
+
+#[derive(Deserialize)]
+struct Results {
+    date: Date,
+    breakdown: Breakdown,
+}
+
+#[derive(Deserialize)]
+struct Breakdown {
+    models: BTreeMap<String, ByModel>,
+    api_keys: BTreeMap<String, OfKey>,
+}
+
+#[derive(Deserialize)]
+struct ByModel {
+    api_key_breakdown: BTreeMap<String, OfKey>,
+}
+
+/// What one key did; the name beside it is the SHA-256 of its text.
+#[derive(Deserialize)]
+struct OfKey {
+    metrics: Metrics,
+    #[serde(default)]
+    metadata: Value,
+}
+
+impl OfKey {
+    /// Whether it may be of a key in the scope: the report does not tell every key's team.
+    fn is_in(&self, scope: &Scope) -> bool {
+        match (&scope.workspace, self.metadata["team_id"].as_str()) {
+            (Some(wanted), Some(team)) => wanted.as_str() == team,
+            _ => true,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Metrics {
+    #[serde(default)]
+    spend: Value,
+    #[serde(default)]
+    api_requests: Value,
+    #[serde(default)]
+    prompt_tokens: Value,
+    #[serde(default)]
+    completion_tokens: Value,
+    #[serde(default)]
+    cache_read_input_tokens: Value,
+    #[serde(default)]
+    cache_creation_input_tokens: Value,
+}
+
+/// Counts of one key: requests, tokens read, written, from a cache, to a cache.
+#[derive(Clone, Copy)]
+struct Counts([Option<u64>; 5]);
+
+impl Counts {
+    fn of(metrics: &Metrics) -> Self {
+        Self([
+            metrics.api_requests.as_u64(),
+            metrics.prompt_tokens.as_u64(),
+            metrics.completion_tokens.as_u64(),
+            metrics.cache_read_input_tokens.as_u64(),
+            metrics.cache_creation_input_tokens.as_u64(),
+        ])
+    }
+
+    /// What is left of these without `part`; what is not told on either side stays so.
+    fn without(self, part: Self) -> Self {
+        let mut left = self;
+        for (left, part) in left.0.iter_mut().zip(part.0) {
+            *left = left.zip(part).map(|(all, part)| all.saturating_sub(part));
+        }
+        left
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.0.iter().all(|count| count.unwrap_or_default() == 0)
+    }
+
+    /// The proxy counts cached tokens among those of the prompt, whoever's model it is.
+    fn tokens(self) -> Tokens {
+        let [_, prompt, output, cache_read, cache_write] = self.0;
+        let cached = cache_read
+            .unwrap_or_default()
+            .saturating_add(cache_write.unwrap_or_default());
+        Tokens {
+            input: prompt.and_then(|all| all.checked_sub(cached)),
+            output,
+            cache_read,
+            cache_write,
+        }
+    }
+}
+
+struct Day {
+    date: Date,
+    from: Timestamp,
+    breakdown: Breakdown,
+}
+
+impl Day {
+    fn of(results: Results) -> Option<Self> {
+        Some(Self {
+            date: results.date,
+            from: midnight(results.date)?,
+            breakdown: results.breakdown,
+        })
+    }
+
+    /// A row for each key and model, and one without a model for what a key did beside them.
+    fn usage(self, scope: &Scope) -> Vec<Usage> {
+        let mut rows = Vec::new();
+        let mut beside: BTreeMap<&str, Counts> = BTreeMap::new();
+        for (key, all) in &self.breakdown.api_keys {
+            if all.is_in(scope) {
+                beside.insert(key, Counts::of(&all.metrics));
+            }
+        }
+        for (model, by_key) in &self.breakdown.models {
+            for (key, part) in &by_key.api_key_breakdown {
+                if !part.is_in(scope) {
+                    continue;
+                }
+                let counts = Counts::of(&part.metrics);
+                if let Some(rest) = beside.get_mut(key.as_str()) {
+                    *rest = rest.without(counts);
+                }
+                let model = (!model.is_empty()).then(|| OutsideText::new(model));
+                rows.push(self.row(key, model, counts));
+            }
+        }
+        let beside = beside.into_iter().filter(|(_, rest)| !rest.is_nothing());
+        rows.extend(beside.map(|(key, rest)| self.row(key, None, rest)));
+        rows
+    }
+
+    fn row(&self, key: &str, model: Option<OutsideText>, counts: Counts) -> Usage {
+        Usage {
+            key: by_key(key),
+            model,
+            from: self.from,
+            requests: counts.0[0],
+            tokens: counts.tokens(),
+        }
+    }
+
+    /// `None` if an amount cannot be read: what was not seen is not zero.
+    fn costs(self, scope: &Scope) -> Option<Vec<Cost>> {
+        let in_scope = self.breakdown.api_keys.iter();
+        in_scope
+            .filter(|(_, all)| all.is_in(scope))
+            .map(|(key, all)| {
+                let amount: MicroDollars = micro_dollars(&all.metrics.spend)?;
+                Some(Cost {
+                    key: by_key(key),
+                    from: self.from,
+                    amount,
+                })
+            })
+            .collect()
+    }
+}
+
+fn by_key(name: &str) -> ByKey {
+    if name.is_empty() {
+        ByKey::Unnamed
+    } else {
+        ByKey::Id(OutsideText::new(name))
+    }
+}
