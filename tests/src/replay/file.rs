@@ -167,6 +167,10 @@ pub(super) enum Answers {
     Verdicts(Vec<Probe>),
     /// A list without a key that the inventory has.
     Vanished,
+    /// To probes of a key that is blocked, but remembered here and there.
+    Remembered { probes: Vec<Probe> },
+    /// What a proxy tells of one key.
+    KeyInfo { body: Value },
 }
 
 /// Reads a file.
@@ -196,6 +200,10 @@ pub(super) fn read(text: &str) -> Result<File, Unsupported> {
         Kind::Verdicts => Ok(File::Provider(Answers::Verdicts(*fields(value)?))),
         Kind::CreateRefused => Ok(File::Provider(Answers::CreateRefused)),
         Kind::Vanished => Ok(File::Provider(Answers::Vanished)),
+        Kind::Remembered => Ok(File::Provider(Answers::Remembered {
+            probes: probes(&value["probe_status_by_10s"])?,
+        })),
+        Kind::KeyInfo => Ok(File::Provider(Answers::KeyInfo { body: value })),
         Kind::Suspend => Ok(File::Provider(suspend(&value))),
     }
 }

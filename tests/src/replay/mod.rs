@@ -9,6 +9,7 @@
 mod act;
 mod error;
 mod file;
+mod litellm;
 mod provider;
 mod recognise;
 mod report;

@@ -20,6 +20,8 @@ pub(super) enum Kind {
     CreateRefused,
     Verdicts,
     Vanished,
+    Remembered,
+    KeyInfo,
 }
 
 const KILL_SWITCH: &str = "the kill switch";
@@ -76,6 +78,8 @@ fn object(value: &Value) -> Result<Kind, Unsupported> {
             Kind::CreateRefused,
         ),
         (has("inventory") && has("provider_list"), Kind::Vanished),
+        (has("block") && has("probe_status_by_10s"), Kind::Remembered),
+        (has("key") && value["info"].is_object(), Kind::KeyInfo),
     ];
     let found = kinds.into_iter().find(|(fits, _)| *fits);
     found.map(|(_, kind)| kind).ok_or(Unsupported::Unknown(

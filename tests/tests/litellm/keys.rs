@@ -165,7 +165,8 @@ async fn a_key_that_came_out_wider_is_taken_back() {
     simulator.inject(FaultRule::on("GET", "/key/info", dropped).always());
     let error = world.step(STEPS[1], &token(2)).await.unwrap_err();
     assert!(!error.is_retryable());
-    assert!(error.to_string().contains("models"), "{error}");
+    let told = keyward_lambda::diagnostic::chain(&error);
+    assert!(told.contains("models"), "{told}");
     assert_eq!(world.current_key(), key);
     let live = simulator.live_keys();
     assert!(live.iter().all(|key| key.handle != made), "cut off at once");
@@ -212,7 +213,7 @@ async fn usage_and_cost_are_told_by_day_and_key() {
         timeout: std::time::Duration::from_secs(60),
     });
     let http = http.unwrap().pooled_builder().build().unwrap();
-    let from = "2026-11-25T00:00:00Z".parse().unwrap();
+    let from = "2026-12-01T00:00:00Z".parse().unwrap();
     for _ in 0..2 {
         for key in &keys {
             agent_call(&http, &proxy.simulator, key.key.expose_secret()).await;

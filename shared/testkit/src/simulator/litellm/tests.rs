@@ -77,6 +77,31 @@ fn accepted() -> [(u16, Option<String>); 2] {
     [(200, None), (200, None)]
 }
 
+fn assert_as_described(answer: &str, body: &Value) {
+    let all: Value = serde_json::from_str(include_str!("fixtures/answers.schema.json")).unwrap();
+    let validator = jsonschema::validator_for(&all[answer]).unwrap();
+    let errors: Vec<String> = validator.iter_errors(body).map(|e| e.to_string()).collect();
+    assert_eq!(errors, [""; 0], "{answer}: {body}");
+}
+
+#[tokio::test]
+async fn answers_are_as_the_published_description_has_them() {
+    let proxy = Proxy::new().await;
+    let made = proxy.generate(
+        &json!({"key": TEXT, "key_alias": "a", "duration": "3600s", "max_budget": 1.5,
+        "budget_duration": "1d", "team_id": "team-EXAMPLE-0", "key_type": "llm_api"}),
+    );
+    assert_as_described("generate", &made);
+    assert_eq!(proxy.meets(TEXT), accepted());
+    let block = proxy.admin("POST", "/key/block", &json!({"key": made["token"]}));
+    assert_as_described("block", &block.json());
+    for list in ["/key/list", "/key/list?return_full_object=true"] {
+        assert_as_described("list", &proxy.get(list).json());
+    }
+    let days = "/user/daily/activity?start_date=2026-12-01&end_date=2026-12-01";
+    assert_as_described("activity", &proxy.get(days).json());
+}
+
 #[tokio::test]
 async fn a_key_is_named_by_the_hash_of_a_text_that_may_be_the_callers() {
     let proxy = Proxy::new().await;
