@@ -8,6 +8,7 @@
 //!
 //! `/key/regenerate` is not used: it ends the old text at once, and asks for a licence.
 
+mod chosen;
 mod reports;
 #[cfg(test)]
 mod tests;
@@ -27,10 +28,10 @@ use keyward_core::ports::{
     Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits,
     Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, UsageReports, Verdict,
 };
-use secrecy::ExposeSecret;
 use serde::Serialize;
 use url::Url;
 
+use self::chosen::Chosen;
 use self::wire::{Budget, Create, Created, Deleted, KeyInfo, Listed, OneKey, Row, Update};
 use crate::admin::AdminCredential;
 use crate::api::{Api, Dialect, unreadable};
@@ -50,9 +51,6 @@ pub const KEY_FORMAT: KeyFormat = KeyFormat {
     not: &["sk-or-", "sk-ant-", "sk-admin-", "sk-proj-", "sk-svcacct-"],
     alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
 };
-
-/// Random bytes of a new key, which are written in hex: no other provider's prefix can come of it.
-const RANDOM_BYTES: usize = 32;
 
 /// Keys on a page, at most: the API's own limit.
 const PAGE: &str = "100";
@@ -224,10 +222,10 @@ impl KeyIssuer for LiteLlm {
         if life < 1 {
             return Err(refused("the key would end before it is made"));
         }
-        let key = random_key()?;
+        let chosen = Chosen::at_random()?;
         let scope = &request.scope;
         let create = Create::new(
-            &key,
+            &chosen,
             &request.label,
             format!("{life}s"),
             budget(request.cap)?,
@@ -239,15 +237,13 @@ impl KeyIssuer for LiteLlm {
             .post("generate", &create, Repeat::Never)
             .await
             .map_err(not_about_a_key)?;
-        let hash = key.fingerprint().to_hex();
-        let created = wire::read::<Created>(&answer.body)
-            .filter(|created| created.is_of(key.expose_secret(), &hash));
+        let created = wire::read::<Created>(&answer.body).filter(|made| made.is_of(&chosen));
         let lost = || unreadable(Repeat::Never, "a create was answered, but not with the key");
         let created = created.ok_or_else(lost)?;
         Ok(IssuedKey {
-            handle: hash.parse().map_err(|_| lost())?,
+            handle: chosen.hash().parse().map_err(|_| lost())?,
             expires: created.expires(),
-            key,
+            key: chosen.into_key(),
         })
     }
 }
@@ -273,16 +269,6 @@ impl SpendCaps for LiteLlm {
             }
         }
     }
-}
-
-fn random_key() -> Result<ApiKey, ProviderError> {
-    let mut random = [0_u8; RANDOM_BYTES];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| ProviderError::RetryAfter {
-        after: None,
-        detail: OutsideText::new("there is no chance to make a key of"),
-    })?;
-    let hex: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(ApiKey::new(&format!("{}{hex}", KEY_FORMAT.prefix)))
 }
 
 /// The handle as calls name a key. LiteLLM takes a key's text in the same place, and proxies log what they are asked:

@@ -7,18 +7,17 @@ use http::StatusCode;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
-use keyward_core::model::key::ApiKey;
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::names::{Endpoint, KeyHandle, ModelName};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::KeyLabel;
 use keyward_core::ports::{Extent, KeyOwner, KeyRecord, Reach};
-use secrecy::ExposeSecret;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::chosen::Chosen;
 use crate::api::ErrorBody;
 use crate::money::{dollars, micro_dollars};
 
@@ -233,8 +232,8 @@ pub(super) struct Created {
 
 impl Created {
     /// Whether the key is the one that was asked for, by its text and by its hash.
-    pub(super) fn is_of(&self, text: &str, hash: &str) -> bool {
-        self.key == text && (self.token_id.is_null() || self.token_id == hash)
+    pub(super) fn is_of(&self, chosen: &Chosen) -> bool {
+        chosen.is(&self.key) && (self.token_id.is_null() || self.token_id == chosen.hash())
     }
 
     pub(super) fn expires(&self) -> Option<Timestamp> {
@@ -308,7 +307,7 @@ pub(super) fn error_body(status: StatusCode, body: &[u8]) -> ErrorBody {
 /// A create. No `Debug`: it holds the new key. A list without an entry is left out: sent, it would permit everything.
 #[derive(Serialize)]
 pub(super) struct Create<'a> {
-    key: &'a str,
+    key: &'a Chosen,
     key_alias: &'a str,
     duration: String,
     #[serde(flatten)]
@@ -333,7 +332,7 @@ impl<'a> Create<'a> {
     /// Without routes of its own a key may call models and nothing else of the proxy: one of the master key could
     /// administer it.
     pub(super) fn new(
-        key: &'a ApiKey,
+        key: &'a Chosen,
         label: &'a KeyLabel,
         duration: String,
         budget: Budget,
@@ -342,7 +341,7 @@ impl<'a> Create<'a> {
         routes: &'a [Endpoint],
     ) -> Self {
         Self {
-            key: key.expose_secret(),
+            key,
             key_alias: label.as_str(),
             duration,
             budget,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::KeyHandle;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::*;
