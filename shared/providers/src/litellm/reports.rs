@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use jiff::civil::Date;
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
-use keyward_core::model::money::MicroDollars;
 use keyward_core::model::slot::Scope;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
@@ -45,7 +44,8 @@ impl UsageReports for LiteLlm {
         page: Option<&PageToken>,
     ) -> Result<UsagePage, ProviderError> {
         let (days, next) = self.activity(window, page).await?;
-        let rows = days.into_iter().flat_map(|day| day.usage(scope)).collect();
+        let rows: Option<Vec<_>> = days.iter().map(|day| day.usage(scope)).collect();
+        let rows = rows.ok_or_else(unread)?.concat();
         Ok(UsagePage { rows, next })
     }
 
@@ -56,19 +56,18 @@ impl UsageReports for LiteLlm {
         page: Option<&PageToken>,
     ) -> Result<CostPage, ProviderError> {
         let (days, next) = self.activity(window, page).await?;
-        let rows: Option<Vec<Vec<Cost>>> = days.into_iter().map(|day| day.costs(scope)).collect();
-        let rows = rows.ok_or_else(|| {
-            let what = "the report has an amount of money that is none";
-            unreadable(Repeat::Safe, what)
-        })?;
-        Ok(CostPage {
-            rows: rows.concat(),
-            next,
-        })
+        let rows: Option<Vec<_>> = days.iter().map(|day| day.costs(scope)).collect();
+        let rows = rows.ok_or_else(unread)?.concat();
+        Ok(CostPage { rows, next })
     }
 }
 
+fn unread() -> ProviderError {
+    unreadable(Repeat::Safe, "a page of the report is unreadable")
+}
+
 impl LiteLlm {
+    /// One page of the days of a window that have begun.
     async fn activity(
         &self,
         window: &Window,
@@ -78,7 +77,7 @@ impl LiteLlm {
             return Err(ProviderError::Unsupported("tell usage by less than a day"));
         }
         let number = page.map_or(Ok(1), page_number)?;
-        let Some((first, last)) = days_of(window) else {
+        let Some((first, last)) = days_of(window.from, window.until.min(self.0.now())) else {
             return Ok((Vec::new(), None));
         };
         let mut url = self.0.url(&["user", "daily", "activity"])?;
@@ -88,32 +87,28 @@ impl LiteLlm {
             .append_pair("page", &number.to_string())
             .append_pair("page_size", PAGE);
         let answer = self.read(url).await.map_err(not_about_a_key)?;
-        let unreadable = || unreadable(Repeat::Safe, "a page of the report is unreadable");
-        let activity: Activity = wire::read(&answer.body).ok_or_else(unreadable)?;
+        let activity: Activity = wire::read(&answer.body).ok_or_else(unread)?;
         let more = activity.metadata.has_more;
         if more && number >= MAX_PAGES {
-            return Err(unreadable());
+            return Err(unread());
         }
         let days: Option<Vec<Day>> = activity.results.into_iter().map(Day::of).collect();
-        let mut days = days.ok_or_else(unreadable)?;
+        let mut days = days.ok_or_else(unread)?;
         days.retain(|day| (first..=last).contains(&day.date));
         Ok((days, more.then(|| PageToken((number + 1).to_string()))))
     }
 }
 
-/// The first and the last day that begin in the window; `None` if none does.
-fn days_of(window: &Window) -> Option<(Date, Date)> {
+/// The first and the last day that begin from `from` on and before `until`; `None` if none does.
+fn days_of(from: Timestamp, until: Timestamp) -> Option<(Date, Date)> {
     let day = |at: Timestamp| Offset::UTC.to_datetime(at).date();
-    let of_from = day(window.from);
-    let first = if midnight(of_from)? == window.from {
+    let of_from = day(from);
+    let first = if midnight(of_from)? == from {
         of_from
     } else {
         of_from.tomorrow().ok()?
     };
-    let last = day(window
-        .until
-        .checked_sub(SignedDuration::from_nanos(1))
-        .ok()?);
+    let last = day(until.checked_sub(SignedDuration::from_nanos(1)).ok()?);
     (first <= last).then_some((first, last))
 }
 
@@ -140,13 +135,24 @@ struct Results {
 
 #[derive(Deserialize)]
 struct Breakdown {
-    models: BTreeMap<String, ByModel>,
-    api_keys: BTreeMap<String, OfKey>,
+    models: Entries,
+    api_keys: Entries,
 }
 
 #[derive(Deserialize)]
 struct ByModel {
-    api_key_breakdown: BTreeMap<String, OfKey>,
+    api_key_breakdown: Entries,
+}
+
+/// Fields that are names. An entry has `metrics`; what has none is something that is not known here.
+type Entries = BTreeMap<String, Value>;
+
+/// The entries; `None` if one of them cannot be read.
+fn entries<'a, T: Deserialize<'a>>(all: &'a Entries) -> Option<Vec<(&'a str, T)>> {
+    let entries = all.iter().filter(|(_, e)| e.get("metrics").is_some());
+    entries
+        .map(|(name, entry)| Some((name.as_str(), T::deserialize(entry).ok()?)))
+        .collect()
 }
 
 /// What one key did; the name beside it is the SHA-256 of its text.
@@ -241,22 +247,23 @@ impl Day {
         })
     }
 
-    /// A row for each key and model, and one without a model for what a key did beside them.
-    fn usage(self, scope: &Scope) -> Vec<Usage> {
+    /// A row for each key and model, and one without a model for what a key did beside them. `None` if one cannot be
+    /// read.
+    fn usage(&self, scope: &Scope) -> Option<Vec<Usage>> {
         let mut rows = Vec::new();
         let mut beside: BTreeMap<&str, Counts> = BTreeMap::new();
-        for (key, all) in &self.breakdown.api_keys {
+        for (key, all) in entries::<OfKey>(&self.breakdown.api_keys)? {
             if all.is_in(scope) {
                 beside.insert(key, Counts::of(&all.metrics));
             }
         }
-        for (model, by_key) in &self.breakdown.models {
-            for (key, part) in &by_key.api_key_breakdown {
+        for (model, by_key) in entries::<ByModel>(&self.breakdown.models)? {
+            for (key, part) in entries::<OfKey>(&by_key.api_key_breakdown)? {
                 if !part.is_in(scope) {
                     continue;
                 }
                 let counts = Counts::of(&part.metrics);
-                if let Some(rest) = beside.get_mut(key.as_str()) {
+                if let Some(rest) = beside.get_mut(key) {
                     *rest = rest.without(counts);
                 }
                 let model = (!model.is_empty()).then(|| OutsideText::new(model));
@@ -265,7 +272,7 @@ impl Day {
         }
         let beside = beside.into_iter().filter(|(_, rest)| !rest.is_nothing());
         rows.extend(beside.map(|(key, rest)| self.row(key, None, rest)));
-        rows
+        Some(rows)
     }
 
     fn row(&self, key: &str, model: Option<OutsideText>, counts: Counts) -> Usage {
@@ -279,16 +286,15 @@ impl Day {
     }
 
     /// `None` if an amount cannot be read: what was not seen is not zero.
-    fn costs(self, scope: &Scope) -> Option<Vec<Cost>> {
-        let in_scope = self.breakdown.api_keys.iter();
-        in_scope
+    fn costs(&self, scope: &Scope) -> Option<Vec<Cost>> {
+        let keys = entries::<OfKey>(&self.breakdown.api_keys)?;
+        keys.into_iter()
             .filter(|(_, all)| all.is_in(scope))
             .map(|(key, all)| {
-                let amount: MicroDollars = micro_dollars(&all.metrics.spend)?;
                 Some(Cost {
                     key: by_key(key),
                     from: self.from,
-                    amount,
+                    amount: micro_dollars(&all.metrics.spend)?,
                 })
             })
             .collect()

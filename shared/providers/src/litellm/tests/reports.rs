@@ -66,9 +66,11 @@ async fn a_report_is_asked_for_by_whole_days() {
         (
             "2026-11-24T00:00:01Z",
             "2026-11-26T00:00:01Z",
-            Some("start_date=2026-11-25&end_date=2026-11-26"),
+            Some("start_date=2026-11-25&end_date=2026-11-25"),
         ),
         ("2026-11-24T09:00:00Z", "2026-11-24T15:00:00Z", None),
+        // Nothing of it has begun.
+        ("2026-11-26T00:00:00Z", "2026-11-30T00:00:00Z", None),
         ("2026-11-26T00:00:00Z", "2026-11-24T00:00:00Z", None),
     ] {
         let server = TestServer::always(report(&[], false)).await;
@@ -172,6 +174,29 @@ async fn what_is_not_told_is_unknown_and_other_teams_are_left_out() {
         let page = driver.costs(&scope, &two_days(), None).await.unwrap();
         assert_eq!(page.rows.len(), rows, "{team}");
     }
+}
+
+#[tokio::test]
+async fn what_is_no_entry_is_passed_over_and_a_broken_entry_is_not() {
+    let later = json!({"kind": "later", "list": [1, null, {}]});
+    let mut odd = day(json!(1));
+    odd["breakdown"]["api_keys"]["x"] = later.clone();
+    odd["breakdown"]["models"]["x"] = later.clone();
+    odd["breakdown"]["models"]["gpt-4o-mini"]["api_key_breakdown"]["x"] = later;
+    let server = TestServer::always(report(&[odd.clone()], false)).await;
+    let driver = account(&server).driver;
+    let usage = driver.usage(&Scope::default(), &two_days(), None).await;
+    assert_eq!(usage.unwrap().rows.len(), 2);
+    let costs = driver.costs(&Scope::default(), &two_days(), None).await;
+    assert_eq!(costs.unwrap().rows.len(), 1);
+    odd["breakdown"]["api_keys"]["x"] = json!({"metrics": "none"});
+    let server = TestServer::always(report(&[odd], false)).await;
+    let driver = account(&server).driver;
+    let costs = driver.costs(&Scope::default(), &two_days(), None).await;
+    assert!(
+        matches!(costs, Err(ProviderError::RetryAfter { .. })),
+        "{costs:?}"
+    );
 }
 
 #[tokio::test]
