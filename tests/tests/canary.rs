@@ -273,7 +273,11 @@ async fn no_key_text_in_anything_that_comes_out() {
     let (mut said, mut secrets) = (Said::default(), Vec::new());
     {
         let _guard = logs.on_this_thread();
-        for provider in [ProviderName::OpenRouter, ProviderName::OpenAi] {
+        for provider in [
+            ProviderName::OpenRouter,
+            ProviderName::OpenAi,
+            ProviderName::LiteLlm,
+        ] {
             everything(provider, &mut said, &mut secrets).await;
         }
     }

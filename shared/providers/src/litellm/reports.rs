@@ -87,15 +87,32 @@ impl LiteLlm {
             .append_pair("page", &number.to_string())
             .append_pair("page_size", PAGE);
         let answer = self.read(url).await.map_err(not_about_a_key)?;
-        let activity: Activity = wire::read(&answer.body).ok_or_else(unread)?;
-        let more = activity.metadata.has_more;
-        if more && number >= MAX_PAGES {
+        let report = Report::read(&answer.body).ok_or_else(unread)?;
+        if report.more && number >= MAX_PAGES {
             return Err(unread());
         }
-        let days: Option<Vec<Day>> = activity.results.into_iter().map(Day::of).collect();
-        let mut days = days.ok_or_else(unread)?;
+        let mut days = report.days;
         days.retain(|day| (first..=last).contains(&day.date));
-        Ok((days, more.then(|| PageToken((number + 1).to_string()))))
+        let next = report.more.then(|| PageToken((number + 1).to_string()));
+        Ok((days, next))
+    }
+}
+
+/// A page, read.
+pub(super) struct Report {
+    pub(super) days: Vec<Day>,
+    more: bool,
+}
+
+impl Report {
+    /// `None` if it is not what the API describes.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        let activity: Activity = wire::read(body)?;
+        let days: Option<Vec<Day>> = activity.results.into_iter().map(Day::of).collect();
+        Some(Self {
+            days: days?,
+            more: activity.metadata.has_more,
+        })
     }
 }
 
@@ -232,7 +249,8 @@ impl Counts {
     }
 }
 
-struct Day {
+/// What all keys did on one day.
+pub(super) struct Day {
     date: Date,
     from: Timestamp,
     breakdown: Breakdown,
@@ -249,7 +267,7 @@ impl Day {
 
     /// A row for each key and model, and one without a model for what a key did beside them. `None` if one cannot be
     /// read.
-    fn usage(&self, scope: &Scope) -> Option<Vec<Usage>> {
+    pub(super) fn usage(&self, scope: &Scope) -> Option<Vec<Usage>> {
         let mut rows = Vec::new();
         let mut beside: BTreeMap<&str, Counts> = BTreeMap::new();
         for (key, all) in entries::<OfKey>(&self.breakdown.api_keys)? {
@@ -286,7 +304,7 @@ impl Day {
     }
 
     /// `None` if an amount cannot be read: what was not seen is not zero.
-    fn costs(&self, scope: &Scope) -> Option<Vec<Cost>> {
+    pub(super) fn costs(&self, scope: &Scope) -> Option<Vec<Cost>> {
         let keys = entries::<OfKey>(&self.breakdown.api_keys)?;
         keys.into_iter()
             .filter(|(_, all)| all.is_in(scope))

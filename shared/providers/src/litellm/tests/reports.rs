@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use keyward_core::model::money::MicroDollars;
 use keyward_core::ports::{ByKey, Tokens, Usage, Width, Window};
+use proptest::prelude::*;
 
 use super::*;
+use crate::litellm::reports::Report;
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
@@ -270,4 +272,23 @@ async fn less_than_a_day_is_not_told() {
         );
     }
     assert_eq!(server.seen().len(), 0);
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..512)) {
+        prop_assert!(Report::read(&body).is_none());
+    }
+
+    #[test]
+    fn no_counts_make_it_panic(counts in any::<[u64; 5]>(), parts in any::<[u64; 5]>(), spend in any::<f64>()) {
+        let mut odd = day(json!(spend));
+        odd["breakdown"]["api_keys"]["f0f0"] = of_key(json!(spend), counts);
+        odd["breakdown"]["models"]["gpt-4o-mini"]["api_key_breakdown"]["f0f0"] = of_key(json!(1), parts);
+        let body = json!({"results": [odd], "metadata": {"has_more": false}}).to_string();
+        let report = Report::read(body.as_bytes()).unwrap();
+        let rows = report.days[0].usage(&Scope::default()).unwrap();
+        prop_assert!(rows.len() <= 2);
+        let _ = report.days[0].costs(&Scope::default());
+    }
 }
