@@ -319,6 +319,7 @@ async fn no_key_text_in_anything_that_comes_out() {
             ProviderName::OpenRouter,
             ProviderName::OpenAi,
             ProviderName::Bedrock,
+            ProviderName::LiteLlm,
         ] {
             everything(provider, &mut said, &mut secrets).await;
         }

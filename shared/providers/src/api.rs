@@ -30,6 +30,10 @@ pub(crate) enum ErrorBody {
     Own,
     /// The provider's, saying that it takes no more keys, or no more active ones.
     Limit,
+    /// The provider's, refusing the request as such, whatever the status says.
+    Refusal,
+    /// The provider's, saying that a key of that name is there already: an earlier request has made it.
+    Taken,
     /// JSON that reports an error in another shape, as validation does.
     Json,
     /// Somebody else's: a proxy's page, or nothing.
@@ -142,6 +146,8 @@ fn refusal(dialect: &Dialect, answer: Answer, repeat: Repeat) -> ProviderError {
     let detail = answer.detail;
     match answer.status {
         _ if body == ErrorBody::Limit => ProviderError::LimitReached { detail },
+        _ if body == ErrorBody::Refusal => ProviderError::Refused { detail },
+        _ if body == ErrorBody::Taken => ProviderError::Ambiguous { detail },
         StatusCode::TOO_MANY_REQUESTS => ProviderError::RetryAfter {
             after: answer.retry_after,
             detail,

@@ -15,6 +15,7 @@ use crate::aws::{AwsSigner, NoSigner};
 use crate::bedrock::{self, Bedrock};
 use crate::config::{Account, BASE_URL, ProviderAccounts};
 use crate::http::HttpClient;
+use crate::litellm::LiteLlm;
 use crate::openai::OpenAi;
 use crate::openrouter::OpenRouter;
 
@@ -57,6 +58,7 @@ impl ConfiguredProviders {
             ProviderName::OpenRouter => Arc::new(OpenRouter::new(http, base(), admin())),
             ProviderName::Anthropic => Arc::new(Anthropic::new(http, base(), admin())),
             ProviderName::OpenAi => Arc::new(OpenAi::new(http, base(), admin())),
+            ProviderName::LiteLlm => Arc::new(LiteLlm::new(http, base(), admin())),
             ProviderName::Bedrock => {
                 let urls = (
                     account.url(bedrock::IAM_FIELD),

@@ -9,6 +9,7 @@ pub mod config;
 mod configured;
 pub mod conformance;
 pub mod http;
+pub mod litellm;
 mod money;
 pub mod openai;
 pub mod openrouter;

@@ -41,6 +41,7 @@ pub fn of(provider: ProviderName) -> Driver {
         ProviderName::OpenAi => OPENAI,
         ProviderName::Anthropic => ANTHROPIC,
         ProviderName::Bedrock => BEDROCK,
+        ProviderName::LiteLlm => LITELLM,
     }
 }
 
@@ -204,5 +205,30 @@ const BEDROCK: Driver = Driver {
         ),
         ("delete", "POST", "/?Action=DeleteServiceSpecificCredential"),
         ("verify", "GET", "/foundation-models"),
+    ],
+};
+
+const LITELLM: Driver = Driver {
+    provider: ProviderName::LiteLlm,
+    base: "",
+    sources: &[Source {
+        file: "litellm-keys.openapi.json",
+        models: &[],
+    }],
+    settings: || {
+        vec![Settings {
+            provider: ProviderName::LiteLlm,
+            ..Settings::default()
+        }]
+    },
+    operations: &[
+        ("create", "POST", "/key/generate"),
+        ("list", "GET", "/key/list"),
+        ("get", "GET", "/key/info"),
+        ("suspend", "POST", "/key/block"),
+        ("resume", "POST", "/key/unblock"),
+        ("cap", "POST", "/key/update"),
+        ("delete", "POST", "/key/delete"),
+        ("verify", "GET", "/v1/models"),
     ],
 };

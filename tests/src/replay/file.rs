@@ -169,6 +169,10 @@ pub(super) enum Answers {
     Vanished,
     /// A list with as many keys as there can be, to a create.
     Full(super::full::Full),
+    /// To probes of a key that is blocked, but remembered here and there.
+    Remembered { probes: Vec<Probe> },
+    /// What a proxy tells of one key.
+    KeyInfo { body: Value },
 }
 
 /// Reads a file.
@@ -199,6 +203,10 @@ pub(super) fn read(text: &str) -> Result<File, Unsupported> {
         Kind::CreateRefused => Ok(File::Provider(Answers::CreateRefused)),
         Kind::Vanished => Ok(File::Provider(Answers::Vanished)),
         Kind::Full => Ok(File::Provider(Answers::Full(*fields(value)?))),
+        Kind::Remembered => Ok(File::Provider(Answers::Remembered {
+            probes: probes(&value["probe_status_by_10s"])?,
+        })),
+        Kind::KeyInfo => Ok(File::Provider(Answers::KeyInfo { body: value })),
         Kind::Suspend => Ok(File::Provider(suspend(&value))),
     }
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::act::{ROUND, STEPS, failure};
 use super::error::Unsupported;
 use super::file::{Answers, Probe};
+use super::litellm;
 use super::report::Invocation;
 use super::rotation::{default_now, made_up_version, named, secret};
 use super::stage::{Opening, Stage, Standby, advice};
@@ -29,6 +30,8 @@ pub(super) async fn answers(file: &Answers, fleet: Option<&str>) -> Result<Stage
         Answers::Verdicts(probes) => verdicts(probes, fleet).await,
         Answers::Vanished => vanished(fleet).await,
         Answers::Full(file) => super::full::full(file, fleet).await,
+        Answers::Remembered { probes } => litellm::remembered(probes, fleet).await,
+        Answers::KeyInfo { body } => litellm::key_info(body, fleet).await,
     }
 }
 
@@ -80,7 +83,7 @@ impl Stage {
     }
 
     /// A whole rotation, after which the first key is past its overlap.
-    async fn replace_the_first_key(&mut self) {
+    pub(super) async fn replace_the_first_key(&mut self) {
         for step in STEPS {
             self.earlier(step, &made_up_version(2)).await;
         }
@@ -92,7 +95,7 @@ impl Stage {
     }
 
     /// A call of the driver itself.
-    fn called<T>(
+    pub(super) fn called<T>(
         &mut self,
         what: &str,
         answer: Result<T, ProviderError>,
@@ -116,7 +119,7 @@ impl Stage {
     }
 
     /// The handle of the slot's nth version, as the driver names it.
-    async fn handle_of(&self, n: usize) -> Option<KeyHandle> {
+    pub(super) async fn handle_of(&self, n: usize) -> Option<KeyHandle> {
         let versions = self.inventory.versions(&self.slot).await.ok()?;
         versions.get(n)?.handle.clone()
     }
@@ -186,7 +189,7 @@ async fn after_delete(probes: &[Probe], fleet: Option<&str>) -> Result<Stage, Un
     Ok(stage)
 }
 
-fn probe(status: u16, body: Value) -> Probe {
+pub(super) fn probe(status: u16, body: Value) -> Probe {
     let answer = json!({"status": status, "body": body});
     serde_json::from_value(answer).expect("an answer")
 }

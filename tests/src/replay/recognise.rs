@@ -21,6 +21,8 @@ pub(super) enum Kind {
     Verdicts,
     Vanished,
     Full,
+    Remembered,
+    KeyInfo,
 }
 
 const KILL_SWITCH: &str = "the kill switch";
@@ -78,6 +80,8 @@ fn object(value: &Value) -> Result<Kind, Unsupported> {
         ),
         (has("inventory") && has("provider_list"), Kind::Vanished),
         (has("current_credential_id") && has("create"), Kind::Full),
+        (has("block") && has("probe_status_by_10s"), Kind::Remembered),
+        (has("key") && value["info"].is_object(), Kind::KeyInfo),
     ];
     let found = kinds.into_iter().find(|(fits, _)| *fits);
     found.map(|(_, kind)| kind).ok_or(Unsupported::Unknown(

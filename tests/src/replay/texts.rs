@@ -13,6 +13,7 @@ pub(super) const fn prefix_of(provider: ProviderName) -> &'static str {
         ProviderName::OpenAi => "sk-svcacct-",
         ProviderName::Anthropic => "sk-ant-api03-",
         ProviderName::Bedrock => "ABSK",
+        ProviderName::LiteLlm => "sk-",
     }
 }
 

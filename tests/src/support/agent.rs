@@ -13,6 +13,11 @@ pub async fn agent_call(http: &reqwest::Client, provider: &Simulator, key: &str)
             "authorization",
             format!("Bearer {key}"),
         ),
+        ProviderName::LiteLlm => (
+            format!("{base}/v1/chat/completions"),
+            "authorization",
+            format!("Bearer {key}"),
+        ),
         ProviderName::Anthropic => (format!("{base}/v1/messages"), "x-api-key", key.to_owned()),
         ProviderName::Bedrock => (
             format!("{base}/model/example.model-v1:0/converse"),

@@ -169,6 +169,81 @@ async fn p_14_only_401_means_a_bad_key_and_no_money_goes_on_with_a_warning() {
 }
 
 #[tokio::test]
+async fn p_15_a_blocked_key_is_confirmed_only_after_a_steady_run_of_refusals() {
+    let stage = play("P-15-litellm-block-cache.json").await;
+    let probes: Vec<u16> = stage
+        .report
+        .provider_calls
+        .iter()
+        .filter(|call| call.path == "/v1/models")
+        .filter_map(|call| call.status)
+        .collect();
+    assert_eq!(probes, [401, 200, 401, 200, 200, 401, 401, 401]);
+    let confirmed: Vec<&Value> = (0..probes.len())
+        .map(|at| &stage.outcome(at)["confirmed"])
+        .collect();
+    assert_eq!(
+        confirmed,
+        [0, 0, 0, 0, 0, 0, 0, 1],
+        "a late success takes the refusals back"
+    );
+    let old = &stage.report.versions[0];
+    assert_eq!(old.state, VersionState::Revoked);
+    assert_eq!(old.confirmed_by, Some(json!("refused")));
+    let told = stage.told(AlertKind::RevokeUnconfirmed);
+    assert!(told.contains("still accepts it"), "{told}");
+    let calls = &stage.report.provider_calls;
+    let at = |path: &str| calls.iter().position(|call| call.path == path).unwrap();
+    assert!(
+        at("/key/block") < at("/key/delete"),
+        "blocked, seen dead, then deleted"
+    );
+
+    let never = play_with("P-15-litellm-block-cache.json", |file| {
+        file["probe_status_by_10s"] = json!([
+            401, 401, 200, 401, 401, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200,
+            200
+        ]);
+    });
+    let old = never.await.report.versions.remove(0);
+    assert_eq!(old.state, VersionState::Revoking);
+    assert_eq!(old.confirmed_by, None, "unconfirmed, and said so");
+}
+
+#[tokio::test]
+async fn p_16_null_is_not_blocked_without_limit_and_without_end() {
+    let stage = play("P-16-litellm-key-info.json").await;
+    let expected = json!({
+        "label": "agent-billing",
+        "suspended": false,
+        "expires": null,
+        "limit": {"amount": 50_000_000, "period": "monthly"},
+        "spent": null,
+        "models": ["gpt-4o-mini"],
+        "endpoints": "not told",
+    });
+    assert_eq!(
+        stage.outcome(0),
+        &expected,
+        "what it spent is this month's alone"
+    );
+    let without = play_with("P-16-litellm-key-info.json", |file| {
+        file["info"]["max_budget"] = json!(null);
+        file["info"]["budget_duration"] = json!(null);
+        file["info"]["models"] = json!([]);
+    });
+    let without = without.await;
+    let told = without.outcome(0);
+    assert_eq!(told["limit"], json!(null), "no limit, not a limit of zero");
+    assert_eq!(told["models"], "all", "an empty list permits everything");
+    assert_eq!(told["spent"], 12_500_000);
+    let blocked = play_with("P-16-litellm-key-info.json", |file| {
+        file["info"]["blocked"] = json!(true);
+    });
+    assert_eq!(blocked.await.outcome(0)["suspended"], true);
+}
+
+#[tokio::test]
 async fn p_19_a_key_that_vanished_can_be_replaced() {
     let stage = play("P-19-openai-key-vanished.json").await;
     assert_eq!(stage.outcome(1), "0 keys");

@@ -72,6 +72,9 @@ fn one_account_each() -> Result<ProviderAccounts> {
         if provider.kind() != keyward_core::model::slot::CredentialKind::Pool {
             account.remove("pool_secret");
         }
+        if provider == ProviderName::LiteLlm {
+            account.insert("base_url".to_owned(), json!("https://litellm.example.com"));
+        }
         (provider.as_str().to_owned(), Value::Object(account))
     };
     let accounts: Value = ProviderName::ALL.map(account).into_iter().collect();

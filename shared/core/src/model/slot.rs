@@ -62,15 +62,19 @@ pub enum ProviderName {
     Anthropic,
     /// <https://aws.amazon.com/bedrock>
     Bedrock,
+    /// <https://docs.litellm.ai/docs/simple_proxy>, on a host of one's own.
+    #[serde(rename = "litellm")]
+    LiteLlm,
 }
 
 impl ProviderName {
     /// Every provider.
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::OpenRouter,
         Self::OpenAi,
         Self::Anthropic,
         Self::Bedrock,
+        Self::LiteLlm,
     ];
 
     /// The name as it is written in the fleet file.
@@ -80,6 +84,7 @@ impl ProviderName {
             Self::OpenAi => "openai",
             Self::Anthropic => "anthropic",
             Self::Bedrock => "bedrock",
+            Self::LiteLlm => "litellm",
         }
     }
 
@@ -90,6 +95,7 @@ impl ProviderName {
             Self::OpenRouter | Self::OpenAi => CredentialKind::Minted,
             Self::Anthropic => CredentialKind::Pool,
             Self::Bedrock => CredentialKind::Minted,
+            Self::LiteLlm => CredentialKind::Minted,
         }
     }
 
@@ -151,6 +157,7 @@ pub enum SlotState {
 #[serde(deny_unknown_fields, default)]
 pub struct Scope {
     /// The workspace that the key lives in. OpenRouter: without it the default one. Anthropic: always needed.
+    /// LiteLLM: a team; without it none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<ScopeId>,
     /// OpenAI: the project that the key lives in.

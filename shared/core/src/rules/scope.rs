@@ -1,5 +1,6 @@
 //! What a slot's scope must say for its provider.
 
+use crate::model::names::Endpoint;
 use crate::model::slot::{ProviderName, Scope};
 use crate::model::text::OutsideText;
 use crate::ports::{Extent, Reach};
@@ -43,8 +44,18 @@ const fn has(provider: ProviderName) -> Has {
             user: true,
             ..NOTHING
         },
+        ProviderName::LiteLlm => Has {
+            workspace: true,
+            models: true,
+            endpoints: true,
+            ..NOTHING
+        },
     }
 }
+
+/// Entries of LiteLLM's `allowed_routes` that let a key ask for the list of models: the route itself, and names of
+/// groups with it in them (<https://github.com/BerriAI/litellm>, `proxy/_types.py`, `LiteLLMRoutes`, release 1.108.7).
+const LISTS_MODELS: [&str; 3] = ["/v1/models", "llm_api_routes", "openai_routes"];
 
 /// Everything that is wrong with a scope: the field, and what to do about it. Empty when it can be kept.
 pub fn problems(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, String)> {
@@ -97,6 +108,15 @@ fn missing(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, &'static
     let mut missing = Vec::new();
     match provider {
         ProviderName::OpenRouter => {}
+        ProviderName::LiteLlm => {
+            let lists_models = |e: &Endpoint| LISTS_MODELS.contains(&e.as_str());
+            if !scope.endpoints.is_empty() && !scope.endpoints.iter().any(lists_models) {
+                missing.push((
+                    "scope.endpoints",
+                    "must include `/v1/models`: keys are tested by it",
+                ));
+            }
+        }
         ProviderName::Anthropic => {
             if scope.workspace.is_none() {
                 missing.push(("scope.workspace", "is missing: the id of the workspace whose standby keys the slot draws, `wrkspc_…`; the default workspace has one as well"));
@@ -154,7 +174,7 @@ mod tests {
 
     #[test]
     fn each_provider_takes_what_it_has() {
-        use ProviderName::{Anthropic, Bedrock, OpenAi, OpenRouter};
+        use ProviderName::{Anthropic, Bedrock, LiteLlm, OpenAi, OpenRouter};
         let id = || Some("EXAMPLE_1".parse::<ScopeId>().unwrap());
         let permissions = || vec!["model.request".parse().unwrap()];
         let workspace = Scope {
@@ -178,8 +198,49 @@ mod tests {
             permissions: permissions(),
             ..project.clone()
         };
+        let routes = |names: &[&str]| Scope {
+            endpoints: names.iter().map(|name| name.parse().unwrap()).collect(),
+            ..Scope::default()
+        };
+        let models = Scope {
+            models: vec!["small".parse().unwrap()],
+            ..Scope::default()
+        };
         for (name, provider, scope, expected) in [
-            ("nothing", OpenRouter, Scope::default(), &[][..]),
+            ("nothing", LiteLlm, Scope::default(), &[][..]),
+            ("workspace", LiteLlm, workspace.clone(), &[]),
+            ("models", LiteLlm, models.clone(), &[]),
+            ("models", OpenRouter, models, &["scope.models"]),
+            (
+                "untestable",
+                LiteLlm,
+                routes(&["/v1/chat/completions"]),
+                &["scope.endpoints"],
+            ),
+            (
+                "testable",
+                LiteLlm,
+                routes(&["/v1/chat/completions", "/v1/models"]),
+                &[],
+            ),
+            ("a group", LiteLlm, routes(&["llm_api_routes"]), &[]),
+            (
+                "routes",
+                OpenAi,
+                routes(&["/v1/models"]),
+                &["scope.endpoints", "scope.project"],
+            ),
+            (
+                "account",
+                LiteLlm,
+                account.clone(),
+                &[
+                    "scope.project",
+                    "scope.service_account",
+                    "scope.permissions",
+                ],
+            ),
+            ("nothing", OpenRouter, Scope::default(), &[]),
             ("nothing", Anthropic, Scope::default(), &["scope.workspace"]),
             ("nothing", OpenAi, Scope::default(), &["scope.project"]),
             ("workspace", OpenRouter, workspace.clone(), &[]),

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use self::read::Reader;
 use crate::http::{AllowedHosts, BaseUrl, UrlError};
-use crate::{anthropic, bedrock, openai, openrouter};
+use crate::{anthropic, bedrock, litellm, openai, openrouter};
 
 /// One thing that is wrong with the configuration. No value is repeated: somebody may have put a credential there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -147,6 +147,7 @@ const fn urls(provider: ProviderName) -> &'static [UrlField] {
         ProviderName::OpenAi => openai::URLS,
         ProviderName::Anthropic => anthropic::URLS,
         ProviderName::Bedrock => bedrock::URLS,
+        ProviderName::LiteLlm => litellm::URLS,
     }
 }
 
@@ -176,7 +177,8 @@ pub struct ProviderAccounts(BTreeMap<AccountName, Account>);
 
 impl ProviderAccounts {
     /// Reads `{"<account>": {"provider": "openrouter", "admin_secret": "arn:…", "base_url": "https://…",
-    /// "allow_hosts": ["…"]}}`; the last two may be left out. Where keys are drawn from a standby pool, `pool_secret`
+    /// "allow_hosts": ["…"]}}`; the last two may be left out, but `base_url` only where the provider has a
+    /// host of its own. Where keys are drawn from a standby pool, `pool_secret`
     /// names its secret, and `pool_low_water` (3 if left out) the number of keys below which people are told. Bedrock has
     /// a `region`, and no `admin_secret`.
     ///

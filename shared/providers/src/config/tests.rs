@@ -25,6 +25,44 @@ fn each_provider_has_a_host_of_its_own() {
     }
 }
 
+/// A proxy of one's own is where its owner says, and inside a network only if that is listed.
+#[test]
+fn a_proxy_has_no_host_but_the_one_that_is_given() {
+    let read = |more: &str| {
+        let text = format!(r#"{{"a": {{"provider": "litellm", "admin_secret": "{ARN}"{more}}}}}"#);
+        ProviderAccounts::from_json(&text).map_err(|error| error.to_string())
+    };
+    for (more, expected) in [
+        ("", "a: `base_url` is missing"),
+        (
+            r#", "base_url": "http://litellm.example.com""#,
+            "a: `base_url` is http",
+        ),
+        (r#", "base_url": "https://10.0.0.7""#, "not public"),
+        (
+            r#", "base_url": "http://10.0.0.7", "allow_hosts": ["10.0.0.7"]"#,
+            "a: `base_url` is http",
+        ),
+        (
+            r#", "base_url": "https://litellm.example.com", "pool_secret": "x""#,
+            "a: there is no field `pool_secret`",
+        ),
+    ] {
+        let error = read(more).unwrap_err();
+        assert!(error.contains(expected), "{expected}\n{error}");
+        assert_eq!(error.lines().count(), 2, "{error}");
+    }
+    let both = read(r#", "allow_hosts": 1"#).unwrap_err();
+    assert_eq!(both.lines().count(), 3, "all problems at once: {both}");
+    for more in [
+        r#", "base_url": "https://litellm.example.com/proxy""#,
+        r#", "base_url": "https://10.0.0.7", "allow_hosts": ["10.0.0.7"]"#,
+        r#", "base_url": "http://127.0.0.1:4000", "allow_hosts": ["127.0.0.1"]"#,
+    ] {
+        assert!(read(more).is_ok(), "{more}");
+    }
+}
+
 #[test]
 fn a_good_configuration_is_read() {
     let text = format!(

@@ -101,6 +101,12 @@ impl Account {
         self.add(api, birth, text, created)
     }
 
+    /// Makes a key with a text that the caller has chosen.
+    pub(super) fn mint_as(&mut self, api: &dyn Api, birth: Birth, text: &ApiKey) -> &Key {
+        let created = self.now();
+        self.add(api, birth, text.clone(), created)
+    }
+
     /// Takes in a key that was there before.
     pub(super) fn seed(
         &mut self,
@@ -122,7 +128,7 @@ impl Account {
 
     fn add(&mut self, api: &dyn Api, birth: Birth, text: ApiKey, created: Timestamp) -> &Key {
         let handle: KeyHandle = api
-            .handle(&hex64(&mut self.rng))
+            .handle_of(&hex64(&mut self.rng), &text)
             .parse()
             .expect("handles of the simulator are valid");
         let redacted = api.redact(text.expose_secret());

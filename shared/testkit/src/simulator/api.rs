@@ -1,6 +1,7 @@
 //! What each provider's folder implements: one API over the shared account.
 
 use http::HeaderMap;
+use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::ProviderName;
 use serde_json::Value;
@@ -9,6 +10,7 @@ use url::form_urlencoded;
 use super::account::Account;
 use super::anthropic::Anthropic;
 use super::bedrock::Bedrock;
+use super::litellm::LiteLlm;
 use super::log::{Caller, RequestKind};
 use super::openai::OpenAi;
 use super::openrouter::OpenRouter;
@@ -27,6 +29,11 @@ pub(super) trait Api: Send + Sync {
 
     /// A new key's handle, from 64 other random hex digits.
     fn handle(&self, random: &str) -> String;
+
+    /// The handle of a key with this text, where it is made of the text.
+    fn handle_of(&self, random: &str, _text: &ApiKey) -> String {
+        self.handle(random)
+    }
 
     /// The provider's redacted form of a text.
     fn redact(&self, text: &str) -> String;
@@ -72,6 +79,7 @@ pub(super) fn api_of(provider: ProviderName) -> Box<dyn Api> {
         ProviderName::Anthropic => Box::new(Anthropic),
         ProviderName::OpenAi => Box::<OpenAi>::default(),
         ProviderName::Bedrock => Box::new(Bedrock),
+        ProviderName::LiteLlm => Box::<LiteLlm>::default(),
     }
 }
 

@@ -208,6 +208,11 @@ impl Key {
         MicroDollars(self.spent.range(from..).map(|(_, spent)| spent).sum())
     }
 
+    /// What it spent on each UTC day, in micro-dollars.
+    pub(super) fn spent_by_day(&self) -> impl Iterator<Item = (Date, u64)> {
+        self.spent.iter().map(|(day, spent)| (*day, *spent))
+    }
+
     /// What is left of the limit; `None` without a limit.
     pub(super) fn left(&self, now: Timestamp) -> Option<MicroDollars> {
         let spent = self.spent_in(self.reset, now);

@@ -12,6 +12,7 @@ mod bedrock;
 mod exchange;
 mod faults;
 mod key;
+mod litellm;
 mod log;
 mod openai;
 mod openrouter;
@@ -194,7 +195,7 @@ impl Simulator {
                     ..Scope::default()
                 },
             },
-            ProviderName::Anthropic => Scope {
+            ProviderName::Anthropic | ProviderName::LiteLlm => Scope {
                 workspace: place,
                 ..Scope::default()
             },
