@@ -30,11 +30,13 @@ use keyward_core::ports::{Clock, IssueRequest, IssuedKey};
 use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 
+#[cfg(test)]
+pub(crate) use api::Reply;
 pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
 use key::{Birth, Reset};
 pub use key::{KeyState, KeyView};
 pub use log::{Caller, LoggedRequest, RequestKind};
-pub use settings::{FirstKey, Home, KeyEnd, Management, Settings, Window};
+pub use settings::{FirstKey, Home, KeyEnd, Management, Settings, UnknownFields, Window};
 
 use server::Shared;
 
@@ -198,6 +200,11 @@ impl Simulator {
                 ..Scope::default()
             },
         }
+    }
+
+    /// A part of the API that a key can be limited to, where there is such a limit.
+    pub(crate) fn endpoint(&self) -> &'static str {
+        self.0.shared.api.endpoint()
     }
 
     /// Makes one more workspace; its id.

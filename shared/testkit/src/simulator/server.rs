@@ -25,7 +25,7 @@ use super::admin;
 use super::api::{Api, Call, Reply, api_of, read_query};
 use super::faults::{Answer, Body, Effect, Fault, RetryAfter};
 use super::log::LoggedRequest;
-use super::settings::Settings;
+use super::settings::{Settings, UnknownFields};
 
 type WireBody = BoxBody<Bytes, io::Error>;
 
@@ -72,6 +72,10 @@ impl Shared {
                 self.api.error(500, "Internal Server Error")
             }
             _ => self.api.answer(account, &call),
+        };
+        let reply = match account.settings.unknown_fields {
+            UnknownFields::Absent => reply,
+            UnknownFields::Everywhere => reply.with_unknown_fields(),
         };
         let now = account.now();
         let outcome = match &fault {

@@ -36,6 +36,18 @@ pub struct Settings {
     pub home: Home,
     /// OpenAI: what a new service account comes with.
     pub first_key: FirstKey,
+    /// Whether answers carry fields that no release of Keyward knows.
+    pub unknown_fields: UnknownFields,
+}
+
+/// Whether answers carry fields that no release of Keyward knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownFields {
+    /// None.
+    Absent,
+    /// Each object of each JSON answer, errors included.
+    Everywhere,
 }
 
 /// How the key of a service account can be ended at OpenAI.
@@ -106,6 +118,7 @@ impl Default for Settings {
             key_end: KeyEnd::Deletable,
             home: Home::StandingAccount,
             first_key: FirstKey::Given,
+            unknown_fields: UnknownFields::Absent,
         }
     }
 }

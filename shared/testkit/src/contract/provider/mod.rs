@@ -15,8 +15,8 @@ use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::slot::Scope;
 use keyward_core::model::version::{KeyLabel, VersionId};
 use keyward_core::ports::{
-    Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page, ProviderError,
-    SpendCaps, Suspension,
+    Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits, Page,
+    ProviderError, SpendCaps, Suspension,
 };
 
 use crate::simulator::Fault;
@@ -66,6 +66,12 @@ pub trait ProviderWorld: Send + Sync {
 
     /// Another such place, where there is such a thing.
     fn other_scope(&self) -> Option<Scope>;
+
+    /// [`scope`](Self::scope) with one entry in each list that `limits` has.
+    fn limited_scope(&self, limits: Limits) -> Scope;
+
+    /// Every answer carries fields from now on that no release of Keyward knows.
+    fn add_unknown_fields(&self);
 
     /// Makes a key as a person would, where the API has no call for it.
     fn make(&self, request: &IssueRequest) -> IssuedKey;
@@ -215,7 +221,10 @@ macro_rules! provider_contract {
             suspending_twice_is_no_error
             a_deleted_key_is_dead_and_gone
             a_cap_reads_back
+            deleting_twice_is_no_error
+            an_empty_scope_list_never_widens
             every_page_is_read_disabled_keys_too
+            a_full_last_page_is_read
             scopes_are_listed_apart
             spending_reads_back
             a_key_without_money_is_not_dead
@@ -225,6 +234,7 @@ macro_rules! provider_contract {
     ($make:path, wire) => {
         $crate::provider_contract!(@each $make, wire:
             a_lost_create_is_ambiguous_and_found_by_its_label
+            a_lost_create_ends_with_one_live_key
             a_create_is_sent_once_whatever_comes_back
             a_rate_limited_create_says_when_to_come_back
             an_unreadable_list_is_never_an_empty_page
@@ -233,6 +243,7 @@ macro_rules! provider_contract {
             changes_survive_a_lost_answer
             a_delete_survives_a_lost_answer
             a_refused_credential_is_told_apart
+            unknown_fields_are_ignored
             a_verdict_without_a_readable_answer_is_unknown
         );
     };

@@ -60,4 +60,9 @@ catches! {
     a_resume_lost_is_caught: wire::changes_survive_a_lost_answer, RestoreForgotten;
     poverty_for_death_is_caught: life::a_key_without_money_is_not_dead, UsedUpIsDead;
     an_untold_repeat_is_caught: life::suspending_twice_is_no_error, AlwaysNow;
+    a_fear_of_the_new_is_caught: wire::unknown_fields_are_ignored, UnknownFieldIsFault;
+    a_fear_of_an_empty_page_is_caught: life::a_full_last_page_is_read, EmptyPageIsFault;
+    a_fear_of_a_second_delete_is_caught: life::deleting_twice_is_no_error, GoneIsFault;
+    nothing_for_all_is_caught: life::an_empty_scope_list_never_widens, NoLimitIsNothing;
+    a_lost_key_left_behind_is_caught: wire::a_lost_create_ends_with_one_live_key, HidesTheLost;
 }
