@@ -9,6 +9,7 @@ pub mod http;
 mod money;
 pub mod openai;
 pub mod openrouter;
+mod reports;
 
 pub use admin::{AdminCredential, AdminKeySource};
 pub use configured::ConfiguredProviders;

@@ -3,6 +3,7 @@
 //!
 //! Base <https://api.anthropic.com>, described at <https://platform.claude.com/docs/en/api/admin/api_keys/list>.
 
+mod reports;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -18,7 +19,7 @@ use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Disabled, KeyIssuer, KeyProvider, KeyRecord, Limits, Naming, Page, PageToken,
-    ProviderError, SpendCaps, Suspension, Verdict,
+    ProviderError, SpendCaps, Suspension, UsageReports, Verdict,
 };
 
 use self::wire::{KeyData, KeyPage, SetStatus, Status};
@@ -183,5 +184,9 @@ impl KeyProvider for Anthropic {
 
     fn caps(&self) -> Option<&dyn SpendCaps> {
         None
+    }
+
+    fn reports(&self) -> Option<&dyn UsageReports> {
+        Some(self)
     }
 }

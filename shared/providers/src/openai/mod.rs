@@ -6,6 +6,7 @@
 
 mod end;
 mod handle;
+mod reports;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -22,7 +23,7 @@ use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits,
-    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, Verdict,
+    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, UsageReports, Verdict,
 };
 
 use self::end::account_path;
@@ -259,6 +260,10 @@ impl KeyProvider for OpenAi {
     /// OpenAI limits spending by project and organization, not by key.
     fn caps(&self) -> Option<&dyn SpendCaps> {
         None
+    }
+
+    fn reports(&self) -> Option<&dyn UsageReports> {
+        Some(self)
     }
 }
 

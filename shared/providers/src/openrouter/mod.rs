@@ -2,6 +2,7 @@
 //!
 //! Base <https://openrouter.ai/api/v1>, described at <https://openrouter.ai/docs/api-reference/api-keys/list>.
 
+mod reports;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -18,7 +19,7 @@ use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits,
-    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, Verdict,
+    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, UsageReports, Verdict,
 };
 use serde::Serialize;
 
@@ -185,6 +186,10 @@ impl KeyProvider for OpenRouter {
     }
 
     fn caps(&self) -> Option<&dyn SpendCaps> {
+        Some(self)
+    }
+
+    fn reports(&self) -> Option<&dyn UsageReports> {
         Some(self)
     }
 }

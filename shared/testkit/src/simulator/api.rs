@@ -81,6 +81,8 @@ pub(super) struct Call {
     pub(super) path: String,
     pub(super) query: Vec<(String, String)>,
     pub(super) caller: Caller,
+    /// The header `anthropic-beta`.
+    pub(super) beta: Option<String>,
     pub(super) body: Vec<u8>,
 }
 

@@ -64,6 +64,7 @@ impl Shared {
             method,
             path: path.to_owned(),
             query: read_query(parts.uri.query().unwrap_or_default()),
+            beta: header_text(parts, "anthropic-beta"),
             body,
         };
         let fault = account.faults.next(&call.method, path);
@@ -152,6 +153,11 @@ impl RetryAfter {
             }
         }
     }
+}
+
+fn header_text(parts: &Parts, name: &str) -> Option<String> {
+    let value = parts.headers.get(name)?.to_str().ok()?;
+    Some(value.to_owned())
 }
 
 /// Path and query without any key's text that a caller may have put there.

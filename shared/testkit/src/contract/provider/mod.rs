@@ -1,9 +1,10 @@
 //! The suite for [`KeyProvider`].
 //!
 //! Each case is a function over a fresh [`Fixture`]. [`provider_contract!`](crate::provider_contract) makes a named
-//! test of each: those of [`life`] for anything, those of [`wire`] for whatever talks HTTP.
+//! test of each: those of [`life`] and [`reports`] for anything, those of [`wire`] for whatever talks HTTP.
 
 pub mod life;
+pub mod reports;
 mod simulated;
 pub mod wire;
 
@@ -19,7 +20,7 @@ use keyward_core::ports::{
     ProviderError, SpendCaps, Suspension,
 };
 
-use crate::simulator::Fault;
+use crate::simulator::{Body, Booking, Fault};
 
 /// More pages than any case fills: a list that goes on beyond has no end.
 const MAX_PAGES: usize = 20;
@@ -58,7 +59,10 @@ pub trait ProviderWorld: Send + Sync {
     /// An agent spends with this key; no limit is looked at.
     fn spend(&self, key: &ApiKey, amount: MicroDollars);
 
-    /// Keys on a page of the list.
+    /// The provider books what a key used, or what it names no key for; no limit is looked at.
+    fn book(&self, key: Option<&ApiKey>, booking: &Booking);
+
+    /// Keys on a page of the list, and rows or buckets on one of a report.
     fn set_page_size(&self, size: usize);
 
     /// Where keys of the suite live.
@@ -104,6 +108,10 @@ pub enum ProviderCall {
     Delete,
     /// A key asking about itself.
     Verify,
+    /// One page of a report of usage.
+    Usage,
+    /// One page of a report of costs.
+    Costs,
 }
 
 /// How often a call goes wrong.
@@ -190,6 +198,20 @@ impl Fixture {
     }
 }
 
+/// What can come back for a request besides an answer.
+fn unreadable() -> [Fault; 8] {
+    [
+        Fault::status(500, Body::Json),
+        Fault::status(503, Body::Html),
+        Fault::status(502, Body::Empty),
+        Fault::lost_before(),
+        Fault::half_sent(),
+        Fault::truncated(),
+        Fault::error_object(),
+        Fault::status(200, Body::Html),
+    ]
+}
+
 /// The name of the nth attempt of the suite's slot.
 fn label(n: u32) -> KeyLabel {
     let id = VersionId {
@@ -212,6 +234,7 @@ fn label(n: u32) -> KeyLabel {
 macro_rules! provider_contract {
     ($make:path) => {
         $crate::provider_contract!($make, life);
+        $crate::provider_contract!($make, reports);
         $crate::provider_contract!($make, wire);
     };
     ($make:path, life) => {
@@ -229,6 +252,17 @@ macro_rules! provider_contract {
             spending_reads_back
             a_key_without_money_is_not_dead
             what_was_never_made_is_dead_and_not_found
+        );
+    };
+    ($make:path, reports) => {
+        $crate::provider_contract!(@each $make, reports:
+            what_is_not_told_is_named
+            usage_is_told_by_key_model_and_bucket_across_pages
+            costs_are_told_by_key_and_bucket_across_pages
+            late_bookings_appear
+            a_window_without_a_bucket_is_empty
+            an_unreadable_report_is_never_an_empty_page
+            what_other_places_used_is_theirs
         );
     };
     ($make:path, wire) => {

@@ -1,5 +1,7 @@
 //! The smallest driver that passes, and the mistakes that must not.
 
+mod reports;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,7 +13,7 @@ use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Disabled, Extent, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
     KeyRecord, Limits, Naming, Page, PageToken, ProviderError, Reach, SpendCaps, Suspension,
-    Verdict,
+    UsageReports, Verdict,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -47,6 +49,11 @@ pub(super) enum Flaw {
     GoneIsFault,
     NoLimitIsNothing,
     HidesTheLost,
+    NamesNobody,
+    AnyWidth,
+    IgnoresWindow,
+    ReadsPagesTwice,
+    RoundsToCents,
 }
 
 pub(super) struct Reference {
@@ -280,6 +287,10 @@ impl KeyProvider for Reference {
     }
 
     fn caps(&self) -> Option<&dyn SpendCaps> {
+        Some(self)
+    }
+
+    fn reports(&self) -> Option<&dyn UsageReports> {
         Some(self)
     }
 }

@@ -11,7 +11,7 @@ use keyward_core::model::version::KeyLabel;
 use keyward_core::ports::{IssueRequest, IssuedKey, Limits};
 
 use super::{ProviderCall, ProviderWorld, Times};
-use crate::simulator::{Fault, FaultRule, Management, Simulator, UnknownFields};
+use crate::simulator::{Booking, Fault, FaultRule, Management, Simulator, UnknownFields};
 
 impl ProviderWorld for Simulator {
     fn now(&self) -> Timestamp {
@@ -29,6 +29,10 @@ impl ProviderWorld for Simulator {
 
     fn spend(&self, key: &ApiKey, amount: MicroDollars) {
         Simulator::spend(self, key, amount);
+    }
+
+    fn book(&self, key: Option<&ApiKey>, booking: &Booking) {
+        Simulator::book(self, key, booking);
     }
 
     fn set_page_size(&self, size: usize) {

@@ -3,22 +3,8 @@
 use jiff::SignedDuration;
 use keyward_core::ports::{Disabled, Naming, ProviderError, Verdict};
 
-use super::{Fixture, ProviderCall, Times, label};
+use super::{Fixture, ProviderCall, Times, label, unreadable};
 use crate::simulator::{Body, Fault, RetryAfter};
-
-/// What can come back for a request besides an answer.
-fn unreadable() -> [Fault; 8] {
-    [
-        Fault::status(500, Body::Json),
-        Fault::status(503, Body::Html),
-        Fault::status(502, Body::Empty),
-        Fault::lost_before(),
-        Fault::half_sent(),
-        Fault::truncated(),
-        Fault::error_object(),
-        Fault::status(200, Body::Html),
-    ]
-}
 
 /// A create that worked, but whose answer did not arrive: the driver says so, asks once, and leaves one key that can
 /// be found under its label.
