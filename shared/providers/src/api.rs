@@ -156,7 +156,7 @@ impl Api {
 ///
 /// Only the provider's own JSON is a refusal: a proxy in between has 401, 403 and 404 pages too, and says nothing about
 /// what became of the request.
-fn refusal(dialect: &Dialect, answer: Answer, repeat: Repeat) -> ProviderError {
+pub(crate) fn refusal(dialect: &Dialect, answer: Answer, repeat: Repeat) -> ProviderError {
     let body = (dialect.error)(answer.status, &answer.body);
     let own = body == ErrorBody::Own;
     let detail = answer.detail;

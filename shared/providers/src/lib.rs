@@ -5,6 +5,8 @@ pub mod anthropic;
 mod api;
 pub mod config;
 mod configured;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod http;
 mod money;
 pub mod openai;

@@ -22,7 +22,7 @@ pub(crate) struct Query {
     pub(crate) part: usize,
     /// Where the page begins, in the provider's words.
     pub(crate) cursor: Option<String>,
-    pages: u32,
+    pub(crate) pages: u32,
 }
 
 impl Query {

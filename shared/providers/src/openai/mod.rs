@@ -5,6 +5,8 @@
 //! <https://github.com/openai/openai-python>, `resources/admin/organization/projects`, release 3.57.0.
 
 mod end;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod handle;
 mod reports;
 #[cfg(test)]
@@ -67,6 +69,13 @@ const PAGE: &str = "100";
 /// No body.
 const NOTHING: Option<&()> = None;
 
+/// How the API is spoken to.
+const DIALECT: Dialect = Dialect {
+    scheme: Scheme::Bearer,
+    headers: &[],
+    error: error_body,
+};
+
 /// One OpenAI organization.
 pub struct OpenAi {
     api: Api,
@@ -75,13 +84,8 @@ pub struct OpenAi {
 impl OpenAi {
     /// The organization that `admin` administers, at `base`.
     pub fn new(http: Arc<HttpClient>, base: BaseUrl, admin: AdminCredential) -> Self {
-        let dialect = Dialect {
-            scheme: Scheme::Bearer,
-            headers: &[],
-            error: error_body,
-        };
         Self {
-            api: Api::new(http, base, admin, dialect),
+            api: Api::new(http, base, admin, DIALECT),
         }
     }
 
