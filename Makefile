@@ -2,7 +2,7 @@
 FUNCTIONS := rotate retire control
 CARGO := cargo --locked
 
-.PHONY: local demo replay test check fmt lint docs unit suites bites conformance soak bench deny
+.PHONY: local demo replay test check fmt lint docs unit suites bites conformance fuzz soak bench deny
 
 demo: ## a day of three agents at three providers, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
 	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
@@ -37,6 +37,9 @@ bites: ## each deliberate fault in the sources must be caught by each of its tes
 
 conformance: ## drivers and simulators against the providers' published descriptions in SPECS=folder; WRITE=1 keeps the result
 	@$(CARGO) run --quiet -p keyward-tests --bin conformance -- $(if $(WRITE),--write) "$(SPECS)"
+
+fuzz: ## mutated answers for every parser of every provider, SECONDS each; SEED=N repeats a run, ONLY=provider, INPUT=file [STATUS=n] one input
+	@$(CARGO) run --quiet -p keyward-tests --features fuzzing --bin fuzz -- --seconds $(or $(SECONDS),30) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(INPUT),--input "$(INPUT)") $(if $(STATUS),--status $(STATUS))
 
 soak: ## SEEDS interleavings of rotations; SEED=N replays one
 	$(CARGO) run --quiet --profile soak -p keyward-tests --bin soak -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000))

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod emulators;
 pub mod end_to_end;
 pub mod functions;
+pub mod fuzz;
 pub mod interleavings;
 pub mod local;
 pub mod replay;

@@ -101,6 +101,37 @@ fn functions_carry_no_test_code_and_one_of_each_stack() {
     }
 }
 
+/// Their parsers are opened to the fuzzer in builds of its own only.
+#[test]
+fn no_function_is_built_with_the_doors_of_the_fuzzer() {
+    let features = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--locked",
+                "--offline",
+                "--prefix=none",
+                "--edges=normal",
+            ])
+            .args(["--format={p} {f}"])
+            .args(arguments)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        let tree = String::from_utf8(output.stdout).unwrap();
+        let line = tree
+            .lines()
+            .find(|line| line.starts_with("keyward-providers "));
+        line.unwrap().to_owned()
+    };
+    for function in FUNCTIONS {
+        let line = features(&["-p", function]);
+        assert!(!line.contains("fuzzing"), "{function}: {line}");
+    }
+    let with = features(&["-p", "keyward-tests", "--features", "fuzzing"]);
+    assert!(with.contains("fuzzing"), "the tree was not read: {with}");
+}
+
 /// Where key text may be taken out of its type, outside tests.
 const MAY_EXPOSE: [&str; 8] = [
     "shared/providers/src/http/credential.rs",

@@ -95,6 +95,26 @@ impl Api {
                 .map_err(|_| ProviderError::Refused {
                     detail: OutsideText::new("the request cannot be written as JSON"),
                 })?;
+        let request = (method, url, body);
+        self.send(request, repeat, self.dialect.headers).await
+    }
+
+    /// Reads as the administrator, with `headers` in place of the dialect's.
+    pub(crate) async fn read_with(
+        &self,
+        url: Url,
+        headers: &'static [(&'static str, &'static str)],
+    ) -> Result<Answer, ProviderError> {
+        self.send((Method::GET, url, None), Repeat::Safe, headers)
+            .await
+    }
+
+    async fn send(
+        &self,
+        (method, url, body): (Method, Url, Option<Vec<u8>>),
+        repeat: Repeat,
+        headers: &'static [(&'static str, &'static str)],
+    ) -> Result<Answer, ProviderError> {
         let (key, fetch) = self.admin.get(self.now()).await?;
         let outcome = match Credential::new(self.dialect.scheme, &key) {
             None => Err(ProviderError::AdminCredential {
@@ -104,7 +124,7 @@ impl Api {
                 let request = Request {
                     method,
                     url,
-                    headers: self.dialect.headers,
+                    headers,
                     credential,
                     body,
                     repeat,
@@ -140,7 +160,7 @@ impl Api {
 ///
 /// Only the provider's own JSON is a refusal: a proxy in between has 401, 403 and 404 pages too, and says nothing about
 /// what became of the request.
-fn refusal(dialect: &Dialect, answer: Answer, repeat: Repeat) -> ProviderError {
+pub(crate) fn refusal(dialect: &Dialect, answer: Answer, repeat: Repeat) -> ProviderError {
     let body = (dialect.error)(answer.status, &answer.body);
     let own = body == ErrorBody::Own;
     let detail = answer.detail;

@@ -8,11 +8,14 @@ pub mod bedrock;
 pub mod config;
 mod configured;
 pub mod conformance;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod http;
 pub mod litellm;
 mod money;
 pub mod openai;
 pub mod openrouter;
+mod reports;
 
 pub use admin::{AdminCredential, AdminKeySource};
 pub use aws::{AwsSigner, ToSign};

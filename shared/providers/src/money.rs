@@ -3,8 +3,9 @@
 use keyward_core::model::money::MicroDollars;
 use serde_json::Value;
 
-/// Decimals of a dollar that are kept.
-const DECIMALS: i64 = 6;
+/// Decimals of a dollar that are kept, and of a cent.
+const DOLLAR: i64 = 6;
+const CENT: i64 = 4;
 
 /// No key spends a billion dollars: such a figure is unknown.
 const ABSURD: u64 = 1_000_000_000 * 1_000_000;
@@ -18,17 +19,26 @@ pub(crate) fn dollars(amount: MicroDollars) -> String {
 /// Dollars as a number, or as a string of one, to the nearest micro-dollar. Negative, absurd and unreadable amounts are
 /// unknown, never zero.
 pub(crate) fn micro_dollars(value: &Value) -> Option<MicroDollars> {
+    read(value, DOLLAR)
+}
+
+/// The same of cents, with their fractions.
+pub(crate) fn micro_dollars_of_cents(value: &Value) -> Option<MicroDollars> {
+    read(value, CENT)
+}
+
+fn read(value: &Value, decimals: i64) -> Option<MicroDollars> {
     let micros = match value {
         // The shortest text that reads back as the same double: the decimal that was meant.
-        Value::Number(number) => decimal_micros(&number.to_string()),
-        Value::String(text) => decimal_micros(text),
+        Value::Number(number) => decimal_micros(&number.to_string(), decimals),
+        Value::String(text) => decimal_micros(text, decimals),
         _ => None,
     }?;
     (micros <= ABSURD).then_some(MicroDollars(micros))
 }
 
-/// Reads `12.34`, `1e-7` and the like without binary fractions; halves round up.
-fn decimal_micros(text: &str) -> Option<u64> {
+/// Reads `12.34`, `1e-7` and the like without binary fractions, `decimals` of them kept; halves round up.
+fn decimal_micros(text: &str, decimals: i64) -> Option<u64> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
         None => (text, 0),
@@ -48,7 +58,7 @@ fn decimal_micros(text: &str) -> Option<u64> {
         return None;
     };
     // The value is `digits` x 10^shift micro-dollars.
-    let shift = exponent.checked_sub(places)?.checked_add(DECIMALS)?;
+    let shift = exponent.checked_sub(places)?.checked_add(decimals)?;
     let length = digits.len() as i64;
     if digits.is_empty() || length.checked_add(shift)? < 0 {
         return Some(0);
@@ -121,6 +131,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn cents_keep_their_fractions() {
+        for (text, expected) in [
+            ("\"12345.678912\"", Some(123_456_789)),
+            ("\"0.4\"", Some(4_000)),
+            ("0.00005", Some(1)),
+            ("100", Some(1_000_000)),
+            ("\"1e-05\"", Some(0)),
+            ("\"-0.4\"", None),
+            ("null", None),
+        ] {
+            let value: Value = serde_json::from_str(text).unwrap();
+            let micros = micro_dollars_of_cents(&value).map(|m| m.0);
+            assert_eq!(micros, expected, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_cap_reads_back_as_it_was_sent(amount in 0..=ABSURD) {
@@ -134,7 +161,8 @@ mod tests {
 
         #[test]
         fn no_text_makes_it_panic(text in "[-+.eE0-9]{0,40}") {
-            let _ = decimal_micros(&text);
+            let _ = decimal_micros(&text, DOLLAR);
+            let _ = decimal_micros(&text, CENT);
         }
     }
 }

@@ -60,6 +60,7 @@ const OPENROUTER: Driver = Driver {
         ("suspend, resume, cap", "PATCH", "/keys/{key}"),
         ("delete", "DELETE", "/keys/{key}"),
         ("verify", "GET", "/key"),
+        ("usage, cost", "GET", "/activity"),
     ],
 };
 
@@ -134,6 +135,18 @@ const OPENAI: Driver = Driver {
             "/organization/projects/{project}/service_accounts/{account}",
         ),
         ("verify", "GET", "/models"),
+        (
+            "usage of completions",
+            "GET",
+            "/organization/usage/completions",
+        ),
+        (
+            "usage of embeddings",
+            "GET",
+            "/organization/usage/embeddings",
+        ),
+        ("usage of images", "GET", "/organization/usage/images"),
+        ("costs", "GET", "/organization/costs"),
     ],
 };
 
@@ -175,6 +188,8 @@ const ANTHROPIC: Driver = Driver {
             "/v1/organizations/api_keys/{key}",
         ),
         ("verify", "GET", "/v1/models"),
+        ("usage", "GET", "/v1/organizations/usage_report/messages"),
+        ("cost", "GET", "/v1/organizations/analytics/cost"),
     ],
 };
 
@@ -230,5 +245,6 @@ const LITELLM: Driver = Driver {
         ("cap", "POST", "/key/update"),
         ("delete", "POST", "/key/delete"),
         ("verify", "GET", "/v1/models"),
+        ("usage, cost", "GET", "/user/daily/activity"),
     ],
 };

@@ -3,9 +3,12 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use keyward_core::ports::KeyProvider;
+use jiff::SignedDuration;
+use keyward_core::ports::{KeyProvider, Width, Window};
 use keyward_testkit::clock::ManualClock;
-use keyward_testkit::contract::provider::{Fixture, ProviderCall, Repeats, Times, life, wire};
+use keyward_testkit::contract::provider::{
+    Fixture, ProviderCall, Repeats, Times, life, reports, wire,
+};
 use keyward_testkit::simulator::{Body, Exchange, Fault, RequestKind, Settings, Simulator};
 
 use crate::support::{Backend, Simulated};
@@ -36,14 +39,26 @@ pub const CASES: &[Case] = cases! {
         suspending_twice_is_no_error
         a_deleted_key_is_dead_and_gone
         a_cap_reads_back
+        deleting_twice_is_no_error
+        an_empty_scope_list_never_widens
         every_page_is_read_disabled_keys_too
+        a_full_last_page_is_read
         scopes_are_listed_apart
         spending_reads_back
         a_key_without_money_is_not_dead
         what_was_never_made_is_dead_and_not_found
         a_full_place_takes_no_more;
+    reports:
+        what_is_not_told_is_named
+        usage_is_told_by_key_model_and_bucket_across_pages
+        costs_are_told_by_key_and_bucket_across_pages
+        late_bookings_appear
+        a_window_without_a_bucket_is_empty
+        an_unreadable_report_is_never_an_empty_page
+        what_other_places_used_is_theirs;
     wire:
         a_lost_create_is_ambiguous_and_found_by_its_label
+        a_lost_create_ends_with_one_live_key
         a_create_is_sent_once_whatever_comes_back
         a_rate_limited_create_says_when_to_come_back
         an_unreadable_list_is_never_an_empty_page
@@ -52,18 +67,21 @@ pub const CASES: &[Case] = cases! {
         changes_survive_a_lost_answer
         a_delete_survives_a_lost_answer
         a_refused_credential_is_told_apart
+        unknown_fields_are_ignored
         a_verdict_without_a_readable_answer_is_unknown;
 };
 
 /// Statuses of errors that the simulators have words for.
 const ERRORS: [u16; 11] = [400, 401, 402, 403, 404, 405, 409, 422, 429, 500, 503];
 
-const CALLS: [ProviderCall; 6] = [
+const CALLS: [ProviderCall; 8] = [
     ProviderCall::Create,
     ProviderCall::List,
     ProviderCall::Get,
     ProviderCall::Change,
     ProviderCall::Verify,
+    ProviderCall::Usage,
+    ProviderCall::Costs,
     ProviderCall::Delete,
 ];
 
@@ -114,10 +132,31 @@ async fn every_error(fixture: &Fixture) {
                 ProviderCall::Change => drop(provider.disable(&issued.handle).await),
                 ProviderCall::Verify => drop(provider.verify(&issued.key).await),
                 ProviderCall::Delete => drop(provider.delete(&issued.handle).await),
+                ProviderCall::Usage | ProviderCall::Costs => report(fixture, provider, call).await,
             }
             world.mend();
         }
         empty(fixture).await;
+    }
+}
+
+/// One page of the report of the last two days.
+async fn report(fixture: &Fixture, provider: &dyn KeyProvider, call: ProviderCall) {
+    let Some(reports) = provider.reports() else {
+        return;
+    };
+    let now = fixture.world.now();
+    let (scope, window) = (
+        fixture.world.scope(),
+        Window {
+            from: now - SignedDuration::from_hours(48),
+            until: now,
+            width: Width::Day,
+        },
+    );
+    match call {
+        ProviderCall::Usage => drop(reports.usage(&scope, &window, None).await),
+        _ => drop(reports.costs(&scope, &window, None).await),
     }
 }
 

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::provider::{PageToken, ProviderError};
 use crate::model::money::MicroDollars;
+use crate::model::names::KeyHandle;
 use crate::model::slot::Scope;
 use crate::model::text::OutsideText;
 
@@ -70,7 +71,8 @@ impl Width {
     }
 }
 
-/// What is asked for: the buckets that begin from `from` on and before `until`.
+/// What is asked for: the buckets that begin from `from` on and before `until`. Those that have not begun are in no
+/// report, and the latest may still grow, for hours where a provider counts late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     /// The first moment.
@@ -90,7 +92,18 @@ pub enum ByKey {
     Unnamed,
 }
 
-/// What one key used of one model in one bucket.
+impl ByKey {
+    /// Whether it names this key.
+    pub fn is(&self, handle: &KeyHandle) -> bool {
+        match self {
+            Self::Id(id) => handle.as_str().rsplit('/').next() == Some(id.as_str()),
+            Self::Unnamed => false,
+        }
+    }
+}
+
+/// What one key used of one model in one bucket. Rows of one report add up: there may be several of the same key, model
+/// and bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
     /// Whose it is.
@@ -118,7 +131,7 @@ pub struct Tokens {
     pub cache_write: Option<u64>,
 }
 
-/// What one key cost in one bucket.
+/// What one key cost in one bucket. Rows of one report add up, as those of [`Usage`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cost {
     /// Whose it is.
@@ -130,7 +143,7 @@ pub struct Cost {
 }
 
 /// One page of usage.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UsagePage {
     /// The rows, in no order.
     pub rows: Vec<Usage>,
@@ -139,10 +152,30 @@ pub struct UsagePage {
 }
 
 /// One page of cost.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CostPage {
     /// The rows, in no order.
     pub rows: Vec<Cost>,
     /// The next page; `None` on the last.
     pub next: Option<PageToken>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_named_by_the_last_part_of_its_handle() {
+        let named = ByKey::Id(OutsideText::new("key_EXAMPLE"));
+        for (handle, is_it) in [
+            ("key_EXAMPLE", true),
+            ("proj_EXAMPLE/-/key_EXAMPLE", true),
+            ("key_EXAMPLE/other", false),
+            ("xkey_EXAMPLE", false),
+        ] {
+            let handle = handle.parse().unwrap();
+            assert_eq!(named.is(&handle), is_it, "{handle}");
+            assert!(!ByKey::Unnamed.is(&handle));
+        }
+    }
 }

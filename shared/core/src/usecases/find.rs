@@ -120,12 +120,15 @@ async fn unrecorded(
     Ok(listed.pop())
 }
 
-/// Every key in `scope`.
-pub(crate) async fn all(
+/// Every key in `scope` that fits one of the texts by its redacted form. The others are let go page by page: an account
+/// may have more keys than memory holds.
+pub(crate) async fn fitting(
     provider: &dyn KeyProvider,
     scope: &Scope,
+    texts: &[ApiKey],
 ) -> Result<Vec<KeyRecord>, ProviderError> {
-    keys(provider, scope, |_| true).await
+    let fits = |record: &KeyRecord| texts.iter().any(|key| record.may_be_key(key));
+    keys(provider, scope, fits).await
 }
 
 /// The one key that fits the text by its redacted form; `None` if there is none or several.
@@ -146,6 +149,15 @@ pub(crate) async fn by_hint(
 ) -> Result<Option<KeyRecord>, ProviderError> {
     let mut found = keys(provider, scope, |key| key.may_be(hint)).await?;
     Ok(if found.len() == 1 { found.pop() } else { None })
+}
+
+/// What is in a place that is one slot's alone: few keys.
+pub(crate) async fn handles(
+    provider: &dyn KeyProvider,
+    scope: &Scope,
+) -> Result<Vec<KeyHandle>, ProviderError> {
+    let listed = keys(provider, scope, |_| true).await?;
+    Ok(listed.into_iter().map(|key| key.handle).collect())
 }
 
 /// Whether the list shows the handle.

@@ -3,6 +3,9 @@
 //!
 //! Base <https://api.anthropic.com>, described at <https://platform.claude.com/docs/en/api/admin/api_keys/list>.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
+mod reports;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -18,7 +21,7 @@ use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Disabled, KeyIssuer, KeyProvider, KeyRecord, Limits, Naming, Page, PageToken,
-    ProviderError, SpendCaps, Suspension, Verdict,
+    ProviderError, SpendCaps, Suspension, UsageReports, Verdict,
 };
 
 use self::wire::{KeyData, KeyPage, SetStatus, Status};
@@ -49,18 +52,20 @@ const PAGE: &str = "100";
 /// No body.
 const NOTHING: Option<&()> = None;
 
+/// How the API is spoken to.
+const DIALECT: Dialect = Dialect {
+    scheme: Scheme::Header("x-api-key"),
+    headers: HEADERS,
+    error: wire::error_body,
+};
+
 /// One Anthropic organization.
 pub struct Anthropic(Api);
 
 impl Anthropic {
     /// The organization that `admin` administers, at `base`.
     pub fn new(http: Arc<HttpClient>, base: BaseUrl, admin: AdminCredential) -> Self {
-        let dialect = Dialect {
-            scheme: Scheme::Header("x-api-key"),
-            headers: HEADERS,
-            error: wire::error_body,
-        };
-        Self(Api::new(http, base, admin, dialect))
+        Self(Api::new(http, base, admin, DIALECT))
     }
 
     /// Sets the status of one key; the status that it reads back with.
@@ -115,14 +120,10 @@ impl KeyProvider for Anthropic {
         }
         let answer = self.0.call(Method::GET, url, NOTHING, Repeat::Safe).await;
         let answer = answer.map_err(wire::not_about_a_key)?;
-        let unread = |what| unreadable(Repeat::Safe, what);
         let rows: KeyPage = serde_json::from_slice(&answer.body)
-            .map_err(|_| unread("a page of the list of keys is unreadable"))?;
-        let next = match (rows.has_more, rows.last_id) {
-            (false, _) => None,
-            (true, Some(last)) if page.is_none_or(|page| page.0 != last) => Some(PageToken(last)),
-            (true, _) => return Err(unread("the list of keys does not go on, and does not end")),
-        };
+            .map_err(|_| unreadable(Repeat::Safe, "a page of the list of keys is unreadable"))?;
+        let from = page.map(|page| page.0.as_str());
+        let next = next_page(rows.has_more, rows.last_id, from)?;
         let keys = rows.data.into_iter().filter(|key| !key.has_ended());
         Ok(Page {
             keys: keys.map(KeyData::into_record).collect(),
@@ -183,5 +184,25 @@ impl KeyProvider for Anthropic {
 
     fn caps(&self) -> Option<&dyn SpendCaps> {
         None
+    }
+
+    fn reports(&self) -> Option<&dyn UsageReports> {
+        Some(self)
+    }
+}
+
+/// The page after the one that began at `from`; `None` on the last.
+fn next_page(
+    has_more: bool,
+    last: Option<String>,
+    from: Option<&str>,
+) -> Result<Option<PageToken>, ProviderError> {
+    match (has_more, last) {
+        (false, _) => Ok(None),
+        (true, Some(last)) if from != Some(last.as_str()) => Ok(Some(PageToken(last))),
+        (true, _) => Err(unreadable(
+            Repeat::Safe,
+            "the list of keys does not go on, and does not end",
+        )),
     }
 }

@@ -1,5 +1,7 @@
 //! The driver against canned answers over real HTTP.
 
+mod reports;
+
 use keyward_core::model::key::ApiKey;
 use keyward_core::ports::KeyOwner;
 use serde_json::{Value, json};

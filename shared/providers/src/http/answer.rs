@@ -73,6 +73,21 @@ impl Answer {
         })
     }
 
+    /// An answer as it would be read, from what came.
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn canned(status: StatusCode, mut body: Vec<u8>, credential: &Credential) -> Self {
+        if !status.is_success() {
+            body.truncate(MAX_ERROR_BODY);
+        }
+        Self {
+            status,
+            retry_after: None,
+            error_type: None,
+            detail: describe(status, &body, None, credential),
+            body,
+        }
+    }
+
     /// Whether the same request may get another answer in a moment.
     pub(super) fn is_passing(&self) -> bool {
         self.status.is_server_error()

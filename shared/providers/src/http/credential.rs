@@ -112,15 +112,23 @@ fn hide_words(text: &str) -> String {
     text.split_inclusive(|c| !of_a_key(c))
         .map(|piece| {
             let word = piece.trim_end_matches(|c| !of_a_key(c));
-            if KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix))
-                && word.len() >= KEY_LENGTH
-            {
-                format!("{HIDDEN}{}", &piece[word.len()..])
-            } else {
-                piece.to_owned()
+            match key_in(word) {
+                Some(at) => format!("{}{HIDDEN}{}", &word[..at], &piece[word.len()..]),
+                None => piece.to_owned(),
             }
         })
         .collect()
+}
+
+/// Where a key begins in a word: at its start or, as behind an escaped space (`%20sk-…`), after anything but a letter.
+fn key_in(word: &str) -> Option<usize> {
+    let begins = |at: usize| !word[..at].ends_with(|c: char| c.is_ascii_alphabetic());
+    KEY_PREFIXES
+        .iter()
+        .flat_map(|prefix| word.match_indices(prefix))
+        .map(|(at, _)| at)
+        .filter(|at| word.len() - at >= KEY_LENGTH && begins(*at))
+        .min()
 }
 
 #[cfg(test)]
@@ -159,6 +167,14 @@ mod tests {
             (
                 format!("key ABSK{}= is bad", "QmVk".repeat(9)),
                 "key [hidden]= is bad".to_owned(),
+            ),
+            (
+                "GET /k?key=%20sk-or-v1-EXAMPLEffffffffffff".to_owned(),
+                "GET /k?key=%20[hidden]".to_owned(),
+            ),
+            (
+                "no task-force-with-a-long-name-that-is-none".to_owned(),
+                "no task-force-with-a-long-name-that-is-none".to_owned(),
             ),
             (
                 "Key limit exceeded".to_owned(),

@@ -5,7 +5,10 @@
 //! <https://github.com/openai/openai-python>, `resources/admin/organization/projects`, release 3.57.0.
 
 mod end;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod handle;
+mod reports;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -22,7 +25,7 @@ use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits,
-    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, Verdict,
+    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, UsageReports, Verdict,
 };
 
 use self::end::account_path;
@@ -66,6 +69,13 @@ const PAGE: &str = "100";
 /// No body.
 const NOTHING: Option<&()> = None;
 
+/// How the API is spoken to.
+const DIALECT: Dialect = Dialect {
+    scheme: Scheme::Bearer,
+    headers: &[],
+    error: error_body,
+};
+
 /// One OpenAI organization.
 pub struct OpenAi {
     api: Api,
@@ -74,13 +84,8 @@ pub struct OpenAi {
 impl OpenAi {
     /// The organization that `admin` administers, at `base`.
     pub fn new(http: Arc<HttpClient>, base: BaseUrl, admin: AdminCredential) -> Self {
-        let dialect = Dialect {
-            scheme: Scheme::Bearer,
-            headers: &[],
-            error: error_body,
-        };
         Self {
-            api: Api::new(http, base, admin, dialect),
+            api: Api::new(http, base, admin, DIALECT),
         }
     }
 
@@ -259,6 +264,10 @@ impl KeyProvider for OpenAi {
     /// OpenAI limits spending by project and organization, not by key.
     fn caps(&self) -> Option<&dyn SpendCaps> {
         None
+    }
+
+    fn reports(&self) -> Option<&dyn UsageReports> {
+        Some(self)
     }
 }
 

@@ -2,6 +2,9 @@
 //!
 //! Base <https://openrouter.ai/api/v1>, described at <https://openrouter.ai/docs/api-reference/api-keys/list>.
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
+mod reports;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -18,7 +21,7 @@ use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits,
-    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, Verdict,
+    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, UsageReports, Verdict,
 };
 use serde::Serialize;
 
@@ -47,18 +50,20 @@ const MAX_KEYS: u64 = 100_000;
 /// No body.
 const NOTHING: Option<&()> = None;
 
+/// How the API is spoken to.
+const DIALECT: Dialect = Dialect {
+    scheme: Scheme::Bearer,
+    headers: &[],
+    error: error_body,
+};
+
 /// One OpenRouter account.
 pub struct OpenRouter(Api);
 
 impl OpenRouter {
     /// The account that `admin` administers, at `base`.
     pub fn new(http: Arc<HttpClient>, base: BaseUrl, admin: AdminCredential) -> Self {
-        let dialect = Dialect {
-            scheme: Scheme::Bearer,
-            headers: &[],
-            error: error_body,
-        };
-        Self(Api::new(http, base, admin, dialect))
+        Self(Api::new(http, base, admin, DIALECT))
     }
 
     /// Changes one key; the key as it is then.
@@ -185,6 +190,10 @@ impl KeyProvider for OpenRouter {
     }
 
     fn caps(&self) -> Option<&dyn SpendCaps> {
+        Some(self)
+    }
+
+    fn reports(&self) -> Option<&dyn UsageReports> {
         Some(self)
     }
 }

@@ -15,6 +15,7 @@ use super::faults::Faults;
 use super::key::{Birth, Key, KeyView, Reset};
 use super::log::{Caller, LoggedRequest};
 use super::settings::{Management, Settings};
+use super::usage::Ledger;
 
 /// How long before the start a key that was given to the simulator was made.
 const SEEDED_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -28,6 +29,8 @@ pub(super) struct Account {
     pub(super) workspaces: Vec<String>,
     pub(super) log: Vec<LoggedRequest>,
     pub(super) faults: Faults,
+    /// What was used that no key is named for.
+    pub(super) unnamed: Ledger,
     rng: Rng,
 }
 
@@ -43,6 +46,7 @@ impl Account {
             workspaces: vec![api.workspace_id(0)],
             log: Vec::new(),
             faults: Faults::default(),
+            unnamed: Ledger::default(),
             rng,
         }
     }

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::ProviderName;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::account::Account;
@@ -63,6 +63,11 @@ pub(super) trait Api: Send + Sync {
     /// The owner of a key loses access to its workspace, where keys have owners.
     fn end_owners_access(&self, _key: &KeyHandle) {}
 
+    /// A part of the API that a key can be limited to, where there is such a limit.
+    fn endpoint(&self) -> &'static str {
+        "example"
+    }
+
     /// The name that a create asks for.
     fn label(&self, method: &str, path: &str, body: &[u8]) -> Option<String>;
 
@@ -91,6 +96,8 @@ pub(super) struct Call {
     pub(super) path: String,
     pub(super) query: Vec<(String, String)>,
     pub(super) caller: Caller,
+    /// The header `anthropic-beta`.
+    pub(super) beta: Option<String>,
     pub(super) body: Vec<u8>,
 }
 
@@ -108,7 +115,7 @@ pub(super) fn read_query(query: &str) -> Vec<(String, String)> {
 
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Reply {
+pub(crate) struct Reply {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
     pub(super) retry_after: Option<String>,
@@ -116,12 +123,29 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// What no release of Keyward knows.
+    pub(crate) const UNKNOWN_FIELD: &'static str = "x_example_later";
+
     pub(super) fn json(status: u16, body: &Value) -> Self {
         Self {
             status,
             content_type: "application/json",
             retry_after: None,
             body: body.to_string().into_bytes(),
+        }
+    }
+
+    /// The same, with something unknown in every JSON object.
+    pub(super) fn with_unknown_fields(self) -> Self {
+        match serde_json::from_slice::<Value>(&self.body) {
+            Ok(mut body) => {
+                add_unknown_fields(&mut body);
+                Self {
+                    body: body.to_string().into_bytes(),
+                    ..self
+                }
+            }
+            Err(_) => self,
         }
     }
 
@@ -144,5 +168,17 @@ impl Reply {
             retry_after: None,
             body: Vec::new(),
         }
+    }
+}
+
+fn add_unknown_fields(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(add_unknown_fields);
+            let unknown = json!({ "kind": "later", "list": [1, null, {}] });
+            fields.insert(Reply::UNKNOWN_FIELD.to_owned(), unknown);
+        }
+        Value::Array(list) => list.iter_mut().for_each(add_unknown_fields),
+        _ => {}
     }
 }

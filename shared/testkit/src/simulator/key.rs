@@ -11,6 +11,7 @@ use keyward_core::model::names::KeyHandle;
 use serde::{Deserialize, Serialize};
 
 use super::settings::{Settings, Window};
+use super::usage::{Booking, Ledger, MODEL, Used};
 
 /// What a new key is to be.
 #[derive(Debug, Clone)]
@@ -53,6 +54,8 @@ pub(super) struct Key {
     turns: u64,
     /// Micro-dollars by UTC day.
     spent: BTreeMap<Date, u64>,
+    /// The same in more detail.
+    pub(super) ledger: Ledger,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -103,6 +106,7 @@ impl Key {
             }],
             turns: 0,
             spent: BTreeMap::new(),
+            ledger: Ledger::default(),
         }
     }
 
@@ -188,9 +192,19 @@ impl Key {
         }
     }
 
+    /// One call of an agent.
     pub(super) fn spend(&mut self, amount: MicroDollars, now: Timestamp) {
-        self.last_used = Some(now);
-        *self.spent.entry(utc_day(now)).or_default() += amount.0;
+        self.book(&Booking {
+            at: now,
+            model: MODEL.to_owned(),
+            used: Used::call(amount),
+        });
+    }
+
+    pub(super) fn book(&mut self, Booking { at, model, used }: &Booking) {
+        self.last_used = self.last_used.max(Some(*at));
+        *self.spent.entry(utc_day(*at)).or_default() += used.cost.0;
+        self.ledger.book(*at, model, used);
     }
 
     /// Spent since the latest start of `period`.
@@ -206,11 +220,6 @@ impl Key {
             Reset::Never => Date::MIN,
         };
         MicroDollars(self.spent.range(from..).map(|(_, spent)| spent).sum())
-    }
-
-    /// What it spent on each UTC day, in micro-dollars.
-    pub(super) fn spent_by_day(&self) -> impl Iterator<Item = (Date, u64)> {
-        self.spent.iter().map(|(day, spent)| (*day, *spent))
     }
 
     /// What is left of the limit; `None` without a limit.

@@ -18,6 +18,7 @@ mod openai;
 mod openrouter;
 mod server;
 mod settings;
+mod usage;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -33,12 +34,16 @@ use keyward_core::ports::{Clock, IssueRequest, IssuedKey};
 use secrecy::ExposeSecret;
 use tokio::sync::oneshot;
 
+#[cfg(test)]
+pub(crate) use api::Reply;
 pub use exchange::{Answered, Exchange};
 pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
 use key::{Birth, Reset};
 pub use key::{KeyState, KeyView};
 pub use log::{Caller, LoggedRequest, RequestKind};
-pub use settings::{FirstKey, Home, KeyEnd, Management, Settings, Window};
+pub use settings::{FirstKey, Home, KeyEnd, Management, Settings, UnknownFields, Window};
+
+pub use usage::{Booking, Used};
 
 use server::Shared;
 
@@ -210,6 +215,11 @@ impl Simulator {
         }
     }
 
+    /// A part of the API that a key can be limited to, where there is such a limit.
+    pub(crate) fn endpoint(&self) -> &'static str {
+        self.0.shared.api.endpoint()
+    }
+
     /// Makes one more workspace; its id.
     pub fn add_workspace(&self) -> String {
         let shared = &self.0.shared;
@@ -261,6 +271,23 @@ impl Simulator {
         keys.find(|known| known.text.expose_secret() == key.expose_secret())
             .expect("a key of this account")
             .spend(amount, now);
+    }
+
+    /// Books what `key` used, or with `None` what no key is named for, whatever its limit, and however long ago it was.
+    ///
+    /// # Panics
+    /// If the account never had such a key.
+    pub fn book(&self, key: Option<&ApiKey>, booking: &Booking) {
+        let account = &mut *self.0.shared.account();
+        let Some(key) = key else {
+            let Booking { at, model, used } = booking;
+            account.unnamed.book(*at, model, used);
+            return;
+        };
+        let mut keys = account.keys.iter_mut();
+        keys.find(|known| known.text.expose_secret() == key.expose_secret())
+            .expect("a key of this account")
+            .book(booking);
     }
 
     /// Now, by the simulator's clock.

@@ -26,7 +26,7 @@ use super::api::{Api, Call, Reply, api_of, read_query};
 use super::exchange::Recorder;
 use super::faults::{Answer, Body, Effect, Fault, RetryAfter};
 use super::log::LoggedRequest;
-use super::settings::Settings;
+use super::settings::{Settings, UnknownFields};
 
 type WireBody = BoxBody<Bytes, io::Error>;
 
@@ -72,6 +72,7 @@ impl Shared {
             method,
             path: path.to_owned(),
             query: read_query(parts.uri.query().unwrap_or_default()),
+            beta: header_text(parts, "anthropic-beta"),
             body,
         };
         let fault = account.faults.next(&call.method, path);
@@ -80,6 +81,10 @@ impl Shared {
                 self.api.error(500, "Internal Server Error")
             }
             _ => self.api.answer(account, &call),
+        };
+        let reply = match account.settings.unknown_fields {
+            UnknownFields::Absent => reply,
+            UnknownFields::Everywhere => reply.with_unknown_fields(),
         };
         let now = account.now();
         let outcome = match &fault {
@@ -166,6 +171,11 @@ impl RetryAfter {
             }
         }
     }
+}
+
+fn header_text(parts: &Parts, name: &str) -> Option<String> {
+    let value = parts.headers.get(name)?.to_str().ok()?;
+    Some(value.to_owned())
 }
 
 /// Path and query without any key's text that a caller may have put there.

@@ -38,6 +38,18 @@ pub struct Settings {
     pub first_key: FirstKey,
     /// Bedrock: how far IAM's clock is ahead of everybody else's.
     pub clock_ahead: SignedDuration,
+    /// Whether answers carry fields that no release of Keyward knows.
+    pub unknown_fields: UnknownFields,
+}
+
+/// Whether answers carry fields that no release of Keyward knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UnknownFields {
+    /// None.
+    Absent,
+    /// Each object of each JSON answer, errors included.
+    Everywhere,
 }
 
 /// How the key of a service account can be ended at OpenAI.
@@ -109,6 +121,7 @@ impl Default for Settings {
             home: Home::StandingAccount,
             first_key: FirstKey::Given,
             clock_ahead: SignedDuration::ZERO,
+            unknown_fields: UnknownFields::Absent,
         }
     }
 }

@@ -146,7 +146,7 @@ impl Drop for Group {
 }
 
 /// `VmHWM` of `/proc/<pid>/status` in megabytes: <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>.
-fn peak_mb(status: &str) -> Option<f64> {
+pub(crate) fn peak_mb(status: &str) -> Option<f64> {
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -5,6 +5,7 @@
 
 mod build;
 mod launch;
+mod list;
 mod results;
 mod stats;
 mod trace;
@@ -15,7 +16,9 @@ use std::process::{Command, ExitCode};
 use serde_json::{Map, Value};
 
 use build::Function;
+use keyward_core::model::slot::ProviderName;
 use launch::{Start, Then};
+use list::Keep;
 use stats::{Bound, Series, Target, round};
 
 /// Whatever goes wrong here ends the benchmark.
@@ -33,13 +36,22 @@ const RATIO: f64 = 25.0;
 /// Peak memory up to the first poll, in megabytes.
 const PEAK_MB: f64 = 12.0;
 
+/// Memory for a page of keys and what comes with reading it, in megabytes.
+const LIST_MB: f64 = 1.0;
+
+/// The argument for the lists alone.
+const LISTS: &str = "--lists";
+
 /// The size of a deployed function, in bytes.
 const ZIP_BYTES: f64 = 3_500_000.0;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [list::COMMAND, task] = [0, 1].map(|n| arguments.get(n).map_or("", String::as_str)) {
+        return list_keys(task);
+    }
     if arguments.is_empty() {
-        eprintln!("usage: bench FUNCTION[=BINARY]...");
+        eprintln!("usage: bench FUNCTION[=BINARY]... | bench {LISTS}");
         return ExitCode::FAILURE;
     }
     match bench(&arguments) {
@@ -63,16 +75,24 @@ fn root() -> PathBuf {
 }
 
 fn bench(arguments: &[String]) -> Result<Vec<Target>> {
-    let python = build::python()?;
-    let functions = build::functions(arguments)?;
     let mut report = Report::default();
-    starts(&functions, &python, &mut report)?;
-    sizes(&functions, &python, &mut report)?;
-    for function in &functions {
-        breakdown(function, &mut report)?;
+    if arguments != [LISTS] {
+        measure_functions(arguments, &mut report)?;
     }
+    lists(&mut report)?;
     results::merge_into(&root().join("target/bench.json"), report.figures)?;
     Ok(report.targets)
+}
+
+fn measure_functions(arguments: &[String], report: &mut Report) -> Result<()> {
+    let python = build::python()?;
+    let functions = build::functions(arguments)?;
+    starts(&functions, &python, report)?;
+    sizes(&functions, &python, report)?;
+    for function in &functions {
+        breakdown(function, report)?;
+    }
+    Ok(())
 }
 
 /// What was measured, and what of it must be reached.
@@ -184,4 +204,43 @@ fn breakdown(Function { name, binary }: &Function, report: &mut Report) -> Resul
         }
     }
     Ok(())
+}
+
+/// Lists the same number of keys at each provider, holding one page; and, to compare, all of them.
+fn lists(report: &mut Report) -> Result<()> {
+    println!(
+        "\npeak memory of listing {} keys, beyond that of the first page",
+        list::KEYS
+    );
+    let (mut keys, mut peak) = (usize::MAX, 0.0_f64);
+    for provider in ProviderName::ALL {
+        let listed = list::measure(provider, Keep::One)?;
+        println!("  {:<16}{:>9.2} MB", provider.to_string(), listed.peak_mb);
+        report.figure(&format!("list.{provider}.peak_mb"), round(listed.peak_mb));
+        (keys, peak) = (keys.min(listed.keys), peak.max(listed.peak_mb));
+    }
+    let all = list::measure(ProviderName::OpenRouter, Keep::All)?;
+    println!("  {:<16}{:>9.2} MB", "all in memory", all.peak_mb);
+    report.figure("list.keys", keys);
+    report.figure("list.peak_mb", round(peak));
+    report.figure("list.all_mb", round(all.peak_mb));
+    let listed = u32::try_from(keys)?.into();
+    report.target("list.keys", listed, Bound::AtLeast, list::KEYS as f64);
+    report.target("list.peak_mb", peak, Bound::AtMost, LIST_MB);
+    Ok(())
+}
+
+/// The process that lists.
+fn list_keys(task: &str) -> ExitCode {
+    let listed = list::list(task).and_then(|listed| Ok(serde_json::to_string(&listed)?));
+    match listed {
+        Ok(listed) => {
+            println!("{listed}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
 }

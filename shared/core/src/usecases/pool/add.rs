@@ -169,24 +169,24 @@ async fn examine(
     let mut listed = None;
     let mut seen = BTreeSet::new();
     let (mut candidates, mut refused) = (Vec::new(), Vec::new());
-    for key in keys {
+    for key in &keys {
         let why = if !seen.insert(key.fingerprint()) {
             Some(NotAdded::Repeated)
         } else if !deadline.allows(ports.clock.as_ref(), TIME_FOR_A_KEY) {
             Some(NotAdded::NoTime)
         } else {
-            before_asking(ports, pool, provider, &key).await?
+            before_asking(ports, pool, provider, key).await?
         };
         let why = match why {
             Some(why) => why,
             None => {
                 if listed.is_none() {
-                    listed = Some(find::all(provider, &Scope::default()).await?);
+                    listed = Some(find::fitting(provider, &Scope::default(), &keys).await?);
                 }
                 let listed = listed.as_deref().unwrap_or_default();
-                match standby(ports, provider, listed, &key).await {
+                match standby(ports, provider, listed, key).await {
                     Ok(standby) => {
-                        candidates.push((standby, key));
+                        candidates.push((standby, key.clone()));
                         continue;
                     }
                     Err(why) => why,

@@ -75,8 +75,8 @@ impl Rotation<'_> {
         if provider.abilities().names != Naming::Place {
             return Ok(Vec::new());
         }
-        match find::all(provider, &self.slot.scope).await {
-            Ok(listed) => Ok(listed.into_iter().map(|key| key.handle).collect()),
+        match find::handles(provider, &self.slot.scope).await {
+            Ok(listed) => Ok(listed),
             Err(error) => Err(self.provider_failed(error).await),
         }
     }

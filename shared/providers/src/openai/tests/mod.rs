@@ -2,6 +2,7 @@
 
 mod admin;
 mod issue;
+mod reports;
 mod verify;
 
 use std::sync::Arc;

@@ -4,9 +4,15 @@ use std::collections::BTreeSet;
 
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
-use keyward_core::ports::{Disabled, IssueRequest, Naming, ProviderError, Suspension, Verdict};
+use keyward_core::model::slot::Scope;
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{
+    Disabled, Extent, IssueRequest, IssuedKey, Limits, Naming, ProviderError, Reach, Suspension,
+    Verdict,
+};
+use keyward_core::rules::scope::wider;
 
-use super::Fixture;
+use super::{Fixture, label};
 
 /// A new key works, and both list and look-up show it as it was asked for.
 pub async fn a_new_key_is_live_and_listed_as_asked(fixture: &Fixture) {
@@ -125,6 +131,79 @@ pub async fn a_deleted_key_is_dead_and_gone(fixture: &Fixture) {
     );
 }
 
+/// A key that is gone can be deleted again, suspended or not, and once more.
+pub async fn deleting_twice_is_no_error(fixture: &Fixture) {
+    let provider = &fixture.provider;
+    for n in 1..=2 {
+        let before = fixture.before().await;
+        let issued = fixture.issue(n).await;
+        if fixture.suspends() && n == 2 {
+            assert_eq!(provider.disable(&issued.handle).await, Ok(Disabled::Now));
+        }
+        assert_eq!(provider.delete(&issued.handle).await, Ok(()));
+        for _ in 0..2 {
+            let again = provider.delete(&issued.handle).await;
+            assert!(
+                matches!(again, Ok(()) | Err(ProviderError::NotFound)),
+                "{again:?}"
+            );
+        }
+        assert!(!fixture.world.is_accepted(&issued.key));
+        assert_eq!(fixture.found(&label(n), &before).await, []);
+    }
+}
+
+/// A key without limits of its own works and never reads back as one that reaches nothing; one with limits reads back
+/// with exactly these, after being suspended and resumed too, and is told apart from one without.
+pub async fn an_empty_scope_list_never_widens(fixture: &Fixture) {
+    let limits = fixture.provider.abilities().limits;
+    let free = fixture.issue(1).await;
+    assert!(fixture.world.is_accepted(&free.key));
+    assert_eq!(fixture.provider.verify(&free.key).await, Verdict::Live);
+    let free = reach(fixture, &free).await;
+    for extent in [&free.models, &free.endpoints, &free.addresses] {
+        let reaches_nothing = matches!(extent, Extent::Only(list) if list.is_empty());
+        assert!(!reaches_nothing, "{free:?}");
+    }
+    if limits == Limits::default() {
+        return;
+    }
+    let request = IssueRequest {
+        scope: fixture.world.limited_scope(limits),
+        ..fixture.request(2)
+    };
+    assert!(wider(&request.scope, &free).is_some(), "{free:?}");
+    let limited = fixture.issue_as(&request).await;
+    reaches_what_was_asked(fixture, &limited, &request.scope).await;
+    if fixture.suspends() {
+        let disabled = fixture.provider.disable(&limited.handle).await;
+        assert_eq!(disabled, Ok(Disabled::Now));
+        let restored = fixture.provider.restore(&limited.handle, &request.scope);
+        assert_eq!(restored.await, Ok(()));
+        reaches_what_was_asked(fixture, &limited, &request.scope).await;
+    }
+}
+
+async fn reach(fixture: &Fixture, key: &IssuedKey) -> Reach {
+    let got = fixture.provider.get(&key.handle).await;
+    got.expect("an answer").expect("the key").reach
+}
+
+/// The key reaches what the scope's lists name, and nothing else.
+async fn reaches_what_was_asked(fixture: &Fixture, key: &IssuedKey, scope: &Scope) {
+    fn is_it<T: AsRef<str>>(asked: &[T], kept: &Extent) -> bool {
+        let only = asked.iter().map(|one| OutsideText::new(one.as_ref()));
+        asked.is_empty() || *kept == Extent::Only(only.collect())
+    }
+    let reach = reach(fixture, key).await;
+    assert!(
+        is_it(&scope.models, &reach.models)
+            && is_it(&scope.endpoints, &reach.endpoints)
+            && is_it(&scope.addresses, &reach.addresses),
+        "{scope:?}: {reach:?}"
+    );
+}
+
 /// Each period of a limit comes back as it was set, and setting it twice is setting it.
 pub async fn a_cap_reads_back(fixture: &Fixture) {
     if fixture.provider.caps().is_none() {
@@ -173,6 +252,20 @@ pub async fn every_page_is_read_disabled_keys_too(fixture: &Fixture) {
     assert_eq!(listed.len(), keys, "no key is listed twice");
     let listed: BTreeSet<_> = listed.into_iter().map(|key| key.handle).collect();
     assert_eq!(listed, handles);
+}
+
+/// A list whose last page has no room left is read to the end all the same, and does not go on.
+pub async fn a_full_last_page_is_read(fixture: &Fixture) {
+    let (keys, on_a_page) = fixture.keys_at_a_time().map_or((4, 2), |most| (most, 1));
+    fixture.world.set_page_size(on_a_page);
+    let mut handles = BTreeSet::new();
+    for n in 1..=keys as u32 {
+        handles.insert(fixture.issue(n).await.handle);
+        let listed = fixture.listed().await;
+        assert_eq!(listed.len(), handles.len(), "no key is listed twice");
+        let listed: BTreeSet<_> = listed.into_iter().map(|key| key.handle).collect();
+        assert_eq!(listed, handles);
+    }
 }
 
 /// A key is listed in its own scope only, and found by its handle from anywhere.

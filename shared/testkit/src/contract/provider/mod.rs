@@ -1,9 +1,10 @@
 //! The suite for [`KeyProvider`].
 //!
 //! Each case is a function over a fresh [`Fixture`]. [`provider_contract!`](crate::provider_contract) makes a named
-//! test of each: those of [`life`] for anything, those of [`wire`] for whatever talks HTTP.
+//! test of each: those of [`life`] and [`reports`] for anything, those of [`wire`] for whatever talks HTTP.
 
 pub mod life;
+pub mod reports;
 mod simulated;
 pub mod wire;
 
@@ -17,11 +18,11 @@ use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::Scope;
 use keyward_core::model::version::{KeyLabel, VersionId};
 use keyward_core::ports::{
-    Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Naming, Page,
+    Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits, Naming, Page,
     ProviderError, SpendCaps, Suspension,
 };
 
-use crate::simulator::Fault;
+use crate::simulator::{Body, Booking, Fault};
 
 /// More pages than any case fills: a list that goes on beyond has no end.
 const MAX_PAGES: usize = 20;
@@ -63,7 +64,10 @@ pub trait ProviderWorld: Send + Sync {
     /// An agent spends with this key; no limit is looked at.
     fn spend(&self, key: &ApiKey, amount: MicroDollars);
 
-    /// Keys on a page of the list.
+    /// The provider books what a key used, or what it names no key for; no limit is looked at.
+    fn book(&self, key: Option<&ApiKey>, booking: &Booking);
+
+    /// Keys on a page of the list, and rows or buckets on one of a report.
     fn set_page_size(&self, size: usize);
 
     /// Where keys of the suite live.
@@ -71,6 +75,12 @@ pub trait ProviderWorld: Send + Sync {
 
     /// Another such place, where there is such a thing.
     fn other_scope(&self) -> Option<Scope>;
+
+    /// [`scope`](Self::scope) with one entry in each list that `limits` has.
+    fn limited_scope(&self, limits: Limits) -> Scope;
+
+    /// Every answer carries fields from now on that no release of Keyward knows.
+    fn add_unknown_fields(&self);
 
     /// Makes a key as a person would, where the API has no call for it.
     fn make(&self, request: &IssueRequest) -> IssuedKey;
@@ -103,6 +113,10 @@ pub enum ProviderCall {
     Delete,
     /// A key asking about itself.
     Verify,
+    /// One page of a report of usage.
+    Usage,
+    /// One page of a report of costs.
+    Costs,
 }
 
 /// How often a call goes wrong.
@@ -240,6 +254,20 @@ impl Fixture {
     }
 }
 
+/// What can come back for a request besides an answer.
+fn unreadable() -> [Fault; 8] {
+    [
+        Fault::status(500, Body::Json),
+        Fault::status(503, Body::Html),
+        Fault::status(502, Body::Empty),
+        Fault::lost_before(),
+        Fault::half_sent(),
+        Fault::truncated(),
+        Fault::error_object(),
+        Fault::status(200, Body::Html),
+    ]
+}
+
 /// The name of the nth attempt of the suite's slot.
 fn label(n: u32) -> KeyLabel {
     let id = VersionId {
@@ -262,6 +290,7 @@ fn label(n: u32) -> KeyLabel {
 macro_rules! provider_contract {
     ($make:path) => {
         $crate::provider_contract!($make, life);
+        $crate::provider_contract!($make, reports);
         $crate::provider_contract!($make, wire);
     };
     ($make:path, life) => {
@@ -271,7 +300,10 @@ macro_rules! provider_contract {
             suspending_twice_is_no_error
             a_deleted_key_is_dead_and_gone
             a_cap_reads_back
+            deleting_twice_is_no_error
+            an_empty_scope_list_never_widens
             every_page_is_read_disabled_keys_too
+            a_full_last_page_is_read
             scopes_are_listed_apart
             spending_reads_back
             a_key_without_money_is_not_dead
@@ -279,9 +311,21 @@ macro_rules! provider_contract {
             a_full_place_takes_no_more
         );
     };
+    ($make:path, reports) => {
+        $crate::provider_contract!(@each $make, reports:
+            what_is_not_told_is_named
+            usage_is_told_by_key_model_and_bucket_across_pages
+            costs_are_told_by_key_and_bucket_across_pages
+            late_bookings_appear
+            a_window_without_a_bucket_is_empty
+            an_unreadable_report_is_never_an_empty_page
+            what_other_places_used_is_theirs
+        );
+    };
     ($make:path, wire) => {
         $crate::provider_contract!(@each $make, wire:
             a_lost_create_is_ambiguous_and_found_by_its_label
+            a_lost_create_ends_with_one_live_key
             a_create_is_sent_once_whatever_comes_back
             a_rate_limited_create_says_when_to_come_back
             an_unreadable_list_is_never_an_empty_page
@@ -290,6 +334,7 @@ macro_rules! provider_contract {
             changes_survive_a_lost_answer
             a_delete_survives_a_lost_answer
             a_refused_credential_is_told_apart
+            unknown_fields_are_ignored
             a_verdict_without_a_readable_answer_is_unknown
         );
     };

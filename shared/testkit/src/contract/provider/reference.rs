@@ -1,5 +1,7 @@
 //! The smallest driver that passes, and the mistakes that must not.
 
+mod reports;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,12 +11,14 @@ use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider, KeyRecord,
-    Limits, Naming, Page, PageToken, ProviderError, Reach, SpendCaps, Suspension, Verdict,
+    Abilities, Disabled, Extent, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
+    KeyRecord, Limits, Naming, Page, PageToken, ProviderError, Reach, SpendCaps, Suspension,
+    UsageReports, Verdict,
 };
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use crate::simulator::Reply;
 use crate::simulator::testing::World;
 
 /// A mistake that a driver could make.
@@ -40,6 +44,16 @@ pub(super) enum Flaw {
     RetryAfterDropped,
     UsedUpIsDead,
     AlwaysNow,
+    UnknownFieldIsFault,
+    EmptyPageIsFault,
+    GoneIsFault,
+    NoLimitIsNothing,
+    HidesTheLost,
+    NamesNobody,
+    AnyWidth,
+    IgnoresWindow,
+    ReadsPagesTwice,
+    RoundsToCents,
 }
 
 pub(super) struct Reference {
@@ -65,6 +79,9 @@ impl Reference {
             return Err(retry(None));
         };
         let json = serde_json::from_str::<Value>(&answer.body);
+        if self.has(Flaw::UnknownFieldIsFault) && answer.body.contains(Reply::UNKNOWN_FIELD) {
+            return Err(retry(None));
+        }
         let own = json.as_ref().is_ok_and(|body| body["error"].is_object());
         match (answer.status, json) {
             (200 | 201, Ok(json)) if !own => Ok(json),
@@ -97,6 +114,15 @@ impl Reference {
         }
     }
 
+    /// Whether the answer to the create of this key was made to go wrong.
+    fn is_lost(&self, key: &KeyRecord) -> bool {
+        let requests = self.world.simulator.requests_to("POST", "/keys");
+        let is_it = |label: &String| label.as_str() == key.label.as_str();
+        requests
+            .iter()
+            .any(|r| r.fault.is_some() && r.label.as_ref().is_some_and(is_it))
+    }
+
     fn patch(&self, handle: &KeyHandle, body: &Value) -> Result<KeyRecord, ProviderError> {
         let path = format!("/keys/{handle}");
         let answer = self.repeated("PATCH", &path, &body.to_string())?;
@@ -105,7 +131,11 @@ impl Reference {
 
     fn record(&self, handle: &KeyHandle) -> Result<KeyRecord, ProviderError> {
         let answer = self.repeated("GET", &format!("/keys/{handle}"), "")?;
-        Ok(record(&answer["data"]))
+        let mut record = record(&answer["data"]);
+        if self.has(Flaw::NoLimitIsNothing) {
+            record.reach.models = Extent::Only(Vec::new());
+        }
+        Ok(record)
     }
 }
 
@@ -177,12 +207,18 @@ impl KeyProvider for Reference {
             Err(_) if self.has(Flaw::EmptyPageOnError) => json!({ "data": [] }),
             answer => answer?,
         };
-        let keys: Vec<KeyRecord> = answer["data"]
+        let mut keys: Vec<KeyRecord> = answer["data"]
             .as_array()
             .unwrap()
             .iter()
             .map(record)
             .collect();
+        if self.has(Flaw::HidesTheLost) {
+            keys.retain(|key| !self.is_lost(key));
+        }
+        if keys.is_empty() && offset > 0 && self.has(Flaw::EmptyPageIsFault) {
+            return Err(retry(None));
+        }
         let more = !keys.is_empty() && !self.has(Flaw::FirstPageOnly);
         let next = more.then(|| PageToken((offset + keys.len()).to_string()));
         Ok(Page { keys, next })
@@ -240,8 +276,10 @@ impl KeyProvider for Reference {
         if self.has(Flaw::DeleteIsDisable) {
             return self.patch(handle, &json!({ "disabled": true })).map(|_| ());
         }
-        self.repeated("DELETE", &format!("/keys/{handle}"), "")
-            .map(|_| ())
+        match self.repeated("DELETE", &format!("/keys/{handle}"), "") {
+            Err(ProviderError::NotFound) if self.has(Flaw::GoneIsFault) => Err(retry(None)),
+            answer => answer.map(|_| ()),
+        }
     }
 
     fn issuer(&self) -> Option<&dyn KeyIssuer> {
@@ -249,6 +287,10 @@ impl KeyProvider for Reference {
     }
 
     fn caps(&self) -> Option<&dyn SpendCaps> {
+        Some(self)
+    }
+
+    fn reports(&self) -> Option<&dyn UsageReports> {
         Some(self)
     }
 }

@@ -1,14 +1,17 @@
 //! The simulator as the other side.
 
+use std::fmt::Debug;
+use std::str::FromStr;
+
 use jiff::Timestamp;
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::slot::Scope;
 use keyward_core::model::version::KeyLabel;
-use keyward_core::ports::{IssueRequest, IssuedKey};
+use keyward_core::ports::{IssueRequest, IssuedKey, Limits};
 
 use super::{ProviderCall, ProviderWorld, Times};
-use crate::simulator::{Fault, FaultRule, Management, Simulator};
+use crate::simulator::{Booking, Fault, FaultRule, Management, Simulator, UnknownFields};
 
 impl ProviderWorld for Simulator {
     fn now(&self) -> Timestamp {
@@ -32,6 +35,10 @@ impl ProviderWorld for Simulator {
         Simulator::spend(self, key, amount);
     }
 
+    fn book(&self, key: Option<&ApiKey>, booking: &Booking) {
+        Simulator::book(self, key, booking);
+    }
+
     fn set_page_size(&self, size: usize) {
         self.configure(|settings| settings.page_size = size);
     }
@@ -43,6 +50,27 @@ impl ProviderWorld for Simulator {
     fn other_scope(&self) -> Option<Scope> {
         self.add_workspace();
         Some(self.scope_of(1))
+    }
+
+    fn limited_scope(&self, limits: Limits) -> Scope {
+        fn one<T: FromStr<Err: Debug>>(text: &str) -> Vec<T> {
+            vec![text.parse().expect("a valid name")]
+        }
+        let mut scope = self.scope_of(0);
+        if limits.models {
+            scope.models = one("example-model");
+        }
+        if limits.endpoints {
+            scope.endpoints = one(self.endpoint());
+        }
+        if limits.addresses {
+            scope.addresses = one("192.0.2.0/24");
+        }
+        scope
+    }
+
+    fn add_unknown_fields(&self) {
+        self.configure(|settings| settings.unknown_fields = UnknownFields::Everywhere);
     }
 
     fn make(&self, request: &IssueRequest) -> IssuedKey {

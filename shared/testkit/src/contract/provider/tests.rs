@@ -60,4 +60,18 @@ catches! {
     a_resume_lost_is_caught: wire::changes_survive_a_lost_answer, RestoreForgotten;
     poverty_for_death_is_caught: life::a_key_without_money_is_not_dead, UsedUpIsDead;
     an_untold_repeat_is_caught: life::suspending_twice_is_no_error, AlwaysNow;
+    a_fear_of_the_new_is_caught: wire::unknown_fields_are_ignored, UnknownFieldIsFault;
+    a_fear_of_an_empty_page_is_caught: life::a_full_last_page_is_read, EmptyPageIsFault;
+    a_fear_of_a_second_delete_is_caught: life::deleting_twice_is_no_error, GoneIsFault;
+    nothing_for_all_is_caught: life::an_empty_scope_list_never_widens, NoLimitIsNothing;
+    a_row_without_its_key_is_caught: reports::usage_is_told_by_key_model_and_bucket_across_pages, NamesNobody;
+    a_report_cut_short_is_caught: reports::usage_is_told_by_key_model_and_bucket_across_pages, FirstPageOnly;
+    a_row_told_twice_is_caught: reports::usage_is_told_by_key_model_and_bucket_across_pages, ReadsPagesTwice;
+    a_bucket_too_many_is_caught: reports::usage_is_told_by_key_model_and_bucket_across_pages, IgnoresWindow;
+    a_cost_of_another_time_is_caught: reports::costs_are_told_by_key_and_bucket_across_pages, IgnoresWindow;
+    a_rounded_cost_is_caught: reports::costs_are_told_by_key_and_bucket_across_pages, RoundsToCents;
+    an_untold_width_is_caught: reports::what_is_not_told_is_named, AnyWidth;
+    an_empty_report_is_caught: reports::an_unreadable_report_is_never_an_empty_page, EmptyPageOnError;
+    an_ignored_place_is_caught: reports::what_other_places_used_is_theirs, IgnoresScope;
+    a_lost_key_left_behind_is_caught: wire::a_lost_create_ends_with_one_live_key, HidesTheLost;
 }

@@ -1,24 +1,10 @@
 //! Answers that are lost, late, cut or somebody else's.
 
 use jiff::SignedDuration;
-use keyward_core::ports::{ProviderError, Verdict};
+use keyward_core::ports::{Disabled, Naming, ProviderError, Verdict};
 
-use super::{Fixture, ProviderCall, Times, label};
+use super::{Fixture, ProviderCall, Times, label, unreadable};
 use crate::simulator::{Body, Fault, RetryAfter};
-
-/// What can come back for a request besides an answer.
-fn unreadable() -> [Fault; 8] {
-    [
-        Fault::status(500, Body::Json),
-        Fault::status(503, Body::Html),
-        Fault::status(502, Body::Empty),
-        Fault::lost_before(),
-        Fault::half_sent(),
-        Fault::truncated(),
-        Fault::error_object(),
-        Fault::status(200, Body::Html),
-    ]
-}
 
 /// A create that worked, but whose answer did not arrive: the driver says so, asks once, and leaves one key that can
 /// be found under its label.
@@ -47,6 +33,44 @@ pub async fn a_lost_create_is_ambiguous_and_found_by_its_label(fixture: &Fixture
         );
         assert_eq!(fixture.made(&label(n), &before), 1, "{shown}");
         assert_eq!(fixture.found(&label(n), &before).await.len(), 1, "{shown}");
+    }
+}
+
+/// Whatever a lost create left is found and deleted before another key is made, as a rotation does: one key is left at
+/// the provider, the one that is known.
+pub async fn a_lost_create_ends_with_one_live_key(fixture: &Fixture) {
+    if fixture.provider.issuer().is_none() {
+        return;
+    }
+    let lost = [Fault::lost_after(), Fault::half_sent(), Fault::truncated()];
+    for (n, fault) in (1..).step_by(2).zip(lost) {
+        let shown = format!("{fault:?}");
+        let before = fixture.before().await;
+        fixture
+            .world
+            .spoil(ProviderCall::Create, Times::Once, fault);
+        let refused = fixture.issuer().issue(&fixture.request(n)).await;
+        assert!(
+            matches!(refused, Err(ProviderError::Ambiguous { .. })),
+            "{shown}: {refused:?}"
+        );
+        let left = match fixture.provider.abilities().names {
+            Naming::Label | Naming::Place => fixture.found(&label(n), &before).await,
+            // There is one text less, not one key more.
+            Naming::Nothing => Vec::new(),
+        };
+        for key in left {
+            let deleted = fixture.provider.delete(&key.handle).await;
+            assert_eq!(deleted, Ok(()), "{shown}");
+        }
+        let issued = fixture.issue(n + 1).await;
+        assert!(fixture.world.is_accepted(&issued.key), "{shown}");
+        if fixture.provider.abilities().names != Naming::Nothing {
+            let listed = fixture.listed().await;
+            let handles: Vec<_> = listed.iter().map(|key| &key.handle).collect();
+            assert_eq!(handles, [&issued.handle], "{shown}");
+            assert_eq!(fixture.provider.delete(&issued.handle).await, Ok(()));
+        }
     }
 }
 
@@ -283,6 +307,45 @@ pub async fn a_refused_credential_is_told_apart(fixture: &Fixture) {
         provider.verify(&issued.key).await,
         Verdict::Live,
         "verifying needs no admin credential"
+    );
+}
+
+/// A provider that has learned to say more says the same for all that: answers, refusals and verdicts.
+pub async fn unknown_fields_are_ignored(fixture: &Fixture) {
+    let (provider, world) = (&fixture.provider, &fixture.world);
+    let issued = fixture.issue(1).await;
+    let had = (fixture.listed().await, provider.get(&issued.handle).await);
+    world.add_unknown_fields();
+    let after = (fixture.listed().await, provider.get(&issued.handle).await);
+    assert_eq!(after, had);
+    assert_eq!(provider.verify(&issued.key).await, Verdict::Live);
+    let before = fixture.before().await;
+    let second = fixture.issue(2).await;
+    assert!(world.is_accepted(&second.key));
+    assert_eq!(fixture.found(&label(2), &before).await.len(), 1);
+    if let Some(caps) = provider.caps() {
+        let cap = fixture.request(1).cap;
+        assert_eq!(caps.set_cap(&second.handle, cap).await, Ok(()));
+    }
+    if fixture.suspends() {
+        assert_eq!(provider.disable(&second.handle).await, Ok(Disabled::Now));
+        let restored = provider.restore(&second.handle, &world.scope()).await;
+        assert_eq!(restored, Ok(()));
+    }
+    assert_eq!(provider.delete(&second.handle).await, Ok(()));
+    let again = provider.delete(&second.handle).await;
+    assert!(
+        matches!(again, Ok(()) | Err(ProviderError::NotFound)),
+        "{again:?}"
+    );
+    assert_eq!(provider.get(&second.handle).await, Ok(None));
+    let verdict = provider.verify(&second.key).await;
+    assert!(matches!(verdict, Verdict::Dead(_)), "{verdict:?}");
+    world.refuse_admin();
+    let refused = fixture.list(&world.scope()).await;
+    assert!(
+        matches!(refused, Err(ProviderError::AdminCredential { .. })),
+        "{refused:?}"
     );
 }
 

@@ -5,6 +5,7 @@
 //! there: unknown fields and parameters.
 
 mod keys;
+mod reports;
 #[cfg(test)]
 mod tests;
 
@@ -75,6 +76,8 @@ impl Api for Anthropic {
             ProviderCall::Get => ("GET", KEY),
             ProviderCall::Change | ProviderCall::Delete => ("POST", KEY),
             ProviderCall::Verify => ("GET", "/v1/models"),
+            ProviderCall::Usage => ("GET", "/v1/organizations/usage_report/messages"),
+            ProviderCall::Costs => ("GET", "/v1/organizations/analytics/cost"),
         }
     }
 
@@ -92,6 +95,14 @@ impl Api for Anthropic {
             ("GET", ["v1", "organizations", "api_keys"]) => self.list(account, call),
             (_, ["v1", "organizations", "api_keys"]) => self.error(405, "Method not allowed"),
             ("GET", ["v1", "organizations", "api_keys", id]) => self.get(account, id),
+            ("GET", ["v1", "organizations", "usage_report", "messages"]) => {
+                self.usage(account, call)
+            }
+            ("GET", ["v1", "organizations", "analytics", "cost"])
+                if call.beta.as_deref() == Some(reports::BETA) =>
+            {
+                self.cost(account, call)
+            }
             ("POST", ["v1", "organizations", "api_keys", id]) => self.update(account, id, call),
             _ => self.error(404, "Not found"),
         }

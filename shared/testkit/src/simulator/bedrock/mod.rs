@@ -100,6 +100,7 @@ impl Api for Bedrock {
             ProviderCall::Change => ("POST", "/UpdateServiceSpecificCredential"),
             ProviderCall::Delete => ("POST", "/DeleteServiceSpecificCredential"),
             ProviderCall::Verify => ("GET", "/foundation-models"),
+            ProviderCall::Usage | ProviderCall::Costs => ("GET", "/no-reports"),
         }
     }
 

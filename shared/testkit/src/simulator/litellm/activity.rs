@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use jiff::civil::Date;
 use jiff::tz::Offset;
 use keyward_core::model::money::MicroDollars;
@@ -10,30 +10,10 @@ use serde_json::{Map, Value, json};
 
 use super::super::account::Account;
 use super::super::api::{Api, Call, Reply};
+use super::super::usage::{Row, Used};
 use super::LiteLlm;
 
-/// Tokens of one call.
-pub(super) const PROMPT: u64 = 10;
-pub(super) const COMPLETION: u64 = 1;
-
-/// The model of what was spent otherwise than by a call.
-const ELSEWHERE: &str = "";
-
-/// Calls by UTC day and model.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Calls(BTreeMap<(Date, String), u64>);
-
-impl Calls {
-    pub(super) fn count(&mut self, at: Timestamp, model: &str) {
-        let day = Offset::UTC.to_datetime(at).date();
-        *self.0.entry((day, model.to_owned())).or_default() += 1;
-    }
-
-    fn on(&self, day: Date) -> impl Iterator<Item = (&str, u64)> {
-        let on = self.0.iter().filter(move |((of, _), _)| *of == day);
-        on.map(|((_, model), calls)| (model.as_str(), *calls))
-    }
-}
+const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// A row of the proxy's table.
 struct Record {
@@ -41,8 +21,7 @@ struct Record {
     key: String,
     team: Option<String>,
     model: String,
-    spend: u64,
-    calls: u64,
+    used: Used,
 }
 
 impl LiteLlm {
@@ -87,38 +66,29 @@ impl LiteLlm {
         )
     }
 
-    /// The latest day first. What a key spent on a day is shared out evenly over its calls.
+    /// The latest day first.
     fn records(&self, account: &Account, first: Date, last: Date) -> Vec<Record> {
-        let mut records = Vec::new();
-        for key in &account.keys {
-            let calls = self.facts_of(&key.handle).calls;
-            for (day, spent) in key
-                .spent_by_day()
-                .filter(|(day, _)| (first..=last).contains(day))
-            {
-                let record = |model: &str, spend: u64, calls: u64| Record {
-                    day,
-                    key: key.handle.to_string(),
-                    team: (!key.workspace.is_empty()).then(|| key.workspace.clone()),
-                    model: model.to_owned(),
-                    spend,
-                    calls,
-                };
-                let cost = account.settings.call_cost.0;
-                let mut left = spent;
-                for (model, calls) in calls.on(day) {
-                    let spend = left.min(cost * calls);
-                    left -= spend;
-                    records.push(record(model, spend, calls));
-                }
-                if left > 0 {
-                    records.push(record(ELSEWHERE, left, 0));
-                }
-            }
-        }
+        let midnight = |day: Date| Offset::UTC.to_timestamp(day.at(0, 0, 0, 0)).ok();
+        let end = last.tomorrow().ok().and_then(midnight);
+        let (Some(from), Some(until)) = (midnight(first), end) else {
+            return Vec::new();
+        };
+        let rows = account.report(from, until, DAY).into_iter();
+        let mut records: Vec<Record> = rows.filter_map(record).collect();
         records.sort_by_key(|record| std::cmp::Reverse(record.day));
         records
     }
+}
+
+/// `None` for what belongs to no key: the proxy has no such row.
+fn record(row: Row) -> Option<Record> {
+    Some(Record {
+        day: Offset::UTC.to_datetime(row.from).date(),
+        key: row.key?.to_string(),
+        team: row.workspace.filter(|team| !team.is_empty()),
+        model: row.model,
+        used: row.used,
+    })
 }
 
 fn results<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<Value> {
@@ -128,7 +98,7 @@ fn results<'a>(records: impl Iterator<Item = &'a Record>) -> Vec<Value> {
     }
     let day = |(day, records): (Date, Vec<&Record>)| {
         let mut models = Map::new();
-        for record in records.iter().filter(|record| record.model != ELSEWHERE) {
+        for record in &records {
             let of_model: Vec<&Record> = records
                 .iter()
                 .copied()
@@ -163,18 +133,20 @@ fn by_key(records: &[&Record]) -> Value {
     Value::Object(keys)
 }
 
+/// The proxy counts cached tokens among those of the prompt.
 fn metrics(records: &[&Record]) -> Value {
-    let spend: u64 = records.iter().map(|record| record.spend).sum();
-    let calls: u64 = records.iter().map(|record| record.calls).sum();
+    let sum = |of: fn(&Used) -> u64| records.iter().map(|record| of(&record.used)).sum::<u64>();
+    let prompt = sum(|used| used.input + used.cache_read + used.cache_write);
+    let (completion, requests) = (sum(|used| used.output), sum(|used| used.requests));
     json!({
-        "spend": dollars(MicroDollars(spend)),
-        "prompt_tokens": calls * PROMPT,
-        "completion_tokens": calls * COMPLETION,
-        "cache_read_input_tokens": 0,
-        "cache_creation_input_tokens": 0,
-        "total_tokens": calls * (PROMPT + COMPLETION),
-        "api_requests": calls,
-        "successful_requests": calls,
+        "spend": dollars(MicroDollars(sum(|used| used.cost.0))),
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "cache_read_input_tokens": sum(|used| used.cache_read),
+        "cache_creation_input_tokens": sum(|used| used.cache_write),
+        "total_tokens": prompt + completion,
+        "api_requests": requests,
+        "successful_requests": requests,
         "failed_requests": 0,
     })
 }

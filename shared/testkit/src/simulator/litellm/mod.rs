@@ -22,8 +22,8 @@ use super::account::Account;
 use super::api::{Api, Call, Reply};
 use super::key::KeyState;
 use super::log::{Caller, RequestKind};
+use super::usage::{Booking, Used};
 use crate::contract::provider::ProviderCall;
-use activity::Calls;
 
 const PREFIX: &str = "sk-";
 const MARKER: &str = "EXAMPLE";
@@ -54,7 +54,6 @@ struct Facts {
     routes: Vec<String>,
     /// Whether it was blocked or unblocked ever: `blocked` is null until then.
     was_switched: bool,
-    calls: Calls,
 }
 
 impl Api for LiteLlm {
@@ -109,7 +108,12 @@ impl Api for LiteLlm {
             ProviderCall::Change => ("POST", "/key/*"),
             ProviderCall::Delete => ("POST", "/key/delete"),
             ProviderCall::Verify => ("GET", "/v1/models"),
+            ProviderCall::Usage | ProviderCall::Costs => ("GET", "/user/daily/activity"),
         }
+    }
+
+    fn endpoint(&self) -> &'static str {
+        "/v1/models"
     }
 
     fn label(&self, method: &str, path: &str, body: &[u8]) -> Option<String> {
@@ -194,10 +198,12 @@ impl LiteLlm {
             return self.over_budget(account, "Budget has been exceeded! Proxy is out of credit.");
         }
         if let Some(key) = account.present(handle.as_str()) {
-            key.spend(cost, now);
+            key.book(&Booking {
+                at: now,
+                model: model.to_owned(),
+                used: Used::call(cost),
+            });
         }
-        let mut facts = self.facts();
-        facts.entry(handle).or_default().calls.count(now, model);
         wire::completion(model, now)
     }
 

@@ -84,8 +84,7 @@ pub(super) fn completion(model: &str, now: Timestamp) -> Reply {
                 "message": { "role": "assistant", "content": "ok" },
             }],
             "usage": {
-                "prompt_tokens": activity::PROMPT, "completion_tokens": activity::COMPLETION,
-                "total_tokens": activity::PROMPT + activity::COMPLETION,
+                "prompt_tokens": 10, "completion_tokens": 1, "total_tokens": 11,
             },
         }),
     )

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod keys;
+mod reports;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -160,6 +161,8 @@ impl Api for OpenAi {
             ProviderCall::Change => ("POST", KEY),
             ProviderCall::Delete => ("DELETE", KEY),
             ProviderCall::Verify => ("GET", "/models"),
+            ProviderCall::Usage => ("GET", "/organization/usage/*"),
+            ProviderCall::Costs => ("GET", "/organization/costs"),
         }
     }
 
@@ -190,6 +193,17 @@ impl Api for OpenAi {
             ("POST", ["chat", "completions"]) => return self.complete(account, call),
             ("GET", ["models"]) => return self.models(account, call),
             _ if call.caller != Caller::Management => return self.unauthorized(),
+            (
+                "GET",
+                [
+                    "organization",
+                    "usage",
+                    kind @ ("completions" | "embeddings" | "images"),
+                ],
+            ) => {
+                return self.usage(account, kind, call);
+            }
+            ("GET", ["organization", "costs"]) => return self.costs(account, call),
             (_, ["organization", "projects", project, below @ ..]) => {
                 if !account.workspaces.iter().any(|known| known == project) {
                     return self.missing("project");

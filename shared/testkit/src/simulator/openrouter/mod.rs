@@ -4,6 +4,7 @@
 //! get wrong is refused more strictly than there: unknown fields and parameters, and times that do not end in `Z`.
 
 mod keys;
+mod reports;
 mod wire;
 
 use http::HeaderMap;
@@ -70,6 +71,7 @@ impl Api for OpenRouter {
             ProviderCall::Change => ("PATCH", "/keys/*"),
             ProviderCall::Delete => ("DELETE", "/keys/*"),
             ProviderCall::Verify => ("GET", "/key"),
+            ProviderCall::Usage | ProviderCall::Costs => ("GET", "/activity"),
         }
     }
 
@@ -87,6 +89,7 @@ impl Api for OpenRouter {
             ("GET", ["key"]) => self.own_key(account, call),
             _ if call.caller != Caller::Management => self.unauthorized(call),
             ("GET", ["credits"]) => wire::credits(account),
+            ("GET", ["activity"]) => self.activity(account, call),
             ("POST", ["keys"]) => self.create(account, call),
             ("GET", ["keys"]) => self.list(account, call),
             ("GET", ["keys", hash]) => self.get(account, hash),
