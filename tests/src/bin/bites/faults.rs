@@ -66,8 +66,8 @@ pub(crate) const FAULTS: [Fault; 7] = [
             ),
             (
                 MINT,
-                "Ok(Self::written(version))\n    }\n\n    async fn issue",
-                "Ok(version)\n    }\n\n    async fn issue",
+                "Ok(Self::written(version))\n    }\n\n    /// What is in the slot's place",
+                "Ok(version)\n    }\n\n    /// What is in the slot's place",
             ),
             (
                 MINT,
@@ -124,12 +124,11 @@ pub(crate) const FAULTS: [Fault; 7] = [
         name: "retry a create",
         edits: &[(
             MINT,
-            "        match issuer.issue(&request).await {",
-            "        let mut issued = issuer.issue(&request).await;
+            "        let issued = issuer(provider)?.issue(&request).await;",
+            "        let mut issued = issuer(provider)?.issue(&request).await;
              if matches!(issued, Err(ProviderError::Ambiguous { .. })) {
-                 issued = issuer.issue(&request).await;
-             }
-             match issued {",
+                 issued = issuer(provider)?.issue(&request).await;
+             }",
         )],
         caught_by: &[&CRASHES, &INTERLEAVINGS],
     },
