@@ -1,6 +1,9 @@
 //! The command against emulated AWS and the real functions, as a new user runs it: each line of README's section.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "command/died.rs"]
+mod died;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -119,17 +122,7 @@ async fn a_fleet_is_registered_rotated_and_looked_at_as_readme_says() {
     );
 
     let deployment = &local.deployment;
-    let fleet: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(&local.fleet).unwrap()).unwrap();
-    let slots = fleet["slots"].as_object().unwrap();
-    let secrets: Vec<Secret> = slots
-        .iter()
-        .map(|(slot, entry)| Secret {
-            slot: slot.parse().unwrap(),
-            arn: entry["secret"].as_str().unwrap().parse().unwrap(),
-            first: "00000000-0000-4000-8000-000000000000".parse().unwrap(),
-        })
-        .collect();
+    let secrets = secrets(&local);
     for secret in &secrets {
         let current = deployment
             .version(&secret.slot, VersionState::Current)
@@ -160,6 +153,19 @@ async fn a_fleet_is_registered_rotated_and_looked_at_as_readme_says() {
             .await;
     }
     deployment.assert_no_key_text().await;
+}
+
+/// The secrets of the sample fleet.
+fn secrets(local: &Local) -> Vec<Secret> {
+    let fleet = std::fs::read_to_string(&local.fleet).unwrap();
+    let fleet: serde_json::Value = serde_json::from_str(&fleet).unwrap();
+    let slots = fleet["slots"].as_object().unwrap();
+    let secret = |(slot, entry): (&String, &serde_json::Value)| Secret {
+        slot: slot.parse().unwrap(),
+        arn: entry["secret"].as_str().unwrap().parse().unwrap(),
+        first: "00000000-0000-4000-8000-000000000000".parse().unwrap(),
+    };
+    slots.iter().map(secret).collect()
 }
 
 #[tokio::test]

@@ -101,6 +101,11 @@ impl Deployment {
         self.seed_at(ProviderName::OpenRouter, name)
     }
 
+    /// A given provider.
+    pub fn simulator_at(&self, provider: ProviderName) -> &Simulator {
+        &self.providers.at(provider).simulator
+    }
+
     /// The same at a given provider.
     pub fn seed_at(&self, provider: ProviderName, name: &str) -> String {
         self.providers.at(provider).seed(name)
