@@ -13,6 +13,9 @@ const HIDDEN: &str = "[hidden]";
 const KEY_PREFIXES: &[&str] = &["sk-", "ABSK"];
 const KEY_LENGTH: usize = 24;
 
+/// So many digits in what follows a prefix within a word make it a key.
+const DIGITS: usize = 3;
+
 /// Which header carries a key, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scheme {
@@ -120,14 +123,19 @@ fn hide_words(text: &str) -> String {
         .collect()
 }
 
-/// Where a key begins in a word: at its start or, as behind an escaped space (`%20sk-…`), after anything but a letter.
+/// Where a key begins in a word: at its start or, as behind an escaped space (`%20sk-…`), after anything but a letter;
+/// after a letter too where what follows has digits in it, as keys have and words have not.
 fn key_in(word: &str) -> Option<usize> {
     let begins = |at: usize| !word[..at].ends_with(|c: char| c.is_ascii_alphabetic());
+    let has_digits = |at: usize| {
+        let digits = word[at..].bytes().filter(u8::is_ascii_digit);
+        digits.count() >= DIGITS
+    };
     KEY_PREFIXES
         .iter()
         .flat_map(|prefix| word.match_indices(prefix))
         .map(|(at, _)| at)
-        .filter(|at| word.len() - at >= KEY_LENGTH && begins(*at))
+        .filter(|at| word.len() - at >= KEY_LENGTH && (begins(*at) || has_digits(*at)))
         .min()
 }
 
@@ -167,6 +175,10 @@ mod tests {
             (
                 format!("key ABSK{}= is bad", "QmVk".repeat(9)),
                 "key [hidden]= is bad".to_owned(),
+            ),
+            (
+                "ADMINsk-or-v1-EXAMPLE0123456789abcdef".to_owned(),
+                "ADMIN[hidden]".to_owned(),
             ),
             (
                 "GET /k?key=%20sk-or-v1-EXAMPLEffffffffffff".to_owned(),
