@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result};
 use keyward_core::model::slot::ProviderName;
-use keyward_core::ports::{KeyProvider, Providers, Suspension};
+use keyward_core::ports::{
+    Ability, KeyProvider, Providers, Reporting, Suspension, Width, missing,
+};
 use keyward_lambda::config::environment;
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::conformance;
@@ -42,6 +44,9 @@ pub(super) async fn providers(format: Format) -> Result<Outcome> {
                     "SUSPENDS",
                     "EXPIRY",
                     "CAP PER KEY",
+                    "LIMITS",
+                    "USAGE",
+                    "COST",
                     "OPERATIONS VERIFIED",
                 ],
                 &rows,
@@ -97,7 +102,36 @@ fn suspension(driver: &dyn KeyProvider) -> &'static str {
     }
 }
 
-fn row(provider: ProviderName, driver: &dyn KeyProvider) -> [String; 6] {
+fn told(driver: &dyn KeyProvider) -> Reporting {
+    driver
+        .reports()
+        .map_or_else(Reporting::default, |reports| reports.reporting())
+}
+
+/// How finely something is told of each key.
+const fn width(width: Option<Width>) -> &'static str {
+    match width {
+        Some(Width::Minute) => "by the minute",
+        Some(Width::Hour) => "by the hour",
+        Some(Width::Day) => "by the day",
+        None => "no",
+    }
+}
+
+/// What a key can be limited to.
+fn limits(driver: &dyn KeyProvider) -> String {
+    let kinds = [
+        (Ability::LimitModels, "models"),
+        (Ability::LimitEndpoints, "endpoints"),
+        (Ability::LimitAddresses, "addresses"),
+    ];
+    let there = kinds.iter().filter(|(ability, _)| ability.is_of(driver));
+    let there: Vec<&str> = there.map(|(_, name)| *name).collect();
+    if there.is_empty() { "no".to_owned() } else { there.join(", ") }
+}
+
+fn row(provider: ProviderName, driver: &dyn KeyProvider) -> [String; 9] {
+    let told = told(driver);
     let or_no = |can: bool, how: &str| if can { how.to_owned() } else { "no".to_owned() };
     [
         provider.to_string(),
@@ -108,11 +142,17 @@ fn row(provider: ProviderName, driver: &dyn KeyProvider) -> [String; 6] {
         suspension(driver).to_owned(),
         or_no(driver.abilities().expiry, "at birth"),
         or_no(driver.caps().is_some(), "yes"),
+        limits(driver),
+        width(told.usage).to_owned(),
+        width(told.costs).to_owned(),
         operations::summary(provider),
     ]
 }
 
 fn json_row(provider: ProviderName, driver: &dyn KeyProvider) -> Value {
+    let told = told(driver);
+    let seconds = |width: Option<Width>| width.map(|width| width.duration().as_secs());
+    let limits = driver.abilities().limits;
     json!({
         "provider": provider,
         "creates": driver.issuer().is_some(),
@@ -123,6 +163,12 @@ fn json_row(provider: ProviderName, driver: &dyn KeyProvider) -> Value {
         },
         "expiry": driver.abilities().expiry,
         "cap": driver.caps().is_some(),
+        "limits": {
+            "models": limits.models, "endpoints": limits.endpoints, "addresses": limits.addresses,
+        },
+        "usage_seconds": seconds(told.usage),
+        "cost_seconds": seconds(told.costs),
+        "missing": missing(driver),
         "operations": conformance::operations(provider),
     })
 }

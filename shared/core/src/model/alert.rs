@@ -39,6 +39,8 @@ pub enum AlertKind {
     HandleUnknown,
     /// The secret was changed by somebody else.
     ForeignSecretChange,
+    /// A slot was registered at a provider that lacks what would protect its keys.
+    ProtectionMissing,
     /// An unfinished rotation was cleared away.
     StuckPendingCleared,
     /// A current key comes close to the age or the expiry at which it stops.
@@ -53,7 +55,7 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -63,6 +65,7 @@ impl AlertKind {
         Self::RevokeUnconfirmed,
         Self::HandleUnknown,
         Self::ForeignSecretChange,
+        Self::ProtectionMissing,
         Self::StuckPendingCleared,
         Self::KeyNearEnd,
         Self::PoolEmpty,

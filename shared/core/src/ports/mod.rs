@@ -2,6 +2,7 @@
 //!
 //! Every call may be cut off before, during or after its effect. An error that leaves the effect open says so.
 
+mod ability;
 mod acts;
 mod alerts;
 mod clock;
@@ -11,6 +12,7 @@ mod provider;
 mod secrets;
 mod usage;
 
+pub use ability::{Ability, missing};
 pub use acts::Acts;
 pub use alerts::{AlertError, Alerts};
 pub use clock::{Clock, Deadline};

@@ -10,7 +10,7 @@ use crate::model::text::OutsideText;
 use crate::model::version::Version;
 use crate::ports::{
     Advice, InventoryError, KeyProvider, ProviderError, SecretDescription, SecretError,
-    TAG_HANDLE_PREFIX, TAG_SLOT, VersionSelector,
+    TAG_HANDLE_PREFIX, TAG_SLOT, VersionSelector, missing,
 };
 
 use super::Ports;
@@ -118,6 +118,9 @@ pub async fn register(ports: &Ports, planned: &PlannedSlot) -> Result<Registered
     let current = current_key(ports, &slot, provider.as_ref()).await?;
     ports.inventory.create_slot(&slot, current.as_ref()).await?;
     tag(ports, &slot, &secret, current.as_slice()).await?;
+    if let Some(alert) = protection_missing(&slot, provider.as_ref()) {
+        ports.tell(alert).await;
+    }
     let Some(version) = current else {
         return Ok(Registered::WithoutKey);
     };
@@ -233,6 +236,32 @@ async fn tag(
         }
     }
     Ok(())
+}
+
+/// What people are told where the provider lacks what would protect the slot's keys; `None` where it has all of it.
+fn protection_missing(slot: &Slot, provider: &dyn KeyProvider) -> Option<Alert> {
+    let mut missing = missing(provider);
+    missing.retain(|ability| ability.protects());
+    if missing.is_empty() {
+        return None;
+    }
+    let cannot: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    let without: Vec<&str> = missing.iter().map(|ability| ability.without()).collect();
+    Some(Alert::about(
+        &slot.name,
+        Severity::Notice,
+        AlertKind::ProtectionMissing,
+        [
+            &format!(
+                "Slot {} was registered at {}, whose API cannot {}.",
+                slot.name,
+                slot.provider,
+                cannot.join(", ")
+            ),
+            &format!("What that means: {}.", without.join("; ")),
+            "Nothing has to be done. See: keyward providers",
+        ],
+    ))
 }
 
 fn handle_unknown(slot: &Slot, version: &Version) -> Alert {
