@@ -8,15 +8,17 @@ use keyward_core::model::key::AdminKey;
 use keyward_core::ports::{ProviderError, Verdict, Width, Window};
 
 use crate::api::{Dialect, refusal};
-use crate::http::{Answer, Credential, Repeat};
+use crate::http::{Answer, Credential, Repeat, Scheme};
 use crate::reports::Query;
-use crate::{anthropic, openai, openrouter};
+use crate::{anthropic, bedrock, litellm, openai, openrouter};
 
 /// Every provider.
 pub const PROVIDERS: &[Provider] = &[
     anthropic::fuzz::PROVIDER,
     openai::fuzz::PROVIDER,
     openrouter::fuzz::PROVIDER,
+    bedrock::fuzz::PROVIDER,
+    litellm::fuzz::PROVIDER,
 ];
 
 /// The credential of the request that is answered.
@@ -31,7 +33,7 @@ pub struct Provider {
     pub key: &'static str,
     /// Its parsers.
     pub parsers: &'static [Parser],
-    /// JSON that they take, beside what was recorded.
+    /// JSON or XML that they take, beside what was recorded.
     pub samples: &'static [&'static str],
 }
 
@@ -88,6 +90,12 @@ impl Parsed {
         }
     }
 
+    /// Something else that was made of the same answer.
+    pub(crate) fn add(&mut self, more: &Self) {
+        self.whole.push_str(&more.whole);
+        self.printed.push_str(&more.printed);
+    }
+
     /// Data, or why there is none.
     pub(crate) fn outcome(outcome: &Result<impl Debug, ProviderError>) -> Self {
         match outcome {
@@ -97,9 +105,10 @@ impl Parsed {
     }
 }
 
-fn answer(dialect: &Dialect, input: &Input<'_>) -> Option<Answer> {
+/// The answer to a request with [`CREDENTIAL`].
+pub(crate) fn answer(scheme: Scheme, input: &Input<'_>) -> Option<Answer> {
     let status = StatusCode::from_u16(input.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let credential = Credential::new(dialect.scheme, &AdminKey::new(CREDENTIAL))?;
+    let credential = Credential::new(scheme, &AdminKey::new(CREDENTIAL))?;
     Some(Answer::canned(status, input.body.to_vec(), &credential))
 }
 
@@ -107,10 +116,8 @@ fn answer(dialect: &Dialect, input: &Input<'_>) -> Option<Answer> {
 pub(crate) fn refused(dialect: &Dialect, input: &Input<'_>) -> Parsed {
     let mut parsed = Parsed::default();
     for repeat in [Repeat::Safe, Repeat::Never] {
-        if let Some(answer) = answer(dialect, input) {
-            let error = Parsed::error(&refusal(dialect, answer, repeat));
-            parsed.whole.push_str(&error.whole);
-            parsed.printed.push_str(&error.printed);
+        if let Some(answer) = answer(dialect.scheme, input) {
+            parsed.add(&Parsed::error(&refusal(dialect, answer, repeat)));
         }
     }
     parsed
@@ -118,7 +125,8 @@ pub(crate) fn refused(dialect: &Dialect, input: &Input<'_>) -> Parsed {
 
 /// What the answer says about the key that asked.
 pub(crate) fn verdict(dialect: &Dialect, of: fn(&Answer) -> Verdict, input: &Input<'_>) -> Parsed {
-    answer(dialect, input).map_or_else(Parsed::default, |answer| Parsed::printed(&of(&answer)))
+    answer(dialect.scheme, input)
+        .map_or_else(Parsed::default, |answer| Parsed::printed(&of(&answer)))
 }
 
 /// The time of most samples.

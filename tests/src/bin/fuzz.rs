@@ -91,7 +91,10 @@ fn target(provider: &'static Provider) -> Result<Target, Error> {
     seeds.folder(&root().join("shared/providers/fixtures"))?;
     seeds.folder(&root().join("tests/fixtures/cases/provider"))?;
     for sample in provider.samples {
-        seeds.document(&serde_json::from_str(sample)?);
+        match serde_json::from_str(sample) {
+            Ok(value) => seeds.document(&value),
+            Err(_) => seeds.markup(sample),
+        }
     }
     let secrets = vec![provider.key.to_owned(), CREDENTIAL.to_owned()];
     let parsers = provider.parsers.iter().map(|parser| Parser {

@@ -10,7 +10,10 @@ const LONG: usize = 64 * 1024;
 
 /// A set of answers.
 #[derive(Debug, Default)]
-pub struct Seeds(BTreeSet<String>);
+pub struct Seeds {
+    json: BTreeSet<String>,
+    markup: BTreeSet<String>,
+}
 
 impl Seeds {
     /// Takes in every JSON document in a folder, and every object and array in each.
@@ -34,7 +37,7 @@ impl Seeds {
     pub fn document(&mut self, value: &Value) {
         let text = value.to_string();
         let is_long = text.len() > LONG;
-        let is_more = matches!(value, Value::Object(_) | Value::Array(_)) && self.0.insert(text);
+        let is_more = matches!(value, Value::Object(_) | Value::Array(_)) && self.json.insert(text);
         if is_more && !is_long {
             match value {
                 Value::Object(fields) => fields.values().for_each(|v| self.document(v)),
@@ -44,14 +47,19 @@ impl Seeds {
         }
     }
 
+    /// Takes in one XML document, as it is.
+    pub fn markup(&mut self, text: &str) {
+        self.markup.insert(text.to_owned());
+    }
+
     /// The documents, and each of them with each secret in place of each of its strings, and in the middle of it.
     pub fn planted(&self, secrets: &[String]) -> Vec<Vec<u8>> {
-        let mut seeds: Vec<Vec<u8>> = self
-            .0
-            .iter()
-            .map(|text| text.clone().into_bytes())
-            .collect();
-        for text in &self.0 {
+        let all = self.json.iter().chain(&self.markup);
+        let mut seeds: Vec<Vec<u8>> = all.map(|text| text.clone().into_bytes()).collect();
+        for text in &self.markup {
+            seeds.extend(planted_between_tags(text, secrets));
+        }
+        for text in &self.json {
             let Ok(value) = serde_json::from_str::<Value>(text) else {
                 continue;
             };
@@ -67,6 +75,22 @@ impl Seeds {
         }
         seeds
     }
+}
+
+/// An XML document with a secret in place of each text between tags, and in the middle of it.
+fn planted_between_tags(text: &str, secrets: &[String]) -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    let texts = text.match_indices('>').filter_map(|(tag, _)| {
+        let begin = tag + 1;
+        let end = begin + text[begin..].find('<')?;
+        (begin < end).then_some((begin, end))
+    });
+    for ((begin, end), secret) in texts.zip(secrets.iter().cycle()) {
+        let (before, old, after) = (&text[..begin], &text[begin..end], &text[end..]);
+        seeds.push(format!("{before}{secret}{after}").into_bytes());
+        seeds.push(format!("{before}{old} {secret} {old}{after}").into_bytes());
+    }
+    seeds
 }
 
 fn strings(value: &Value) -> usize {
@@ -122,5 +146,24 @@ mod tests {
             );
         }
         assert_eq!(all.len(), 3 + 2 * (3 + 2 + 1));
+    }
+
+    #[test]
+    fn every_text_between_tags_is_planted_once() {
+        let mut seeds = Seeds::default();
+        seeds.markup("<a><b>x</b><c>y</c></a>");
+        let all = seeds.planted(&["KEY".to_owned()]);
+        let all: Vec<&str> = all
+            .iter()
+            .map(|s| std::str::from_utf8(s).unwrap())
+            .collect();
+        let expected = [
+            "<a><b>x</b><c>y</c></a>",
+            "<a><b>KEY</b><c>y</c></a>",
+            "<a><b>x KEY x</b><c>y</c></a>",
+            "<a><b>x</b><c>KEY</c></a>",
+            "<a><b>x</b><c>y KEY y</c></a>",
+        ];
+        assert_eq!(all, expected);
     }
 }

@@ -2,9 +2,7 @@
 
 use anyhow::{Context, Result};
 use keyward_core::model::slot::ProviderName;
-use keyward_core::ports::{
-    Ability, KeyProvider, Providers, Reporting, Suspension, Width, missing,
-};
+use keyward_core::ports::{Ability, KeyProvider, Providers, Reporting, Suspension, Width, missing};
 use keyward_lambda::config::environment;
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::conformance;
@@ -127,7 +125,11 @@ fn limits(driver: &dyn KeyProvider) -> String {
     ];
     let there = kinds.iter().filter(|(ability, _)| ability.is_of(driver));
     let there: Vec<&str> = there.map(|(_, name)| *name).collect();
-    if there.is_empty() { "no".to_owned() } else { there.join(", ") }
+    if there.is_empty() {
+        "no".to_owned()
+    } else {
+        there.join(", ")
+    }
 }
 
 fn row(provider: ProviderName, driver: &dyn KeyProvider) -> [String; 9] {

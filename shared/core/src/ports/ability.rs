@@ -72,12 +72,9 @@ impl Ability {
     /// Limits are not among them: a slot that asks for one its provider lacks is refused.
     pub const fn protects(self) -> bool {
         match self {
-            Self::Create
-            | Self::Suspend
-            | Self::Expire
-            | Self::Cap
-            | Self::Usage
-            | Self::Costs => true,
+            Self::Create | Self::Suspend | Self::Expire | Self::Cap | Self::Usage | Self::Costs => {
+                true
+            }
             Self::Refuse | Self::LimitModels | Self::LimitEndpoints | Self::LimitAddresses => false,
         }
     }

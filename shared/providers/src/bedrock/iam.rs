@@ -114,7 +114,7 @@ fn signing_region(region: &str) -> &'static str {
 
 /// What an answer other than 2xx means. Only AWS's own XML is a refusal, by its code: those of
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/CommonErrors.html> and of the calls themselves.
-fn refusal(answer: Answer, repeat: Repeat) -> ProviderError {
+pub(super) fn refusal(answer: Answer, repeat: Repeat) -> ProviderError {
     let (after, detail) = (answer.retry_after, answer.detail);
     if answer.status == StatusCode::TOO_MANY_REQUESTS {
         return ProviderError::RetryAfter { after, detail };

@@ -6,6 +6,8 @@
 //! shapes as in botocore 1.43.11, `iam/2010-05-08`. What has not been tried at AWS: that an Expired credential counts
 //! towards the two that a user may have, and what Bedrock answers a key that is Inactive, Expired or deleted (`verdict`).
 
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod handle;
 mod iam;
 #[cfg(test)]

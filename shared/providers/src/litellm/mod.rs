@@ -9,6 +9,8 @@
 //! `/key/regenerate` is not used: it ends the old text at once, and asks for a licence.
 
 mod chosen;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod reports;
 #[cfg(test)]
 mod tests;
@@ -61,18 +63,19 @@ const MAX_PAGES: u64 = 1_000;
 /// No body.
 const NOTHING: Option<&()> = None;
 
+const DIALECT: Dialect = Dialect {
+    scheme: Scheme::Bearer,
+    headers: &[],
+    error: wire::error_body,
+};
+
 /// One LiteLLM proxy.
 pub struct LiteLlm(Api);
 
 impl LiteLlm {
     /// The proxy that `admin` administers, at `base`.
     pub fn new(http: Arc<HttpClient>, base: BaseUrl, admin: AdminCredential) -> Self {
-        let dialect = Dialect {
-            scheme: Scheme::Bearer,
-            headers: &[],
-            error: wire::error_body,
-        };
-        Self(Api::new(http, base, admin, dialect))
+        Self(Api::new(http, base, admin, DIALECT))
     }
 
     async fn read(&self, url: Url) -> Result<Answer, ProviderError> {

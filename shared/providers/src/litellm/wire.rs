@@ -239,6 +239,11 @@ impl Created {
     pub(super) fn expires(&self) -> Option<Timestamp> {
         time(&self.expires)
     }
+
+    #[cfg(feature = "fuzzing")]
+    pub(super) fn text(&self) -> &str {
+        &self.key
+    }
 }
 
 /// The answer to a delete.

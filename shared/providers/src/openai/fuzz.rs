@@ -110,9 +110,7 @@ fn usage(input: &Input<'_>) -> Parsed {
     for part in 0..3 {
         let page = query(part).and_then(|query| read_usage(input.body, &query));
         let page = page.unwrap_or_else(|| Err(unreadable(Repeat::Safe, "unreadable")));
-        let page = Parsed::outcome(&page);
-        parsed.whole.push_str(&page.whole);
-        parsed.printed.push_str(&page.printed);
+        parsed.add(&Parsed::outcome(&page));
     }
     parsed
 }
