@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use keyward_core::model::alert::{AlertKind, Severity};
 use keyward_core::model::fleet::PlannedSlot;
 use keyward_core::model::secret_document::DocumentError;
 use keyward_core::ports::{InventoryError, SecretError, SecretStore, TAG_SLOT, UniqueItem};
@@ -53,6 +54,23 @@ async fn a_list_that_does_not_end_is_given_up() {
         assert!(refused.is_retryable(), "{way:?}");
         assert_eq!(world.outside.inventory.all_slots(), []);
     }
+}
+
+#[tokio::test]
+async fn what_the_provider_lacks_is_said_once() {
+    let (world, key) = world();
+    let current = Some((&token(1), key.as_str()));
+    world.outside.secrets.create(&world.secret, current);
+    let planned = fleet().remove(0);
+    register(&world.open, &planned).await.unwrap();
+    let said = world.outside.alerts.take();
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert_eq!(said[0].kind, AlertKind::ProtectionMissing);
+    assert_eq!(said[0].severity, Severity::Notice);
+    let what = "Slot support-bot-openrouter was registered at openrouter, whose API cannot tell a key's usage or tell a key's cost.";
+    assert_eq!(said[0].what.as_str(), what);
+    register(&world.open, &planned).await.unwrap();
+    assert_eq!(world.outside.alerts.take(), []);
 }
 
 #[tokio::test]

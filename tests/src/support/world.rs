@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::alert::AlertKind;
 use keyward_core::model::fleet::{Fleet, PlannedSlot};
 use keyward_core::model::incident::Incident;
 use keyward_core::model::key::ApiKey;
@@ -205,6 +206,9 @@ impl World {
         let planned = fleet_at(provider.driver().abilities().provider, &provider.scope());
         let registered = register(&world.open, &planned[0]).await.unwrap();
         assert_eq!(registered, Registered::WithKey { handle_known: true });
+        for alert in world.outside.alerts.take() {
+            assert_eq!(alert.kind, AlertKind::ProtectionMissing, "{alert:?}");
+        }
         if world.slot().await.kind == CredentialKind::Pool {
             world.fill_pool(STANDBY).await;
         }

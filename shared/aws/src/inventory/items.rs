@@ -97,6 +97,7 @@ impl Key {
             UniqueItem::Handle => "HANDLE",
             UniqueItem::Secret => "SECRET",
             UniqueItem::Place => "PLACE",
+            UniqueItem::Home => "HOME",
             UniqueItem::Name => "NAME",
         };
         Self::new(format!("{kind}#{value}"), "OWNER")

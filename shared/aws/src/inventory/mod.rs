@@ -106,6 +106,10 @@ impl Inventory for DynamoInventory {
         writes.push(Write::NewSlot(slot))?;
         writes.claim(UniqueItem::Secret, &slot.name, None, slot.secret.as_str())?;
         writes.claim(UniqueItem::Place, &slot.name, None, &items::place(slot))?;
+        if let Some(home) = slot.provider.home(&slot.account, &slot.scope) {
+            let home = format!("{}#{home}", slot.provider);
+            writes.claim(UniqueItem::Home, &slot.name, None, &home)?;
+        }
         if let Some(version) = current {
             writes.push(Write::NewVersion(version))?;
             writes.claim_version(version, Some(&slot.account))?;

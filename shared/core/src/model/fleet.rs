@@ -365,13 +365,13 @@ fn twice(planned: &[PlannedSlot]) -> Vec<Problem> {
                     problem,
                 });
             }
-            if share_a_user(slot, earlier) {
+            if share_a_home(slot, earlier) {
                 let problem = format!(
-                    "has the same IAM user as slot `{}`; each slot needs one of its own",
-                    earlier.name
+                    "has the same place for its keys at {} as slot `{}`; each slot needs one of its own",
+                    slot.provider, earlier.name
                 );
                 problems.push(Problem {
-                    place: format!("{place}.scope.user"),
+                    place: format!("{place}.scope"),
                     problem,
                 });
             }
@@ -387,15 +387,9 @@ fn twice(planned: &[PlannedSlot]) -> Vec<Problem> {
     problems
 }
 
-/// IAM takes names that differ in case alone for one:
-/// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html>.
-fn share_a_user(one: &PlannedSlot, other: &PlannedSlot) -> bool {
-    match (&one.entry.scope.user, &other.entry.scope.user) {
-        (Some(a), Some(b)) => {
-            one.entry.account == other.entry.account && a.as_str().eq_ignore_ascii_case(b.as_str())
-        }
-        _ => false,
-    }
+fn share_a_home(one: &PlannedSlot, other: &PlannedSlot) -> bool {
+    let home = |slot: &PlannedSlot| slot.provider.home(&slot.entry.account, &slot.entry.scope);
+    one.provider == other.provider && home(one).is_some_and(|place| home(other) == Some(place))
 }
 
 #[cfg(test)]

@@ -108,6 +108,19 @@ impl ProviderName {
             (_, CredentialKind::Minted | CredentialKind::Pool) => None,
         }
     }
+
+    /// What the keys of a slot live in, where that has to be the slot's alone: there can be few keys in it, or whatever
+    /// turns up in it counts as the slot's. IAM takes names of users that differ in case alone for one:
+    /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html>.
+    pub fn home(self, account: &AccountName, scope: &Scope) -> Option<String> {
+        match self {
+            Self::Bedrock => {
+                let user = scope.user.as_ref()?;
+                Some(format!("{account}#{}", user.as_str().to_ascii_lowercase()))
+            }
+            Self::OpenRouter | Self::OpenAi | Self::Anthropic | Self::LiteLlm => None,
+        }
+    }
 }
 
 impl std::fmt::Display for ProviderName {

@@ -46,7 +46,8 @@ pub trait Inventory: Send + Sync {
     async fn versions(&self, slot: &SlotName) -> Result<Vec<Version>, InventoryError>;
 
     /// Creates a slot, and its current version if it has a key already, with the uniqueness items of its secret, its
-    /// place (agent, provider, environment), the key's fingerprint and its handle.
+    /// place (agent, provider, environment), the home of its keys where that is a slot's alone, the key's fingerprint
+    /// and its handle.
     ///
     /// # Errors
     /// [`InventoryError::Taken`] names the slot that has one of them; nothing was written.
@@ -114,6 +115,8 @@ pub enum UniqueItem {
     Secret,
     /// An agent's place at a provider in an environment.
     Place,
+    /// What a slot's keys live in, where that has to be one slot's: [`home`](crate::model::slot::ProviderName::home).
+    Home,
     /// The slot's own name.
     Name,
 }
@@ -125,6 +128,7 @@ impl std::fmt::Display for UniqueItem {
             Self::Handle => "key handle",
             Self::Secret => "secret",
             Self::Place => "agent, provider and environment",
+            Self::Home => "place of its keys at the provider",
             Self::Name => "name",
         })
     }

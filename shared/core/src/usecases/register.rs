@@ -256,7 +256,7 @@ fn protection_missing(slot: &Slot, provider: &dyn KeyProvider) -> Option<Alert> 
                 "Slot {} was registered at {}, whose API cannot {}.",
                 slot.name,
                 slot.provider,
-                cannot.join(", ")
+                cannot.join(" or ")
             ),
             &format!("What that means: {}.", without.join("; ")),
             "Nothing has to be done. See: keyward providers",

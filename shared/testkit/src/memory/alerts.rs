@@ -14,6 +14,11 @@ impl MemoryAlerts {
         self.0.lock().expect("not poisoned").clone()
     }
 
+    /// The same, and none of them is kept.
+    pub fn take(&self) -> Vec<Alert> {
+        std::mem::take(&mut self.0.lock().expect("not poisoned"))
+    }
+
     /// How many of one kind were sent.
     pub fn count(&self, kind: AlertKind) -> usize {
         self.sent()

@@ -326,6 +326,10 @@ impl Inventory for MemoryInventory {
             let environment = serde_json::to_string(&slot.environment).expect("serialises");
             let place = format!("PLACE#{}#{}#{environment}", slot.agent, slot.provider);
             tables.claim(place, UniqueItem::Place, &owner)?;
+            if let Some(home) = slot.provider.home(&slot.account, &slot.scope) {
+                let home = format!("HOME#{}#{home}", slot.provider);
+                tables.claim(home, UniqueItem::Home, &owner)?;
+            }
             tables.put_slot(slot);
             current.map_or(Ok(()), |version| tables.add(version))
         })

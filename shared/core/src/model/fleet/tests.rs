@@ -193,7 +193,7 @@ fn an_iam_user_belongs_to_one_slot() {
     assert!(planned("bedrock-other", "agent-one").is_ok());
     for user in ["agent-one", "Agent-One"] {
         let error = planned("bedrock-main", user).unwrap_err().to_string();
-        let expected = "slots.two.scope.user: has the same IAM user as slot `one`";
+        let expected = "slots.two.scope: has the same place for its keys at bedrock as slot `one`";
         assert!(error.contains(expected), "{error}");
     }
 }

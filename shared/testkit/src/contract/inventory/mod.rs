@@ -28,6 +28,7 @@ pub const CHECKS: &[Check<dyn Inventory>] = checks![dyn Inventory:
     a_slot_is_created_with_its_first_version,
     a_name_is_taken_once,
     a_secret_and_a_place_are_taken_once,
+    what_keys_live_in_is_taken_once,
     what_is_refused_leaves_nothing_behind,
     a_slot_is_saved_by_revision,
     a_slot_that_is_not_there_is_not_saved,

@@ -1,3 +1,5 @@
+use keyward_core::model::slot::{ProviderName, Scope};
+
 use super::*;
 
 pub(super) async fn what_is_not_there_is_not_found(inventory: &dyn Inventory) {
@@ -90,6 +92,28 @@ pub(super) async fn a_secret_and_a_place_are_taken_once(inventory: &dyn Inventor
     };
     let created = inventory.create_slot(&elsewhere, None).await;
     created.expect("another environment is another place");
+}
+
+pub(super) async fn what_keys_live_in_is_taken_once(inventory: &dyn Inventory) {
+    let at_user = |name: &str, user: &str| Slot {
+        provider: ProviderName::Bedrock,
+        scope: Scope {
+            user: user.parse().ok(),
+            ..Scope::default()
+        },
+        ..slot(name)
+    };
+    let first = at_user("contract-home", "contract-user");
+    inventory.create_slot(&first, None).await.expect("created");
+    let same_user = at_user("contract-home-2", "Contract-User");
+    assert_taken(
+        inventory.create_slot(&same_user, None).await,
+        UniqueItem::Home,
+        &first.name,
+    );
+    let other_user = at_user("contract-home-2", "contract-user-2");
+    let created = inventory.create_slot(&other_user, None).await;
+    created.expect("another user is another place");
 }
 
 pub(super) async fn what_is_refused_leaves_nothing_behind(inventory: &dyn Inventory) {
