@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::Break;
 use super::timeline::Timeline;
-use crate::support::{Backend, Several};
+use crate::support::{Backend, Several, THREE};
 
 const STEPS: [&str; 4] = ["createSecret", "setSecret", "testSecret", "finishSecret"];
 
@@ -55,7 +55,7 @@ impl Deployment {
             change_delay: SignedDuration::from_secs(90),
             ..Settings::default()
         };
-        let providers = Several::start(clock.clone(), &settings).await;
+        let providers = Several::start(&THREE, clock.clone(), &settings).await;
         let lost = FaultRule::on("POST", "/keys", Fault::lost_after()).nth(LOST_ANSWER);
         providers
             .at(ProviderName::OpenRouter)

@@ -60,6 +60,52 @@ impl Drop for Agents {
     }
 }
 
+/// An agent at any provider, which calls with the key that it fetched last, until dropped.
+pub struct Agent {
+    provider: ProviderName,
+    key: Arc<Mutex<String>>,
+    task: JoinHandle<()>,
+}
+
+impl Agent {
+    /// Starts the agent of a secret.
+    pub async fn start(deployment: &Deployment, provider: ProviderName, secret: &Secret) -> Self {
+        let key = deployment.key_at(provider, &deployment.current(secret).await);
+        let key = Arc::new(Mutex::new(key));
+        let (held, simulator) = (key.clone(), deployment.simulator_at(provider).clone());
+        let task = tokio::spawn(async move {
+            let http = http_client();
+            loop {
+                let key = held.lock().unwrap().clone();
+                agent_call(&http, &simulator, &key).await;
+                tokio::time::sleep(BETWEEN_CALLS).await;
+            }
+        });
+        Self {
+            provider,
+            key,
+            task,
+        }
+    }
+
+    /// Fetches its key anew, and has called with it when this returns.
+    pub async fn fetch(&self, deployment: &Deployment, secret: &Secret) {
+        let key = deployment.key_at(self.provider, &deployment.current(secret).await);
+        *self.key.lock().unwrap() = key;
+        let simulator = deployment.simulator_at(self.provider);
+        let before = simulator.agent_calls().len();
+        // A call may have begun with the key that was held before.
+        let called = async || simulator.agent_calls().len() > before + 2;
+        deployment.until("the agent's calls", called).await;
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
 impl Deployment {
     async fn keys(&self, secrets: &[&Secret]) -> Vec<String> {
         let mut keys = Vec::new();
@@ -71,12 +117,12 @@ impl Deployment {
 
     /// The key in a secret's text.
     pub fn key_in(&self, text: &str) -> String {
-        let format = self
-            .providers
-            .at(ProviderName::OpenRouter)
-            .driver()
-            .abilities()
-            .format;
+        self.key_at(ProviderName::OpenRouter, text)
+    }
+
+    /// The key of a given provider in a secret's text.
+    pub fn key_at(&self, provider: ProviderName, text: &str) -> String {
+        let format = self.providers.at(provider).driver().abilities().format;
         let document = SecretDocument::parse(&SecretText::new(text.to_owned()), &format).unwrap();
         document.key().expose_secret().to_owned()
     }

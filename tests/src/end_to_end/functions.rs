@@ -5,13 +5,15 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use keyward_core::model::names::SecretVersionId;
-use keyward_core::model::slot::CredentialKind;
+use keyward_core::model::slot::{CredentialKind, ProviderName};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::{Deployment, Secret, TABLE};
 use crate::emulators::Function;
 use crate::functions::{Profile, build};
+use crate::local::event;
+use crate::support::account_entry;
 
 /// A made-up credential of Secrets Manager's for writing across accounts.
 pub const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
@@ -50,7 +52,10 @@ impl Deployment {
     /// Stores the account's admin credential, and deploys the functions.
     pub(super) async fn deploy(&mut self) {
         self.accounts = self.configured().await.to_string();
-        let variables = [
+        // Where AWS is the provider, the functions' own role is what administers it.
+        let role = self.providers.find(ProviderName::Bedrock);
+        let role = role.map(|bedrock| bedrock.simulator.management_key());
+        let mut variables = vec![
             ("KEYWARD_TABLE", TABLE),
             ("KEYWARD_ALERT_TOPIC_ARN", &self.topic.arn),
             ("KEYWARD_ACCOUNTS", &self.accounts),
@@ -61,6 +66,9 @@ impl Deployment {
             ("AWS_ENDPOINT_URL_DYNAMODB", self.ministack.url()),
             ("AWS_ENDPOINT_URL_SNS", self.ministack.url()),
         ];
+        if let Some(role) = &role {
+            variables.push(("AWS_ACCESS_KEY_ID", role.expose_secret()));
+        }
         let built = tokio::task::spawn_blocking(binaries).await.unwrap();
         let function = |name, program| Function {
             name,
@@ -79,20 +87,19 @@ impl Deployment {
         for each in self.providers.iter() {
             let provider = each.simulator.settings().provider;
             let name = format!("{provider}-main");
-            let create = self.client.create_secret().name(format!("keyward/{name}"));
             let key = each.simulator.management_key();
+            let create = self.client.create_secret().name(format!("keyward/{name}"));
             let admin = create.secret_string(key.expose_secret()).send().await;
-            let mut account = json!({
-                "provider": provider,
-                "base_url": each.simulator.base_url(),
-                "admin_secret": admin.unwrap().arn().unwrap(),
-                "allow_hosts": ["127.0.0.1"],
-            });
-            if provider.kind() == CredentialKind::Pool {
-                let create = self.client.create_secret();
-                let pool = create.name(format!("keyward/{name}-pool")).send().await;
-                account["pool_secret"] = json!(pool.unwrap().arn().unwrap());
-            }
+            let create = self.client.create_secret();
+            let pool = match provider.kind() {
+                CredentialKind::Pool => {
+                    let create = create.name(format!("keyward/{name}-pool"));
+                    create.send().await.unwrap().arn
+                }
+                CredentialKind::Minted | CredentialKind::Slots => None,
+            };
+            let admin = admin.unwrap().arn.unwrap();
+            let account = account_entry(&each.simulator, &admin, &pool.unwrap_or_default());
             accounts.insert(name, account);
         }
         Value::Object(accounts)
@@ -137,6 +144,19 @@ impl Deployment {
     pub async fn retire(&self) -> Result<Value, Failed> {
         let event = json!({"source": "aws.events", "detail-type": "Scheduled Event"});
         self.invoke("retire", &event).await
+    }
+
+    /// Puts keys that a person made into a provider account's pool, by way of `control`.
+    pub async fn fill_pool(&self, provider: ProviderName, keys: usize) {
+        let made = (0..keys).map(|n| self.seed_at(provider, &format!("standby {n}")));
+        let body = json!({
+            "reason": "first standby keys",
+            "account": format!("{provider}-main"),
+            "keys": made.collect::<Vec<_>>(),
+        });
+        let event = event("POST", "/pool/add", body.to_string().as_bytes());
+        let answer = self.invoke("control", &event).await.unwrap();
+        assert_eq!(answer["statusCode"], 200, "{answer}");
     }
 
     async fn invoke(&self, function: &str, event: &Value) -> Result<Value, Failed> {

@@ -23,8 +23,8 @@ use keyward_testkit::simulator::{Settings, Simulator};
 use serde_json::Value;
 
 use crate::emulators::{Ministack, Moto, Topic};
-use crate::support::{Backend as _, Several};
-pub use agents::Agents;
+use crate::support::{Backend as _, Several, THREE};
+pub use agents::{Agent, Agents};
 pub use functions::{Failed, ROTATION_TOKEN};
 pub use secrets::Secret;
 
@@ -62,14 +62,20 @@ struct Said {
 }
 
 impl Deployment {
-    /// Starts everything; `None` where the emulators cannot be had.
+    /// Starts everything, with three providers; `None` where the emulators cannot be had.
     pub async fn start() -> Option<Self> {
+        Self::at(&THREE).await
+    }
+
+    /// The same with these providers, OpenRouter among them.
+    pub async fn at(providers: &[ProviderName]) -> Option<Self> {
         let (moto, ministack) = (Moto::start().await?, Ministack::start().await?);
         let aws = ministack.sdk_config().await;
         let dynamo = aws_sdk_dynamodb::Client::new(&aws);
         create_table(&dynamo, TABLE).await.unwrap();
         let topic = Topic::create(&ministack, "alerts").await;
-        let providers = Several::start(Arc::new(SystemClock), &Settings::default()).await;
+        let settings = Settings::default();
+        let providers = Several::start(providers, Arc::new(SystemClock), &settings).await;
         let secrets = moto.sdk_config().await;
         let inventory = Arc::new(DynamoInventory::new(&aws, TABLE));
         let ports = Ports {

@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use keyward_core::model::act::Act;
 use keyward_core::model::alert::{Alert, AlertKind};
+use keyward_core::model::slot::ProviderName;
 use keyward_testkit::canary::Canary;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -80,7 +81,10 @@ impl Deployment {
         for each in self.providers.iter() {
             let keys = each.simulator.secrets();
             texts.extend(keys.iter().map(|key| key.expose_secret().to_owned()));
-            texts.push(each.simulator.management_key().expose_secret().to_owned());
+            // An access key's id is no secret.
+            if each.simulator.settings().provider != ProviderName::Bedrock {
+                texts.push(each.simulator.management_key().expose_secret().to_owned());
+            }
         }
         Canary::new(texts)
     }

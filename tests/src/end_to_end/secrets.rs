@@ -6,6 +6,7 @@ use aws_sdk_secretsmanager::primitives::Blob;
 use aws_sdk_secretsmanager::types::{RotationRulesType, Tag};
 use keyward_core::model::fleet::Fleet;
 use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
+use keyward_core::model::slot::ProviderName;
 use keyward_core::model::version::VersionState;
 use keyward_core::ports::{SecretDescription, TAG_SLOT};
 use keyward_core::rules::policy::interval_days;
@@ -13,6 +14,7 @@ use keyward_core::usecases::register::{Registered, register};
 use serde_json::json;
 
 use super::Deployment;
+use crate::support::Backend as _;
 
 /// A secret, and the slot that it belongs to.
 #[derive(Debug, Clone)]
@@ -74,6 +76,23 @@ impl Deployment {
             registered.push(register(&self.ports, planned).await.unwrap());
         }
         registered
+    }
+
+    /// Registers one slot at any provider, where that provider's keys live.
+    pub async fn register_at(&self, provider: ProviderName, secret: &Secret) -> Registered {
+        let account = format!("{provider}-main");
+        let fleet = json!({
+            "version": 1,
+            "accounts": {account.as_str(): {"provider": provider}},
+            "agents": {secret.slot.as_str(): {"owner": "ana@example.com", "environment": "prod"}},
+            "slots": {secret.slot.as_str(): {
+                "agent": secret.slot, "account": account, "secret": secret.arn,
+                "scope": self.providers.at(provider).scope(),
+                "expected_spend": {"daily_cents": 2000, "monthly_cents": 60000},
+            }},
+        });
+        let planned = Fleet::from_json(&fleet.to_string()).unwrap().check();
+        register(&self.ports, &planned.unwrap()[0]).await.unwrap()
     }
 
     /// Turns rotation on without starting one: Secrets Manager only tests.

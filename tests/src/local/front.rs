@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::Router;
-use axum::body::{Bytes, to_bytes};
+use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -80,7 +80,8 @@ fn forbidden() -> Response {
     (StatusCode::FORBIDDEN, body).into_response()
 }
 
-fn event(method: &str, path: &str, body: &Bytes) -> Value {
+/// What the function gets of a request.
+pub(crate) fn event(method: &str, path: &str, body: &[u8]) -> Value {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::SeqCst);
     json!({

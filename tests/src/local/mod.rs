@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::emulators::REGION;
 use crate::end_to_end::{Deployment, TABLE};
 use front::Front;
+pub(crate) use front::event;
 
 /// Keys that stand ready to be put into the pool.
 const STANDBY: usize = 4;

@@ -12,8 +12,8 @@ pub use agent::agent_call;
 pub use odd::{Odd, Oddity};
 pub use rules::check_rules;
 pub use scenarios::{Make, RetireScenario, STEPS, StepScenario};
-pub use several::Several;
-pub use simulated::{ROLE, Simulated};
+pub use several::{Several, THREE};
+pub use simulated::{ROLE, Simulated, account_entry};
 pub use world::{Backend, LiveKey, Outside, World, arn, fleet, fleet_at, token};
 
 /// Says a figure on standard error, where the test harness does not capture it.

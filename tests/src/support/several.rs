@@ -8,11 +8,11 @@ use keyward_testkit::simulator::Settings;
 
 use super::Simulated;
 
-/// A simulated account of each of three providers, as one deployment has them.
+/// A simulated account of each of some providers, as one deployment has them.
 pub struct Several(Vec<Simulated>);
 
-/// The providers of the demo and of the end-to-end tests: each has another way to its keys.
-const THREE: [ProviderName; 3] = [
+/// The providers of the demo and of most end-to-end tests: each has another way to its keys.
+pub const THREE: [ProviderName; 3] = [
     ProviderName::OpenRouter,
     ProviderName::OpenAi,
     ProviderName::Anthropic,
@@ -20,9 +20,13 @@ const THREE: [ProviderName; 3] = [
 
 impl Several {
     /// Starts one of each with these settings.
-    pub async fn start(clock: Arc<dyn Clock>, settings: &Settings) -> Self {
+    pub async fn start(
+        providers: &[ProviderName],
+        clock: Arc<dyn Clock>,
+        settings: &Settings,
+    ) -> Self {
         let mut several = Vec::new();
-        for provider in THREE {
+        for &provider in providers {
             let settings = Settings {
                 provider,
                 ..settings.clone()
@@ -37,8 +41,13 @@ impl Several {
     /// # Panics
     /// If there is none.
     pub fn at(&self, provider: ProviderName) -> &Simulated {
-        let is_it = |s: &&Simulated| s.simulator.settings().provider == provider;
-        self.0.iter().find(is_it).unwrap()
+        self.find(provider).unwrap()
+    }
+
+    /// The account of a provider, if there is one.
+    pub fn find(&self, provider: ProviderName) -> Option<&Simulated> {
+        let mut all = self.0.iter();
+        all.find(|s| s.simulator.settings().provider == provider)
     }
 
     /// All accounts.

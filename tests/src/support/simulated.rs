@@ -19,7 +19,7 @@ use keyward_testkit::contract::provider::ProviderWorld;
 use keyward_testkit::memory::made_up_key;
 use keyward_testkit::simulator::{Settings, Simulator};
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Backend, LiveKey};
 
@@ -59,6 +59,30 @@ fn role_of(simulator: &Simulator) -> RequestSigner {
     RequestSigner::new(&config)
 }
 
+/// The simulator's account as a deployment configures it, with the ARNs of its admin secret and of its pool's.
+pub fn account_entry(simulator: &Simulator, admin: &str, pool: &str) -> Value {
+    let provider = simulator.settings().provider;
+    let mut account = json!({
+        "provider": provider,
+        "base_url": simulator.base_url(),
+        "admin_secret": admin,
+        "allow_hosts": ["127.0.0.1"],
+    });
+    if provider.kind() == CredentialKind::Pool {
+        account["pool_secret"] = json!(pool);
+    }
+    if provider == ProviderName::Bedrock {
+        account = json!({
+            "provider": provider,
+            "region": "us-east-1",
+            "iam_url": simulator.base_url(),
+            "verify_url": simulator.base_url(),
+            "allow_hosts": ["127.0.0.1"],
+        });
+    }
+    account
+}
+
 /// Time-outs short enough for a fault that never answers.
 fn http_settings() -> HttpSettings {
     HttpSettings {
@@ -73,25 +97,11 @@ impl Simulated {
         let simulator = Simulator::start(clock.clone(), settings).await;
         let provider = simulator.settings().provider;
         let name = format!("{provider}-main");
-        let mut account = json!({
-            "provider": provider,
-            "base_url": simulator.base_url(),
-            "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3",
-            "allow_hosts": ["127.0.0.1"],
-        });
-        if provider.kind() == CredentialKind::Pool {
-            account["pool_secret"] =
-                json!("arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3");
-        }
-        if provider == ProviderName::Bedrock {
-            account = json!({
-                "provider": provider,
-                "region": "us-east-1",
-                "iam_url": simulator.base_url(),
-                "verify_url": simulator.base_url(),
-                "allow_hosts": ["127.0.0.1"],
-            });
-        }
+        let account = account_entry(
+            &simulator,
+            "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3",
+            "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3",
+        );
         let accounts = json!({ name.as_str(): account });
         let accounts = ProviderAccounts::from_json(&accounts.to_string()).unwrap();
         let tls = Http::new(&TlsSettings {

@@ -1,53 +1,12 @@
 //! The function dies while it replaces a key, at each provider, and agents call all the while.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
 use keyward_core::model::names::SecretVersionId;
 use keyward_core::model::slot::ProviderName;
 use keyward_testkit::contract::provider::{ProviderCall, ProviderWorld as _, Times};
-use keyward_testkit::simulator::{Fault, Simulator};
-use keyward_tests::emulators::http_client;
-use keyward_tests::support::agent_call;
-use tokio::task::JoinHandle;
+use keyward_testkit::simulator::Fault;
+use keyward_tests::end_to_end::Agent;
 
 use super::*;
-
-/// An agent that calls with the key it holds, until dropped.
-struct Agent {
-    key: Arc<Mutex<String>>,
-    task: JoinHandle<()>,
-}
-
-impl Agent {
-    fn start(simulator: &Simulator, key: String) -> Self {
-        let key = Arc::new(Mutex::new(key));
-        let (held, simulator) = (key.clone(), simulator.clone());
-        let task = tokio::spawn(async move {
-            let http = http_client();
-            loop {
-                let key = held.lock().unwrap().clone();
-                agent_call(&http, &simulator, &key).await;
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        });
-        Self { key, task }
-    }
-
-    /// Fetches its key anew, and has called with it when this returns.
-    async fn fetch(&self, local: &Local, simulator: &Simulator, secret: &Secret) {
-        *self.key.lock().unwrap() = local.deployment.current(secret).await;
-        let before = simulator.agent_calls().len();
-        let called = async || simulator.agent_calls().len() > before + 2;
-        local.deployment.until("the agent's calls", called).await;
-    }
-}
-
-impl Drop for Agent {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
 
 /// The token that `keyward rotate` names.
 fn token(said: &str) -> SecretVersionId {
@@ -92,7 +51,7 @@ async fn a_rotation_whose_function_died_is_gone_on_with_at_every_provider() {
         let secrets = secrets(&local);
         let secret = secrets.iter().find(|s| s.slot.as_str() == slot).unwrap();
         let simulator = deployment.simulator_at(provider);
-        let agent = Agent::start(simulator, deployment.current(secret).await);
+        let agent = Agent::start(deployment, provider, secret).await;
         simulator.spoil(cut, Times::Once, Fault::silence().after_effect());
         let begun = shell(&local, &format!("keyward rotate {slot}"), "").await;
         let token = token(&text(&begun.stdout));
@@ -108,7 +67,7 @@ async fn a_rotation_whose_function_died_is_gone_on_with_at_every_provider() {
             .version(&secret.slot, VersionState::Current)
             .await;
         assert_eq!(current.id.attempt, attempt, "{slot}");
-        agent.fetch(&local, simulator, secret).await;
+        agent.fetch(deployment, secret).await;
         drop(agent);
         deployment
             .pass(&[secret], SignedDuration::from_hours(25))
