@@ -1,0 +1,141 @@
+//! What a message to the kill switch means, whatever carried it.
+
+use jiff::Timestamp;
+
+use super::alarm::AlarmMessage;
+use super::names::{SlotName, StackName};
+use super::text::{CleanText, OutsideText};
+
+/// The ARN of an SNS topic as a message or the configuration names it. Cleaning changes none that SNS gives: topic names
+/// are 256 of a-z A-Z 0-9 - _ at most, <https://docs.aws.amazon.com/sns/latest/api/API_CreateTopic.html>.
+pub type TopicArn = CleanText<512>;
+
+/// One message: one record of an event, or an event that is no list of records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KillMessage {
+    /// How it came.
+    pub source: Source,
+    /// The id that SNS gave it, for people to find it by. Not what a change of an alarm is told apart by: a message that
+    /// is published anew has another.
+    pub id: Option<OutsideText>,
+    /// What it says.
+    pub content: Content,
+}
+
+/// How a message came. Lambda and SNS say so, not the message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// Through an SNS topic.
+    Topic(TopicArn),
+    /// The function was invoked with it: who may do that is up to IAM.
+    Direct,
+    /// By a way that is not meant to be there, as Lambda names it.
+    Elsewhere(OutsideText),
+}
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// An alarm changed its state.
+    Alarm(Box<AlarmMessage>),
+    /// Somebody bills more than was expected.
+    Notice(Notice),
+    /// Somebody asks Keyward for an act.
+    Order(Order),
+    /// It could not be understood.
+    Unreadable(Unreadable),
+}
+
+/// A notice about money that is many hours old when it comes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// Of AWS Budgets.
+    Budget {
+        /// The budget's name.
+        name: OutsideText,
+        /// What it compares.
+        basis: BudgetBasis,
+    },
+    /// Of AWS Cost Anomaly Detection, with its id.
+    CostAnomaly(OutsideText),
+}
+
+/// What a budget compares with its amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BudgetBasis {
+    /// What was billed.
+    Actual,
+    /// What may come to be billed.
+    Forecasted,
+    /// The notice does not say.
+    Unknown,
+}
+
+/// An act that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// A kill that the usage monitor asks for.
+    Monitor(MonitorOrder),
+    /// An act of a person or a pipeline, by its name. These are taken by the function `control` only.
+    Act(OutsideText),
+}
+
+/// A slot that was over its line for two minutes and has no open incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonitorOrder {
+    /// The monitor's stack.
+    pub stack: StackName,
+    /// The slot to cut off.
+    pub slot: SlotName,
+    /// The slot's score in thousandths; from 1000 on it is to be cut off.
+    pub score_thousandths: u32,
+    /// When the monitor judged so.
+    pub judged: Timestamp,
+    /// The numbers, for people.
+    pub reason: OutsideText,
+}
+
+/// Why a message could not be understood. Nothing of the message is in it but its length, a field's name and a type: it
+/// may hold a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// There is nothing in it.
+    #[error("it is empty")]
+    Empty,
+    /// It is text, but not JSON.
+    #[error("it is plain text of {0} bytes, not JSON")]
+    PlainText(usize),
+    /// It is JSON, but not an object.
+    #[error("it is JSON, but not an object")]
+    NotAnObject,
+    /// It is an object, but nothing that is known here.
+    #[error("it is a JSON object, but no alarm and nothing else that is known")]
+    UnknownShape,
+    /// It is of a known kind that is no notification and no change of an alarm.
+    #[error("it is of the kind `{0}`")]
+    OtherKind(OutsideText),
+    /// A field is missing or is not what it must be.
+    #[error("its field `{0}` is missing or not what it must be")]
+    Field(&'static str),
+    /// It was written by another release.
+    #[error("its schema is not one that this release reads")]
+    Schema,
+    /// It is longer than a message can be.
+    #[error("it is {0} bytes long; a message has {max} at most", max = Unreadable::MAX_BYTES)]
+    TooLong(usize),
+    /// There are envelopes within envelopes.
+    #[error("it is wrapped more often than {max} times", max = Unreadable::MAX_DEPTH)]
+    TooDeep,
+    /// There are more messages in the event than are read, or more parts in a message.
+    #[error("it has more {0} than are read")]
+    TooMany(&'static str),
+}
+
+impl Unreadable {
+    /// A message published to SNS has at most so many bytes:
+    /// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>.
+    pub const MAX_BYTES: usize = 262_144;
+
+    /// How many envelopes may stand around a message.
+    pub const MAX_DEPTH: usize = 4;
+}
