@@ -6,7 +6,7 @@ use std::str::FromStr;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
 use super::names::NameError;
-use super::text::OutsideText;
+use super::text::{OutsideText, without_keys};
 
 /// What an alarm says about one of its changes. Nothing of it is proved: the text came from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +79,7 @@ impl AlarmState {
             "OK" => Self::Ok,
             "ALARM" => Self::Alarm,
             "INSUFFICIENT_DATA" => Self::InsufficientData,
-            other => Self::Other(OutsideText::new(other)),
+            other => Self::Other(OutsideText::new(&without_keys(other))),
         }
     }
 }
@@ -96,7 +96,7 @@ pub enum Watches {
 /// One metric that an alarm reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchedMetric {
-    /// Its namespace.
+    /// Its namespace. A long one may be shortened.
     pub namespace: OutsideText,
     /// The account that it is read from, where that is said.
     pub account: Option<OutsideText>,
@@ -109,7 +109,7 @@ pub struct WatchedMetric {
 pub struct Dimension {
     /// Its name.
     pub name: OutsideText,
-    /// Its value. A longer one than can be kept is no slot's name either.
+    /// Its value. One that is no name of Keyward's may be shortened.
     pub value: OutsideText,
 }
 

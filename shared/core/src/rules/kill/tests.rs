@@ -1,3 +1,4 @@
+mod confirming;
 mod naming;
 
 use super::*;
@@ -18,7 +19,7 @@ fn deployment() -> Deployment {
     }
 }
 
-fn map(entries: &[(&str, &str)]) -> AlarmMap {
+fn map(entries: Mapped) -> AlarmMap {
     let entries = entries.iter();
     entries
         .map(|(alarm, slot)| ((*alarm).to_owned(), slot.parse().unwrap()))
@@ -88,6 +89,9 @@ const HOLDS: History = History::HoldsTransition;
 const LACKS: History = History::LacksTransition;
 const OTHERS: AlarmCheck = AlarmCheck::NotOurs { history: HOLDS };
 
+/// Alarms and their slots, as the configuration maps them.
+type Mapped<'a> = &'a [(&'a str, &'a str)];
+
 /// The slot that is killed and by what evidence, or why none is.
 type Outcome<'a> = Result<(&'a str, Evidence), NotKilled>;
 
@@ -111,127 +115,6 @@ fn judged(message: &KillMessage, deployment: &Deployment, check: &AlarmCheck) ->
             now,
         },
     )
-}
-
-#[test]
-fn cloudwatch_has_the_last_word_where_it_can_be_asked() {
-    let killed = Ok(("chat-eu", Evidence::Alarm));
-    let unchecked = Ok(("chat-eu", Evidence::UncheckedAlarm));
-    let ours = ours();
-    let theirs = alarm(THEIRS, vec![]);
-    let lookalike = alarm("warn-chat-eu", vec![of_slot("chat-eu")]);
-    let mapped = [(THEIRS, "chat-eu")];
-    let holds = tagged("chat-eu", HOLDS);
-    let table: [(&str, &AlarmMessage, &[(&str, &str)], AlarmCheck, Outcome); 16] = [
-        ("ours", &ours, &[], holds.clone(), killed),
-        (
-            "ours, forged",
-            &ours,
-            &[],
-            tagged("chat-eu", LACKS),
-            Err(NotKilled::NotConfirmed),
-        ),
-        (
-            "ours, another slot's tag",
-            &ours,
-            &[],
-            tagged("chat", HOLDS),
-            Err(NotKilled::Ambiguous),
-        ),
-        (
-            "our name without our tag",
-            &ours,
-            &[],
-            OTHERS,
-            Err(NotKilled::NotOurs),
-        ),
-        (
-            "ours, deleted",
-            &ours,
-            &[],
-            AlarmCheck::NotThere,
-            Err(NotKilled::NotConfirmed),
-        ),
-        (
-            "ours, nobody answers",
-            &ours,
-            &[],
-            AlarmCheck::CouldNotAsk,
-            unchecked,
-        ),
-        ("theirs", &theirs, &mapped, OTHERS, killed),
-        (
-            "theirs, forged",
-            &theirs,
-            &mapped,
-            AlarmCheck::NotOurs { history: LACKS },
-            Err(NotKilled::NotConfirmed),
-        ),
-        (
-            "theirs, nobody answers",
-            &theirs,
-            &mapped,
-            AlarmCheck::CouldNotAsk,
-            unchecked,
-        ),
-        (
-            "theirs, not there",
-            &theirs,
-            &mapped,
-            AlarmCheck::NotThere,
-            Err(NotKilled::NotConfirmed),
-        ),
-        (
-            "theirs, not in the map",
-            &theirs,
-            &[],
-            OTHERS,
-            Err(NotKilled::Unmapped),
-        ),
-        (
-            "theirs, not in the map, nobody answers",
-            &theirs,
-            &[],
-            AlarmCheck::CouldNotAsk,
-            Err(NotKilled::Unmapped),
-        ),
-        (
-            "on our metric, with our tag",
-            &lookalike,
-            &[],
-            holds.clone(),
-            killed,
-        ),
-        (
-            "on our metric, not ours",
-            &lookalike,
-            &[],
-            OTHERS,
-            Err(NotKilled::NotOurs),
-        ),
-        (
-            "on our metric, nobody answers",
-            &lookalike,
-            &[],
-            AlarmCheck::CouldNotAsk,
-            Err(NotKilled::NotOurs),
-        ),
-        (
-            "on our metric and in the map",
-            &lookalike,
-            &[("warn-chat-eu", "chat-eu")],
-            OTHERS,
-            killed,
-        ),
-    ];
-    for (name, alarm, entries, check, expected) in table {
-        let deployment = Deployment {
-            map: map(entries),
-            ..deployment()
-        };
-        let decision = judged(&from_alarm(alarm.clone()), &deployment, &check);
-        assert_eq!(outcome(&decision), expected, "{name}");
-    }
 }
 
 #[test]

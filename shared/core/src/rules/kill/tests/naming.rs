@@ -26,7 +26,8 @@ fn a_slot_is_named_by_dimension_or_by_the_map_and_never_guessed() {
     type Named<'a> = Result<(&'a str, NamedBy), NotKilled>;
     let ambiguous = Err(NotKilled::Ambiguous);
     let unmapped = Err(NotKilled::Unmapped);
-    let table: [(&str, Vec<WatchedMetric>, &[(&str, &str)], Named); 18] = [
+    type Row<'a> = (&'a str, Vec<WatchedMetric>, Mapped<'a>, Named<'a>);
+    let table: [Row; 18] = [
         ("one", vec![of_slot("chat")], &[], dimension("chat")),
         (
             "one, twice",
