@@ -12,7 +12,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use keyward_core::model::kill_order::{Content, KillMessage, Source, TopicArn, Unreadable};
 use keyward_core::rules::kill::{
-    AlarmCheck, AlarmMap, Decision, Deployment, History, KillFacts, NotKilled, Trigger, judge,
+    AlarmCheck, AlarmMap, Decision, Deployment, History, KillFacts, NotKilled, judge,
 };
 use keyward_kill_switch::message::read;
 use serde_json::Value;
@@ -117,10 +117,7 @@ fn unreadable(message: &KillMessage) -> &Unreadable {
 fn triggers(name: &str) -> Vec<Option<String>> {
     let messages = events(name).iter().flat_map(read).collect::<Vec<_>>();
     let trigger = |message| match decide(&message, &deployment()) {
-        Decision::Kill(kill) => match kill.trigger {
-            Trigger::Alarm(transition) => Some(transition.id()),
-            Trigger::Monitor(at) => panic!("{at}"),
-        },
+        Decision::Kill(kill) => Some(kill.trigger.id()),
         Decision::AlertOnly(_) => None,
     };
     messages.into_iter().map(trigger).collect()

@@ -64,7 +64,7 @@ pub enum AlarmCheck {
 pub enum History {
     /// It does.
     HoldsTransition,
-    /// It was read and does not.
+    /// It was read and does not. Whoever reads it allows for one that is a moment behind its message.
     LacksTransition,
 }
 

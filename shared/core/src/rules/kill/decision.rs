@@ -38,6 +38,16 @@ pub enum Trigger {
     Monitor(Timestamp),
 }
 
+impl Trigger {
+    /// The same for every message about the same change or judgement.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Alarm(transition) => transition.id(),
+            Self::Monitor(judged) => format!("monitor@{judged:.3}"),
+        }
+    }
+}
+
 /// What speaks for a kill.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Evidence {
