@@ -9,7 +9,8 @@ use crate::{files, folder};
 fn test_sources() -> String {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let mut sources = String::new();
-    for folder in [tests.clone(), tests.join("cases"), tests.join("bedrock")] {
+    let folders = ["", "cases", "bedrock", "kill_messages"];
+    for folder in folders.map(|folder| tests.join(folder)) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "rs") {

@@ -1,10 +1,12 @@
 //! The words of Keyward as types: slot, version, incident, key, money, fleet.
 
 pub mod act;
+pub mod alarm;
 pub mod alert;
 pub mod fleet;
 pub mod incident;
 pub mod key;
+pub mod kill_order;
 pub mod money;
 pub mod names;
 pub mod pool;

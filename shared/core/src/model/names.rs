@@ -120,6 +120,11 @@ name!(
     r"^(?=.{1,63}$)[a-z0-9]+(-[a-z0-9]+)*$", |t| is_slug(t, 63)
 );
 name!(
+    /// One deployment of Keyward: part of the names of its alarms and a dimension of its metrics.
+    StackName, "stack", "1 to 63 lower-case letters and digits, with single dashes between",
+    r"^(?=.{1,63}$)[a-z0-9]+(-[a-z0-9]+)*$", |t| is_slug(t, 63)
+);
+name!(
     /// A person or team: an e-mail address or a team's name.
     Principal, "person or team", "1 to 128 of a-z A-Z 0-9 . _ @ + -", r"^[A-Za-z0-9._@+-]{1,128}$", |t| (1..=128).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@+-".contains(&b))

@@ -2,6 +2,7 @@
 
 pub mod birth;
 pub mod change;
+pub mod kill;
 pub mod overlap;
 pub mod policy;
 pub mod pool;

@@ -1,0 +1,310 @@
+//! Whether a message cuts off a slot, and which one. Nobody can fire it by forging a message, and none vanishes: what
+//! kills nobody alerts.
+
+mod decision;
+mod deployment;
+mod naming;
+
+use jiff::{SignedDuration, Timestamp};
+
+pub use decision::{AlertOnly, Containment, Decision, Evidence, Kill, NotKilled, Trigger};
+pub use deployment::{AlarmMap, Deployment};
+use naming::slot_of;
+
+use crate::model::alarm::{AlarmMessage, AlarmState, Transition};
+use crate::model::kill_order::{
+    BudgetBasis, Content, KillMessage, MonitorOrder, Notice, Order, Source, TopicArn,
+};
+use crate::model::names::SlotName;
+use crate::model::text::OutsideText;
+
+/// A change as old as this, or older, kills nobody: a person must look at what happened since.
+pub const FRESH: SignedDuration = SignedDuration::from_mins(60);
+
+/// How far a message's clock may be ahead of ours.
+pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// From this score on, in thousandths, the monitor's order is one.
+const KILL_SCORE_THOUSANDTHS: u32 = 1000;
+
+/// Everything that a message is judged by.
+#[derive(Debug, Clone)]
+pub struct KillFacts<'a> {
+    /// Who we are, and which alarms of others kill whom.
+    pub deployment: &'a Deployment,
+    /// What CloudWatch says of the alarm. Only [`Sifted::Ask`] needs it.
+    pub check: &'a AlarmCheck,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What CloudWatch says of an alarm and one of its changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AlarmCheck {
+    /// The alarm carries Keyward's tag.
+    Ours {
+        /// The slot that the tag names.
+        slot: SlotName,
+        /// What its history says.
+        history: History,
+    },
+    /// The alarm is there, but is not one that Keyward made.
+    NotOurs {
+        /// What its history says.
+        history: History,
+    },
+    /// There is no such alarm.
+    NotThere,
+    /// There was no answer in time, or one that says nothing, about the alarm or about its history.
+    CouldNotAsk,
+}
+
+/// Whether an alarm's history holds a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// It does.
+    HoldsTransition,
+    /// It was read and does not. Whoever reads it allows for one that is a moment behind its message.
+    LacksTransition,
+}
+
+/// What is known of a message before CloudWatch is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sifted {
+    /// It is decided already.
+    Decided(Decision),
+    /// It kills a slot if CloudWatch confirms it.
+    Ask(Suspicion),
+}
+
+/// An alarm that kills a slot if CloudWatch confirms it. What is needed to contain the slot can be read meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspicion {
+    /// The change that is to be looked for.
+    pub transition: Transition,
+    /// The slot.
+    pub slot: SlotName,
+    /// What names it.
+    pub named_by: NamedBy,
+    /// CloudWatch's reason.
+    pub reason: OutsideText,
+}
+
+/// What names an alarm's slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedBy {
+    /// A dimension of a metric of this stack.
+    Dimension,
+    /// The map in the configuration, with or without a dimension that agrees.
+    Map,
+}
+
+/// Decides about a message.
+pub fn judge(message: &KillMessage, facts: &KillFacts<'_>) -> Decision {
+    match sift(message, facts.deployment, facts.now) {
+        Sifted::Decided(decision) => decision,
+        Sifted::Ask(suspicion) => confirm(suspicion, facts),
+    }
+}
+
+/// Decides what can be decided without CloudWatch.
+pub fn sift(message: &KillMessage, deployment: &Deployment, now: Timestamp) -> Sifted {
+    let sifted = match &message.content {
+        _ if !came_right(&message.source, &deployment.topic) => Err(AlertOnly::new(
+            NotKilled::WrongWay,
+            &wrong_way(&message.source, &deployment.topic),
+        )),
+        Content::Alarm(alarm) => sift_alarm(alarm, deployment, now),
+        Content::Order(Order::Monitor(order)) => sift_order(order, message, deployment, now),
+        Content::Order(Order::Act(act)) => Err(AlertOnly::new(
+            NotKilled::OrderNotTaken,
+            &format!("an order `{act}` came; people's orders are taken by `control` only"),
+        )),
+        Content::Notice(notice) => Err(AlertOnly::new(NotKilled::Notice, &notice_text(notice))),
+        Content::Unreadable(why) => Err(AlertOnly::new(
+            NotKilled::Unreadable,
+            &format!("a message could not be understood: {why}"),
+        )),
+    };
+    sifted.unwrap_or_else(|alert| Sifted::Decided(Decision::AlertOnly(alert)))
+}
+
+fn came_right(source: &Source, ours: &TopicArn) -> bool {
+    match source {
+        Source::Topic(topic) => topic == ours,
+        Source::Direct => true,
+        Source::Elsewhere(_) => false,
+    }
+}
+
+fn wrong_way(source: &Source, ours: &TopicArn) -> String {
+    let from = match source {
+        Source::Topic(topic) => format!("the topic `{topic}`"),
+        Source::Direct => "a direct invocation".to_owned(),
+        Source::Elsewhere(place) => format!("`{place}`"),
+    };
+    format!("a message came by {from}; messages are taken from `{ours}` only")
+}
+
+fn notice_text(notice: &Notice) -> String {
+    match notice {
+        Notice::Budget { name, basis } => {
+            let basis = match basis {
+                BudgetBasis::Actual => "was billed more than its threshold",
+                BudgetBasis::Forecasted => "is forecast to be billed more than its threshold",
+                BudgetBasis::Unknown => "has a notice",
+            };
+            format!("the AWS budget `{name}` {basis}; its figures are hours old")
+        }
+        Notice::CostAnomaly(id) => {
+            format!("AWS Cost Anomaly Detection found `{id}`; its figures are up to a day old")
+        }
+    }
+}
+
+fn sift_alarm(
+    alarm: &AlarmMessage,
+    deployment: &Deployment,
+    now: Timestamp,
+) -> Result<Sifted, AlertOnly> {
+    let arn = alarm.transition.alarm();
+    let says_otherwise = |account: &OutsideText| account.as_str() != deployment.account;
+    if arn.account() != deployment.account
+        || arn.region() != deployment.region
+        || alarm.account.as_ref().is_some_and(says_otherwise)
+    {
+        let (account, region) = (&deployment.account, &deployment.region);
+        let why = format!("the alarm `{arn}` is not of account {account} in {region}");
+        return Err(AlertOnly::new(NotKilled::WrongAccount, &why));
+    }
+    let (kind, why) = match &alarm.new_state {
+        AlarmState::Alarm => {
+            is_fresh(
+                &format!("the alarm `{arn}`"),
+                alarm.transition.changed(),
+                now,
+            )?;
+            let (slot, named_by) = slot_of(alarm, deployment)?;
+            return Ok(Sifted::Ask(Suspicion {
+                transition: alarm.transition.clone(),
+                slot,
+                named_by,
+                reason: alarm.reason.clone(),
+            }));
+        }
+        AlarmState::Ok => (NotKilled::Recovered, "is OK; no kill is undone".to_owned()),
+        AlarmState::InsufficientData => (NotKilled::NoData, "has no data".to_owned()),
+        AlarmState::Other(state) => (
+            NotKilled::UnknownState,
+            format!("went to `{state}`, which is not known"),
+        ),
+    };
+    let why = format!("the alarm `{arn}` {why}: {}", alarm.reason);
+    Err(AlertOnly::new(kind, &why))
+}
+
+fn is_fresh(what: &str, changed: Timestamp, now: Timestamp) -> Result<(), AlertOnly> {
+    let age = now.duration_since(changed);
+    let minutes = age.as_secs() / 60;
+    if age >= FRESH {
+        let why =
+            format!("{what} is from {changed}, {minutes} minutes ago: look whether it goes on");
+        return Err(AlertOnly::new(NotKilled::TooOld, &why));
+    }
+    if age < -CLOCK_SKEW {
+        let why = format!("{what} is from {changed}, {} minutes from now", -minutes);
+        return Err(AlertOnly::new(NotKilled::FromTheFuture, &why));
+    }
+    Ok(())
+}
+
+/// The monitor invokes the function itself, and no alarm need stand behind its order.
+fn sift_order(
+    order: &MonitorOrder,
+    message: &KillMessage,
+    deployment: &Deployment,
+    now: Timestamp,
+) -> Result<Sifted, AlertOnly> {
+    let MonitorOrder {
+        stack,
+        slot,
+        score_thousandths: score,
+        judged,
+        reason,
+    } = order;
+    let refused = |why: &str| {
+        let why = format!("an order to cut off `{slot}` came {why}");
+        AlertOnly::new(NotKilled::OrderNotTaken, &why)
+    };
+    if message.source != Source::Direct {
+        return Err(refused("through the topic; orders are not taken there"));
+    }
+    if *stack != deployment.stack {
+        return Err(refused(&format!("from the monitor of `{stack}`")));
+    }
+    if *score < KILL_SCORE_THOUSANDTHS {
+        return Err(refused("with a score under 1"));
+    }
+    is_fresh(&format!("the order to cut off `{slot}`"), *judged, now)?;
+    Ok(Sifted::Decided(Decision::Kill(Kill {
+        slot: slot.clone(),
+        trigger: Trigger::Monitor(*judged),
+        evidence: Evidence::Monitor,
+        cause: OutsideText::new(&format!("the monitor, at {judged}: {reason}")),
+    })))
+}
+
+/// What CloudWatch's answer makes of a suspicion.
+fn confirm(suspicion: Suspicion, facts: &KillFacts<'_>) -> Decision {
+    let arn = suspicion.transition.alarm().clone();
+    let is_mapped = suspicion.named_by == NamedBy::Map;
+    let ours_by_name = facts.deployment.alarm_name(&suspicion.slot) == arn.name();
+    let alert = |kind, why: &str| {
+        let why = format!("the alarm `{arn}` {why}");
+        Decision::AlertOnly(AlertOnly::new(kind, &why))
+    };
+    match facts.check {
+        AlarmCheck::NotThere => alert(NotKilled::NotConfirmed, "is not known to CloudWatch"),
+        AlarmCheck::Ours { slot, .. } if *slot != suspicion.slot => {
+            let why = format!("names `{}`, but its tag names `{slot}`", suspicion.slot);
+            alert(NotKilled::Ambiguous, &why)
+        }
+        AlarmCheck::NotOurs { .. } if !is_mapped => alert(
+            NotKilled::NotOurs,
+            "is not Keyward's, and the map does not name it",
+        ),
+        AlarmCheck::CouldNotAsk if !is_mapped && !ours_by_name => alert(
+            NotKilled::NotOurs,
+            "has not the name of one of Keyward's, and CloudWatch could not be asked",
+        ),
+        AlarmCheck::Ours { history, .. } | AlarmCheck::NotOurs { history } => match history {
+            History::HoldsTransition => kill(suspicion, Evidence::Alarm),
+            History::LacksTransition => {
+                let changed = suspicion.transition.changed();
+                let why = format!("has no change at {changed} in its history");
+                alert(NotKilled::NotConfirmed, &why)
+            }
+        },
+        AlarmCheck::CouldNotAsk => kill(suspicion, Evidence::UncheckedAlarm),
+    }
+}
+
+fn kill(suspicion: Suspicion, evidence: Evidence) -> Decision {
+    let Suspicion {
+        transition,
+        slot,
+        reason,
+        ..
+    } = suspicion;
+    let (name, changed) = (transition.alarm().name(), transition.changed());
+    let cause = OutsideText::new(&format!("alarm {name} at {changed}: {reason}"));
+    Decision::Kill(Kill {
+        slot,
+        trigger: Trigger::Alarm(transition),
+        evidence,
+        cause,
+    })
+}
+
+#[cfg(test)]
+mod tests;

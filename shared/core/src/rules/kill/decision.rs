@@ -1,0 +1,156 @@
+//! What can come of a message to the kill switch.
+
+use jiff::Timestamp;
+
+use crate::model::alarm::Transition;
+use crate::model::alert::Severity;
+use crate::model::names::SlotName;
+use crate::model::text::{AlertText, OutsideText};
+
+/// What comes of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// A slot is cut off.
+    Kill(Kill),
+    /// Nobody is killed; people are told.
+    AlertOnly(AlertOnly),
+}
+
+/// A slot is cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kill {
+    /// The slot.
+    pub slot: SlotName,
+    /// What set it off: messages with the same trigger are one kill.
+    pub trigger: Trigger,
+    /// How good the evidence is.
+    pub evidence: Evidence,
+    /// What set it off, for people.
+    pub cause: OutsideText,
+}
+
+/// What set off a kill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trigger {
+    /// An alarm went to ALARM.
+    Alarm(Transition),
+    /// The monitor found the slot over its line at this time.
+    Monitor(Timestamp),
+}
+
+impl Trigger {
+    /// The same for every message about the same change or judgement.
+    pub fn id(&self) -> String {
+        match self {
+            Self::Alarm(transition) => transition.id(),
+            Self::Monitor(judged) => format!("monitor@{judged:.3}"),
+        }
+    }
+}
+
+/// What speaks for a kill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// An alarm, and CloudWatch confirmed it.
+    Alarm,
+    /// An alarm that CloudWatch could not be asked about.
+    UncheckedAlarm,
+    /// The monitor's own judgement.
+    Monitor,
+    /// The key was found where it must not be.
+    Leak,
+    /// A named person wants it.
+    Person,
+}
+
+/// How a slot's versions are contained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Containment {
+    /// So that it can be undone, wherever the provider can.
+    Reversible,
+    /// For good.
+    Final,
+}
+
+impl Evidence {
+    /// Only proof of a leak is final from the start.
+    pub const fn containment(self) -> Containment {
+        match self {
+            Self::Leak => Containment::Final,
+            Self::Alarm | Self::UncheckedAlarm | Self::Monitor | Self::Person => {
+                Containment::Reversible
+            }
+        }
+    }
+}
+
+/// Nobody is killed; people are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlertOnly {
+    /// Why nobody is.
+    pub kind: NotKilled,
+    /// What came, and why it kills nobody.
+    pub why: AlertText,
+}
+
+impl AlertOnly {
+    pub(super) fn new(kind: NotKilled, why: &str) -> Self {
+        let why = AlertText::new(why);
+        Self { kind, why }
+    }
+}
+
+/// Why a message kills nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NotKilled {
+    /// The alarm is OK again. That undoes no kill either.
+    Recovered,
+    /// The alarm has no data: its metric may be blind.
+    NoData,
+    /// The alarm is in a state that is not known here.
+    UnknownState,
+    /// A budget's or a cost anomaly's notice: its figures are hours old.
+    Notice,
+    /// An order that is not taken on this way.
+    OrderNotTaken,
+    /// The message could not be understood.
+    Unreadable,
+    /// It did not come through our topic.
+    WrongWay,
+    /// The alarm is in another account or region, or contradicts itself about it.
+    WrongAccount,
+    /// The change is an hour old or older.
+    TooOld,
+    /// The change lies in the future.
+    FromTheFuture,
+    /// Nothing says which slot is meant.
+    Unmapped,
+    /// More than one slot may be meant, or none that can exist.
+    Ambiguous,
+    /// The alarm is not one of Keyward's, and the map does not name it.
+    NotOurs,
+    /// CloudWatch knows no such alarm, or not this change of it.
+    NotConfirmed,
+}
+
+impl NotKilled {
+    /// How soon a person must look: at once where something may be running on that was to be stopped, or where somebody
+    /// tries to fire the kill switch.
+    pub const fn severity(self) -> Severity {
+        match self {
+            Self::Recovered => Severity::Notice,
+            Self::NoData | Self::UnknownState | Self::Notice | Self::Unreadable => {
+                Severity::Warning
+            }
+            Self::OrderNotTaken
+            | Self::WrongWay
+            | Self::WrongAccount
+            | Self::TooOld
+            | Self::FromTheFuture
+            | Self::Unmapped
+            | Self::Ambiguous
+            | Self::NotOurs
+            | Self::NotConfirmed => Severity::Page,
+        }
+    }
+}
