@@ -92,6 +92,10 @@ impl Simulated {
                 "allow_hosts": ["127.0.0.1"],
             });
         }
+        if provider == ProviderName::Gemini {
+            account["token_url"] = json!(format!("{}/token", simulator.base_url()));
+            account["verify_url"] = json!(simulator.base_url());
+        }
         let accounts = json!({ name.as_str(): account });
         let accounts = ProviderAccounts::from_json(&accounts.to_string()).unwrap();
         let tls = Http::new(&TlsSettings {
