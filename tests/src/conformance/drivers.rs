@@ -272,14 +272,22 @@ const GEMINI: Driver = Driver {
         ways.map(settings).into()
     },
     operations: &[
-        ("create", "POST", "/v2/projects/{project}/locations/global/keys"),
+        (
+            "create",
+            "POST",
+            "/v2/projects/{project}/locations/global/keys",
+        ),
         ("look at an operation", "GET", "/v2/operations/{operation}"),
         (
             "read a key's text",
             "GET",
             "/v2/projects/{project}/locations/global/keys/{key}/keyString",
         ),
-        ("list", "GET", "/v2/projects/{project}/locations/global/keys"),
+        (
+            "list",
+            "GET",
+            "/v2/projects/{project}/locations/global/keys",
+        ),
         (
             "get",
             "GET",

@@ -246,7 +246,11 @@ mod tests {
                 "sk-or-v1-MNOP".to_owned(),
                 Some(0.0),
             ),
-            ("another prefix of its own", "OR.00ff".to_owned(), Some(16.0)),
+            (
+                "another prefix of its own",
+                "OR.00ff".to_owned(),
+                Some(16.0),
+            ),
             ("other prefix", "sk-proj-0123".to_owned(), None),
             ("another kind", "sk-or-v1-admin0123".to_owned(), None),
         ] {

@@ -115,7 +115,9 @@ mod tests {
             key: "66666666-aaaa-4bbb-8ccc-000000000001",
         };
         assert_eq!(Ids::of(&made), Ok(ids));
-        for other in ["key", "a/", "/a", "a/b/c", "a/..", "../a", "a/b%2Fc", "a/b?c"] {
+        for other in [
+            "key", "a/", "/a", "a/b/c", "a/..", "../a", "a/b%2Fc", "a/b?c",
+        ] {
             assert!(Ids::of(&other.parse().unwrap()).is_err(), "{other}");
         }
         assert_eq!(handle("p", "a/b"), None);
@@ -124,7 +126,10 @@ mod tests {
     #[test]
     fn names_are_read_in_one_form_only() {
         for (name, expected) in [
-            ("projects/111122223333/locations/global/keys/k-1", Some("k-1")),
+            (
+                "projects/111122223333/locations/global/keys/k-1",
+                Some("k-1"),
+            ),
             ("projects/p/locations/europe/keys/k", None),
             ("projects/p/locations/global/keys/", None),
             ("projects/p/locations/global/keys/a/b", None),

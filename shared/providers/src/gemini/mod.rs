@@ -285,7 +285,9 @@ impl Gemini {
                 handle,
                 expires: None,
             }),
-            Ok(_) => Err(amiss("a key was made whose text does not begin as Gemini's do")),
+            Ok(_) => Err(amiss(
+                "a key was made whose text does not begin as Gemini's do",
+            )),
             Err(ProviderError::NotFound) => Err(ProviderError::UnderWay(operation.id)),
             Err(
                 error @ (ProviderError::RetryAfter { .. } | ProviderError::AdminCredential { .. }),
@@ -341,9 +343,7 @@ impl Gemini {
         let is_bound = key.begins_with(BOUND);
         let models = if is_bound { "50" } else { "1" };
         let query = [("pageSize", models)];
-        let listed = self
-            .ask(key, &["v1beta", "models"], (&query, None))
-            .await?;
+        let listed = self.ask(key, &["v1beta", "models"], (&query, None)).await?;
         match verdict::of(&listed) {
             Verdict::Live if is_bound => self.count_tokens(key, &listed).await,
             verdict => Ok(verdict),

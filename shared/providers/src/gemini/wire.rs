@@ -231,7 +231,12 @@ impl Restrictions {
     pub(super) fn of(scope: &Scope) -> Self {
         let addresses = scope.addresses.iter().map(Network::as_str);
         Self::to(
-            scope.endpoints.iter().map(Endpoint::as_str).map(str::to_owned).collect(),
+            scope
+                .endpoints
+                .iter()
+                .map(Endpoint::as_str)
+                .map(str::to_owned)
+                .collect(),
             addresses.map(str::to_owned).collect(),
         )
     }

@@ -9,8 +9,8 @@ use keyward_core::model::slot::Scope;
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::KeyLabel;
 use keyward_core::ports::{
-    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord,
-    LATE_CREATE, LookUp, Page, PageToken, ProviderError, SpendCaps, Verdict,
+    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, LATE_CREATE,
+    LookUp, Page, PageToken, ProviderError, SpendCaps, Verdict,
 };
 
 use super::ports::no_answer;

@@ -32,7 +32,11 @@ impl Gemini {
         };
         let now = account.now();
         let ready = now + account.settings.operation_delay;
-        if asked.id.as_ref().is_some_and(|id| self.is_taken(account, id)) {
+        if asked
+            .id
+            .as_ref()
+            .is_some_and(|id| self.is_taken(account, id))
+        {
             let message = "Requested entity already exists.";
             return wire::error(409, "ALREADY_EXISTS", message, None);
         }

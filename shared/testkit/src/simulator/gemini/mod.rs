@@ -184,9 +184,21 @@ impl Api for Gemini {
             ("POST", ["v1beta", "models", model]) => return self.call(account, call, model),
             _ if call.caller != Caller::Management => return self.unauthenticated(),
             ("GET", ["v2", "operations", id]) => return self.operation(account, id),
-            (_, ["v2", "projects", project, "locations", "global", "keys", below @ ..]) => {
+            (
+                _,
+                [
+                    "v2",
+                    "projects",
+                    project,
+                    "locations",
+                    "global",
+                    "keys",
+                    below @ ..,
+                ],
+            ) => {
                 if !account.workspaces.iter().any(|known| known == project) {
-                    return self.error(403, "Permission denied on the project, or it is not there.");
+                    return self
+                        .error(403, "Permission denied on the project, or it is not there.");
                 }
                 match (method, below) {
                     ("POST", []) => return self.create(account, project, call),

@@ -46,7 +46,9 @@ pub(super) fn service_account(random: &str) -> String {
 pub(super) fn private_key_in(file: &str) -> Vec<String> {
     let file: Value = serde_json::from_str(file).unwrap_or_default();
     let pem = file["private_key"].as_str().unwrap_or_default();
-    let lines = pem.lines().filter(|line| line.len() == 64 && !line.contains(' '));
+    let lines = pem
+        .lines()
+        .filter(|line| line.len() == 64 && !line.contains(' '));
     lines.map(str::to_owned).collect()
 }
 
@@ -83,7 +85,10 @@ impl Gemini {
         }
         let audience = claims["aud"].as_str().unwrap_or_default();
         if !is_now || !audience.ends_with("/token") || audience.contains("example.com") {
-            return refused("invalid_grant", "Invalid JWT: check its times and audience.");
+            return refused(
+                "invalid_grant",
+                "Invalid JWT: check its times and audience.",
+            );
         }
         let token = format!("ya29.{MARKER}{}", account.random());
         self.state().tokens.insert(token.clone(), now + HOUR);

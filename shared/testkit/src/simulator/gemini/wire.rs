@@ -44,7 +44,12 @@ pub(super) fn row(key: &Key, facts: &Facts) -> Value {
 /// An id of the form that Google chooses, the same for the same key.
 fn facts_uid(key: &Key) -> String {
     let print = key.text.fingerprint().to_hex();
-    format!("{}-{}-4aaa-8bbb-{}", &print[..8], &print[8..12], &print[12..24])
+    format!(
+        "{}-{}-4aaa-8bbb-{}",
+        &print[..8],
+        &print[8..12],
+        &print[12..24]
+    )
 }
 
 pub(super) fn operation(operation: &Operation, now: Timestamp) -> Reply {
@@ -64,7 +69,10 @@ pub(super) fn models() -> Reply {
         "displayName": "Example",
         "supportedGenerationMethods": ["generateContent", "countTokens"],
     });
-    Reply::json(200, &json!({ "models": [model], "nextPageToken": "EXAMPLE" }))
+    Reply::json(
+        200,
+        &json!({ "models": [model], "nextPageToken": "EXAMPLE" }),
+    )
 }
 
 pub(super) fn content() -> Reply {
