@@ -2,6 +2,7 @@
 
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use keyward_core::ports::Clock;
 use secrecy::ExposeSecret;
 
 use super::*;
