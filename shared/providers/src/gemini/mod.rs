@@ -9,6 +9,8 @@
 //! either: from a deleted key it cannot be told whether it is to come back.
 
 mod account;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
 mod ids;
 #[cfg(test)]
 mod tests;
