@@ -75,6 +75,7 @@ mod contract_slow {
     }
 
     keyward_testkit::provider_contract!(fixture, life);
+    keyward_testkit::provider_contract!(fixture, wire);
 }
 
 async fn world_with(gate: Arc<Gate>, settings: Settings) -> (World, Simulator) {
