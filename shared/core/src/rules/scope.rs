@@ -64,6 +64,9 @@ const fn has(provider: ProviderName) -> Has {
 /// groups with it in them (<https://github.com/BerriAI/litellm>, `proxy/_types.py`, `LiteLLMRoutes`, release 1.108.7).
 const LISTS_MODELS: [&str; 3] = ["/v1/models", "llm_api_routes", "openai_routes"];
 
+/// The address that Gemini's suspended keys are limited to: <https://www.rfc-editor.org/rfc/rfc5737>.
+const NOBODYS: &str = "192.0.2.1";
+
 /// Whether one of the methods permits `method` of Google's `service`: by its name, with or without what it is in, or by
 /// the beginning of either before a `*`, in any case.
 /// <https://cloud.google.com/api-keys/docs/reference/rest/v2/projects.locations.keys#ApiTarget>
@@ -175,6 +178,12 @@ fn missing(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, &'static
                 missing.push((
                     "scope.endpoints",
                     "must include `ListModels`: keys are tested by it",
+                ));
+            }
+            if scope.addresses.iter().any(|one| one.as_str() == NOBODYS) {
+                missing.push((
+                    "scope.addresses",
+                    "must not name 192.0.2.1: suspended keys are limited to it",
                 ));
             }
             if scope.service_account.is_some() && lacks("GenerativeService", "CountTokens") {
@@ -291,6 +300,15 @@ mod tests {
                 Gemini,
                 methods(&bound, &some),
                 &["scope.endpoints"],
+            ),
+            (
+                "nobody's address",
+                Gemini,
+                Scope {
+                    addresses: vec![NOBODYS.parse().unwrap()],
+                    ..project.clone()
+                },
+                &["scope.addresses"],
             ),
             (
                 "permissions",

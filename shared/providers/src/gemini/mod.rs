@@ -2,8 +2,10 @@
 //! key.
 //!
 //! Described at <https://cloud.google.com/api-keys/docs/reference/rest>, and by the discovery document of
-//! `apikeys.googleapis.com` v2. Creates, changes and deletes are operations that go on after their answer. What has not
-//! been tried at Google: what it answers to calls about a key that was deleted, and how long its list is behind.
+//! `apikeys.googleapis.com` v2. Creates, changes and deletes are operations that go on after their answer. A key that was
+//! deleted is still answered, with a time of its end
+//! (<https://github.com/GoogleCloudPlatform/k8s-config-connector/pull/1211>). What has not been tried at Google: what it
+//! answers to a change or a second delete of such a key, and how long its list is behind.
 //!
 //! `keys:lookupKey` is not used: it takes a key's text in the query, which others on the way may keep. `:undelete` is not
 //! either: from a deleted key it cannot be told whether it is to come back.

@@ -185,9 +185,12 @@ impl Reply {
 }
 
 fn add_unknown_fields(value: &mut Value) {
+    /// Whatever people put there themselves, as text.
+    const OF_PEOPLE: &str = "annotations";
     match value {
         Value::Object(fields) => {
-            fields.values_mut().for_each(add_unknown_fields);
+            let fields_of_api = fields.iter_mut().filter(|(name, _)| *name != OF_PEOPLE);
+            fields_of_api.for_each(|(_, value)| add_unknown_fields(value));
             let unknown = json!({ "kind": "later", "list": [1, null, {}] });
             fields.insert(Reply::UNKNOWN_FIELD.to_owned(), unknown);
         }
