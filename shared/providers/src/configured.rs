@@ -14,6 +14,7 @@ use crate::anthropic::Anthropic;
 use crate::aws::{AwsSigner, NoSigner};
 use crate::bedrock::{self, Bedrock};
 use crate::config::{Account, BASE_URL, ProviderAccounts};
+use crate::gemini::{self, Gemini};
 use crate::http::HttpClient;
 use crate::litellm::LiteLlm;
 use crate::openai::OpenAi;
@@ -59,6 +60,14 @@ impl ConfiguredProviders {
             ProviderName::Anthropic => Arc::new(Anthropic::new(http, base(), admin())),
             ProviderName::OpenAi => Arc::new(OpenAi::new(http, base(), admin())),
             ProviderName::LiteLlm => Arc::new(LiteLlm::new(http, base(), admin())),
+            ProviderName::Gemini => {
+                let urls = gemini::Urls {
+                    keys: base(),
+                    token: account.url(gemini::TOKEN_FIELD),
+                    verify: account.url(gemini::VERIFY_FIELD),
+                };
+                Arc::new(Gemini::new(http, urls, admin()))
+            }
             ProviderName::Bedrock => {
                 let urls = (
                     account.url(bedrock::IAM_FIELD),

@@ -10,7 +10,7 @@ use keyward_core::ports::{ProviderError, Verdict, Width, Window};
 use crate::api::{Dialect, refusal};
 use crate::http::{Answer, Credential, Repeat, Scheme};
 use crate::reports::Query;
-use crate::{anthropic, bedrock, litellm, openai, openrouter};
+use crate::{anthropic, bedrock, gemini, litellm, openai, openrouter};
 
 /// Every provider.
 pub const PROVIDERS: &[Provider] = &[
@@ -19,6 +19,7 @@ pub const PROVIDERS: &[Provider] = &[
     openrouter::fuzz::PROVIDER,
     bedrock::fuzz::PROVIDER,
     litellm::fuzz::PROVIDER,
+    gemini::fuzz::PROVIDER,
 ];
 
 /// The credential of the request that is answered.

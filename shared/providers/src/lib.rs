@@ -10,6 +10,7 @@ mod configured;
 pub mod conformance;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
+pub mod gemini;
 pub mod http;
 pub mod litellm;
 mod money;

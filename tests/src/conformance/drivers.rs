@@ -1,8 +1,9 @@
 //! What is checked against which description. A new driver is one more arm of [`of`].
 
+use jiff::SignedDuration;
 use keyward_core::model::slot::ProviderName;
-use keyward_providers::{anthropic, bedrock, openai, openrouter};
-use keyward_testkit::simulator::{Home, KeyEnd, Settings};
+use keyward_providers::{anthropic, bedrock, gemini, openai, openrouter};
+use keyward_testkit::simulator::{Binding, Home, KeyEnd, Settings};
 
 /// One driver, and what describes its provider's API.
 pub struct Driver {
@@ -42,6 +43,7 @@ pub fn of(provider: ProviderName) -> Driver {
         ProviderName::Anthropic => ANTHROPIC,
         ProviderName::Bedrock => BEDROCK,
         ProviderName::LiteLlm => LITELLM,
+        ProviderName::Gemini => GEMINI,
     }
 }
 
@@ -246,5 +248,67 @@ const LITELLM: Driver = Driver {
         ("delete", "POST", "/key/delete"),
         ("verify", "GET", "/v1/models"),
         ("usage, cost", "GET", "/user/daily/activity"),
+    ],
+};
+
+const GEMINI: Driver = Driver {
+    provider: ProviderName::Gemini,
+    base: gemini::BASE_URL,
+    sources: &[Source {
+        file: "google-apikeys-v2.discovery.json",
+        models: &[],
+    }],
+    settings: || {
+        let ways = [
+            (Binding::Nothing, SignedDuration::ZERO),
+            (Binding::ServiceAccount, SignedDuration::from_secs(3)),
+        ];
+        let settings = |(binding, operation_delay)| Settings {
+            provider: ProviderName::Gemini,
+            binding,
+            operation_delay,
+            ..Settings::default()
+        };
+        ways.map(settings).into()
+    },
+    operations: &[
+        (
+            "create",
+            "POST",
+            "/v2/projects/{project}/locations/global/keys",
+        ),
+        ("look at an operation", "GET", "/v2/operations/{operation}"),
+        (
+            "read a key's text",
+            "GET",
+            "/v2/projects/{project}/locations/global/keys/{key}/keyString",
+        ),
+        (
+            "list",
+            "GET",
+            "/v2/projects/{project}/locations/global/keys",
+        ),
+        (
+            "get",
+            "GET",
+            "/v2/projects/{project}/locations/global/keys/{key}",
+        ),
+        (
+            "suspend, resume",
+            "PATCH",
+            "/v2/projects/{project}/locations/global/keys/{key}",
+        ),
+        (
+            "delete",
+            "DELETE",
+            "/v2/projects/{project}/locations/global/keys/{key}",
+        ),
+        ("get an access token", "POST", "/token"),
+        ("verify", "GET", "/v1beta/models"),
+        (
+            "verify a bound key",
+            "POST",
+            "/v1beta/models/{model}:countTokens",
+        ),
     ],
 };

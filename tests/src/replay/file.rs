@@ -173,6 +173,10 @@ pub(super) enum Answers {
     Remembered { probes: Vec<Probe> },
     /// What a proxy tells of one key.
     KeyInfo { body: Value },
+    /// How far a create has come, first and later.
+    Operation(Vec<Value>),
+    /// A list of Google's keys, deleted ones among them.
+    GoogleKeys { body: Value },
 }
 
 /// Reads a file.
@@ -207,6 +211,8 @@ pub(super) fn read(text: &str) -> Result<File, Unsupported> {
             probes: probes(&value["probe_status_by_10s"])?,
         })),
         Kind::KeyInfo => Ok(File::Provider(Answers::KeyInfo { body: value })),
+        Kind::Operation => Ok(File::Provider(Answers::Operation(*fields(value)?))),
+        Kind::GoogleKeys => Ok(File::Provider(Answers::GoogleKeys { body: value })),
         Kind::Suspend => Ok(File::Provider(suspend(&value))),
     }
 }

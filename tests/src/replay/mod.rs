@@ -10,6 +10,7 @@ mod act;
 mod error;
 mod file;
 mod full;
+mod gemini;
 mod litellm;
 mod provider;
 mod recognise;

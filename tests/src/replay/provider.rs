@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use super::act::{ROUND, STEPS, failure};
 use super::error::Unsupported;
 use super::file::{Answers, Probe};
-use super::litellm;
 use super::report::Invocation;
 use super::rotation::{default_now, made_up_version, named, secret};
 use super::stage::{Opening, Stage, Standby, advice};
+use super::{gemini, litellm};
 use crate::support::Backend;
 
 /// Plays a provider's answers.
@@ -32,6 +32,8 @@ pub(super) async fn answers(file: &Answers, fleet: Option<&str>) -> Result<Stage
         Answers::Full(file) => super::full::full(file, fleet).await,
         Answers::Remembered { probes } => litellm::remembered(probes, fleet).await,
         Answers::KeyInfo { body } => litellm::key_info(body, fleet).await,
+        Answers::Operation(answers) => gemini::operation(answers, fleet).await,
+        Answers::GoogleKeys { body } => gemini::list(body, fleet).await,
     }
 }
 

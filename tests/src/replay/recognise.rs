@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Full,
     Remembered,
     KeyInfo,
+    Operation,
+    GoogleKeys,
 }
 
 const KILL_SWITCH: &str = "the kill switch";
@@ -82,11 +84,22 @@ fn object(value: &Value) -> Result<Kind, Unsupported> {
         (has("current_credential_id") && has("create"), Kind::Full),
         (has("block") && has("probe_status_by_10s"), Kind::Remembered),
         (has("key") && value["info"].is_object(), Kind::KeyInfo),
+        (are_google_keys(&value["keys"]), Kind::GoogleKeys),
     ];
     let found = kinds.into_iter().find(|(fits, _)| *fits);
     found.map(|(_, kind)| kind).ok_or(Unsupported::Unknown(
         "an object without a field that tells its kind (describe_secret, scheduled, response, delete, inventory, event)",
     ))
+}
+
+fn begins(entry: &Value, beginning: &str) -> bool {
+    let name = entry["name"].as_str();
+    name.is_some_and(|name| name.starts_with(beginning))
+}
+
+fn are_google_keys(keys: &Value) -> bool {
+    let keys = keys.as_array();
+    keys.is_some_and(|keys| !keys.is_empty() && keys.iter().all(|key| begins(key, "projects/")))
 }
 
 fn is_suspension(request: &Value) -> bool {
@@ -133,6 +146,9 @@ fn list(entries: &[Value]) -> Result<Kind, Unsupported> {
     };
     if let Some(later) = later(first) {
         return Err(later);
+    }
+    if entries.iter().all(|entry| begins(entry, "operations/")) {
+        return Ok(Kind::Operation);
     }
     let status = |entry: &Value| entry["status"].as_u64();
     if entries.iter().any(|entry| status(entry).is_none()) {

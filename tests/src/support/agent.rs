@@ -19,6 +19,11 @@ pub async fn agent_call(http: &reqwest::Client, provider: &Simulator, key: &str)
             format!("Bearer {key}"),
         ),
         ProviderName::Anthropic => (format!("{base}/v1/messages"), "x-api-key", key.to_owned()),
+        ProviderName::Gemini => (
+            format!("{base}/v1beta/models/example-model:generateContent"),
+            "x-goog-api-key",
+            key.to_owned(),
+        ),
         ProviderName::Bedrock => (
             format!("{base}/model/example.model-v1:0/converse"),
             "authorization",

@@ -95,8 +95,11 @@ async fn rule_3_old_keys_live_through_their_overlap(world: &World, context: &str
     }
 }
 
-/// Whatever Keyward made ends by itself, no later than the policy's greatest age.
+/// Whatever Keyward made ends by itself where keys can, no later than the policy's greatest age.
 async fn rule_4_made_keys_end_by_themselves(world: &World, context: &str) {
+    if !world.outside.provider.driver().abilities().expiry {
+        return;
+    }
     let slot = world.slot().await;
     let now = world.outside.clock.now();
     let versions = world.versions().await;

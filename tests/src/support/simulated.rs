@@ -80,6 +80,10 @@ pub fn account_entry(simulator: &Simulator, admin: &str, pool: &str) -> Value {
             "allow_hosts": ["127.0.0.1"],
         });
     }
+    if provider == ProviderName::Gemini {
+        account["token_url"] = json!(format!("{}/token", simulator.base_url()));
+        account["verify_url"] = json!(simulator.base_url());
+    }
     account
 }
 

@@ -83,7 +83,9 @@ impl Seen for Stage {
 
     /// Keys asked for.
     fn creates(&self) -> usize {
-        let made = |call: &&keyward_tests::replay::ProviderCallSeen| call.method == "POST";
+        let made = |call: &&keyward_tests::replay::ProviderCallSeen| {
+            call.method == "POST" && call.path != "/token"
+        };
         self.report.provider_calls.iter().filter(made).count()
     }
 

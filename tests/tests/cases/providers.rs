@@ -290,3 +290,62 @@ async fn p_12_where_both_places_are_taken_nothing_is_deleted_and_people_are_told
         assert!(told.contains("limit of keys is reached"), "{told}");
     }
 }
+
+#[tokio::test]
+async fn p_07_an_operation_is_polled_to_its_end_and_makes_one_key() {
+    let name = "P-07-google-lro.json";
+    let stage = play(name).await;
+    assert_eq!(stage.outcome(0), "done");
+    assert_eq!(stage.creates(), 1);
+    let polls = |stage: &keyward_tests::replay::Stage| {
+        let calls = stage.report.provider_calls.iter();
+        let polls = calls.filter(|call| call.path.starts_with("/v2/operations/"));
+        polls.count()
+    };
+    assert_eq!(polls(&stage), 2);
+    let key = stage.simulator().secrets().pop().unwrap();
+    let stored = stage.text_of(&TOKEN.parse().unwrap()).await.unwrap();
+    assert!(
+        stored.contains(key.expose_secret()),
+        "the text is read by the call that is for it"
+    );
+    let longer = play_with(name, |file| {
+        file[2] = file[1].clone();
+    });
+    let longer = longer.await;
+    let error = longer.error(0);
+    assert!(
+        error.retryable && error.message.contains("still making"),
+        "{error:?}"
+    );
+    assert_eq!(longer.outcome(1), "done", "the next call goes on with it");
+    assert!(polls(&longer) > 50);
+    assert_eq!(longer.creates(), 1);
+    assert_eq!(longer.simulator().live_keys().len(), 2);
+}
+
+#[tokio::test]
+async fn p_07b_an_operation_that_ends_with_an_error_fails_and_makes_nothing() {
+    let stage = play("P-07b-google-lro-error.json").await;
+    let error = stage.error(0);
+    assert!(
+        !error.retryable && error.message.contains("Quota exceeded"),
+        "{error:?}"
+    );
+    assert_eq!(stage.creates(), 1);
+    assert_eq!(stage.calls("PutSecretValue").len(), 0);
+    assert_eq!(stage.simulator().live_keys().len(), 1);
+    assert!(stage.current_is(FIRST));
+    let told = stage.told(AlertKind::RotationFailed);
+    assert!(told.contains("limit of keys is reached"), "{told}");
+}
+
+#[tokio::test]
+async fn a_10_a_deleted_key_is_neither_live_nor_missing() {
+    let stage = play("A-10-google-list-with-deleted.json").await;
+    let live = json!([{"label": "agent-billing", "suspended": false}]);
+    assert_eq!(stage.outcome(0), &live);
+    let gone =
+        json!([{"label": "agent-chat", "deleted, restorable until": "2026-12-20T00:00:00Z"}]);
+    assert_eq!(stage.outcome(1), &gone);
+}

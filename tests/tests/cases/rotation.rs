@@ -241,6 +241,18 @@ async fn r_20_a_new_key_that_is_not_live_yet_is_waited_for_and_then_left_to_the_
     assert_eq!(statuses, [400, 400, 200]);
     assert!(stage.report.versions[1].tested.is_some());
 
+    let at_google = play_with(name, |file| {
+        let arn = file["event"]["SecretId"].as_str().unwrap();
+        file["event"]["SecretId"] = json!(arn.replace("openai", "gemini"));
+    });
+    let at_google = at_google.await;
+    assert_eq!(
+        at_google.outcome(0),
+        "done",
+        "dead so far, by its own driver"
+    );
+    assert!(at_google.report.versions[1].tested.is_some());
+
     for status in [400, 401] {
         let never = play_with(name, |file| {
             file["probe_answers"] = json!([{"status": status, "body": {}}]);

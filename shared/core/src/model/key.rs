@@ -28,11 +28,7 @@ impl ApiKey {
     /// What may be shown of this key: the format's prefix and the last four characters.
     pub fn hint(&self, format: &KeyFormat) -> Hint {
         let text = self.0.expose_secret();
-        let prefix = if text.starts_with(format.prefix) {
-            format.prefix
-        } else {
-            ""
-        };
+        let prefix = format.prefix_of(text).unwrap_or_default();
         let random: Vec<char> = text[prefix.len()..].chars().collect();
         let shown = if random.len() < MIN_RANDOM_FOR_A_TAIL {
             0
@@ -49,7 +45,8 @@ impl ApiKey {
         if !self.looks_like(format) {
             return None;
         }
-        let random = self.0.expose_secret().strip_prefix(format.prefix)?;
+        let text = self.0.expose_secret();
+        let random = &text[format.prefix_of(text)?.len()..];
         let counted = random
             .chars()
             .filter(|c| format.alphabet.contains(*c))
@@ -62,7 +59,7 @@ impl ApiKey {
     pub fn looks_like(&self, format: &KeyFormat) -> bool {
         let text = self.0.expose_secret();
         let begins_so = |prefix: &&str| text.starts_with(*prefix);
-        begins_so(&format.prefix) && !format.not.iter().any(begins_so)
+        format.prefix_of(text).is_some() && !format.not.iter().any(begins_so)
     }
 
     /// Whether the text begins so. Not proof of anything: see how much of it is the same for every key.
@@ -127,12 +124,22 @@ impl ExposeSecret<str> for AdminKey {
 /// How a provider's keys look: a fixed prefix, then random characters of an alphabet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyFormat {
-    /// The text that every key of the provider begins with.
+    /// The text that the provider's keys begin with.
     pub prefix: &'static str,
+    /// What its keys of other kinds begin with.
+    pub also: &'static [&'static str],
     /// Longer texts that keys of others, or credentials of another kind, begin with.
     pub not: &'static [&'static str],
     /// The characters that the random part is drawn from.
     pub alphabet: &'static str,
+}
+
+impl KeyFormat {
+    /// The prefix that the text has; `None` if it has none of them.
+    fn prefix_of(&self, text: &str) -> Option<&'static str> {
+        let mut prefixes = std::iter::once(&self.prefix).chain(self.also);
+        prefixes.find(|prefix| text.starts_with(**prefix)).copied()
+    }
 }
 
 /// SHA-256 of a key's text: matches a leaked key to its slot. Prints as its first twelve hex digits.
@@ -207,6 +214,7 @@ mod tests {
 
     const FORMAT: KeyFormat = KeyFormat {
         prefix: "sk-or-v1-",
+        also: &["OR."],
         not: &["sk-or-v1-admin"],
         alphabet: "0123456789abcdef",
     };
@@ -225,6 +233,8 @@ mod tests {
         assert!(!shown.contains("0123456789ab"), "{shown}");
         assert_eq!(key.hint(&FORMAT).to_string(), "sk-or-v1-…cdef");
         assert_eq!(key.hint(&FORMAT).tail(), "cdef");
+        let other = ApiKey::new("OR.EXAMPLE0123456789abcdef");
+        assert_eq!(other.hint(&FORMAT).to_string(), "OR.…cdef");
     }
 
     #[test]
@@ -235,6 +245,11 @@ mod tests {
                 "the marker adds nothing",
                 "sk-or-v1-MNOP".to_owned(),
                 Some(0.0),
+            ),
+            (
+                "another prefix of its own",
+                "OR.00ff".to_owned(),
+                Some(16.0),
             ),
             ("other prefix", "sk-proj-0123".to_owned(), None),
             ("another kind", "sk-or-v1-admin0123".to_owned(), None),

@@ -150,9 +150,9 @@ name!(
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 );
 name!(
-    /// The provider's id of a workspace, project or service account.
-    ScopeId, "workspace, project or account id", "1 to 128 of a-z A-Z 0-9 _ -", r"^[A-Za-z0-9_-]{1,128}$", |t| (1..=128).contains(&t.len())
-        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+    /// The provider's id of a workspace, project or service account, or the latter's e-mail address.
+    ScopeId, "workspace, project or account id", "1 to 128 of a-z A-Z 0-9 _ . @ -", r"^[A-Za-z0-9_.@-]{1,128}$", |t| (1..=128).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.@-".contains(&b))
 );
 name!(
     /// The name of an IAM user: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html>.

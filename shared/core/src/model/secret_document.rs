@@ -243,6 +243,7 @@ mod tests {
 
     const FORMAT: KeyFormat = KeyFormat {
         prefix: "sk-or-v1-",
+        also: &[],
         not: &[],
         alphabet: "0123456789abcdef",
     };

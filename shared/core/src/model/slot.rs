@@ -65,16 +65,19 @@ pub enum ProviderName {
     /// <https://docs.litellm.ai/docs/simple_proxy>, on a host of one's own.
     #[serde(rename = "litellm")]
     LiteLlm,
+    /// <https://ai.google.dev/gemini-api>
+    Gemini,
 }
 
 impl ProviderName {
     /// Every provider.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::OpenRouter,
         Self::OpenAi,
         Self::Anthropic,
         Self::Bedrock,
         Self::LiteLlm,
+        Self::Gemini,
     ];
 
     /// The name as it is written in the fleet file.
@@ -85,6 +88,7 @@ impl ProviderName {
             Self::Anthropic => "anthropic",
             Self::Bedrock => "bedrock",
             Self::LiteLlm => "litellm",
+            Self::Gemini => "gemini",
         }
     }
 
@@ -96,6 +100,7 @@ impl ProviderName {
             Self::Anthropic => CredentialKind::Pool,
             Self::Bedrock => CredentialKind::Minted,
             Self::LiteLlm => CredentialKind::Minted,
+            Self::Gemini => CredentialKind::Minted,
         }
     }
 
@@ -118,7 +123,9 @@ impl ProviderName {
                 let user = scope.user.as_ref()?;
                 Some(format!("{account}#{}", user.as_str().to_ascii_lowercase()))
             }
-            Self::OpenRouter | Self::OpenAi | Self::Anthropic | Self::LiteLlm => None,
+            Self::OpenRouter | Self::OpenAi | Self::Anthropic | Self::LiteLlm | Self::Gemini => {
+                None
+            }
         }
     }
 }
@@ -173,11 +180,11 @@ pub struct Scope {
     /// LiteLLM: a team; without it none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workspace: Option<ScopeId>,
-    /// OpenAI: the project that the key lives in.
+    /// OpenAI, Gemini: the project that the key lives in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub project: Option<ScopeId>,
     /// OpenAI: the service account that owns the key. Without it each key gets a service account of its own, which
-    /// ends with the key.
+    /// ends with the key. Gemini: the e-mail address of the service account that the key is bound to; without it none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_account: Option<ScopeId>,
     /// Bedrock: the IAM user that the key is one of, which belongs to this slot alone.

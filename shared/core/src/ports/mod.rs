@@ -19,9 +19,9 @@ pub use clock::{Clock, Deadline};
 pub use inventory::{Due, Fence, Inventory, InventoryError, UniqueItem};
 pub use pools::StandbyPools;
 pub use provider::{
-    Abilities, Advice, Disabled, Extent, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
-    KeyRecord, Limits, Naming, Page, PageToken, PoolSettings, ProviderError, Providers, Reach,
-    SpendCaps, Suspension, Verdict,
+    Abilities, Advice, Disabled, Extent, Gone, GonePage, IssueRequest, IssuedKey, KeyIssuer,
+    KeyOwner, KeyProvider, KeyRecord, LATE_CREATE, Limits, LookUp, Naming, Page, PageToken,
+    PoolSettings, ProviderError, Providers, Reach, SpendCaps, Suspension, Verdict,
 };
 pub use secrets::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_HANDLE_PREFIX, TAG_SLOT,

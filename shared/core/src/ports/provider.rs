@@ -87,6 +87,26 @@ pub trait KeyProvider: Send + Sync {
         listed.may_be_key(key)
     }
 
+    /// The key with this text, where its list shows nothing of texts.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    async fn look_up(&self, _scope: &Scope, _key: &ApiKey) -> Result<LookUp, ProviderError> {
+        Ok(LookUp::ByTheList)
+    }
+
+    /// One page of the keys that were deleted and could be brought back. Empty where deleting is for good.
+    ///
+    /// # Errors
+    /// [`ProviderError`].
+    async fn restorable(
+        &self,
+        _scope: &Scope,
+        _page: Option<&PageToken>,
+    ) -> Result<GonePage, ProviderError> {
+        Ok(GonePage::default())
+    }
+
     /// Creating keys, where the provider can.
     fn issuer(&self) -> Option<&dyn KeyIssuer>;
 
@@ -97,6 +117,15 @@ pub trait KeyProvider: Send + Sync {
     fn reports(&self) -> Option<&dyn UsageReports> {
         None
     }
+}
+
+/// How the key with a given text is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LookUp {
+    /// By what the list shows of texts: see [`KeyProvider::fits`].
+    ByTheList,
+    /// It is this one, or none in that scope.
+    Is(Option<Box<KeyRecord>>),
 }
 
 /// Creates keys.
@@ -122,7 +151,20 @@ pub trait KeyIssuer: Send + Sync {
     ) -> Result<IssuedKey, ProviderError> {
         Err(ProviderError::Unsupported("go on with a create"))
     }
+
+    /// What a key is named by that is made under this label, where the create call chooses that. Nothing is asked.
+    fn handle_of(&self, _scope: &Scope, _label: &KeyLabel) -> Option<KeyHandle> {
+        None
+    }
+
+    /// A key can come to be so long after its create was sent.
+    fn latest(&self) -> SignedDuration {
+        LATE_CREATE
+    }
 }
+
+/// A create request can still arrive at the provider so long after it was sent.
+pub const LATE_CREATE: SignedDuration = SignedDuration::from_hours(1);
 
 /// Hard limits per key, enforced by the provider.
 #[async_trait]
@@ -295,6 +337,26 @@ pub struct PageToken(pub String);
 pub struct Page {
     /// The keys on it.
     pub keys: Vec<KeyRecord>,
+    /// The next page; `None` on the last.
+    pub next: Option<PageToken>,
+}
+
+/// A key that was deleted, and that the provider keeps for a while: refused, listed no more, but not gone for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// What it was named by.
+    pub handle: KeyHandle,
+    /// Its name.
+    pub label: OutsideText,
+    /// Until when it could be brought back; `None` if the provider does not tell.
+    pub until: Option<Timestamp>,
+}
+
+/// One page of a list of deleted keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GonePage {
+    /// The keys on it.
+    pub keys: Vec<Gone>,
     /// The next page; `None` on the last.
     pub next: Option<PageToken>,
 }

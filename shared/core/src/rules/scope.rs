@@ -50,12 +50,43 @@ const fn has(provider: ProviderName) -> Has {
             endpoints: true,
             ..NOTHING
         },
+        ProviderName::Gemini => Has {
+            project: true,
+            service_account: true,
+            endpoints: true,
+            addresses: true,
+            ..NOTHING
+        },
     }
 }
 
 /// Entries of LiteLLM's `allowed_routes` that let a key ask for the list of models: the route itself, and names of
 /// groups with it in them (<https://github.com/BerriAI/litellm>, `proxy/_types.py`, `LiteLLMRoutes`, release 1.108.7).
 const LISTS_MODELS: [&str; 3] = ["/v1/models", "llm_api_routes", "openai_routes"];
+
+/// The address that Gemini's suspended keys are limited to: <https://www.rfc-editor.org/rfc/rfc5737>.
+const NOBODYS: &str = "192.0.2.1";
+
+/// Whether one of the methods permits `method` of Google's `service`: by its name, with or without what it is in, or by
+/// the beginning of either before a `*`, in any case.
+/// <https://cloud.google.com/api-keys/docs/reference/rest/v2/projects.locations.keys#ApiTarget>
+fn permits_method(methods: &[Endpoint], service: &str, method: &str) -> bool {
+    const PACKAGE: &str = "google.ai.generativelanguage.";
+    let (service, method) = (service.to_ascii_lowercase(), method.to_ascii_lowercase());
+    let whole = format!("{service}.{method}");
+    methods.iter().any(|permitted| {
+        let permitted = permitted.as_str().to_ascii_lowercase();
+        match permitted.strip_suffix('*') {
+            Some(begin) => {
+                method.starts_with(begin) || PACKAGE.starts_with(begin) || whole.starts_with(begin)
+            }
+            None => {
+                permitted == method
+                    || permitted.starts_with(PACKAGE) && permitted.ends_with(&format!(".{whole}"))
+            }
+        }
+    })
+}
 
 /// Everything that is wrong with a scope: the field, and what to do about it. Empty when it can be kept.
 pub fn problems(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, String)> {
@@ -133,6 +164,35 @@ fn missing(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, &'static
                 missing.push(("scope.permissions", "needs `scope.service_account`: a key with an account of its own cannot be narrowed at birth"));
             }
         }
+        ProviderName::Gemini => {
+            if scope.project.is_none() {
+                missing.push((
+                    "scope.project",
+                    "is missing: the id of the Google Cloud project that keys are made in",
+                ));
+            }
+            let lacks = |service: &str, method: &str| {
+                !scope.endpoints.is_empty() && !permits_method(&scope.endpoints, service, method)
+            };
+            if lacks("ModelService", "ListModels") {
+                missing.push((
+                    "scope.endpoints",
+                    "must include `ListModels`: keys are tested by it",
+                ));
+            }
+            if scope.addresses.iter().any(|one| one.as_str() == NOBODYS) {
+                missing.push((
+                    "scope.addresses",
+                    "must not name 192.0.2.1: suspended keys are limited to it",
+                ));
+            }
+            if scope.service_account.is_some() && lacks("GenerativeService", "CountTokens") {
+                missing.push((
+                    "scope.endpoints",
+                    "must include `CountTokens`: keys with a service account are tested by it too",
+                ));
+            }
+        }
         ProviderName::Bedrock => {
             if scope.user.is_none() {
                 missing.push((
@@ -174,7 +234,7 @@ mod tests {
 
     #[test]
     fn each_provider_takes_what_it_has() {
-        use ProviderName::{Anthropic, Bedrock, LiteLlm, OpenAi, OpenRouter};
+        use ProviderName::{Anthropic, Bedrock, Gemini, LiteLlm, OpenAi, OpenRouter};
         let id = || Some("EXAMPLE_1".parse::<ScopeId>().unwrap());
         let permissions = || vec!["model.request".parse().unwrap()];
         let workspace = Scope {
@@ -206,7 +266,56 @@ mod tests {
             models: vec!["small".parse().unwrap()],
             ..Scope::default()
         };
+        let bound = Scope {
+            service_account: Some("agent@example.iam.gserviceaccount.com".parse().unwrap()),
+            ..project.clone()
+        };
+        let methods = |of: &Scope, names: &[&str]| Scope {
+            endpoints: routes(names).endpoints,
+            addresses: vec!["203.0.113.7".parse().unwrap()],
+            ..of.clone()
+        };
+        const WHOLE: &str = "google.ai.generativelanguage.v1beta.ModelService.ListModels";
+        let some = ["GenerateContent", "list*"];
         for (name, provider, scope, expected) in [
+            ("nothing", Gemini, Scope::default(), &["scope.project"][..]),
+            ("project", Gemini, project.clone(), &[]),
+            ("bound", Gemini, bound.clone(), &[]),
+            ("methods", Gemini, methods(&project, &some), &[]),
+            ("a method", Gemini, methods(&project, &[WHOLE]), &[]),
+            (
+                "all",
+                Gemini,
+                methods(&bound, &["google.ai.generativelanguage.*"]),
+                &[],
+            ),
+            (
+                "untestable",
+                Gemini,
+                methods(&project, &["GenerateContent", "ListTunedModels", "Lists*"]),
+                &["scope.endpoints"],
+            ),
+            (
+                "untestable",
+                Gemini,
+                methods(&bound, &some),
+                &["scope.endpoints"],
+            ),
+            (
+                "nobody's address",
+                Gemini,
+                Scope {
+                    addresses: vec![NOBODYS.parse().unwrap()],
+                    ..project.clone()
+                },
+                &["scope.addresses"],
+            ),
+            (
+                "permissions",
+                Gemini,
+                account.clone(),
+                &["scope.permissions"],
+            ),
             ("nothing", LiteLlm, Scope::default(), &[][..]),
             ("workspace", LiteLlm, workspace.clone(), &[]),
             ("models", LiteLlm, models.clone(), &[]),

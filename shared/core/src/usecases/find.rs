@@ -11,7 +11,9 @@ use crate::model::names::KeyHandle;
 use crate::model::slot::{ProviderName, Scope, Slot};
 use crate::model::text::OutsideText;
 use crate::model::version::{KeyLabel, Version, VersionState};
-use crate::ports::{InventoryError, KeyProvider, KeyRecord, Naming, ProviderError};
+use crate::ports::{
+    InventoryError, KeyProvider, KeyRecord, LATE_CREATE, LookUp, Naming, ProviderError,
+};
 
 /// A list with more pages is a server that does not heed the page asked for.
 const MAX_PAGES: usize = 2_000;
@@ -74,21 +76,23 @@ pub(crate) enum FindError {
     OtherUnderWay,
 }
 
-/// The key that was made under a label. One create call has one label, so there is at most one.
+/// The key that was made under a label. One create call has one label, so there is at most one. Where the label says
+/// what the key is named by, only that one is looked at.
 async fn by_label(
     provider: &dyn KeyProvider,
     scope: &Scope,
     label: &KeyLabel,
 ) -> Result<Option<KeyRecord>, ProviderError> {
+    let named = provider.issuer().and_then(|i| i.handle_of(scope, label));
+    if let Some(handle) = named {
+        return provider.get(&handle).await;
+    }
     let mut found = keys(provider, scope, |key| key.label.as_str() == label.as_str()).await?;
     Ok(found.pop())
 }
 
 /// A provider's clock and Keyward's are no further apart.
 const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(5);
-
-/// A create is sent by the invocation that records its intent, and may arrive so long after.
-const LATE_CREATE: SignedDuration = super::retire::LATE_CREATE;
 
 /// The key in the slot's own place that came with the version's intent and that no record has: it was not there before,
 /// and was made then. The list is read before the records: whoever made a key that is listed has recorded the intent
@@ -131,12 +135,15 @@ pub(crate) async fn fitting(
     keys(provider, scope, fits).await
 }
 
-/// The one key that fits the text by its redacted form; `None` if there is none or several.
+/// The one key that has the text, or fits it by its redacted form; `None` if there is none or several.
 pub(crate) async fn by_text(
     provider: &dyn KeyProvider,
     scope: &Scope,
     key: &ApiKey,
 ) -> Result<Option<KeyRecord>, ProviderError> {
+    if let LookUp::Is(found) = provider.look_up(scope, key).await? {
+        return Ok(found.map(|record| *record));
+    }
     let mut found = keys(provider, scope, |record| provider.fits(record, key)).await?;
     Ok(if found.len() == 1 { found.pop() } else { None })
 }

@@ -39,6 +39,7 @@ pub(crate) const URLS: &[UrlField] = &[UrlField::base(BASE_URL)];
 /// How Anthropic's keys look: `sk-ant-api03-` and 95 characters; the number may change.
 pub const KEY_FORMAT: KeyFormat = KeyFormat {
     prefix: "sk-ant-api",
+    also: &[],
     not: &[],
     alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
 };

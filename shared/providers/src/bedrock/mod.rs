@@ -59,6 +59,7 @@ pub(crate) const URLS: &[UrlField] = &[
 /// counted too high by its length. Short-term keys begin with `bedrock-api-key-`.
 pub const KEY_FORMAT: KeyFormat = KeyFormat {
     prefix: "ABSK",
+    also: &[],
     not: &[],
     alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
 };

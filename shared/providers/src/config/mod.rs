@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use self::read::Reader;
 use crate::http::{AllowedHosts, BaseUrl, UrlError};
-use crate::{anthropic, bedrock, litellm, openai, openrouter};
+use crate::{anthropic, bedrock, gemini, litellm, openai, openrouter};
 
 /// One thing that is wrong with the configuration. No value is repeated: somebody may have put a credential there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -148,6 +148,7 @@ const fn urls(provider: ProviderName) -> &'static [UrlField] {
         ProviderName::Anthropic => anthropic::URLS,
         ProviderName::Bedrock => bedrock::URLS,
         ProviderName::LiteLlm => litellm::URLS,
+        ProviderName::Gemini => gemini::URLS,
     }
 }
 

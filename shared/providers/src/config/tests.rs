@@ -14,6 +14,7 @@ fn each_provider_has_a_host_of_its_own() {
             r#", "pool_secret": "ARN""#,
             anthropic::BASE_URL,
         ),
+        ("gemini", "", gemini::BASE_URL),
     ] {
         let more = more.replace("ARN", &ARN.replace("admin", "pool"));
         let text =
@@ -22,6 +23,33 @@ fn each_provider_has_a_host_of_its_own() {
         let base = accounts.get(&"a".parse().unwrap()).unwrap().url(BASE_URL);
         let expected = BaseUrl::parse(expected, &AllowedHosts::default()).unwrap();
         assert_eq!(base, expected, "{provider}");
+    }
+}
+
+/// Where Google's tokens come from and where its keys are used is for the configuration to say, as every other host.
+#[test]
+fn each_of_googles_hosts_can_be_set() {
+    let read = |more: &str| {
+        let text = format!(r#"{{"a": {{"provider": "gemini", "admin_secret": "{ARN}"{more}}}}}"#);
+        ProviderAccounts::from_json(&text).map_err(|error| error.to_string())
+    };
+    let fields = [BASE_URL, gemini::TOKEN_FIELD, gemini::VERIFY_FIELD];
+    let usual = read("").unwrap();
+    for field in fields {
+        let set = format!(r#", "{field}": "https://google.example.com/x""#);
+        let set = read(&set).unwrap();
+        for other in fields {
+            let url = |accounts: &ProviderAccounts| {
+                accounts.get(&"a".parse().unwrap()).unwrap().url(other)
+            };
+            assert_eq!(url(&set) == url(&usual), other != field, "{field} {other}");
+        }
+        let inside = format!(r#", "{field}": "https://10.0.0.7""#);
+        let error = read(&inside).unwrap_err();
+        assert!(
+            error.contains(&format!("a: `{field}` names a host")),
+            "{error}"
+        );
     }
 }
 

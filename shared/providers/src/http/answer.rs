@@ -178,8 +178,8 @@ fn error_type(headers: &HeaderMap) -> Option<String> {
     (!kind.is_empty() && kind.bytes().all(is_name)).then(|| kind.to_owned())
 }
 
-/// The status, and of a short body the kind and the message of its error: the `type` or `code` and the `message` of the
-/// `error` in JSON, or what AWS writes in XML. Nothing else of it.
+/// The status, and of a short body the kind and the message of its error: the `type`, `code` or `status` and the
+/// `message` of the `error` in JSON, or what AWS writes in XML. Nothing else of it.
 fn describe(
     status: StatusCode,
     body: &[u8],
@@ -200,7 +200,10 @@ fn describe(
         .flatten();
     let error = body.as_ref().and_then(|body| body.get("error"));
     let part = |name: &str| error.and_then(|e| e.get(name)).and_then(Value::as_str);
-    if let Some(kind) = part("type").or_else(|| part("code")).or(error_type) {
+    let kind = part("type")
+        .or_else(|| part("code"))
+        .or_else(|| part("status"));
+    if let Some(kind) = kind.or(error_type) {
         text.push_str(", ");
         text.push_str(kind);
     }
@@ -271,6 +274,10 @@ mod tests {
             (
                 r#"{"error":{"type":"requests","message":"Rate limit"}}"#.to_owned(),
                 "HTTP 403, requests: Rate limit",
+            ),
+            (
+                r#"{"error":{"code":403,"message":"No","status":"PERMISSION_DENIED"}}"#.to_owned(),
+                "HTTP 403, PERMISSION_DENIED: No",
             ),
             (r#"{"error":"flat"}"#.to_owned(), "HTTP 403: flat"),
             (

@@ -50,6 +50,7 @@ pub(crate) const URLS: &[UrlField] = &[UrlField {
 /// Anthropic and OpenAI begin so too.
 pub const KEY_FORMAT: KeyFormat = KeyFormat {
     prefix: "sk-",
+    also: &[],
     not: &["sk-or-", "sk-ant-", "sk-admin-", "sk-proj-", "sk-svcacct-"],
     alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
 };

@@ -46,6 +46,7 @@ pub(crate) const URLS: &[UrlField] = &[UrlField::base(BASE_URL)];
 /// and Anthropic begin so too, and so do OpenAI's admin keys.
 pub const KEY_FORMAT: KeyFormat = KeyFormat {
     prefix: "sk-",
+    also: &[],
     not: &["sk-or-", "sk-ant-", "sk-admin-"],
     alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
 };

@@ -40,6 +40,7 @@ pub(crate) const URLS: &[UrlField] = &[UrlField::base(BASE_URL)];
 /// How OpenRouter's keys look: `sk-or-v1-` and 64 lower-case hex digits.
 pub const KEY_FORMAT: KeyFormat = KeyFormat {
     prefix: "sk-or-v1-",
+    also: &[],
     not: &[],
     alphabet: "0123456789abcdef",
 };

@@ -6,6 +6,7 @@ use super::*;
 
 const FORMAT: KeyFormat = KeyFormat {
     prefix: "sk-or-v1-",
+    also: &[],
     not: &[],
     alphabet: "0123456789abcdef",
 };

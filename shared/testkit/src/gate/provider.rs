@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::SignedDuration;
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::money::SpendCap;
 use keyward_core::model::names::{KeyHandle, OperationId};
 use keyward_core::model::slot::Scope;
 use keyward_core::model::text::OutsideText;
+use keyward_core::model::version::KeyLabel;
 use keyward_core::ports::{
-    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Page,
-    PageToken, ProviderError, SpendCaps, Verdict,
+    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, LATE_CREATE,
+    LookUp, Page, PageToken, ProviderError, SpendCaps, Verdict,
 };
 
 use super::ports::no_answer;
@@ -70,6 +72,12 @@ impl KeyProvider for GatedProvider {
         self.inner.fits(listed, key)
     }
 
+    async fn look_up(&self, scope: &Scope, key: &ApiKey) -> Result<LookUp, ProviderError> {
+        self.gate
+            .pass("provider.look_up", lost, self.inner.look_up(scope, key))
+            .await
+    }
+
     fn issuer(&self) -> Option<&dyn KeyIssuer> {
         self.inner
             .issuer()
@@ -115,6 +123,14 @@ impl KeyIssuer for GatedProvider {
         self.gate
             .pass("provider.resume", lost, issuer.resume(request, operation))
             .await
+    }
+
+    fn handle_of(&self, scope: &Scope, label: &KeyLabel) -> Option<KeyHandle> {
+        self.inner.issuer()?.handle_of(scope, label)
+    }
+
+    fn latest(&self) -> SignedDuration {
+        self.inner.issuer().map_or(LATE_CREATE, |i| i.latest())
     }
 }
 

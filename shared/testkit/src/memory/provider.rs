@@ -221,12 +221,14 @@ pub fn made_up_key(number: u64) -> String {
 
 const FORMAT: KeyFormat = KeyFormat {
     prefix: "sk-or-v1-",
+    also: &[],
     not: &[],
     alphabet: "0123456789abcdef",
 };
 
 const POOL_FORMAT: KeyFormat = KeyFormat {
     prefix: "sk-ant-api",
+    also: &[],
     not: &[],
     alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
 };

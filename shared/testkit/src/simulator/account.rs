@@ -60,11 +60,11 @@ impl Account {
     }
 
     /// Whose credential this is.
-    pub(super) fn caller(&self, credential: Option<&str>) -> Caller {
+    pub(super) fn caller(&self, api: &dyn Api, credential: Option<&str>) -> Caller {
         let Some(text) = credential else {
             return Caller::Nobody;
         };
-        if text == self.management.expose_secret() {
+        if api.administers(self.management.expose_secret(), text, self.now()) {
             return match self.settings.management {
                 Management::Accepted => Caller::Management,
                 Management::Refused => Caller::Unknown,
@@ -100,9 +100,19 @@ impl Account {
 
     /// Makes a key with a text of its own.
     pub(super) fn mint(&mut self, api: &dyn Api, birth: Birth) -> &Key {
-        let text = ApiKey::new(&api.key_text(&hex64(&mut self.rng)));
         let created = self.now();
+        self.mint_at(api, birth, created)
+    }
+
+    /// The same, but the key comes to be then.
+    pub(super) fn mint_at(&mut self, api: &dyn Api, birth: Birth, created: Timestamp) -> &Key {
+        let text = ApiKey::new(&api.key_text(&hex64(&mut self.rng)));
         self.add(api, birth, text, created)
+    }
+
+    /// 64 random hex digits.
+    pub(super) fn random(&mut self) -> String {
+        hex64(&mut self.rng)
     }
 
     /// Makes a key with a text that the caller has chosen.

@@ -1,6 +1,7 @@
 //! What each provider's folder implements: one API over the shared account.
 
 use http::HeaderMap;
+use jiff::Timestamp;
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::ProviderName;
@@ -10,6 +11,7 @@ use url::form_urlencoded;
 use super::account::Account;
 use super::anthropic::Anthropic;
 use super::bedrock::Bedrock;
+use super::gemini::Gemini;
 use super::litellm::LiteLlm;
 use super::log::{Caller, RequestKind};
 use super::openai::OpenAi;
@@ -43,6 +45,16 @@ pub(super) trait Api: Send + Sync {
 
     /// The credential in a request's headers.
     fn credential<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str>;
+
+    /// Whether a request with that credential is the administrator's, whose own is the first.
+    fn administers(&self, management: &str, credential: &str, _now: Timestamp) -> bool {
+        credential == management
+    }
+
+    /// What of the administrator's credentials is secret.
+    fn admin_secrets(&self, management: &str) -> Vec<String> {
+        vec![management.to_owned()]
+    }
 
     /// The path that faults and the log know a request by, where its own does not say what it is for.
     fn operation(&self, path: &str, _body: &[u8]) -> String {
@@ -85,6 +97,7 @@ pub(super) fn api_of(provider: ProviderName) -> Box<dyn Api> {
         ProviderName::OpenAi => Box::<OpenAi>::default(),
         ProviderName::Bedrock => Box::new(Bedrock),
         ProviderName::LiteLlm => Box::<LiteLlm>::default(),
+        ProviderName::Gemini => Box::<Gemini>::default(),
     }
 }
 
@@ -172,9 +185,12 @@ impl Reply {
 }
 
 fn add_unknown_fields(value: &mut Value) {
+    /// Whatever people put there themselves, as text.
+    const OF_PEOPLE: &str = "annotations";
     match value {
         Value::Object(fields) => {
-            fields.values_mut().for_each(add_unknown_fields);
+            let fields_of_api = fields.iter_mut().filter(|(name, _)| *name != OF_PEOPLE);
+            fields_of_api.for_each(|(_, value)| add_unknown_fields(value));
             let unknown = json!({ "kind": "later", "list": [1, null, {}] });
             fields.insert(Reply::UNKNOWN_FIELD.to_owned(), unknown);
         }

@@ -11,6 +11,7 @@ mod api;
 mod bedrock;
 mod exchange;
 mod faults;
+mod gemini;
 mod key;
 mod litellm;
 mod log;
@@ -41,7 +42,7 @@ pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
 use key::{Birth, Reset};
 pub use key::{KeyState, KeyView};
 pub use log::{Caller, LoggedRequest, RequestKind};
-pub use settings::{FirstKey, Home, KeyEnd, Management, Settings, UnknownFields, Window};
+pub use settings::{Binding, FirstKey, Home, KeyEnd, Management, Settings, UnknownFields, Window};
 
 pub use usage::{Booking, Used};
 
@@ -115,6 +116,19 @@ impl Simulator {
     /// The credential that administers the account.
     pub fn management_key(&self) -> AdminKey {
         self.0.shared.account().management.clone()
+    }
+
+    /// What of the administrator's credentials must not be found anywhere, what they were exchanged for included.
+    pub fn admin_secrets(&self) -> Vec<String> {
+        let management = self.management_key();
+        let api = &self.0.shared.api;
+        api.admin_secrets(management.expose_secret())
+    }
+
+    /// Lets time pass on the simulator's clock.
+    pub async fn pass(&self, time: SignedDuration) {
+        let clock = self.0.shared.account().clock.clone();
+        clock.sleep(time).await;
     }
 
     /// Accepts `key` as the management key from now on, and the former one no more.
@@ -206,6 +220,14 @@ impl Simulator {
             },
             ProviderName::OpenRouter => Scope {
                 workspace: place.filter(|_| n > 0),
+                ..Scope::default()
+            },
+            ProviderName::Gemini => Scope {
+                project: place,
+                service_account: match settings.binding {
+                    Binding::Nothing => None,
+                    Binding::ServiceAccount => gemini::SERVICE_ACCOUNT.parse().ok(),
+                },
                 ..Scope::default()
             },
             ProviderName::Bedrock => Scope {

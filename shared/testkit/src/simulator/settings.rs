@@ -38,8 +38,22 @@ pub struct Settings {
     pub first_key: FirstKey,
     /// Bedrock: how far IAM's clock is ahead of everybody else's.
     pub clock_ahead: SignedDuration,
+    /// Gemini: how long operations go on after their answer.
+    pub operation_delay: SignedDuration,
+    /// Gemini: what new keys are bound to.
+    pub binding: Binding,
     /// Whether answers carry fields that no release of Keyward knows.
     pub unknown_fields: UnknownFields,
+}
+
+/// What tests have Gemini's keys bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Binding {
+    /// Nothing: they are standard keys.
+    Nothing,
+    /// A service account.
+    ServiceAccount,
 }
 
 /// Whether answers carry fields that no release of Keyward knows.
@@ -121,6 +135,8 @@ impl Default for Settings {
             home: Home::StandingAccount,
             first_key: FirstKey::Given,
             clock_ahead: SignedDuration::ZERO,
+            operation_delay: SignedDuration::ZERO,
+            binding: Binding::Nothing,
             unknown_fields: UnknownFields::Absent,
         }
     }

@@ -19,9 +19,6 @@ use crate::model::version::{IllegalTransition, Version, VersionId, VersionState}
 use crate::ports::{Deadline, Due, Fence, InventoryError, KeyProvider, ProviderError, SecretError};
 use crate::rules::revoke::ConfirmPolicy;
 
-/// A create request can still arrive at the provider so long after it was sent.
-pub(crate) const LATE_CREATE: SignedDuration = SignedDuration::from_hours(1);
-
 /// A version that a rotation has not finished within this time after its invocation's end is taken back.
 pub(crate) const STUCK_AFTER: SignedDuration = SignedDuration::from_hours(1);
 

@@ -8,9 +8,8 @@ use crate::model::key::ApiKey;
 use crate::model::names::KeyHandle;
 use crate::model::secret_document::SecretDocument;
 use crate::model::version::{Confirmation, Confirmed, Version, VersionState};
-use crate::ports::{SecretError, TAG_HANDLE_PREFIX, VersionSelector};
+use crate::ports::{LATE_CREATE, SecretError, TAG_HANDLE_PREFIX, VersionSelector};
 use crate::rules::revoke::{Confirming, confirm};
-use crate::usecases::retire::LATE_CREATE;
 use crate::usecases::{find, unmake};
 
 /// A revoke that is not confirmed after this time is alerted.
@@ -80,7 +79,8 @@ impl Work<'_> {
     /// No key is listed for this intent. A late create may still arrive; after that it was never made.
     async fn never_made(&self, version: Version) -> Result<(), ItemError> {
         let now = self.ports.clock.now();
-        if now < version.begun_at() + LATE_CREATE {
+        let latest = self.provider.issuer().map_or(LATE_CREATE, |i| i.latest());
+        if now < version.begun_at() + latest {
             return self.put_off(version, Some(ROUND)).await;
         }
         self.end(version, Confirmation::NeverMade).await

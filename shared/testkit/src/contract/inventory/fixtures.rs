@@ -81,6 +81,7 @@ pub(in crate::contract) fn full(slot: &SlotName, n: u32) -> Version {
     let key = ApiKey::new(&format!("sk-or-v1-EXAMPLE-{slot}-{n}"));
     let format = KeyFormat {
         prefix: "sk-or-v1-",
+        also: &[],
         not: &[],
         alphabet: "0123456789abcdef",
     };

@@ -7,8 +7,8 @@ use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::slot::Scope;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Disabled, Extent, IssueRequest, IssuedKey, Limits, Naming, ProviderError, Reach, Suspension,
-    Verdict,
+    Disabled, Extent, IssueRequest, IssuedKey, Limits, LookUp, Naming, ProviderError, Reach,
+    Suspension, Verdict,
 };
 use keyward_core::rules::scope::wider;
 
@@ -35,10 +35,19 @@ pub async fn a_new_key_is_live_and_listed_as_asked(fixture: &Fixture) {
     if fixture.provider.caps().is_some() {
         assert_eq!(found[0].cap, Some(asked.cap));
     }
-    assert!(fixture.provider.fits(&found[0], &issued.key));
-    if fixture.names() == Naming::Label {
-        assert!(found[0].may_be(&issued.key.hint(&abilities.format)));
+    let looked_up = fixture.provider.look_up(&asked.scope, &issued.key).await;
+    match looked_up.expect("a look-up is answered") {
+        LookUp::Is(is) => assert_eq!(is.as_deref(), Some(&found[0])),
+        LookUp::ByTheList => {
+            assert!(fixture.provider.fits(&found[0], &issued.key));
+            if fixture.names() == Naming::Label {
+                assert!(found[0].may_be(&issued.key.hint(&abilities.format)));
+            }
+        }
     }
+    let named = fixture.provider.issuer();
+    let named = named.and_then(|issuer| issuer.handle_of(&asked.scope, &asked.label));
+    assert!(named.is_none_or(|named| named == issued.handle));
     assert!(
         found[0]
             .created

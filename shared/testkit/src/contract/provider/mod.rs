@@ -9,6 +9,7 @@ mod simulated;
 pub mod wire;
 
 use std::collections::BTreeSet;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -26,6 +27,9 @@ use crate::simulator::{Body, Booking, Fault};
 
 /// More pages than any case fills: a list that goes on beyond has no end.
 const MAX_PAGES: usize = 20;
+
+/// A create that goes on for longer than this goes on for ever.
+const MAX_LOOKS: usize = 20;
 
 /// A driver, and the provider at its other side, fresh for each case.
 #[derive(Clone)]
@@ -51,6 +55,11 @@ pub enum Repeats {
 pub trait ProviderWorld: Send + Sync {
     /// Now, by the provider's clock, which is the driver's too.
     fn now(&self) -> Timestamp;
+
+    /// Lets time pass, where anything goes by it.
+    fn pass(&self, _time: SignedDuration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
 
     /// Whether an agent's call with this key is accepted.
     fn is_accepted(&self, key: &ApiKey) -> bool;
@@ -171,10 +180,25 @@ impl Fixture {
     }
 
     async fn issue_as(&self, request: &IssueRequest) -> IssuedKey {
-        match self.provider.issuer() {
-            Some(issuer) => issuer.issue(request).await.expect("a create is answered"),
+        match self.create(request).await {
+            Some(made) => made.expect("a create is answered"),
             None => self.world.make(request),
         }
+    }
+
+    /// A create, and its end where it goes on after its answer. `None` where people make keys.
+    async fn create(&self, request: &IssueRequest) -> Option<Result<IssuedKey, ProviderError>> {
+        let issuer = self.provider.issuer()?;
+        let mut made = issuer.issue(request).await;
+        for _ in 0..MAX_LOOKS {
+            let Err(ProviderError::UnderWay(operation)) = &made else {
+                break;
+            };
+            let operation = operation.clone();
+            self.world.pass(SignedDuration::from_secs(2)).await;
+            made = issuer.resume(request, &operation).await;
+        }
+        Some(made)
     }
 
     fn suspends(&self) -> bool {

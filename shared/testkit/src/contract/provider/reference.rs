@@ -180,6 +180,7 @@ impl KeyProvider for Reference {
             provider: ProviderName::OpenRouter,
             format: KeyFormat {
                 prefix: "sk-or-v1-",
+                also: &[],
                 not: &[],
                 alphabet: "0123456789abcdef",
             },

@@ -1,9 +1,10 @@
 //! The simulator as the other side.
 
 use std::fmt::Debug;
+use std::pin::Pin;
 use std::str::FromStr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::slot::Scope;
@@ -16,6 +17,10 @@ use crate::simulator::{Booking, Fault, FaultRule, Management, Simulator, Unknown
 impl ProviderWorld for Simulator {
     fn now(&self) -> Timestamp {
         self.time()
+    }
+
+    fn pass(&self, time: SignedDuration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(Simulator::pass(self, time))
     }
 
     fn is_accepted(&self, key: &ApiKey) -> bool {

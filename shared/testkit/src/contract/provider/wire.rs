@@ -6,6 +6,9 @@ use keyward_core::ports::{Disabled, Naming, ProviderError, Verdict};
 use super::{Fixture, ProviderCall, Times, label, unreadable};
 use crate::simulator::{Body, Fault, RetryAfter};
 
+/// A create that goes on after its answer, lost or not, has ended by then.
+const LATE: SignedDuration = SignedDuration::from_secs(30);
+
 /// A create that worked, but whose answer did not arrive: the driver says so, asks once, and leaves one key that can
 /// be found under its label.
 pub async fn a_lost_create_is_ambiguous_and_found_by_its_label(fixture: &Fixture) {
@@ -32,6 +35,7 @@ pub async fn a_lost_create_is_ambiguous_and_found_by_its_label(fixture: &Fixture
             "{shown}: sent once"
         );
         assert_eq!(fixture.made(&label(n), &before), 1, "{shown}");
+        fixture.world.pass(LATE).await;
         assert_eq!(fixture.found(&label(n), &before).await.len(), 1, "{shown}");
     }
 }
@@ -54,6 +58,7 @@ pub async fn a_lost_create_ends_with_one_live_key(fixture: &Fixture) {
             matches!(refused, Err(ProviderError::Ambiguous { .. })),
             "{shown}: {refused:?}"
         );
+        fixture.world.pass(LATE).await;
         let left = match fixture.provider.abilities().names {
             Naming::Label | Naming::Place => fixture.found(&label(n), &before).await,
             // There is one text less, not one key more.

@@ -1,0 +1,544 @@
+//! Google Gemini: API keys of Google Cloud projects. Creates, lists, restricts and deletes them with a service account's
+//! key.
+//!
+//! Described at <https://cloud.google.com/api-keys/docs/reference/rest>, and by the discovery document of
+//! `apikeys.googleapis.com` v2. Creates, changes and deletes are operations that go on after their answer. A key that was
+//! deleted is still answered, with a time of its end
+//! (<https://github.com/GoogleCloudPlatform/k8s-config-connector/pull/1211>). What has not been tried at Google: what it
+//! answers to a change or a second delete of such a key, and how long its list is behind.
+//!
+//! `keys:lookupKey` is not used: it takes a key's text in the query, which others on the way may keep. `:undelete` is not
+//! either: from a deleted key it cannot be told whether it is to come back.
+
+mod account;
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzz;
+mod ids;
+#[cfg(test)]
+mod tests;
+mod verdict;
+mod wire;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::Method;
+use jiff::SignedDuration;
+use keyward_core::model::key::{ApiKey, KeyFormat};
+use keyward_core::model::names::{KeyHandle, OperationId, ScopeId};
+use keyward_core::model::slot::{ProviderName, Scope};
+use keyward_core::model::text::OutsideText;
+use keyward_core::model::version::KeyLabel;
+use keyward_core::ports::{
+    Abilities, Disabled, Gone, GonePage, IssueRequest, IssuedKey, KeyIssuer, KeyProvider,
+    KeyRecord, Limits, LookUp, Naming, Page, PageToken, ProviderError, SpendCaps, Suspension,
+    Verdict,
+};
+use url::Url;
+
+use self::account::Tokens;
+use self::ids::{Ids, key_id, project_of};
+use self::wire::{Change, Create, KeyString, Listed, Operation, Restrictions, Row, State};
+use crate::admin::AdminCredential;
+use crate::api::{Api, Dialect, unreadable};
+use crate::config::UrlField;
+use crate::http::{Answer, BaseUrl, Credential, HttpClient, Repeat, Request, Scheme};
+
+/// Where keys are administered.
+pub const BASE_URL: &str = "https://apikeys.googleapis.com";
+
+pub(crate) const TOKEN_FIELD: &str = "token_url";
+pub(crate) const VERIFY_FIELD: &str = "verify_url";
+
+/// Every URL of an account. <https://ai.google.dev/api>
+pub(crate) const URLS: &[UrlField] = &[
+    UrlField::base(BASE_URL),
+    UrlField {
+        field: TOKEN_FIELD,
+        default: Some("https://oauth2.googleapis.com/token"),
+    },
+    UrlField {
+        field: VERIFY_FIELD,
+        default: Some("https://generativelanguage.googleapis.com"),
+    },
+];
+
+/// What the keys begin with that are bound to a service account.
+const BOUND: &str = "AQ.";
+
+/// How Gemini's keys look: `AIzaSy` and 33 characters of URL-safe base64, or `AQ.` and more of them where they are bound to
+/// a service account. The latter's form is not documented; the prefix is seen in keys.
+pub const KEY_FORMAT: KeyFormat = KeyFormat {
+    prefix: "AIzaSy",
+    also: &[BOUND],
+    not: &[],
+    alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
+};
+
+/// The header of a key: <https://ai.google.dev/api#authentication>.
+const KEY_HEADER: Scheme = Scheme::Header("x-goog-api-key");
+
+const DIALECT: Dialect = Dialect {
+    scheme: Scheme::Bearer,
+    headers: &[],
+    error: wire::error_body,
+};
+
+/// Keys on a page.
+const PAGE: &str = "100";
+
+/// How often an operation is asked about that is waited for, and how long is waited before.
+const LOOKS: u32 = 10;
+const BETWEEN_LOOKS: SignedDuration = SignedDuration::from_secs(1);
+
+/// An operation may go on so long after its create. Google says nothing of it: an assumption on the safe side.
+const LATEST: SignedDuration = SignedDuration::from_hours(24);
+
+/// So long a deleted key can be brought back:
+/// <https://cloud.google.com/api-keys/docs/reference/rest/v2/projects.locations.keys/undelete>.
+const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// No body.
+const NOTHING: Option<&()> = None;
+
+/// Where an account's requests go.
+pub struct Urls {
+    /// To the administration of keys.
+    pub keys: BaseUrl,
+    /// To the endpoint that gives out access tokens.
+    pub token: BaseUrl,
+    /// To the API that keys are for.
+    pub verify: BaseUrl,
+}
+
+/// The Google Cloud projects that one service account administers keys in.
+pub struct Gemini {
+    http: Arc<HttpClient>,
+    api: Api,
+    verify: BaseUrl,
+}
+
+impl Gemini {
+    /// The projects that `admin`, the key of a service account, administers.
+    pub fn new(http: Arc<HttpClient>, urls: Urls, admin: AdminCredential) -> Self {
+        let admin = admin.exchanged(Tokens::new(http.clone(), urls.token));
+        Self {
+            api: Api::new(http.clone(), urls.keys, admin, DIALECT),
+            http,
+            verify: urls.verify,
+        }
+    }
+
+    fn keys_url(&self, project: &str, below: &[&str]) -> Result<Url, ProviderError> {
+        let keys = ["v2", "projects", project, "locations", "global", "keys"];
+        self.api.url(&[&keys, below].concat())
+    }
+
+    fn key_url(&self, handle: &KeyHandle, below: &[&str]) -> Result<Url, ProviderError> {
+        let ids = Ids::of(handle)?;
+        self.keys_url(ids.project, &[&[ids.key], below].concat())
+    }
+
+    async fn read(&self, url: Url) -> Result<Answer, ProviderError> {
+        self.api.call(Method::GET, url, NOTHING, Repeat::Safe).await
+    }
+
+    /// The key, deleted or not.
+    async fn row(&self, handle: &KeyHandle) -> Result<Option<Row>, ProviderError> {
+        match self.read(self.key_url(handle, &[])?).await {
+            Err(ProviderError::NotFound) => Ok(None),
+            Err(error) => Err(error),
+            Ok(answer) => wire::read::<Row>(&answer.body)
+                .filter(|row| row.handle_is(handle))
+                .map(Some)
+                .ok_or_else(|| unreadable(Repeat::Safe, "a key was answered, but not readably")),
+        }
+    }
+
+    async fn page(
+        &self,
+        project: &ScopeId,
+        page: Option<&str>,
+        deleted: Deleted,
+    ) -> Result<Listed, ProviderError> {
+        let mut url = self.keys_url(project.as_str(), &[])?;
+        url.query_pairs_mut().append_pair("pageSize", PAGE);
+        if deleted == Deleted::Shown {
+            url.query_pairs_mut().append_pair("showDeleted", "true");
+        }
+        if let Some(page) = page {
+            url.query_pairs_mut().append_pair("pageToken", page);
+        }
+        let answer = self.read(url).await.map_err(not_about_a_key)?;
+        wire::read::<Listed>(&answer.body)
+            .filter(|listed| listed.next().is_none() || listed.next() != page)
+            .ok_or_else(|| unreadable(Repeat::Safe, "a page of the list of keys is unreadable"))
+    }
+
+    /// The key's text, which can be read at any time.
+    async fn text(&self, handle: &KeyHandle) -> Result<ApiKey, ProviderError> {
+        let answer = self.read(self.key_url(handle, &["keyString"])?).await?;
+        wire::read::<KeyString>(&answer.body)
+            .map(|read| ApiKey::new(&read.key_string))
+            .ok_or_else(|| unreadable(Repeat::Safe, "a key's text was asked for, but not answered"))
+    }
+
+    async fn operation(&self, id: &OperationId) -> Result<Operation, ProviderError> {
+        let url = self
+            .api
+            .url(&["v2", "operations", ids::operation_in(id)?])?;
+        let answer = self.read(url).await?;
+        let read = Operation::read(&answer.body).filter(|operation| operation.id == *id);
+        read.ok_or_else(|| unreadable(Repeat::Safe, "an operation was answered, but not readably"))
+    }
+
+    /// Asks for a change of a key, and waits a little for its end. A refusal may be about a key that is gone.
+    async fn change(
+        &self,
+        method: Method,
+        url: Url,
+        handle: &KeyHandle,
+        restrictions: Option<Restrictions>,
+    ) -> Result<State, ProviderError> {
+        let change = restrictions.map(|restrictions| Change { restrictions });
+        let answer = self
+            .api
+            .call(method, url, change.as_ref(), Repeat::Safe)
+            .await;
+        let changed = match answer {
+            Ok(answer) => self.end_of(&answer).await,
+            Err(error) => Err(error),
+        };
+        match changed {
+            Err(error @ ProviderError::Refused { .. }) => match self.get(handle).await {
+                Ok(None) => Err(ProviderError::NotFound),
+                _ => Err(error),
+            },
+            other => other,
+        }
+    }
+
+    async fn end_of(&self, answer: &Answer) -> Result<State, ProviderError> {
+        let what = "a change was answered, but not with an operation";
+        let mut operation =
+            Operation::read(&answer.body).ok_or_else(|| unreadable(Repeat::Safe, what))?;
+        for _ in 0..LOOKS {
+            match operation.state {
+                State::GoesOn => {}
+                State::Failed(status) => return Err(status.of_a_change()),
+                done => return Ok(done),
+            }
+            self.http.wait(BETWEEN_LOOKS).await;
+            operation = self.operation(&operation.id).await?;
+        }
+        Ok(operation.state)
+    }
+
+    /// Restricts a key. Done only if what the key is restricted to then is no more than that.
+    async fn restrict(
+        &self,
+        handle: &KeyHandle,
+        wanted: Restrictions,
+    ) -> Result<(), ProviderError> {
+        let mut url = self.key_url(handle, &[])?;
+        url.query_pairs_mut()
+            .append_pair("updateMask", "restrictions");
+        let changed = self
+            .change(Method::PATCH, url, handle, Some(wanted.clone()))
+            .await?;
+        let again = |what: &str| Err(unreadable(Repeat::Safe, what));
+        let State::Done(key) = changed else {
+            return again("the change of a key still goes on");
+        };
+        match serde_json::from_value::<Row>(key) {
+            Ok(row) if row.handle_is(handle) && row.restrictions().are(&wanted) => Ok(()),
+            _ => again("the key still reads as restricted to something else"),
+        }
+    }
+
+    /// The key of a create that may have come to its end.
+    async fn made(
+        &self,
+        request: &IssueRequest,
+        operation: Operation,
+    ) -> Result<IssuedKey, ProviderError> {
+        let key = match operation.state {
+            State::GoesOn => return Err(ProviderError::UnderWay(operation.id)),
+            State::Failed(status) => return Err(status.of_a_create()),
+            State::Done(key) => key,
+        };
+        let project = project_of(&request.scope)?;
+        let amiss = |what: &str| unreadable(Repeat::Never, what);
+        let row = serde_json::from_value::<Row>(key).ok();
+        let row = row.filter(|row| row.id() == Some(&key_id(request.label.as_str())));
+        let row = row.ok_or_else(|| amiss("a create ended, but not with the key"))?;
+        if !row
+            .restrictions()
+            .keep_to(&Restrictions::of(&request.scope))
+        {
+            return Err(amiss("a key was made that is less restricted than asked"));
+        }
+        if !row.is_bound_to(request.scope.service_account.as_ref()) {
+            return Err(amiss("a key was made without the service account"));
+        }
+        let handle = row.handle(project.as_str());
+        let handle = handle.ok_or_else(|| amiss("a key was made whose id is none"))?;
+        match self.text(&handle).await {
+            Ok(key) if key.looks_like(&KEY_FORMAT) => Ok(IssuedKey {
+                key,
+                handle,
+                expires: None,
+            }),
+            Ok(_) => Err(amiss(
+                "a key was made whose text does not begin as Gemini's do",
+            )),
+            Err(ProviderError::NotFound) => Err(ProviderError::UnderWay(operation.id)),
+            Err(
+                error @ (ProviderError::RetryAfter { .. } | ProviderError::AdminCredential { .. }),
+            ) => Err(error),
+            Err(error) => Err(amiss(&error.to_string())),
+        }
+    }
+
+    /// Asks once as the key itself, over a fresh connection.
+    async fn ask(
+        &self,
+        key: &ApiKey,
+        path: &[&str],
+        (query, body): (&[(&str, &str)], Option<&'static str>),
+    ) -> Result<Answer, OutsideText> {
+        let mut url = self
+            .verify
+            .join(path)
+            .map_err(|_| OutsideText::new("the URL takes no path"))?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let unsendable = || OutsideText::new("the key's text cannot stand in a header");
+        let request = Request {
+            method: match body {
+                Some(_) => Method::POST,
+                None => Method::GET,
+            },
+            url,
+            headers: &[],
+            credential: Credential::new(KEY_HEADER, key).ok_or_else(unsendable)?,
+            body: body.map(|body| body.as_bytes().to_vec()),
+            repeat: Repeat::Never,
+        };
+        let answer = self.http.send(&request).await;
+        answer.map_err(|failure| failure.detail())
+    }
+
+    /// A bound key may list models and be refused all the same where it is to be used: it counts tokens too, which costs
+    /// nothing. <https://ai.google.dev/gemini-api/docs/tokens>
+    async fn count_tokens(&self, key: &ApiKey, listed: &Answer) -> Result<Verdict, OutsideText> {
+        const TEXT: &str = r#"{"contents":[{"parts":[{"text":"a"}]}]}"#;
+        let none = || OutsideText::new("no model is listed that counts tokens");
+        let model = verdict::counting_model(listed).ok_or_else(none)?;
+        let method = format!("{model}:countTokens");
+        let counted = self
+            .ask(key, &["v1beta", "models", &method], (&[], Some(TEXT)))
+            .await?;
+        Ok(verdict::of_a_count(&counted))
+    }
+
+    async fn verdict(&self, key: &ApiKey) -> Result<Verdict, OutsideText> {
+        let is_bound = key.begins_with(BOUND);
+        let models = if is_bound { "50" } else { "1" };
+        let query = [("pageSize", models)];
+        let listed = self.ask(key, &["v1beta", "models"], (&query, None)).await?;
+        match verdict::of(&listed) {
+            Verdict::Live if is_bound => self.count_tokens(key, &listed).await,
+            verdict => Ok(verdict),
+        }
+    }
+}
+
+/// Whether a list shows deleted keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Deleted {
+    Hidden,
+    Shown,
+}
+
+#[async_trait]
+impl KeyProvider for Gemini {
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            provider: ProviderName::Gemini,
+            format: KEY_FORMAT,
+            suspension: Suspension::Narrows,
+            expiry: false,
+            names: Naming::Label,
+            limits: Limits {
+                models: false,
+                endpoints: true,
+                addresses: true,
+            },
+        }
+    }
+
+    /// The project's keys, those for other services too.
+    async fn list(&self, scope: &Scope, page: Option<&PageToken>) -> Result<Page, ProviderError> {
+        let project = project_of(scope)?;
+        let token = page.map(|page| page.0.as_str());
+        let listed = self.page(project, token, Deleted::Hidden).await?;
+        let next = listed.next().map(|next| PageToken(next.to_owned()));
+        let keys = listed.keys.into_iter().filter(|row| !row.is_deleted());
+        let keys: Option<Vec<KeyRecord>> =
+            keys.map(|row| row.into_record(project.as_str())).collect();
+        let what = "a page of the list has a key without an id";
+        Ok(Page {
+            keys: keys.ok_or_else(|| unreadable(Repeat::Safe, what))?,
+            next,
+        })
+    }
+
+    async fn get(&self, handle: &KeyHandle) -> Result<Option<KeyRecord>, ProviderError> {
+        let ids = Ids::of(handle)?;
+        let row = self.row(handle).await?.filter(|row| !row.is_deleted());
+        Ok(row.and_then(|row| row.into_record(ids.project)))
+    }
+
+    async fn verify(&self, key: &ApiKey) -> Verdict {
+        self.verdict(key).await.unwrap_or_else(Verdict::Unknown)
+    }
+
+    /// By the one address that it may be used from then. No look beforehand: containment comes first. So it is always
+    /// [`Disabled::Now`].
+    async fn disable(&self, handle: &KeyHandle) -> Result<Disabled, ProviderError> {
+        self.restrict(handle, Restrictions::suspension())
+            .await
+            .map(|()| Disabled::Now)
+    }
+
+    async fn restore(&self, handle: &KeyHandle, scope: &Scope) -> Result<(), ProviderError> {
+        self.restrict(handle, Restrictions::of(scope)).await
+    }
+
+    /// Google keeps the key for 30 days, and refuses it. An operation that goes on is accepted, and its end confirmed as
+    /// every other.
+    async fn delete(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
+        let url = self.key_url(handle, &[])?;
+        self.change(Method::DELETE, url, handle, None)
+            .await
+            .map(drop)
+    }
+
+    /// By the texts of the project's keys that Gemini takes, one after the other: the list shows nothing of them.
+    async fn look_up(&self, scope: &Scope, key: &ApiKey) -> Result<LookUp, ProviderError> {
+        let project = project_of(scope)?;
+        let mut token: Option<String> = None;
+        loop {
+            let listed = self
+                .page(project, token.as_deref(), Deleted::Hidden)
+                .await?;
+            token = listed.next().map(str::to_owned);
+            for row in listed.keys {
+                let Some(handle) = row.handle(project.as_str()) else {
+                    continue;
+                };
+                if row.is_deleted() || !row.restrictions().permit_the_service() {
+                    continue;
+                }
+                match self.text(&handle).await {
+                    Ok(text) if text.fingerprint() == key.fingerprint() => {
+                        return Ok(LookUp::Is(row.into_record(project.as_str()).map(Box::new)));
+                    }
+                    Ok(_) | Err(ProviderError::NotFound) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            if token.is_none() {
+                return Ok(LookUp::Is(None));
+            }
+        }
+    }
+
+    async fn restorable(
+        &self,
+        scope: &Scope,
+        page: Option<&PageToken>,
+    ) -> Result<GonePage, ProviderError> {
+        let project = project_of(scope)?;
+        let token = page.map(|page| page.0.as_str());
+        let listed = self.page(project, token, Deleted::Shown).await?;
+        let next = listed.next().map(|next| PageToken(next.to_owned()));
+        let gone = listed.keys.into_iter().filter(Row::is_deleted).map(|row| {
+            Some(Gone {
+                handle: row.handle(project.as_str())?,
+                label: row.label(),
+                until: row.deleted().map(|at| at + KEPT),
+            })
+        });
+        let keys: Option<Vec<Gone>> = gone.collect();
+        let what = "a page of the list has a key without an id";
+        Ok(GonePage {
+            keys: keys.ok_or_else(|| unreadable(Repeat::Safe, what))?,
+            next,
+        })
+    }
+
+    fn issuer(&self) -> Option<&dyn KeyIssuer> {
+        Some(self)
+    }
+
+    fn caps(&self) -> Option<&dyn SpendCaps> {
+        None
+    }
+}
+
+#[async_trait]
+impl KeyIssuer for Gemini {
+    /// Whatever happens once there is an operation is left to [`resume`](KeyIssuer::resume).
+    async fn issue(&self, request: &IssueRequest) -> Result<IssuedKey, ProviderError> {
+        let project = project_of(&request.scope)?;
+        let label = request.label.as_str();
+        let mut url = self.keys_url(project.as_str(), &[])?;
+        url.query_pairs_mut().append_pair("keyId", &key_id(label));
+        let create = Create::new(label, &request.scope);
+        let answer = self
+            .api
+            .call(Method::POST, url, Some(&create), Repeat::Never)
+            .await
+            .map_err(not_about_a_key)?;
+        let what = "a create was answered, but not with an operation";
+        let operation =
+            Operation::read(&answer.body).ok_or_else(|| unreadable(Repeat::Never, what))?;
+        let id = operation.id.clone();
+        match self.made(request, operation).await {
+            Err(ProviderError::RetryAfter { .. } | ProviderError::AdminCredential { .. }) => {
+                Err(ProviderError::UnderWay(id))
+            }
+            made => made,
+        }
+    }
+
+    async fn resume(
+        &self,
+        request: &IssueRequest,
+        operation: &OperationId,
+    ) -> Result<IssuedKey, ProviderError> {
+        let operation = self.operation(operation).await?;
+        self.made(request, operation).await
+    }
+
+    fn handle_of(&self, scope: &Scope, label: &KeyLabel) -> Option<KeyHandle> {
+        ids::handle_of(scope, label)
+    }
+
+    fn latest(&self) -> SignedDuration {
+        LATEST
+    }
+}
+
+/// "Not found" where no key was named: there is no such project, for this service account.
+fn not_about_a_key(error: ProviderError) -> ProviderError {
+    match error {
+        ProviderError::NotFound => ProviderError::Refused {
+            detail: OutsideText::new("HTTP 404: no such project"),
+        },
+        other => other,
+    }
+}
