@@ -37,7 +37,7 @@ pub async fn a_new_key_is_live_and_listed_as_asked(fixture: &Fixture) {
     }
     let looked_up = fixture.provider.look_up(&asked.scope, &issued.key).await;
     match looked_up.expect("a look-up is answered") {
-        LookUp::Is(is) => assert_eq!(is.as_ref(), Some(&found[0])),
+        LookUp::Is(is) => assert_eq!(is.as_deref(), Some(&found[0])),
         LookUp::ByTheList => {
             assert!(fixture.provider.fits(&found[0], &issued.key));
             if fixture.names() == Naming::Label {
