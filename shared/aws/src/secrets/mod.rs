@@ -41,7 +41,8 @@ impl SecretsManager {
     }
 
     /// The admin credential in the current version of secret `arn`: the whole text, or the field `api_key` or
-    /// `admin_key` of a JSON object.
+    /// `admin_key` of a JSON object. The key file of a Google service account is a credential as a whole:
+    /// <https://docs.cloud.google.com/iam/docs/keys-create-delete>.
     ///
     /// # Errors
     /// [`SecretError::NotFound`] too if the secret has no value.
@@ -325,6 +326,9 @@ fn admin_key_in(text: &str) -> Result<AdminKey, SecretError> {
     let Ok(document) = serde_json::from_str::<Value>(text) else {
         return refused("begins like JSON but is not valid JSON");
     };
+    if document.get("type").and_then(Value::as_str) == Some("service_account") {
+        return Ok(AdminKey::new(text));
+    }
     let field = ["api_key", "admin_key"]
         .iter()
         .find_map(|name| document.get(name)?.as_str());

@@ -151,8 +151,9 @@ name!(
 );
 name!(
     /// The provider's id of a workspace, project or service account, or the latter's e-mail address.
-    ScopeId, "workspace, project or account id", "1 to 128 of a-z A-Z 0-9 _ . @ -", r"^[A-Za-z0-9_.@-]{1,128}$", |t| (1..=128).contains(&t.len())
+    ScopeId, "workspace, project or account id", "1 to 128 of a-z A-Z 0-9 _ . @ -, not dots alone", r"^(?=.*[^.])[A-Za-z0-9_.@-]{1,128}$", |t| (1..=128).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.@-".contains(&b))
+        && t.bytes().any(|b| b != b'.')
 );
 name!(
     /// The name of an IAM user: <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateUser.html>.
@@ -244,6 +245,20 @@ mod tests {
             ("example.com", false),
         ] {
             assert_eq!(text.parse::<Network>().is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn ids_of_places_lead_nowhere_else() {
+        for (text, good) in [
+            ("proj_EXAMPLE-1", true),
+            ("agent@example-1.iam.gserviceaccount.com", true),
+            ("..", false),
+            (".", false),
+            ("a/b", false),
+            ("", false),
+        ] {
+            assert_eq!(text.parse::<ScopeId>().is_ok(), good, "{text}");
         }
     }
 

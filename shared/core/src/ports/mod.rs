@@ -6,6 +6,7 @@ mod ability;
 mod acts;
 mod alerts;
 mod clock;
+mod found;
 mod inventory;
 mod pools;
 mod provider;
@@ -16,12 +17,13 @@ pub use ability::{Ability, missing};
 pub use acts::Acts;
 pub use alerts::{AlertError, Alerts};
 pub use clock::{Clock, Deadline};
+pub use found::{Gone, GonePage, LookUp};
 pub use inventory::{Due, Fence, Inventory, InventoryError, UniqueItem};
 pub use pools::StandbyPools;
 pub use provider::{
-    Abilities, Advice, Disabled, Extent, Gone, GonePage, IssueRequest, IssuedKey, KeyIssuer,
-    KeyOwner, KeyProvider, KeyRecord, LATE_CREATE, Limits, LookUp, Naming, Page, PageToken,
-    PoolSettings, ProviderError, Providers, Reach, SpendCaps, Suspension, Verdict,
+    Abilities, Advice, Disabled, Extent, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
+    KeyRecord, LATE_CREATE, Limits, Naming, Page, PageToken, PoolSettings, ProviderError,
+    Providers, Reach, SpendCaps, Suspension, Verdict,
 };
 pub use secrets::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_HANDLE_PREFIX, TAG_SLOT,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 
+use super::found::{GonePage, LookUp};
 use super::usage::UsageReports;
 use crate::model::key::{ApiKey, Hint, KeyFormat};
 use crate::model::money::{MicroDollars, SpendCap};
@@ -117,15 +118,6 @@ pub trait KeyProvider: Send + Sync {
     fn reports(&self) -> Option<&dyn UsageReports> {
         None
     }
-}
-
-/// How the key with a given text is found.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum LookUp {
-    /// By what the list shows of texts: see [`KeyProvider::fits`].
-    ByTheList,
-    /// It is this one, or none in that scope.
-    Is(Option<Box<KeyRecord>>),
 }
 
 /// Creates keys.
@@ -337,26 +329,6 @@ pub struct PageToken(pub String);
 pub struct Page {
     /// The keys on it.
     pub keys: Vec<KeyRecord>,
-    /// The next page; `None` on the last.
-    pub next: Option<PageToken>,
-}
-
-/// A key that was deleted, and that the provider keeps for a while: refused, listed no more, but not gone for good.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Gone {
-    /// What it was named by.
-    pub handle: KeyHandle,
-    /// Its name.
-    pub label: OutsideText,
-    /// Until when it could be brought back; `None` if the provider does not tell.
-    pub until: Option<Timestamp>,
-}
-
-/// One page of a list of deleted keys.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct GonePage {
-    /// The keys on it.
-    pub keys: Vec<Gone>,
     /// The next page; `None` on the last.
     pub next: Option<PageToken>,
 }

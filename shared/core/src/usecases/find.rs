@@ -142,7 +142,7 @@ pub(crate) async fn by_text(
     key: &ApiKey,
 ) -> Result<Option<KeyRecord>, ProviderError> {
     if let LookUp::Is(found) = provider.look_up(scope, key).await? {
-        return Ok(found.map(|record| *record));
+        return Ok(found.map(|key| *key));
     }
     let mut found = keys(provider, scope, |record| provider.fits(record, key)).await?;
     Ok(if found.len() == 1 { found.pop() } else { None })

@@ -319,7 +319,7 @@ proptest! {
 
     #[test]
     fn no_bytes_make_a_reader_panic(body in prop::collection::vec(any::<u8>(), 0..512)) {
-        let _ = wire::read::<Listed>(&body);
+        let _ = wire::read::<wire::Listed>(&body);
         let _ = wire::read::<Row>(&body).and_then(|row| row.into_record("p"));
         let _ = Operation::read(&body);
         let _ = wire::error_body(http::StatusCode::BAD_REQUEST, &body);
