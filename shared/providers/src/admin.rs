@@ -65,7 +65,6 @@ impl AdminCredential {
     }
 
     /// The same, exchanged for tokens.
-    #[allow(dead_code, reason = "drivers that need it come next")]
     pub(crate) fn exchanged(self, exchange: impl Exchange + 'static) -> Self {
         Self {
             exchange: Some(Box::new(exchange)),

@@ -12,6 +12,7 @@ use keyward_core::ports::{KeyProvider, PoolSettings, ProviderError, Providers};
 use crate::admin::{AdminCredential, AdminKeySource};
 use crate::anthropic::Anthropic;
 use crate::aws::{AwsSigner, NoSigner};
+use crate::azure::{self, Azure};
 use crate::bedrock::{self, Bedrock};
 use crate::config::{Account, BASE_URL, ProviderAccounts};
 use crate::http::HttpClient;
@@ -59,6 +60,7 @@ impl ConfiguredProviders {
             ProviderName::Anthropic => Arc::new(Anthropic::new(http, base(), admin())),
             ProviderName::OpenAi => Arc::new(OpenAi::new(http, base(), admin())),
             ProviderName::LiteLlm => Arc::new(LiteLlm::new(http, base(), admin())),
+            ProviderName::Azure => Arc::new(Azure::new(http, azure::Resource::of(account), admin())),
             ProviderName::Bedrock => {
                 let urls = (
                     account.url(bedrock::IAM_FIELD),

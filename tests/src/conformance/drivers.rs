@@ -1,7 +1,7 @@
 //! What is checked against which description. A new driver is one more arm of [`of`].
 
 use keyward_core::model::slot::ProviderName;
-use keyward_providers::{anthropic, bedrock, openai, openrouter};
+use keyward_providers::{anthropic, azure, bedrock, openai, openrouter};
 use keyward_testkit::simulator::{Home, KeyEnd, Settings};
 
 /// One driver, and what describes its provider's API.
@@ -42,6 +42,7 @@ pub fn of(provider: ProviderName) -> Driver {
         ProviderName::Anthropic => ANTHROPIC,
         ProviderName::Bedrock => BEDROCK,
         ProviderName::LiteLlm => LITELLM,
+        ProviderName::Azure => AZURE,
     }
 }
 
@@ -246,5 +247,34 @@ const LITELLM: Driver = Driver {
         ("delete", "POST", "/key/delete"),
         ("verify", "GET", "/v1/models"),
         ("usage, cost", "GET", "/user/daily/activity"),
+    ],
+};
+
+const AZURE: Driver = Driver {
+    provider: ProviderName::Azure,
+    base: azure::ARM_URL,
+    sources: &[Source {
+        file: "azure-cognitiveservices-keys.openapi.json",
+        models: &[],
+    }],
+    settings: || {
+        vec![Settings {
+            provider: ProviderName::Azure,
+            ..Settings::default()
+        }]
+    },
+    operations: &[
+        ("token", "POST", "/{tenant}/oauth2/v2.0/token"),
+        (
+            "list, get",
+            "POST",
+            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.CognitiveServices/accounts/{account}/listKeys",
+        ),
+        (
+            "create, delete",
+            "POST",
+            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.CognitiveServices/accounts/{account}/regenerateKey",
+        ),
+        ("verify", "GET", "/openai/models"),
     ],
 };

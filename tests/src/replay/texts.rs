@@ -14,6 +14,7 @@ pub(super) const fn prefix_of(provider: ProviderName) -> &'static str {
         ProviderName::Anthropic => "sk-ant-api03-",
         ProviderName::Bedrock => "ABSK",
         ProviderName::LiteLlm => "sk-",
+        ProviderName::Azure => "",
     }
 }
 

@@ -19,6 +19,11 @@ pub async fn agent_call(http: &reqwest::Client, provider: &Simulator, key: &str)
             format!("Bearer {key}"),
         ),
         ProviderName::Anthropic => (format!("{base}/v1/messages"), "x-api-key", key.to_owned()),
+        ProviderName::Azure => (
+            format!("{base}/openai/deployments/example/chat/completions?api-version=2024-10-21"),
+            "api-key",
+            key.to_owned(),
+        ),
         ProviderName::Bedrock => (
             format!("{base}/model/example.model-v1:0/converse"),
             "authorization",

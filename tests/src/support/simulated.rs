@@ -17,7 +17,7 @@ use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, ConfiguredProviders};
 use keyward_testkit::contract::provider::ProviderWorld;
 use keyward_testkit::memory::made_up_key;
-use keyward_testkit::simulator::{Settings, Simulator};
+use keyward_testkit::simulator::{AZURE_NAMES, Settings, Simulator};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -91,6 +91,14 @@ impl Simulated {
                 "verify_url": simulator.base_url(),
                 "allow_hosts": ["127.0.0.1"],
             });
+        }
+        if provider == ProviderName::Azure {
+            for (field, value) in AZURE_NAMES {
+                account[field] = json!(value);
+            }
+            for url in ["login_url", "verify_url"] {
+                account[url] = json!(simulator.base_url());
+            }
         }
         let accounts = json!({ name.as_str(): account });
         let accounts = ProviderAccounts::from_json(&accounts.to_string()).unwrap();

@@ -75,6 +75,14 @@ fn one_account_each() -> Result<ProviderAccounts> {
         if provider == ProviderName::LiteLlm {
             account.insert("base_url".to_owned(), json!("https://litellm.example.com"));
         }
+        if provider == ProviderName::Azure {
+            for id in ["tenant", "client_id", "subscription"] {
+                account.insert(id.to_owned(), json!("00000000-0000-0000-0000-000000000000"));
+            }
+            for name in ["resource_group", "resource"] {
+                account.insert(name.to_owned(), json!("none"));
+            }
+        }
         (provider.as_str().to_owned(), Value::Object(account))
     };
     let accounts: Value = ProviderName::ALL.map(account).into_iter().collect();

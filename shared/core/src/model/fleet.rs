@@ -375,6 +375,16 @@ fn twice(planned: &[PlannedSlot]) -> Vec<Problem> {
                     problem,
                 });
             }
+            if share_a_pair(slot, earlier) {
+                let problem = format!(
+                    "has the same pair of keys as slot `{}`; each slot needs an account of its own at {}",
+                    earlier.name, slot.provider
+                );
+                problems.push(Problem {
+                    place: format!("{place}.account"),
+                    problem,
+                });
+            }
             if slot.agent == earlier.agent && slot.provider == earlier.provider {
                 let problem = format!(
                     "agent `{}` already has slot `{}` at {}",
@@ -396,6 +406,11 @@ fn share_a_user(one: &PlannedSlot, other: &PlannedSlot) -> bool {
         }
         _ => false,
     }
+}
+
+/// Where an account has a fixed pair of keys, rotating one slot's would cut the other's off.
+fn share_a_pair(one: &PlannedSlot, other: &PlannedSlot) -> bool {
+    one.kind == CredentialKind::Slots && one.entry.account == other.entry.account
 }
 
 #[cfg(test)]

@@ -65,16 +65,19 @@ pub enum ProviderName {
     /// <https://docs.litellm.ai/docs/simple_proxy>, on a host of one's own.
     #[serde(rename = "litellm")]
     LiteLlm,
+    /// <https://learn.microsoft.com/azure/ai-services/openai>; an account is one resource.
+    Azure,
 }
 
 impl ProviderName {
     /// Every provider.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::OpenRouter,
         Self::OpenAi,
         Self::Anthropic,
         Self::Bedrock,
         Self::LiteLlm,
+        Self::Azure,
     ];
 
     /// The name as it is written in the fleet file.
@@ -85,10 +88,12 @@ impl ProviderName {
             Self::Anthropic => "anthropic",
             Self::Bedrock => "bedrock",
             Self::LiteLlm => "litellm",
+            Self::Azure => "azure",
         }
     }
 
-    /// How slots come by their keys there. Anthropic's Admin API lists and updates keys, and has no call that creates
+    /// How slots come by their keys there. Azure's resources have two keys each, which are there from the start and are
+    /// regenerated: <https://learn.microsoft.com/rest/api/aiservices/accountmanagement/accounts/regenerate-key>. Anthropic's Admin API lists and updates keys, and has no call that creates
     /// one: <https://platform.claude.com/docs/en/build-with-claude/administration-api>.
     pub const fn kind(self) -> CredentialKind {
         match self {
@@ -96,6 +101,7 @@ impl ProviderName {
             Self::Anthropic => CredentialKind::Pool,
             Self::Bedrock => CredentialKind::Minted,
             Self::LiteLlm => CredentialKind::Minted,
+            Self::Azure => CredentialKind::Slots,
         }
     }
 

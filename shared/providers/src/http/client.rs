@@ -195,12 +195,13 @@ impl HttpClient {
         timeout: Duration,
     ) -> Result<Answer, Failure> {
         const JSON: HeaderValue = HeaderValue::from_static("application/json");
-        let (name, value) = request.credential.header();
         let mut builder = client
             .request(request.method.clone(), request.url.clone())
             .timeout(timeout)
-            .header(name, value)
             .header(header::ACCEPT, JSON);
+        if let Some((name, value)) = request.credential.header() {
+            builder = builder.header(name, value);
+        }
         for (name, value) in request.headers {
             builder = builder.header(*name, *value);
         }

@@ -10,8 +10,11 @@ const WINDOW: usize = 12;
 const HIDDEN: &str = "[hidden]";
 
 /// Words that begin so and are this long are hidden whosever key they may be.
-const KEY_PREFIXES: &[&str] = &["sk-", "ABSK"];
+const KEY_PREFIXES: &[&str] = &["sk-", "ABSK", "AIzaSy"];
 const KEY_LENGTH: usize = 24;
+
+/// The same where a dot, which no word has in it, stands before the rest.
+const DOTTED_PREFIXES: &[&str] = &["AQ.", "ya29."];
 
 /// So many digits in what follows a prefix within a word make it a key.
 const DIGITS: usize = 3;
@@ -26,8 +29,12 @@ pub(crate) enum Scheme {
 }
 
 /// The header that carries a key, and those that a signature needs beside it, their values marked sensitive: HTTP
-/// libraries neither print nor index them. No `Debug`.
-pub(crate) struct Credential(HeaderName, HeaderValue, Vec<(HeaderName, HeaderValue)>);
+/// libraries neither print nor index them. Without a name, it is in the body. No `Debug`.
+pub(crate) struct Credential(
+    Option<HeaderName>,
+    HeaderValue,
+    Vec<(HeaderName, HeaderValue)>,
+);
 
 impl Credential {
     /// The header for `secret`; `None` if the text cannot stand in one.
@@ -45,7 +52,13 @@ impl Credential {
         };
         let mut value = value.ok()?;
         value.set_sensitive(true);
-        Some(Self(name, value, Vec::new()))
+        Some(Self(Some(name), value, Vec::new()))
+    }
+
+    /// One that the request's body carries; `None` if the text could not stand in a header.
+    pub(crate) fn in_body(secret: &impl ExposeSecret<str>) -> Option<Self> {
+        let Self(_, value, others) = Self::new(Scheme::Header("x"), secret)?;
+        Some(Self(None, value, others))
     }
 
     /// The headers of a signature, `authorization` among them; `None` if it is not.
@@ -57,11 +70,11 @@ impl Credential {
             .iter()
             .position(|(name, _)| *name == header::AUTHORIZATION)?;
         let (name, value) = headers.swap_remove(at);
-        Some(Self(name, value, headers))
+        Some(Self(Some(name), value, headers))
     }
 
-    pub(super) fn header(&self) -> (HeaderName, HeaderValue) {
-        (self.0.clone(), self.1.clone())
+    pub(super) fn header(&self) -> Option<(HeaderName, HeaderValue)> {
+        Some((self.0.clone()?, self.1.clone()))
     }
 
     /// What goes with it.
@@ -112,10 +125,13 @@ fn hide_pieces(text: &str, secret: &[u8]) -> String {
 
 fn hide_words(text: &str) -> String {
     let of_a_key = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let mut rest_of_a_key = false;
     text.split_inclusive(|c| !of_a_key(c))
         .map(|piece| {
             let word = piece.trim_end_matches(|c| !of_a_key(c));
-            match key_in(word) {
+            let rest = rest_of_a_key && word.len() >= WINDOW;
+            rest_of_a_key = DOTTED_PREFIXES.iter().any(|p| piece.ends_with(p));
+            match rest.then_some(0).or_else(|| key_in(word)) {
                 Some(at) => format!("{}{HIDDEN}{}", &word[..at], &piece[word.len()..]),
                 None => piece.to_owned(),
             }
@@ -185,6 +201,11 @@ mod tests {
                 "GET /k?key=%20[hidden]".to_owned(),
             ),
             (
+                "AIzaSyEXAMPLE0123456789abcdef and AQ.EXAMPLE0123456789, ok".to_owned(),
+                "[hidden] and AQ.[hidden], ok".to_owned(),
+            ),
+            ("see FAQ.md".to_owned(), "see FAQ.md".to_owned()),
+            (
                 "no task-force-with-a-long-name-that-is-none".to_owned(),
                 "no task-force-with-a-long-name-that-is-none".to_owned(),
             ),
@@ -218,8 +239,9 @@ mod tests {
             header("authorization", "AWS4-HMAC-SHA256 Signature=EXAMPLE0123"),
         ]);
         let signed = signed.unwrap();
-        assert_eq!(signed.header().0, header::AUTHORIZATION);
-        assert!(signed.header().1.is_sensitive());
+        let (name, value) = signed.header().unwrap();
+        assert_eq!(name, header::AUTHORIZATION);
+        assert!(value.is_sensitive());
         assert!(signed.others().iter().all(|(_, v)| v.is_sensitive()));
         let shown = signed.scrub(&format!("{token} Signature=EXAMPLE0123"));
         assert_eq!(shown, "[hidden] [hidden]");
@@ -229,8 +251,11 @@ mod tests {
     #[test]
     fn the_header_is_sensitive_and_odd_text_makes_none() {
         let credential = Credential::new(Scheme::Bearer, &ApiKey::new(KEY)).unwrap();
-        assert!(credential.header().1.is_sensitive());
+        assert!(credential.header().unwrap().1.is_sensitive());
         assert!(!format!("{:?}", credential.header()).contains("EXAMPLE"));
+        let in_body = Credential::in_body(&ApiKey::new(KEY)).unwrap();
+        assert_eq!(in_body.header(), None);
+        assert_eq!(in_body.scrub(&format!("bad {KEY}")), "bad [hidden]");
         assert!(Credential::new(Scheme::Bearer, &ApiKey::new("a\nb")).is_none());
         assert!(Credential::new(Scheme::Bearer, &ApiKey::new(" ")).is_none());
     }

@@ -1,6 +1,7 @@
 //! What each provider's folder implements: one API over the shared account.
 
 use http::HeaderMap;
+use jiff::Timestamp;
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::ProviderName;
@@ -9,6 +10,7 @@ use url::form_urlencoded;
 
 use super::account::Account;
 use super::anthropic::Anthropic;
+use super::azure::Azure;
 use super::bedrock::Bedrock;
 use super::litellm::LiteLlm;
 use super::log::{Caller, RequestKind};
@@ -30,9 +32,15 @@ pub(super) trait Api: Send + Sync {
     /// A new key's handle, from 64 other random hex digits.
     fn handle(&self, random: &str) -> String;
 
-    /// The handle of a key with this text, where it is made of the text.
-    fn handle_of(&self, random: &str, _text: &ApiKey) -> String {
+    /// The handle of a key with this name and text, where it is made of them.
+    fn handle_of(&self, random: &str, _name: &str, _text: &ApiKey) -> String {
         self.handle(random)
+    }
+
+    /// The names of the keys that are there from the start, where there are always the same: what is made takes the
+    /// place of the one of its name, else of the first.
+    fn places(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// The provider's redacted form of a text.
@@ -43,6 +51,16 @@ pub(super) trait Api: Send + Sync {
 
     /// The credential in a request's headers.
     fn credential<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str>;
+
+    /// Whether a request with that credential is the administrator's, whose own is the first.
+    fn administers(&self, management: &str, credential: &str, _now: Timestamp) -> bool {
+        credential == management
+    }
+
+    /// What of the administrator's credentials is secret.
+    fn admin_secrets(&self, management: &str) -> Vec<String> {
+        vec![management.to_owned()]
+    }
 
     /// The path that faults and the log know a request by, where its own does not say what it is for.
     fn operation(&self, path: &str, _body: &[u8]) -> String {
@@ -85,6 +103,7 @@ pub(super) fn api_of(provider: ProviderName) -> Box<dyn Api> {
         ProviderName::OpenAi => Box::<OpenAi>::default(),
         ProviderName::Bedrock => Box::new(Bedrock),
         ProviderName::LiteLlm => Box::<LiteLlm>::default(),
+        ProviderName::Azure => Box::<Azure>::default(),
     }
 }
 

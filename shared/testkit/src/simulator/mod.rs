@@ -8,6 +8,7 @@ mod account;
 mod admin;
 mod anthropic;
 mod api;
+mod azure;
 mod bedrock;
 mod exchange;
 mod faults;
@@ -36,6 +37,7 @@ use tokio::sync::oneshot;
 
 #[cfg(test)]
 pub(crate) use api::Reply;
+pub use azure::NAMES as AZURE_NAMES;
 pub use exchange::{Answered, Exchange};
 pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
 use key::{Birth, Reset};
@@ -115,6 +117,13 @@ impl Simulator {
     /// The credential that administers the account.
     pub fn management_key(&self) -> AdminKey {
         self.0.shared.account().management.clone()
+    }
+
+    /// What of the administrator's credentials must not be found anywhere, what they were exchanged for included.
+    pub fn admin_secrets(&self) -> Vec<String> {
+        let management = self.management_key();
+        let api = &self.0.shared.api;
+        api.admin_secrets(management.expose_secret())
     }
 
     /// Accepts `key` as the management key from now on, and the former one no more.
@@ -208,11 +217,17 @@ impl Simulator {
                 workspace: place.filter(|_| n > 0),
                 ..Scope::default()
             },
+            ProviderName::Azure => Scope::default(),
             ProviderName::Bedrock => Scope {
                 user: place.and_then(|user| user.as_str().parse().ok()),
                 ..Scope::default()
             },
         }
+    }
+
+    /// Whether there are always the same keys, which only change their texts.
+    pub(crate) fn has_places(&self) -> bool {
+        !self.0.shared.api.places().is_empty()
     }
 
     /// A part of the API that a key can be limited to, where there is such a limit.

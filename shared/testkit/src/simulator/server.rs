@@ -68,7 +68,7 @@ impl Shared {
         let path = &*self.api.operation(sent, &body);
         let label = self.api.label(&method, path, &body);
         let call = Call {
-            caller: account.caller(self.api.credential(&parts.headers)),
+            caller: account.caller(self.api.as_ref(), self.api.credential(&parts.headers)),
             method,
             path: path.to_owned(),
             query: read_query(parts.uri.query().unwrap_or_default()),

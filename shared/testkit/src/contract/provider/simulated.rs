@@ -48,6 +48,9 @@ impl ProviderWorld for Simulator {
     }
 
     fn other_scope(&self) -> Option<Scope> {
+        if self.has_places() {
+            return None;
+        }
         self.add_workspace();
         Some(self.scope_of(1))
     }

@@ -1,0 +1,1 @@
+//! The driver against canned answers over real HTTP.
