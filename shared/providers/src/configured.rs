@@ -60,7 +60,9 @@ impl ConfiguredProviders {
             ProviderName::Anthropic => Arc::new(Anthropic::new(http, base(), admin())),
             ProviderName::OpenAi => Arc::new(OpenAi::new(http, base(), admin())),
             ProviderName::LiteLlm => Arc::new(LiteLlm::new(http, base(), admin())),
-            ProviderName::Azure => Arc::new(Azure::new(http, azure::Resource::of(account), admin())),
+            ProviderName::Azure => {
+                Arc::new(Azure::new(http, azure::Resource::of(account), admin()))
+            }
             ProviderName::Bedrock => {
                 let urls = (
                     account.url(bedrock::IAM_FIELD),

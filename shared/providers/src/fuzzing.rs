@@ -10,11 +10,12 @@ use keyward_core::ports::{ProviderError, Verdict, Width, Window};
 use crate::api::{Dialect, refusal};
 use crate::http::{Answer, Credential, Repeat};
 use crate::reports::Query;
-use crate::{anthropic, openai, openrouter};
+use crate::{anthropic, azure, openai, openrouter};
 
 /// Every provider.
 pub const PROVIDERS: &[Provider] = &[
     anthropic::fuzz::PROVIDER,
+    azure::fuzz::PROVIDER,
     openai::fuzz::PROVIDER,
     openrouter::fuzz::PROVIDER,
 ];
@@ -97,7 +98,8 @@ impl Parsed {
     }
 }
 
-fn answer(dialect: &Dialect, input: &Input<'_>) -> Option<Answer> {
+/// The answer, to a request of the credential.
+pub(crate) fn answer(dialect: &Dialect, input: &Input<'_>) -> Option<Answer> {
     let status = StatusCode::from_u16(input.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let credential = Credential::new(dialect.scheme, &AdminKey::new(CREDENTIAL))?;
     Some(Answer::canned(status, input.body.to_vec(), &credential))

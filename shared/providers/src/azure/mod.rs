@@ -33,8 +33,8 @@ use keyward_core::ports::{
 use serde::Serialize;
 
 use self::handle::{Ids, Place};
-pub(crate) use self::resource::{NAMES, Resource, URLS, shared_resources};
 pub use self::resource::{ARM_URL, LOGIN_URL};
+pub(crate) use self::resource::{NAMES, Resource, URLS, shared_resources};
 use self::token::Entra;
 use self::wire::{Pair, Regenerate};
 use crate::admin::AdminCredential;

@@ -77,7 +77,9 @@ fn is_domain(text: &str) -> bool {
         (1..=63).contains(&label.len())
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     text.len() <= 253 && text.contains('.') && text.split('.').all(is_label)
 }
@@ -150,7 +152,8 @@ pub(crate) fn shared_resources(
     accounts: &BTreeMap<AccountName, Account>,
 ) -> impl Iterator<Item = AccountName> {
     let mut seen = Vec::new();
-    let of_azure = |(_, account): &(&AccountName, &Account)| account.provider == ProviderName::Azure;
+    let of_azure =
+        |(_, account): &(&AccountName, &Account)| account.provider == ProviderName::Azure;
     accounts
         .iter()
         .filter(of_azure)
@@ -172,11 +175,32 @@ mod tests {
     fn names_are_what_azure_takes_and_nothing_that_leads_elsewhere() {
         let id = "0a1b2c3d-1111-4222-8333-0123456789ab";
         for (field, good, bad) in [
-            (TENANT, &[id, "example.onmicrosoft.com"][..], &["", "common", "a/b.c", "a..b", "-a.b"][..]),
-            (CLIENT, &[id], &["", "0a1b2c3d", "example.com", "0a1b2c3d-1111-4222-8333-0123456789aX"]),
+            (
+                TENANT,
+                &[id, "example.onmicrosoft.com"][..],
+                &["", "common", "a/b.c", "a..b", "-a.b"][..],
+            ),
+            (
+                CLIENT,
+                &[id],
+                &[
+                    "",
+                    "0a1b2c3d",
+                    "example.com",
+                    "0a1b2c3d-1111-4222-8333-0123456789aX",
+                ],
+            ),
             (SUBSCRIPTION, &[id], &["", "../x"]),
-            (GROUP, &["agents", "rg_agents-1.(eu)"], &["", ".", "..", "a.", "a/b", "a b"]),
-            (RESOURCE, &["agents-east", "A1"], &["", "a", "-ab", "ab-", "a.b", "a/b", "a_b"]),
+            (
+                GROUP,
+                &["agents", "rg_agents-1.(eu)"],
+                &["", ".", "..", "a.", "a/b", "a b"],
+            ),
+            (
+                RESOURCE,
+                &["agents-east", "A1"],
+                &["", "a", "-ab", "ab-", "a.b", "a/b", "a_b"],
+            ),
         ] {
             let names = NAMES.iter().find(|name| name.field == field).unwrap();
             for text in good {

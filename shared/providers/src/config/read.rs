@@ -60,7 +60,8 @@ impl<'a> Reader<'a> {
             pool,
             admin_secret: admin_secret?,
             region: region?,
-            names: names.filter(|all| provider.is_some_and(|p| all.len() == self::names(p).len()))?,
+            names: names
+                .filter(|all| provider.is_some_and(|p| all.len() == self::names(p).len()))?,
             urls: urls??,
             allowed,
         })
@@ -175,9 +176,11 @@ impl<'a> Reader<'a> {
                 return None;
             }
             (None, Some(default)) => {
-                let filled = stand_for.iter().fold(default.to_owned(), |text, (name, value)| {
-                    text.replace(&format!("{{{name}}}"), value)
-                });
+                let filled = stand_for
+                    .iter()
+                    .fold(default.to_owned(), |text, (name, value)| {
+                        text.replace(&format!("{{{name}}}"), value)
+                    });
                 // What is wrong with the name was said.
                 if filled.contains('{') {
                     return None;
