@@ -100,8 +100,8 @@ mod tests {
             "agents-east/Key2/0123456789ab/x",
             "Key2/0123456789ab",
         ] {
-            let read = Ids::of(&other.parse().unwrap(), "agents-east");
-            assert!(read.is_err(), "{other}");
+            let other: KeyHandle = other.parse().unwrap();
+            assert!(Ids::of(&other, "agents-east").is_err(), "{other}");
         }
     }
 }
