@@ -125,7 +125,7 @@ async fn everything(provider: ProviderName, said: &mut Said, secrets: &mut Vec<S
             );
             // An access key's id is no secret.
             if provider != ProviderName::Bedrock {
-                secrets.push(simulator.management_key().expose_secret().to_owned());
+                secrets.extend(simulator.admin_secrets());
             }
         }
     }
@@ -320,6 +320,7 @@ async fn no_key_text_in_anything_that_comes_out() {
             ProviderName::OpenAi,
             ProviderName::Bedrock,
             ProviderName::LiteLlm,
+            ProviderName::Azure,
         ] {
             everything(provider, &mut said, &mut secrets).await;
         }

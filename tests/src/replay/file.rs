@@ -173,6 +173,10 @@ pub(super) enum Answers {
     Remembered { probes: Vec<Probe> },
     /// What a proxy tells of one key.
     KeyInfo { body: Value },
+    /// Both keys of a pair, before and after one is regenerated.
+    Pair(super::azure::Pair),
+    /// To a regenerate that names no key of the pair.
+    BadKeyName { status: u16, body: Value },
 }
 
 /// Reads a file.
@@ -207,6 +211,14 @@ pub(super) fn read(text: &str) -> Result<File, Unsupported> {
             probes: probes(&value["probe_status_by_10s"])?,
         })),
         Kind::KeyInfo => Ok(File::Provider(Answers::KeyInfo { body: value })),
+        Kind::Pair => Ok(File::Provider(Answers::Pair(*fields(value)?))),
+        Kind::BadKeyName => {
+            let refused: Probe = *fields(value)?;
+            Ok(File::Provider(Answers::BadKeyName {
+                status: refused.status,
+                body: refused.body,
+            }))
+        }
         Kind::Suspend => Ok(File::Provider(suspend(&value))),
     }
 }

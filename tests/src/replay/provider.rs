@@ -10,6 +10,7 @@ use keyward_testkit::simulator::{Fault, FaultRule, Home};
 use serde_json::{Value, json};
 
 use super::act::{ROUND, STEPS, failure};
+use super::azure;
 use super::error::Unsupported;
 use super::file::{Answers, Probe};
 use super::litellm;
@@ -32,6 +33,8 @@ pub(super) async fn answers(file: &Answers, fleet: Option<&str>) -> Result<Stage
         Answers::Full(file) => super::full::full(file, fleet).await,
         Answers::Remembered { probes } => litellm::remembered(probes, fleet).await,
         Answers::KeyInfo { body } => litellm::key_info(body, fleet).await,
+        Answers::Pair(file) => azure::pair(file, fleet).await,
+        Answers::BadKeyName { status, body } => azure::bad_name(*status, body, fleet).await,
     }
 }
 

@@ -23,6 +23,8 @@ pub(super) enum Kind {
     Full,
     Remembered,
     KeyInfo,
+    Pair,
+    BadKeyName,
 }
 
 const KILL_SWITCH: &str = "the kill switch";
@@ -82,6 +84,11 @@ fn object(value: &Value) -> Result<Kind, Unsupported> {
         (has("current_credential_id") && has("create"), Kind::Full),
         (has("block") && has("probe_status_by_10s"), Kind::Remembered),
         (has("key") && value["info"].is_object(), Kind::KeyInfo),
+        (has("list_keys") && has("current_secret_uses"), Kind::Pair),
+        (
+            has("status") && value["body"]["error"]["code"] == "BadRequest",
+            Kind::BadKeyName,
+        ),
     ];
     let found = kinds.into_iter().find(|(fits, _)| *fits);
     found.map(|(_, kind)| kind).ok_or(Unsupported::Unknown(

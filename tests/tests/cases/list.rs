@@ -9,7 +9,12 @@ use crate::{files, folder};
 fn test_sources() -> String {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let mut sources = String::new();
-    for folder in [tests.clone(), tests.join("cases"), tests.join("bedrock")] {
+    for folder in [
+        tests.clone(),
+        tests.join("cases"),
+        tests.join("bedrock"),
+        tests.join("azure"),
+    ] {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|extension| extension == "rs") {
