@@ -1,7 +1,7 @@
 //! `keyward providers`.
 
 use anyhow::{Context, Result};
-use keyward_core::model::slot::ProviderName;
+use keyward_core::model::slot::{CredentialKind, ProviderName};
 use keyward_core::ports::{KeyProvider, Providers, Suspension};
 use keyward_lambda::config::environment;
 use keyward_providers::config::ProviderAccounts;
@@ -69,7 +69,7 @@ fn one_account_each() -> Result<ProviderAccounts> {
             account.remove("admin_secret");
             account.insert("region".to_owned(), json!("us-east-1"));
         }
-        if provider.kind() != keyward_core::model::slot::CredentialKind::Pool {
+        if provider.kind() != CredentialKind::Pool {
             account.remove("pool_secret");
         }
         if provider == ProviderName::LiteLlm {
@@ -110,6 +110,9 @@ fn row(provider: ProviderName, driver: &dyn KeyProvider) -> [String; 6] {
     [
         provider.to_string(),
         match driver.issuer() {
+            Some(_) if provider.kind() == CredentialKind::Slots => {
+                "no: of a pair one is regenerated".to_owned()
+            }
             Some(_) => "yes".to_owned(),
             None => "no: people do, into a standby pool".to_owned(),
         },

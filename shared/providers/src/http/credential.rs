@@ -218,9 +218,9 @@ mod tests {
             ),
             ("see FAQ.md".to_owned(), "see FAQ.md".to_owned()),
             (
-                "a 0123456789abcdef0123456789abcdef, id 0a1b2c3d-1111-4222-8333-0123456789ab"
+                "a 0123456789abcdef0123456789abcdef, id 0a1b2c3d-1111-4222-8333-999999999999"
                     .to_owned(),
-                "a [hidden], id 0a1b2c3d-1111-4222-8333-0123456789ab".to_owned(),
+                "a [hidden], id 0a1b2c3d-1111-4222-8333-999999999999".to_owned(),
             ),
             (
                 "in req_EXAMPLE0123456789abcdef0123456789abcdef".to_owned(),
