@@ -403,7 +403,8 @@ impl World {
 
 impl Outside {
     /// Cuts the slot off as a kill does: the epoch is raised with an incident, every live version is contained in the
-    /// inventory and suspended at the provider, or ended where that is all it can do. An intent, whose key may yet come to be, is left to `retire` at once.
+    /// inventory and suspended at the provider, or ended where that is all it can do. An intent, whose key may yet come
+    /// to be, is left to `retire` at once.
     pub async fn contain(&self, name: &SlotName) {
         let slot = self.inventory.slot(name).await.unwrap().unwrap();
         let trigger = OutsideText::new("test");

@@ -86,8 +86,10 @@ impl Rotation<'_> {
     /// made to depend on what is there, so the revoke could end the text that the create has just made.
     fn in_use(&self, current: Option<&Replaced>) -> Result<Vec<KeyHandle>, RotationError> {
         let is_a_set = self.slot.kind == CredentialKind::Slots;
-        let is_revoked_now =
-            |v: &&Version| v.state == VersionState::Revoking && v.revoke_accepted.is_none();
+        // Nothing is sent for one that cannot be named.
+        let is_revoked_now = |v: &&Version| {
+            v.state == VersionState::Revoking && v.revoke_accepted.is_none() && v.handle.is_some()
+        };
         if let (true, Some(version)) = (is_a_set, self.versions.iter().find(is_revoked_now)) {
             let shown = version.shown();
             return Err(RotationError::RevokeUnderWay { shown });
