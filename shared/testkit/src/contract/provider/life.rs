@@ -131,9 +131,10 @@ pub async fn a_deleted_key_is_dead_and_gone(fixture: &Fixture) {
     );
 }
 
-/// A key that is gone can be deleted again, suspended or not, and once more.
+/// A key that is gone can be deleted again, suspended or not, and once more: whatever has come since is left alone.
 pub async fn deleting_twice_is_no_error(fixture: &Fixture) {
     let provider = &fixture.provider;
+    let mut gone = Vec::new();
     for n in 1..=2 {
         let before = fixture.before().await;
         let issued = fixture.issue(n).await;
@@ -153,7 +154,17 @@ pub async fn deleting_twice_is_no_error(fixture: &Fixture) {
         // Of a pair the text has changed once more.
         left.retain(|key| !fixture.is_pair() || key.handle == issued.handle);
         assert_eq!(left, []);
+        gone.push(issued.handle);
     }
+    let next = fixture.issue(3).await;
+    for handle in &gone {
+        let again = provider.delete(handle).await;
+        assert!(
+            matches!(again, Ok(()) | Err(ProviderError::NotFound)),
+            "{again:?}"
+        );
+    }
+    assert!(fixture.world.is_accepted(&next.key), "another key");
 }
 
 /// A key without limits of its own works and never reads back as one that reaches nothing; one with limits reads back
