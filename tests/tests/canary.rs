@@ -321,6 +321,7 @@ async fn no_key_text_in_anything_that_comes_out() {
             ProviderName::Bedrock,
             ProviderName::LiteLlm,
             ProviderName::Gemini,
+            ProviderName::Azure,
         ] {
             everything(provider, &mut said, &mut secrets).await;
         }

@@ -12,6 +12,7 @@ use keyward_core::ports::{KeyProvider, PoolSettings, ProviderError, Providers};
 use crate::admin::{AdminCredential, AdminKeySource};
 use crate::anthropic::Anthropic;
 use crate::aws::{AwsSigner, NoSigner};
+use crate::azure::{self, Azure};
 use crate::bedrock::{self, Bedrock};
 use crate::config::{Account, BASE_URL, ProviderAccounts};
 use crate::gemini::{self, Gemini};
@@ -67,6 +68,9 @@ impl ConfiguredProviders {
                     verify: account.url(gemini::VERIFY_FIELD),
                 };
                 Arc::new(Gemini::new(http, urls, admin()))
+            }
+            ProviderName::Azure => {
+                Arc::new(Azure::new(http, azure::Resource::of(account), admin()))
             }
             ProviderName::Bedrock => {
                 let urls = (

@@ -10,11 +10,12 @@ use keyward_core::ports::{ProviderError, Verdict, Width, Window};
 use crate::api::{Dialect, refusal};
 use crate::http::{Answer, Credential, Repeat, Scheme};
 use crate::reports::Query;
-use crate::{anthropic, bedrock, gemini, litellm, openai, openrouter};
+use crate::{anthropic, azure, bedrock, gemini, litellm, openai, openrouter};
 
 /// Every provider.
 pub const PROVIDERS: &[Provider] = &[
     anthropic::fuzz::PROVIDER,
+    azure::fuzz::PROVIDER,
     openai::fuzz::PROVIDER,
     openrouter::fuzz::PROVIDER,
     bedrock::fuzz::PROVIDER,

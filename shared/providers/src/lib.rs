@@ -4,6 +4,7 @@ mod admin;
 pub mod anthropic;
 mod api;
 mod aws;
+pub mod azure;
 pub mod bedrock;
 pub mod config;
 mod configured;

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use keyward_core::model::slot::ProviderName;
-use keyward_providers::{anthropic, bedrock, gemini, openai, openrouter};
+use keyward_providers::{anthropic, azure, bedrock, gemini, openai, openrouter};
 use keyward_testkit::simulator::{Binding, Home, KeyEnd, Settings};
 
 /// One driver, and what describes its provider's API.
@@ -44,6 +44,7 @@ pub fn of(provider: ProviderName) -> Driver {
         ProviderName::Bedrock => BEDROCK,
         ProviderName::LiteLlm => LITELLM,
         ProviderName::Gemini => GEMINI,
+        ProviderName::Azure => AZURE,
     }
 }
 
@@ -310,5 +311,34 @@ const GEMINI: Driver = Driver {
             "POST",
             "/v1beta/models/{model}:countTokens",
         ),
+    ],
+};
+
+const AZURE: Driver = Driver {
+    provider: ProviderName::Azure,
+    base: azure::ARM_URL,
+    sources: &[Source {
+        file: "azure-cognitiveservices-keys.openapi.json",
+        models: &[],
+    }],
+    settings: || {
+        vec![Settings {
+            provider: ProviderName::Azure,
+            ..Settings::default()
+        }]
+    },
+    operations: &[
+        ("token", "POST", "/{tenant}/oauth2/v2.0/token"),
+        (
+            "list, get",
+            "POST",
+            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.CognitiveServices/accounts/{account}/listKeys",
+        ),
+        (
+            "create, delete",
+            "POST",
+            "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.CognitiveServices/accounts/{account}/regenerateKey",
+        ),
+        ("verify", "GET", "/openai/models"),
     ],
 };

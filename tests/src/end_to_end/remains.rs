@@ -83,7 +83,7 @@ impl Deployment {
             texts.extend(keys.iter().map(|key| key.expose_secret().to_owned()));
             // An access key's id is no secret.
             if each.simulator.settings().provider != ProviderName::Bedrock {
-                texts.push(each.simulator.management_key().expose_secret().to_owned());
+                texts.extend(each.simulator.admin_secrets());
             }
         }
         Canary::new(texts)

@@ -184,6 +184,7 @@ fn name_of(outcome: &Result<StepOutcome, RotateError>) -> &'static str {
         RotationError::Transition(_) => "step: illegal transition",
         RotationError::OtherUnderWay | RotationError::UnderWay => "step: still being made",
         RotationError::MadeRoom { .. } => "step: made room",
+        RotationError::RevokeUnderWay { .. } => "step: a revoke under way",
         RotationError::InUseUnknown { .. } => "step: idle key unknown",
         RotationError::WiderThanAsked(_) => "step: wider than asked",
         RotationError::OutOfTime => "step: too little time",

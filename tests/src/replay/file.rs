@@ -177,6 +177,10 @@ pub(super) enum Answers {
     Operation(Vec<Value>),
     /// A list of Google's keys, deleted ones among them.
     GoogleKeys { body: Value },
+    /// Both keys of a pair, before and after one is regenerated.
+    Pair(super::azure::Pair),
+    /// To a regenerate that names no key of the pair.
+    BadKeyName { status: u16, body: Value },
 }
 
 /// Reads a file.
@@ -213,6 +217,14 @@ pub(super) fn read(text: &str) -> Result<File, Unsupported> {
         Kind::KeyInfo => Ok(File::Provider(Answers::KeyInfo { body: value })),
         Kind::Operation => Ok(File::Provider(Answers::Operation(*fields(value)?))),
         Kind::GoogleKeys => Ok(File::Provider(Answers::GoogleKeys { body: value })),
+        Kind::Pair => Ok(File::Provider(Answers::Pair(*fields(value)?))),
+        Kind::BadKeyName => {
+            let refused: Probe = *fields(value)?;
+            Ok(File::Provider(Answers::BadKeyName {
+                status: refused.status,
+                body: refused.body,
+            }))
+        }
         Kind::Suspend => Ok(File::Provider(suspend(&value))),
     }
 }

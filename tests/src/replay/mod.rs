@@ -7,6 +7,7 @@
 //! slot's list does not reach, so that its handle is unknown.
 
 mod act;
+mod azure;
 mod error;
 mod file;
 mod full;

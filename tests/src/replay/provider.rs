@@ -10,6 +10,7 @@ use keyward_testkit::simulator::{Fault, FaultRule, Home};
 use serde_json::{Value, json};
 
 use super::act::{ROUND, STEPS, failure};
+use super::azure;
 use super::error::Unsupported;
 use super::file::{Answers, Probe};
 use super::report::Invocation;
@@ -34,6 +35,8 @@ pub(super) async fn answers(file: &Answers, fleet: Option<&str>) -> Result<Stage
         Answers::KeyInfo { body } => litellm::key_info(body, fleet).await,
         Answers::Operation(answers) => gemini::operation(answers, fleet).await,
         Answers::GoogleKeys { body } => gemini::list(body, fleet).await,
+        Answers::Pair(file) => azure::pair(file, fleet).await,
+        Answers::BadKeyName { status, body } => azure::bad_name(*status, body, fleet).await,
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) enum Kind {
     KeyInfo,
     Operation,
     GoogleKeys,
+    Pair,
+    BadKeyName,
 }
 
 const KILL_SWITCH: &str = "the kill switch";
@@ -85,6 +87,11 @@ fn object(value: &Value) -> Result<Kind, Unsupported> {
         (has("block") && has("probe_status_by_10s"), Kind::Remembered),
         (has("key") && value["info"].is_object(), Kind::KeyInfo),
         (are_google_keys(&value["keys"]), Kind::GoogleKeys),
+        (has("list_keys") && has("current_secret_uses"), Kind::Pair),
+        (
+            has("status") && value["body"]["error"]["code"] == "BadRequest",
+            Kind::BadKeyName,
+        ),
     ];
     let found = kinds.into_iter().find(|(fits, _)| *fits);
     found.map(|(_, kind)| kind).ok_or(Unsupported::Unknown(

@@ -361,8 +361,8 @@ fn made_up_fleet(opening: &Opening<'_>, report: &mut Report) -> serde_json::Valu
     let scope = match provider {
         ProviderName::OpenAi => json!({"project": "proj_EXAMPLE"}),
         ProviderName::Anthropic => json!({"workspace": "wrkspc_EXAMPLE"}),
-        ProviderName::OpenRouter | ProviderName::LiteLlm => json!({}),
         ProviderName::Gemini => json!({"project": "keyward-example-0"}),
+        ProviderName::OpenRouter | ProviderName::LiteLlm | ProviderName::Azure => json!({}),
         ProviderName::Bedrock => json!({"user": "bedrock-agent"}),
     };
     json!({

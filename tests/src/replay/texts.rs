@@ -15,6 +15,7 @@ pub(super) const fn prefix_of(provider: ProviderName) -> &'static str {
         ProviderName::Bedrock => "ABSK",
         ProviderName::LiteLlm => "sk-",
         ProviderName::Gemini => "AIzaSy",
+        ProviderName::Azure => "",
     }
 }
 

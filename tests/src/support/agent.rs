@@ -24,6 +24,11 @@ pub async fn agent_call(http: &reqwest::Client, provider: &Simulator, key: &str)
             "x-goog-api-key",
             key.to_owned(),
         ),
+        ProviderName::Azure => (
+            format!("{base}/openai/deployments/example/chat/completions?api-version=2024-10-21"),
+            "api-key",
+            key.to_owned(),
+        ),
         ProviderName::Bedrock => (
             format!("{base}/model/example.model-v1:0/converse"),
             "authorization",

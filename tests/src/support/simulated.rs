@@ -17,7 +17,7 @@ use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, ConfiguredProviders};
 use keyward_testkit::contract::provider::ProviderWorld;
 use keyward_testkit::memory::made_up_key;
-use keyward_testkit::simulator::{Settings, Simulator};
+use keyward_testkit::simulator::{AZURE_NAMES, Settings, Simulator};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -83,6 +83,14 @@ pub fn account_entry(simulator: &Simulator, admin: &str, pool: &str) -> Value {
     if provider == ProviderName::Gemini {
         account["token_url"] = json!(format!("{}/token", simulator.base_url()));
         account["verify_url"] = json!(simulator.base_url());
+    }
+    if provider == ProviderName::Azure {
+        for (field, value) in AZURE_NAMES {
+            account[field] = json!(value);
+        }
+        for url in ["login_url", "verify_url"] {
+            account[url] = json!(simulator.base_url());
+        }
     }
     account
 }

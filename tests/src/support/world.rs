@@ -11,7 +11,7 @@ use keyward_core::model::slot::{CredentialKind, ProviderName, Scope, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{
-    Clock, Deadline, Fence, Inventory, KeyProvider, PoolSettings, SecretStore, Stage,
+    Clock, Deadline, Fence, Inventory, KeyProvider, PoolSettings, SecretStore, Stage, Suspension,
 };
 use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::usecases::register::{Registered, register};
@@ -407,7 +407,8 @@ impl World {
 
 impl Outside {
     /// Cuts the slot off as a kill does: the epoch is raised with an incident, every live version is contained in the
-    /// inventory and suspended at the provider. An intent, whose key may yet come to be, is left to `retire` at once.
+    /// inventory and suspended at the provider, or ended where that is all it can do. An intent, whose key may yet come
+    /// to be, is left to `retire` at once.
     pub async fn contain(&self, name: &SlotName) {
         let slot = self.inventory.slot(name).await.unwrap().unwrap();
         let trigger = OutsideText::new("test");
@@ -423,7 +424,12 @@ impl Outside {
             }
             let now = self.clock.now();
             if let Some(handle) = &version.handle {
-                let _ = driver.disable(handle).await;
+                let _ = match driver.abilities().suspension {
+                    Suspension::None => driver.delete(handle).await,
+                    Suspension::Refuses | Suspension::Narrows => {
+                        driver.disable(handle).await.map(drop)
+                    }
+                };
             }
             // A key that agents used can be restored for a while. One that never was current is revoked for good, once
             // no invocation can be at work on it.

@@ -9,7 +9,7 @@ use crate::{files, folder};
 fn test_sources() -> String {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let mut sources = String::new();
-    let folders = ["", "cases", "bedrock", "kill_messages"];
+    let folders = ["", "cases", "azure", "bedrock", "kill_messages"];
     for folder in folders.map(|folder| tests.join(folder)) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -349,3 +349,53 @@ async fn a_10_a_deleted_key_is_neither_live_nor_missing() {
         json!([{"label": "agent-chat", "deleted, restorable until": "2026-12-20T00:00:00Z"}]);
     assert_eq!(stage.outcome(1), &gone);
 }
+
+#[tokio::test]
+async fn p_09_the_key_that_is_not_in_use_is_regenerated_and_must_change() {
+    let stage = play("P-09-azure-regenerate.json").await;
+    assert_eq!(stage.outcome(0), "done");
+    assert_eq!(stage.outcome(1), "Key2", "what was sent");
+    assert_eq!(stage.report.invocations.len(), 2);
+    assert_eq!(actions(&stage), ["listKeys", "regenerateKey"]);
+    let made = stage.simulator().secrets().pop().unwrap();
+    let stored = stage.text_of(&TOKEN.parse().unwrap()).await.unwrap();
+    assert!(stored.contains(made.expose_secret()));
+    assert!(stage.current_is(FIRST));
+    assert_eq!(stage.report.versions[0].accepted, Some(true));
+
+    let unchanged = play_with("P-09-azure-regenerate.json", |file| {
+        file["response"] = file["list_keys"].clone();
+    });
+    let unchanged = unchanged.await;
+    let error = unchanged.error(0);
+    assert!(
+        error.retryable && error.message.contains("has its old text"),
+        "{error:?}"
+    );
+    assert!(unchanged.current_is(FIRST));
+    assert_eq!(unchanged.calls("PutSecretValue").len(), 0);
+}
+
+#[tokio::test]
+async fn p_09b_a_key_name_that_azure_refuses_changes_nothing() {
+    let stage = play("P-09b-azure-bad-key-name.json").await;
+    let error = stage.error(0);
+    assert!(
+        !error.retryable && error.message.contains("Valid values are 'Key1' and 'Key2'"),
+        "{error:?}"
+    );
+    assert_eq!(actions(&stage), ["listKeys", "regenerateKey"]);
+    assert_eq!(stage.calls("PutSecretValue").len(), 0);
+    assert!(stage.current_is(FIRST));
+    assert_eq!(stage.report.versions[0].accepted, Some(true));
+    let told = stage.told(AlertKind::RotationFailed);
+    assert!(told.contains("BadRequest"), "{told}");
+}
+
+/// What was asked of Azure Resource Manager, in order.
+fn actions(stage: &keyward_tests::replay::Stage) -> Vec<&str> {
+    let paths = stage.report.provider_calls.iter().map(|call| &call.path);
+    paths
+        .filter_map(|path| path.split('?').next()?.rsplit('/').next())
+        .collect()
+}

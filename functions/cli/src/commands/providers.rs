@@ -1,7 +1,7 @@
 //! `keyward providers`.
 
 use anyhow::{Context, Result};
-use keyward_core::model::slot::ProviderName;
+use keyward_core::model::slot::{CredentialKind, ProviderName};
 use keyward_core::ports::{Ability, KeyProvider, Providers, Reporting, Suspension, Width, missing};
 use keyward_lambda::config::environment;
 use keyward_providers::config::ProviderAccounts;
@@ -72,11 +72,19 @@ fn one_account_each() -> Result<ProviderAccounts> {
             account.remove("admin_secret");
             account.insert("region".to_owned(), json!("us-east-1"));
         }
-        if provider.kind() != keyward_core::model::slot::CredentialKind::Pool {
+        if provider.kind() != CredentialKind::Pool {
             account.remove("pool_secret");
         }
         if provider == ProviderName::LiteLlm {
             account.insert("base_url".to_owned(), json!("https://litellm.example.com"));
+        }
+        if provider == ProviderName::Azure {
+            for id in ["tenant", "client_id", "subscription"] {
+                account.insert(id.to_owned(), json!("00000000-0000-0000-0000-000000000000"));
+            }
+            for name in ["resource_group", "resource"] {
+                account.insert(name.to_owned(), json!("none"));
+            }
         }
         (provider.as_str().to_owned(), Value::Object(account))
     };
@@ -138,6 +146,9 @@ fn row(provider: ProviderName, driver: &dyn KeyProvider) -> [String; 9] {
     [
         provider.to_string(),
         match driver.issuer() {
+            Some(_) if provider.kind() == CredentialKind::Slots => {
+                "no: of a pair one is regenerated".to_owned()
+            }
             Some(_) => "yes".to_owned(),
             None => "no: people do, into a standby pool".to_owned(),
         },

@@ -67,17 +67,20 @@ pub enum ProviderName {
     LiteLlm,
     /// <https://ai.google.dev/gemini-api>
     Gemini,
+    /// <https://learn.microsoft.com/azure/ai-services/openai>; an account is one resource.
+    Azure,
 }
 
 impl ProviderName {
     /// Every provider.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::OpenRouter,
         Self::OpenAi,
         Self::Anthropic,
         Self::Bedrock,
         Self::LiteLlm,
         Self::Gemini,
+        Self::Azure,
     ];
 
     /// The name as it is written in the fleet file.
@@ -89,10 +92,12 @@ impl ProviderName {
             Self::Bedrock => "bedrock",
             Self::LiteLlm => "litellm",
             Self::Gemini => "gemini",
+            Self::Azure => "azure",
         }
     }
 
-    /// How slots come by their keys there. Anthropic's Admin API lists and updates keys, and has no call that creates
+    /// How slots come by their keys there. Azure's resources have two keys each, which are there from the start and are
+    /// regenerated: <https://learn.microsoft.com/rest/api/aiservices/accountmanagement/accounts/regenerate-key>. Anthropic's Admin API lists and updates keys, and has no call that creates
     /// one: <https://platform.claude.com/docs/en/build-with-claude/administration-api>.
     pub const fn kind(self) -> CredentialKind {
         match self {
@@ -101,6 +106,7 @@ impl ProviderName {
             Self::Bedrock => CredentialKind::Minted,
             Self::LiteLlm => CredentialKind::Minted,
             Self::Gemini => CredentialKind::Minted,
+            Self::Azure => CredentialKind::Slots,
         }
     }
 
@@ -126,6 +132,7 @@ impl ProviderName {
             Self::OpenRouter | Self::OpenAi | Self::Anthropic | Self::LiteLlm | Self::Gemini => {
                 None
             }
+            Self::Azure => Some(account.to_string()),
         }
     }
 }

@@ -57,6 +57,7 @@ const fn has(provider: ProviderName) -> Has {
             addresses: true,
             ..NOTHING
         },
+        ProviderName::Azure => NOTHING,
     }
 }
 
@@ -138,7 +139,7 @@ pub fn problems(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, Str
 fn missing(provider: ProviderName, scope: &Scope) -> Vec<(&'static str, &'static str)> {
     let mut missing = Vec::new();
     match provider {
-        ProviderName::OpenRouter => {}
+        ProviderName::OpenRouter | ProviderName::Azure => {}
         ProviderName::LiteLlm => {
             let lists_models = |e: &Endpoint| LISTS_MODELS.contains(&e.as_str());
             if !scope.endpoints.is_empty() && !scope.endpoints.iter().any(lists_models) {
@@ -234,7 +235,7 @@ mod tests {
 
     #[test]
     fn each_provider_takes_what_it_has() {
-        use ProviderName::{Anthropic, Bedrock, Gemini, LiteLlm, OpenAi, OpenRouter};
+        use ProviderName::{Anthropic, Azure, Bedrock, Gemini, LiteLlm, OpenAi, OpenRouter};
         let id = || Some("EXAMPLE_1".parse::<ScopeId>().unwrap());
         let permissions = || vec!["model.request".parse().unwrap()];
         let workspace = Scope {
@@ -350,6 +351,8 @@ mod tests {
                 ],
             ),
             ("nothing", OpenRouter, Scope::default(), &[]),
+            ("nothing", Azure, Scope::default(), &[]),
+            ("project", Azure, project.clone(), &["scope.project"]),
             ("nothing", Anthropic, Scope::default(), &["scope.workspace"]),
             ("nothing", OpenAi, Scope::default(), &["scope.project"]),
             ("workspace", OpenRouter, workspace.clone(), &[]),

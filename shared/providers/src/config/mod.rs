@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use self::read::Reader;
 use crate::http::{AllowedHosts, BaseUrl, UrlError};
-use crate::{anthropic, bedrock, gemini, litellm, openai, openrouter};
+use crate::{anthropic, azure, bedrock, gemini, litellm, openai, openrouter};
 
 /// One thing that is wrong with the configuration. No value is repeated: somebody may have put a credential there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +75,9 @@ pub enum Problem {
     /// A pool's secret that is also another pool's, or an admin secret: what is stored there would be lost.
     #[error("{0}: `pool_secret` is the secret of something else too; a pool has one of its own")]
     SharedSecret(AccountName),
+    /// A resource that is another account's too: slots of both would share its keys.
+    #[error("{0}: names the same resource as another account; a resource has one pair of keys")]
+    SharedResource(AccountName),
     /// A URL or host is refused.
     #[error("{account}: `{field}` {error}")]
     Url {
@@ -100,11 +103,20 @@ pub(crate) struct Account {
     pub(crate) admin_secret: Option<SecretArn>,
     /// Where the provider is in several regions.
     pub(crate) region: Option<String>,
+    names: BTreeMap<&'static str, String>,
     urls: BTreeMap<&'static str, BaseUrl>,
     allowed: AllowedHosts,
 }
 
 impl Account {
+    /// What stands in one of the provider's fields of names.
+    ///
+    /// # Panics
+    /// If the provider has no such field: each account that was read has all of them.
+    pub(crate) fn name(&self, field: &'static str) -> &str {
+        &self.names[field]
+    }
+
     /// The secret of the admin credential.
     ///
     /// # Panics
@@ -130,8 +142,15 @@ impl Account {
     }
 }
 
-/// A URL of a provider: the field that sets it, and what it is where the configuration leaves it out, `{region}` standing
-/// for the account's. `None`: it must be given.
+/// A field that names something of an account's, and which texts it takes. None of them is a secret.
+pub(crate) struct NameField {
+    pub(crate) field: &'static str,
+    pub(crate) expected: &'static str,
+    pub(crate) is_one: fn(&str) -> bool,
+}
+
+/// A URL of a provider: the field that sets it, and what it is where the configuration leaves it out, `{region}` and the
+/// names of other fields in braces standing for the account's. `None`: it must be given.
 pub(crate) struct UrlField {
     pub(crate) field: &'static str,
     pub(crate) default: Option<&'static str>,
@@ -149,6 +168,15 @@ const fn urls(provider: ProviderName) -> &'static [UrlField] {
         ProviderName::Bedrock => bedrock::URLS,
         ProviderName::LiteLlm => litellm::URLS,
         ProviderName::Gemini => gemini::URLS,
+        ProviderName::Azure => azure::URLS,
+    }
+}
+
+/// Every field of a provider that names something of an account's.
+const fn names(provider: ProviderName) -> &'static [NameField] {
+    match provider {
+        ProviderName::Azure => azure::NAMES,
+        _ => &[],
     }
 }
 
@@ -181,7 +209,7 @@ impl ProviderAccounts {
     /// "allow_hosts": ["…"]}}`; the last two may be left out, but `base_url` only where the provider has a
     /// host of its own. Where keys are drawn from a standby pool, `pool_secret`
     /// names its secret, and `pool_low_water` (3 if left out) the number of keys below which people are told. Bedrock has
-    /// a `region`, and no `admin_secret`.
+    /// a `region`, and no `admin_secret`. Azure has `tenant`, `client_id`, `subscription`, `resource_group` and `resource`.
     ///
     /// # Errors
     /// [`ConfigError`] with all problems together.
@@ -213,6 +241,7 @@ impl ProviderAccounts {
             }
         }
         problems.extend(shared_secrets(&accounts));
+        problems.extend(azure::shared_resources(&accounts).map(Problem::SharedResource));
         if problems.is_empty() {
             Ok(Self(accounts))
         } else {

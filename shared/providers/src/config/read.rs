@@ -9,7 +9,7 @@ use keyward_core::ports::PoolSettings;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Account, Problem, UrlField, has_admin_secret, has_region, urls};
+use super::{Account, NameField, Problem, UrlField, has_admin_secret, has_region, names, urls};
 use crate::http::{AllowedHosts, BaseUrl, UrlError};
 
 /// Standby keys below which people are told, where the configuration does not say.
@@ -44,8 +44,10 @@ impl<'a> Reader<'a> {
         };
         let pool = provider.and_then(|provider| self.pool(provider));
         let allowed = self.allowed();
-        let in_region = region.clone().flatten();
-        let urls = provider.map(|provider| self.urls(provider, in_region.as_deref(), &allowed));
+        let names = provider.map(|provider| self.names(provider));
+        let mut stand_for = names.clone().unwrap_or_default();
+        stand_for.extend(region.clone().flatten().map(|region| ("region", region)));
+        let urls = provider.map(|provider| self.urls(provider, &stand_for, &allowed));
         for field in std::mem::take(&mut self.fields).keys() {
             let field = OutsideText::new(&without_keys(field));
             self.problems.push(Problem::UnknownField {
@@ -58,6 +60,8 @@ impl<'a> Reader<'a> {
             pool,
             admin_secret: admin_secret?,
             region: region?,
+            names: names
+                .filter(|all| provider.is_some_and(|p| all.len() == self::names(p).len()))?,
             urls: urls??,
             allowed,
         })
@@ -93,6 +97,21 @@ impl<'a> Reader<'a> {
             self.wrong_type("region", "a region, such as `us-east-1`");
         }
         region
+    }
+
+    /// The names that can be read; what is wrong with the others is said.
+    fn names(&mut self, provider: ProviderName) -> BTreeMap<&'static str, String> {
+        let read = |field: &NameField| Some((field.field, self.name(field)?));
+        names(provider).iter().filter_map(read).collect()
+    }
+
+    fn name(&mut self, field: &NameField) -> Option<String> {
+        let value = self.required(field.field)?;
+        let name = value.as_str().filter(|text| (field.is_one)(text));
+        if name.is_none() {
+            self.wrong_type(field.field, field.expected);
+        }
+        name.map(str::to_owned)
     }
 
     fn pool(&mut self, provider: ProviderName) -> Option<PoolSettings> {
@@ -134,12 +153,12 @@ impl<'a> Reader<'a> {
     fn urls(
         &mut self,
         provider: ProviderName,
-        region: Option<&str>,
+        stand_for: &BTreeMap<&'static str, String>,
         allowed: &AllowedHosts,
     ) -> Option<BTreeMap<&'static str, BaseUrl>> {
         let read: Vec<_> = urls(provider)
             .iter()
-            .map(|url| Some((url.field, self.read_url(url, region, allowed)?)))
+            .map(|url| Some((url.field, self.read_url(url, stand_for, allowed)?)))
             .collect();
         read.into_iter().collect()
     }
@@ -147,7 +166,7 @@ impl<'a> Reader<'a> {
     fn read_url(
         &mut self,
         url: &UrlField,
-        region: Option<&str>,
+        stand_for: &BTreeMap<&'static str, String>,
         allowed: &AllowedHosts,
     ) -> Option<BaseUrl> {
         let text = match (self.fields.shift_remove(url.field), url.default) {
@@ -156,11 +175,18 @@ impl<'a> Reader<'a> {
                 self.wrong_type(url.field, "a URL");
                 return None;
             }
-            // What is wrong with the region was said.
-            (None, Some(default)) if default.contains("{region}") => {
-                default.replace("{region}", region?)
+            (None, Some(default)) => {
+                let filled = stand_for
+                    .iter()
+                    .fold(default.to_owned(), |text, (name, value)| {
+                        text.replace(&format!("{{{name}}}"), value)
+                    });
+                // What is wrong with the name was said.
+                if filled.contains('{') {
+                    return None;
+                }
+                filled
             }
-            (None, Some(default)) => default.to_owned(),
             (None, None) => {
                 self.missing(url.field);
                 return None;

@@ -309,3 +309,63 @@ fn only_bedrock_has_a_region() {
     let error = ProviderAccounts::from_json(&text).unwrap_err().to_string();
     assert!(error.contains("there is no field `region`"), "{error}");
 }
+
+/// Azure: all of a resource's names are checked, its host is made of them, and it is one account's.
+#[test]
+fn an_azure_resource_is_named_in_full_and_once() {
+    let account = |more: &str| {
+        format!(
+            r#"{{"provider": "azure", "admin_secret": "{ARN}", "tenant": "example.onmicrosoft.com",
+            "client_id": "20000000-aaaa-4bbb-8ccc-000000000002",
+            "subscription": "30000000-aaaa-4bbb-8ccc-000000000003", "resource_group": "rg-agents"{more}}}"#
+        )
+    };
+    let read = |text: &str| ProviderAccounts::from_json(text).map_err(|error| error.to_string());
+    let public = |text: &str| BaseUrl::parse(text, &AllowedHosts::default()).unwrap();
+    for (more, verify) in [
+        (
+            r#", "resource": "agents-east""#,
+            "https://agents-east.openai.azure.com",
+        ),
+        (
+            r#", "resource": "agents-east", "verify_url": "https://subdomain.openai.azure.com""#,
+            "https://subdomain.openai.azure.com",
+        ),
+    ] {
+        let accounts = read(&format!(r#"{{"a": {}}}"#, account(more))).unwrap();
+        let account = accounts.get(&"a".parse().unwrap()).unwrap();
+        assert_eq!(account.url("verify_url"), public(verify));
+        assert_eq!(account.url(BASE_URL), public(azure::ARM_URL));
+        assert_eq!(account.url("login_url"), public(azure::LOGIN_URL));
+        assert_eq!(account.name("resource"), "agents-east");
+    }
+    for (more, expected) in [
+        ("", "a: `resource` is missing"),
+        (
+            r#", "resource": "evil.example.com/x""#,
+            "a: `resource` is not",
+        ),
+        (r#", "resource": 1"#, "a: `resource` is not"),
+        (
+            r#", "resource": "agents-east", "region": "eastus""#,
+            "a: there is no field `region`",
+        ),
+        (
+            r#", "resource": "agents-east", "verify_url": "http://x.example.com""#,
+            "a: `verify_url` is http",
+        ),
+    ] {
+        let error = read(&format!(r#"{{"a": {}}}"#, account(more))).unwrap_err();
+        assert!(error.contains(expected), "{expected}\n{error}");
+        assert_eq!(error.lines().count(), 2, "{error}");
+    }
+    let two = |other: &str| {
+        let one = account(r#", "resource": "agents-east""#);
+        let other = account(&format!(r#", "resource": "{other}""#));
+        read(&format!(r#"{{"a": {one}, "b": {other}}}"#))
+    };
+    assert!(two("agents-west").is_ok());
+    let error = two("Agents-East").unwrap_err();
+    assert!(error.contains("b: names the same resource"), "{error}");
+    assert_eq!(error.lines().count(), 2, "{error}");
+}

@@ -16,6 +16,9 @@ const KEY_LENGTH: usize = 24;
 /// The same where a dot, which no word has in it, stands before the rest.
 const DOTTED_PREFIXES: &[&str] = &["AQ.", "ya29."];
 
+/// Azure's keys begin with nothing: so many letters and digits in a row are one.
+const BARE_LENGTH: usize = 32;
+
 /// So many digits in what follows a prefix within a word make it a key.
 const DIGITS: usize = 3;
 
@@ -152,7 +155,16 @@ fn key_in(word: &str) -> Option<usize> {
         .flat_map(|prefix| word.match_indices(prefix))
         .map(|(at, _)| at)
         .filter(|at| word.len() - at >= KEY_LENGTH && (begins(*at) || has_digits(*at)))
+        .chain(holds_a_bare_key(word).then_some(0))
         .min()
+}
+
+/// Whether there is a long stretch of letters and digits, without what ids have between theirs.
+fn holds_a_bare_key(word: &str) -> bool {
+    word.split(['-', '_']).any(|stretch| {
+        let digits = stretch.bytes().filter(u8::is_ascii_digit).count();
+        stretch.len() >= BARE_LENGTH && (DIGITS..stretch.len()).contains(&digits)
+    })
 }
 
 #[cfg(test)]
@@ -205,6 +217,15 @@ mod tests {
                 "[hidden] and AQ.[hidden], ok".to_owned(),
             ),
             ("see FAQ.md".to_owned(), "see FAQ.md".to_owned()),
+            (
+                "a 0123456789abcdef0123456789abcdef, id 0a1b2c3d-1111-4222-8333-999999999999"
+                    .to_owned(),
+                "a [hidden], id 0a1b2c3d-1111-4222-8333-999999999999".to_owned(),
+            ),
+            (
+                "in req_EXAMPLE0123456789abcdef0123456789abcdef".to_owned(),
+                "in [hidden]".to_owned(),
+            ),
             (
                 "no task-force-with-a-long-name-that-is-none".to_owned(),
                 "no task-force-with-a-long-name-that-is-none".to_owned(),

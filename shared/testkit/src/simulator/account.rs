@@ -38,7 +38,7 @@ impl Account {
     pub(super) fn new(clock: Arc<dyn Clock>, settings: Settings, api: &dyn Api) -> Self {
         // Providers with the same seed have nothing in common: one's handle never looks like another's key.
         let mut rng = Rng::with_seed(settings.seed ^ ((settings.provider as u64) << 32));
-        Self {
+        let mut account = Self {
             clock,
             management: AdminKey::new(&api.management_text(&hex64(&mut rng))),
             settings,
@@ -48,7 +48,12 @@ impl Account {
             faults: Faults::default(),
             unnamed: Ledger::default(),
             rng,
+        };
+        for place in api.places() {
+            let workspace = account.default_workspace().to_owned();
+            account.mint(api, Birth::lasting(place, &workspace));
         }
+        account
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -129,20 +134,25 @@ impl Account {
         text: &ApiKey,
         workspace: &str,
     ) -> &Key {
-        let birth = Birth {
-            name: name.to_owned(),
-            workspace: workspace.to_owned(),
-            limit: None,
-            reset: Reset::Never,
-            expires: None,
-        };
+        let birth = Birth::lasting(name, workspace);
         let created = self.now() - SEEDED_AGE;
         self.add(api, birth, text.clone(), created)
     }
 
-    fn add(&mut self, api: &dyn Api, birth: Birth, text: ApiKey, created: Timestamp) -> &Key {
+    fn add(&mut self, api: &dyn Api, mut birth: Birth, text: ApiKey, created: Timestamp) -> &Key {
+        if let Some(first) = api.places().first() {
+            if !api.places().contains(&birth.name.as_str()) {
+                birth.name = (*first).to_owned();
+            }
+            let now = self.now();
+            let replaced = |key: &&mut Key| !key.deleted && key.name == birth.name;
+            self.keys
+                .iter_mut()
+                .filter(replaced)
+                .for_each(|key| key.delete(now));
+        }
         let handle: KeyHandle = api
-            .handle_of(&hex64(&mut self.rng), &text)
+            .handle_of(&hex64(&mut self.rng), &birth.name, &text)
             .parse()
             .expect("handles of the simulator are valid");
         let redacted = api.redact(text.expose_secret());

@@ -10,6 +10,7 @@ use url::form_urlencoded;
 
 use super::account::Account;
 use super::anthropic::Anthropic;
+use super::azure::Azure;
 use super::bedrock::Bedrock;
 use super::gemini::Gemini;
 use super::litellm::LiteLlm;
@@ -32,9 +33,15 @@ pub(super) trait Api: Send + Sync {
     /// A new key's handle, from 64 other random hex digits.
     fn handle(&self, random: &str) -> String;
 
-    /// The handle of a key with this text, where it is made of the text.
-    fn handle_of(&self, random: &str, _text: &ApiKey) -> String {
+    /// The handle of a key with this name and text, where it is made of them.
+    fn handle_of(&self, random: &str, _name: &str, _text: &ApiKey) -> String {
         self.handle(random)
+    }
+
+    /// The names of the keys that are there from the start, where there are always the same: what is made takes the
+    /// place of the one of its name, else of the first.
+    fn places(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// The provider's redacted form of a text.
@@ -98,6 +105,7 @@ pub(super) fn api_of(provider: ProviderName) -> Box<dyn Api> {
         ProviderName::Bedrock => Box::new(Bedrock),
         ProviderName::LiteLlm => Box::<LiteLlm>::default(),
         ProviderName::Gemini => Box::<Gemini>::default(),
+        ProviderName::Azure => Box::<Azure>::default(),
     }
 }
 

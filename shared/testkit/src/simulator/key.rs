@@ -23,6 +23,19 @@ pub(super) struct Birth {
     pub(super) expires: Option<Timestamp>,
 }
 
+impl Birth {
+    /// Without limit or end.
+    pub(super) fn lasting(name: &str, workspace: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            workspace: workspace.to_owned(),
+            limit: None,
+            reset: Reset::Never,
+            expires: None,
+        }
+    }
+}
+
 /// When a key's limit starts again; weeks begin on Monday, all in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reset {

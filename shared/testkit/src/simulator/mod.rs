@@ -8,6 +8,7 @@ mod account;
 mod admin;
 mod anthropic;
 mod api;
+mod azure;
 mod bedrock;
 mod exchange;
 mod faults;
@@ -37,6 +38,7 @@ use tokio::sync::oneshot;
 
 #[cfg(test)]
 pub(crate) use api::Reply;
+pub use azure::NAMES as AZURE_NAMES;
 pub use exchange::{Answered, Exchange};
 pub use faults::{Answer, Body, Effect, Fault, FaultRule, RetryAfter};
 use key::{Birth, Reset};
@@ -230,11 +232,17 @@ impl Simulator {
                 },
                 ..Scope::default()
             },
+            ProviderName::Azure => Scope::default(),
             ProviderName::Bedrock => Scope {
                 user: place.and_then(|user| user.as_str().parse().ok()),
                 ..Scope::default()
             },
         }
+    }
+
+    /// Whether there are always the same keys, which only change their texts.
+    pub(crate) fn has_places(&self) -> bool {
+        !self.0.shared.api.places().is_empty()
     }
 
     /// A part of the API that a key can be limited to, where there is such a limit.

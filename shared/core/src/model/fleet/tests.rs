@@ -197,3 +197,30 @@ fn an_iam_user_belongs_to_one_slot() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[test]
+fn a_pair_of_keys_belongs_to_one_slot() {
+    let planned = |account: &str| {
+        let slot = |agent: &str, account: &str| {
+            serde_json::json!({
+                "agent": agent, "account": account,
+                "secret": format!("arn:aws:secretsmanager:us-east-1:111122223333:secret:{agent}-a1B2c3"),
+                "expected_spend": {"daily_cents": 1, "monthly_cents": 1},
+            })
+        };
+        fleet(|v| {
+            for name in ["azure-one", "azure-two"] {
+                v["accounts"][name] = serde_json::json!({"provider": "azure"});
+            }
+            for agent in ["one", "two"] {
+                v["agents"][agent] = v["agents"]["support-bot"].clone();
+            }
+            v["slots"]["one"] = slot("one", "azure-one");
+            v["slots"]["two"] = slot("two", account);
+        })
+    };
+    assert!(planned("azure-two").is_ok());
+    let error = planned("azure-one").unwrap_err().to_string();
+    let expected = "slots.two.account: has the same pair of keys as slot `one`";
+    assert!(error.contains(expected), "{error}");
+}

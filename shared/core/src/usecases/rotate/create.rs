@@ -81,8 +81,19 @@ impl Rotation<'_> {
     /// that stands under AWSCURRENT.
     ///
     /// # Errors
-    /// [`RotationError::InUseUnknown`] where one of a fixed set of keys is regenerated, and it cannot be told which.
+    /// Where one of a fixed set of keys is regenerated: [`RotationError::InUseUnknown`] if it cannot be told which, and
+    /// [`RotationError::RevokeUnderWay`] while a key of the set is being revoked, which regenerates it too. Neither can be
+    /// made to depend on what is there, so the revoke could end the text that the create has just made.
     fn in_use(&self, current: Option<&Replaced>) -> Result<Vec<KeyHandle>, RotationError> {
+        let is_a_set = self.slot.kind == CredentialKind::Slots;
+        // Nothing is sent for one that cannot be named.
+        let is_revoked_now = |v: &&Version| {
+            v.state == VersionState::Revoking && v.revoke_accepted.is_none() && v.handle.is_some()
+        };
+        if let (true, Some(version)) = (is_a_set, self.versions.iter().find(is_revoked_now)) {
+            let shown = version.shown();
+            return Err(RotationError::RevokeUnderWay { shown });
+        }
         let may_be_held =
             |v: &&Version| v.state.is_promoted() || v.state == VersionState::Promoting;
         let recorded = self.versions.iter().filter(may_be_held);
@@ -92,7 +103,7 @@ impl Rotation<'_> {
         for (handle, shown) in held.chain(current) {
             match handle {
                 Some(handle) => handles.push(handle.clone()),
-                None if self.slot.kind == CredentialKind::Slots => {
+                None if is_a_set => {
                     return Err(RotationError::InUseUnknown { shown });
                 }
                 None => {}

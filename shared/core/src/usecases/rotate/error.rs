@@ -76,6 +76,14 @@ pub enum RotationError {
         /// The key.
         shown: String,
     },
+    /// A key of the slot's fixed set is being revoked. Nothing was changed.
+    #[error(
+        "key {shown} of the slot is being revoked, which changes the same keys; the step is tried again after it"
+    )]
+    RevokeUnderWay {
+        /// The key.
+        shown: String,
+    },
     /// The provider gave the new key more than was asked for; it was revoked.
     #[error("the provider let the new key reach more {0} than was asked for; the key was revoked")]
     WiderThanAsked(&'static str),
@@ -165,6 +173,7 @@ impl RotationError {
             Self::OutOfTime
             | Self::InProgress { .. }
             | Self::OtherUnderWay
+            | Self::RevokeUnderWay { .. }
             | Self::UnderWay
             | Self::MadeRoom { .. }
             | Self::NothingPending { .. }

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::names::KeyHandle;
-use keyward_core::model::slot::Scope;
+use keyward_core::model::slot::{CredentialKind, Scope};
 use keyward_core::model::version::{KeyLabel, VersionId};
 use keyward_core::ports::{
     Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits, Naming, Page,
@@ -174,9 +174,19 @@ impl Fixture {
         }
     }
 
-    /// The suite's nth key, made by whoever makes keys there.
+    /// The suite's nth key, made by whoever makes keys there. Of a pair it is the first and the second one by turns.
     pub async fn issue(&self, n: u32) -> IssuedKey {
-        self.issue_as(&self.request(n)).await
+        let mut request = self.request(n);
+        if self.is_pair() {
+            let mut pair = self.listed().await;
+            request.keep = vec![pair.swap_remove(n as usize % 2).handle];
+        }
+        self.issue_as(&request).await
+    }
+
+    /// Whether there is a fixed pair of keys, whose texts change.
+    fn is_pair(&self) -> bool {
+        self.provider.abilities().provider.kind() == CredentialKind::Slots
     }
 
     async fn issue_as(&self, request: &IssueRequest) -> IssuedKey {

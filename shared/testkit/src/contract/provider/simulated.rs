@@ -53,6 +53,9 @@ impl ProviderWorld for Simulator {
     }
 
     fn other_scope(&self) -> Option<Scope> {
+        if self.has_places() {
+            return None;
+        }
         self.add_workspace();
         Some(self.scope_of(1))
     }

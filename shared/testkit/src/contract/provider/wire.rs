@@ -133,6 +133,7 @@ pub async fn a_rate_limited_create_says_when_to_come_back(fixture: &Fixture) {
 /// A list that cannot be read is an error, and one that may pass is asked for again first.
 pub async fn an_unreadable_list_is_never_an_empty_page(fixture: &Fixture) {
     fixture.issue(1).await;
+    let there = fixture.listed().await.len();
     for fault in unreadable()
         .into_iter()
         .chain([Fault::rate_limited(RetryAfter::Absent)])
@@ -149,12 +150,14 @@ pub async fn an_unreadable_list_is_never_an_empty_page(fixture: &Fixture) {
         );
     }
     fixture.world.mend();
-    assert_eq!(fixture.listed().await.len(), 1);
+    assert!(there > 0);
+    assert_eq!(fixture.listed().await.len(), there);
 }
 
 /// One passing fault on a list is not the caller's business.
 pub async fn a_passing_fault_on_a_list_is_waited_out(fixture: &Fixture) {
     fixture.issue(1).await;
+    let there = fixture.listed().await.len();
     for fault in [
         Fault::status(503, Body::Html),
         Fault::lost_after(),
@@ -163,7 +166,7 @@ pub async fn a_passing_fault_on_a_list_is_waited_out(fixture: &Fixture) {
         let shown = format!("{fault:?}");
         let before = fixture.world.sent(ProviderCall::List);
         fixture.world.spoil(ProviderCall::List, Times::Once, fault);
-        assert_eq!(fixture.listed().await.len(), 1, "{shown}");
+        assert_eq!(fixture.listed().await.len(), there, "{shown}");
         assert!(
             fixture.world.sent(ProviderCall::List) - before >= 2,
             "{shown}"

@@ -74,7 +74,7 @@ impl Api for LiteLlm {
     }
 
     /// The SHA-256 of the text.
-    fn handle_of(&self, _: &str, text: &ApiKey) -> String {
+    fn handle_of(&self, _: &str, _: &str, text: &ApiKey) -> String {
         text.fingerprint().to_hex()
     }
 
