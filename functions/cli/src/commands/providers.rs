@@ -103,7 +103,7 @@ pub(super) fn configured() -> Result<ProviderAccounts> {
 fn suspension(driver: &dyn KeyProvider) -> &'static str {
     match driver.abilities().suspension {
         Suspension::Refuses => "yes",
-        Suspension::Narrows => "by taking its permissions",
+        Suspension::Narrows => "by narrowing it",
         Suspension::None => "no",
     }
 }

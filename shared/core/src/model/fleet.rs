@@ -367,11 +367,16 @@ fn twice(planned: &[PlannedSlot]) -> Vec<Problem> {
             }
             if share_a_home(slot, earlier) {
                 let problem = format!(
-                    "has the same place for its keys at {} as slot `{}`; each slot needs one of its own",
-                    slot.provider, earlier.name
+                    "has the same place for its keys at {} as slot `{}`; each slot needs {} of its own",
+                    slot.provider,
+                    earlier.name,
+                    match slot.kind {
+                        CredentialKind::Slots => "an account",
+                        CredentialKind::Minted | CredentialKind::Pool => "a place",
+                    }
                 );
                 problems.push(Problem {
-                    place: format!("{place}.scope"),
+                    place: place.clone(),
                     problem,
                 });
             }

@@ -193,7 +193,7 @@ fn an_iam_user_belongs_to_one_slot() {
     assert!(planned("bedrock-other", "agent-one").is_ok());
     for user in ["agent-one", "Agent-One"] {
         let error = planned("bedrock-main", user).unwrap_err().to_string();
-        let expected = "slots.two.scope: has the same place for its keys at bedrock as slot `one`";
+        let expected = "slots.two: has the same place for its keys at bedrock as slot `one`";
         assert!(error.contains(expected), "{error}");
     }
 }
@@ -221,6 +221,6 @@ fn a_pair_of_keys_belongs_to_one_slot() {
     };
     assert!(planned("azure-two").is_ok());
     let error = planned("azure-one").unwrap_err().to_string();
-    let expected = "slots.two.account: has the same pair of keys as slot `one`";
+    let expected = "slots.two: has the same place for its keys at azure as slot `one`";
     assert!(error.contains(expected), "{error}");
 }
