@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
-use keyward_core::model::slot::{CredentialKind, ProviderName, Scope};
+use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::ports::{Page, ProviderError, Providers as _};
 use keyward_lambda::clock::SystemClock;
 use keyward_lambda::http::{Http, HttpSettings as TlsSettings};
@@ -17,15 +17,20 @@ use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, ConfiguredProviders};
 use keyward_testkit::contract::provider::ProviderWorld;
 use keyward_testkit::simulator::{Settings, Simulator};
+use keyward_tests::support::account_entry;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::Result;
 use crate::launch::peak_mb;
 
 /// Keys of the account.
 pub(crate) const KEYS: usize = 10_000;
+
+/// Secrets that the listing process does not read.
+const ADMIN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3";
+const POOL: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3";
 
 /// The word that makes this binary list; behind it stands a [`Task`].
 pub(crate) const COMMAND: &str = "--list";
@@ -34,7 +39,7 @@ pub(crate) const COMMAND: &str = "--list";
 #[derive(Debug, Serialize, Deserialize)]
 struct Task {
     provider: ProviderName,
-    base_url: String,
+    account: Value,
     scope: Scope,
     keep: Keep,
 }
@@ -69,7 +74,7 @@ pub(crate) fn measure(provider: ProviderName, keep: Keep) -> Result<Listed> {
     }
     let task = Task {
         provider,
-        base_url: simulator.base_url(),
+        account: account_entry(&simulator, ADMIN, POOL),
         scope: simulator.scope(),
         keep,
     };
@@ -146,17 +151,7 @@ fn memory() -> Result<f64> {
 }
 
 fn providers(task: &Task, key: AdminKey) -> Result<ConfiguredProviders> {
-    let mut account = json!({
-        "provider": task.provider,
-        "base_url": task.base_url,
-        "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3",
-        "allow_hosts": ["127.0.0.1"],
-    });
-    if task.provider.kind() == CredentialKind::Pool {
-        account["pool_secret"] =
-            json!("arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3");
-    }
-    let accounts = ProviderAccounts::from_json(&json!({ "bench": account }).to_string())
+    let accounts = ProviderAccounts::from_json(&json!({ "bench": task.account }).to_string())
         .map_err(|problems| format!("{problems:?}"))?;
     let settings = HttpSettings::default();
     let tls = Http::new(&TlsSettings {
