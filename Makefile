@@ -10,7 +10,7 @@ demo: ## a day of three agents at three providers, on embedded parts; BREAK=over
 replay: ## plays a case file: FILE=…, SEED=fleet.json for its slot, HOURS=n to let time pass afterwards
 	@$(CARGO) run --quiet -p keyward-tests --bin replay -- $(if $(SEED),--seed "$(SEED)") $(if $(HOURS),--hours "$(HOURS)") $(if $(FILE),"$(FILE)")
 
-local: ## emulated AWS, a provider and the functions on this machine, for trying the keyward command
+local: ## emulated AWS, three providers and the functions on this machine, for trying the keyward command
 	@$(CARGO) run --quiet -p keyward-tests --bin local
 
 test: suites bites ## everything, emulators and deliberate faults included
@@ -35,8 +35,8 @@ suites: ## all tests
 bites: ## each deliberate fault in the sources must be caught by each of its tests
 	$(CARGO) run --quiet -p keyward-tests --bin bites
 
-conformance: ## drivers and simulators against the providers' published descriptions in SPECS=folder; WRITE=1 keeps the result
-	@$(CARGO) run --quiet -p keyward-tests --bin conformance -- $(if $(WRITE),--write) "$(SPECS)"
+conformance: ## drivers and simulators against the providers' published descriptions in SPECS=folder; WRITE=1 keeps the result, ONLY=provider checks one
+	@$(CARGO) run --quiet -p keyward-tests --bin conformance -- $(if $(WRITE),--write) $(if $(ONLY),--only $(ONLY)) "$(SPECS)"
 
 fuzz: ## mutated answers for every parser of every provider, SECONDS each; SEED=N repeats a run, ONLY=provider, INPUT=file [STATUS=n] one input
 	@$(CARGO) run --quiet -p keyward-tests --features fuzzing --bin fuzz -- --seconds $(or $(SECONDS),30) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(INPUT),--input "$(INPUT)") $(if $(STATUS),--status $(STATUS))

@@ -1,10 +1,10 @@
-//! Prints the fleet's JSON Schema: `cargo run -p keyward-tests --example fleet-schema > shared/core/fleet.schema.json`.
-#![expect(clippy::print_stdout, reason = "a command")]
+//! Writes the fleet's JSON Schema anew: `cargo run -p keyward-tests --example fleet-schema`.
 
-fn main() {
+use std::path::Path;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let schema = keyward_core::model::fleet::Fleet::json_schema();
-    println!(
-        "{}",
-        serde_json::to_string_pretty(&schema).expect("serialises")
-    );
+    let text = serde_json::to_string_pretty(&schema)? + "\n";
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/core/fleet.schema.json");
+    Ok(std::fs::write(file, text)?)
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use keyward_core::model::slot::ProviderName;
 use keyward_providers::fuzzing::{CREDENTIAL, Input, PROVIDERS, Provider};
 use keyward_tests::fuzz::{Found, Fuzzer, Limits, Parsed, Parser, Seeds, Target};
 
@@ -77,6 +78,10 @@ fn root() -> PathBuf {
 }
 
 fn targets(only: Option<&str>) -> Result<Vec<Target>, Error> {
+    let is_there = |name: &ProviderName| PROVIDERS.iter().any(|p| p.name == name.as_str());
+    if let Some(missing) = ProviderName::ALL.iter().find(|name| !is_there(name)) {
+        return Err(format!("no parsers of {missing} are known").into());
+    }
     let wanted = |p: &&Provider| only.is_none_or(|only| only == p.name);
     let targets: Result<Vec<Target>, Error> = PROVIDERS.iter().filter(wanted).map(target).collect();
     match targets? {

@@ -36,7 +36,7 @@ async fn main() -> ExitCode {
         return ExitCode::FAILURE;
     };
     println!(
-        "Emulated AWS, a provider and the real functions run until you press Ctrl-C. In another terminal:\n\n    \
+        "Emulated AWS, three providers and the real functions run until you press Ctrl-C. In another terminal:\n\n    \
          . {0}/env\n    keyward apply {0}/fleet.json --reason \"first slots\"\n\n\
          README.md goes on from there. The ports and the keys are new with each start: read {0}/env again then.\n",
         folder.display()

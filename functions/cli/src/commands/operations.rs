@@ -37,21 +37,28 @@ fn row(provider: ProviderName, operation: Operation) -> [String; 5] {
     [provider.to_string(), operation, method, path, checked]
 }
 
-/// How many of a driver's operations are verified, in a word.
+/// How far a driver's operations are verified, in a word.
 pub(super) fn summary(provider: ProviderName) -> String {
     summary_of(&operations(provider))
 }
 
 fn summary_of(operations: &[Operation]) -> String {
-    let of = |wanted: fn(Verified) -> bool| {
-        let found = operations.iter().filter(|o| wanted(o.verified));
-        found.count()
-    };
-    let verified = of(|state| state > Verified::Unverified);
-    let all = format!("{verified} of {}", operations.len());
-    match of(|state| state == Verified::RequestOnly) {
-        0 => all,
-        some => format!("{all} ({some} request only)"),
+    let states = [
+        (Verified::Exact, "exact"),
+        (Verified::RequestOnly, "request only"),
+        (Verified::Unverified, "unverified"),
+    ];
+    let counted = states.map(|(state, name)| {
+        let of_state = operations.iter().filter(|o| o.verified == state);
+        (of_state.count(), name)
+    });
+    let there = counted.iter().filter(|(count, _)| *count > 0);
+    let there: Vec<String> = there
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    match there.is_empty() {
+        true => "none known".to_owned(),
+        false => there.join(", "),
     }
 }
 
@@ -73,9 +80,12 @@ mod tests {
     fn what_is_not_verified_is_said() {
         use Verified::{Exact, RequestOnly, Unverified};
         for (states, expected) in [
-            (&[Exact, Exact][..], "2 of 2"),
-            (&[Exact, RequestOnly, Unverified], "2 of 3 (1 request only)"),
-            (&[], "0 of 0"),
+            (&[Exact, Exact][..], "2 exact"),
+            (
+                &[Exact, RequestOnly, Unverified],
+                "1 exact, 1 request only, 1 unverified",
+            ),
+            (&[], "none known"),
         ] {
             let operations: Vec<_> = states.iter().copied().map(operation).collect();
             assert_eq!(summary_of(&operations), expected);

@@ -45,7 +45,7 @@ pub(super) async fn providers(format: Format) -> Result<Outcome> {
                     "LIMITS",
                     "USAGE",
                     "COST",
-                    "OPERATIONS VERIFIED",
+                    "OPERATIONS CHECKED",
                 ],
                 &rows,
             );
@@ -168,7 +168,11 @@ fn json_row(provider: ProviderName, driver: &dyn KeyProvider) -> Value {
     let limits = driver.abilities().limits;
     json!({
         "provider": provider,
-        "creates": driver.issuer().is_some(),
+        "creates": match provider.kind() {
+            CredentialKind::Minted => "mints",
+            CredentialKind::Slots => "regenerates",
+            CredentialKind::Pool => "no",
+        },
         "suspends": match driver.abilities().suspension {
             Suspension::Refuses => "refuses",
             Suspension::Narrows => "narrows",
