@@ -2,6 +2,7 @@
 //! regenerates one ends what it was.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::SignedDuration;
 use keyward_core::model::alert::AlertKind;
@@ -13,8 +14,9 @@ use keyward_core::usecases::register::register;
 use keyward_core::usecases::rotate::RotationError;
 use keyward_rotate::RotateError;
 use keyward_testkit::clock::ManualClock;
+use keyward_testkit::gate::Gate;
 use keyward_testkit::simulator::{Fault, FaultRule, KeyView, Simulator};
-use keyward_tests::support::{Simulated, World, check_rules, fleet_at, token};
+use keyward_tests::support::{STEPS, Simulated, World, check_rules, fleet_at, token};
 use serde_json::{Value, json};
 
 use super::{LIST, REGENERATE, TOKEN, VERIFY, settings, world_with};
@@ -133,6 +135,61 @@ async fn no_key_is_made_while_one_is_being_revoked() {
     assert_eq!(regenerated(&simulator), ["Key1"]);
     world.live_through(HOUR * 27).await;
     check_rules(&world, "after a revoke that took long").await;
+}
+
+/// A rotation that came to nothing with its key made, and the next one begun, before retire has seen to that key.
+async fn with_a_stuck_key(gate: Arc<Gate>) -> (World, Simulator) {
+    let (world, simulator) = world_with(gate, settings()).await;
+    let secrets = &world.outside.secrets;
+    secrets.begin_rotation(&world.secret, &token(2));
+    let made = world.step_on(&world.open, STEPS[0], &token(2)).await;
+    made.unwrap();
+    let taken_off = secrets.unstage_pending(&world.secret, &token(2)).await;
+    taken_off.unwrap();
+    world.pass(MINUTE * 80);
+    secrets.begin_rotation(&world.secret, &token(3));
+    (world, simulator)
+}
+
+/// Retire's revoke begins in the middle of a create, and is not answered: it may be carried out later, so nothing is made
+/// in the same place then; and nothing is revoked while something is made.
+#[tokio::test]
+async fn a_revoke_and_a_create_side_by_side_wait_for_each_other() {
+    let (mut revoked, mut made) = (0, 0);
+    for number in 0.. {
+        let gate = Arc::new(Gate::default());
+        let (world, simulator) = with_a_stuck_key(gate.clone()).await;
+        let world = Arc::new(world);
+        let by_retire = Arc::new(AtomicUsize::new(0));
+        let event = {
+            let (world, simulator, count) = (world.clone(), simulator.clone(), by_retire.clone());
+            async move {
+                let unanswered = FaultRule::on("POST", REGENERATE, Fault::lost_before());
+                simulator.inject(unanswered.always());
+                let before = simulator.requests_to("POST", REGENERATE).len();
+                let _ = world.retire().await;
+                let sent = simulator.requests_to("POST", REGENERATE).len() - before;
+                count.store(sent, Ordering::SeqCst);
+                simulator.clear_faults();
+            }
+        };
+        let before = simulator.requests_to("POST", REGENERATE).len();
+        gate.before(number, event);
+        let step = world.step(STEPS[0], &token(3)).await;
+        let Some(call) = gate.disarm().1 else { break };
+        let by_retire = by_retire.load(Ordering::SeqCst);
+        let by_create = simulator.requests_to("POST", REGENERATE).len() - before - by_retire;
+        assert!(by_retire == 0 || by_create == 0, "before {call}");
+        assert_eq!(step.is_ok(), by_create > 0, "before {call}: {step:?}");
+        revoked += by_retire;
+        made += by_create;
+        world.pass(MINUTE * 16);
+        world.retire().await.unwrap();
+        world.rotate(&token(3)).await.unwrap();
+        world.live_through(HOUR * 27).await;
+        check_rules(&world, &format!("a revoke before {call}")).await;
+    }
+    assert!(revoked > 3 && made > 3, "{revoked} {made}");
 }
 
 /// Somebody regenerated the replaced key by hand and uses what came of it: that text is not the version's, and is left

@@ -66,8 +66,10 @@ fn digits(print: &Fingerprint) -> String {
     print.to_hex()[..DIGITS].to_owned()
 }
 
-/// The handle; `None` if the name cannot stand in one.
+/// The handle; `None` if the name cannot stand in one. Azure takes names that differ in case alone for one, so the
+/// handle has it in lower case: one key has one handle, however the configuration spells its resource.
 pub(super) fn handle(resource: &str, place: Place, print: &Fingerprint) -> Option<KeyHandle> {
+    let resource = resource.to_ascii_lowercase();
     let text = format!("{resource}/{}/{}", place.as_str(), digits(print));
     text.parse().ok()
 }
@@ -88,6 +90,8 @@ mod tests {
             let ids = Ids::of(&made, resource).unwrap();
             assert_eq!(ids.place, Place::Key2);
             assert!(ids.is_of(&one) && !ids.is_of(&two));
+            let again = handle(resource, Place::Key2, &one.fingerprint());
+            assert_eq!(again.as_ref(), Some(&made), "one key, one handle");
         }
         assert!(Ids::of(&made, "agents-west").is_err());
         for other in [

@@ -123,7 +123,7 @@ impl Gemini {
         Ok(operation.state)
     }
 
-    /// Restricts a key. Done only if what the key is restricted to then is no more than that.
+    /// Restricts a key. Done only if what the key is restricted to then is no more than that, and it has not ended.
     pub(super) async fn restrict(
         &self,
         handle: &KeyHandle,
@@ -140,6 +140,7 @@ impl Gemini {
             return again("the change of a key still goes on");
         };
         match serde_json::from_value::<Row>(key) {
+            Ok(row) if row.handle_is(handle) && row.is_deleted() => Err(ProviderError::NotFound),
             Ok(row) if row.handle_is(handle) && row.restrictions().are(&wanted) => Ok(()),
             _ => again("the key still reads as restricted to something else"),
         }

@@ -89,6 +89,9 @@ const DIALECT: Dialect = Dialect {
 /// Keys on a page.
 const PAGE: &str = "100";
 
+/// A list with more pages is a server that does not heed the page asked for.
+const MAX_PAGES: u32 = 1_000;
+
 /// How often an operation is asked about that is waited for, and how long is waited before.
 const LOOKS: u32 = 10;
 const BETWEEN_LOOKS: SignedDuration = SignedDuration::from_secs(1);
@@ -207,7 +210,7 @@ impl KeyProvider for Gemini {
     async fn look_up(&self, scope: &Scope, key: &ApiKey) -> Result<LookUp, ProviderError> {
         let project = project_of(scope)?;
         let mut token: Option<String> = None;
-        loop {
+        for _ in 0..MAX_PAGES {
             let listed = self
                 .page(project, token.as_deref(), Deleted::Hidden)
                 .await?;
@@ -232,6 +235,7 @@ impl KeyProvider for Gemini {
                 return Ok(LookUp::Is(None));
             }
         }
+        Err(unreadable(Repeat::Safe, "the list of keys does not end"))
     }
 
     async fn restorable(

@@ -214,6 +214,10 @@ impl HttpClient {
                 builder = builder.header(header::CONTENT_TYPE, JSON);
             }
             builder = builder.body(body.clone());
+        } else if matches!(request.method, Method::POST | Method::PUT | Method::PATCH) {
+            // Left out by the library, and servers may answer 411 then:
+            // <https://www.rfc-editor.org/rfc/rfc9110#section-8.6>.
+            builder = builder.header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let response = builder
             .send()

@@ -13,7 +13,7 @@ const HIDDEN: &str = "[hidden]";
 const KEY_PREFIXES: &[&str] = &["sk-", "ABSK", "AIzaSy"];
 const KEY_LENGTH: usize = 24;
 
-/// The same where a dot, which no word has in it, stands before the rest.
+/// The same where a dot, which no word has in it, stands before the rest, and between its parts: `ya29.c.…`.
 const DOTTED_PREFIXES: &[&str] = &["AQ.", "ya29."];
 
 /// Azure's keys begin with nothing: so many letters and digits in a row are one.
@@ -89,10 +89,13 @@ impl Credential {
     /// were sent. Upper and lower case are the same here.
     pub(super) fn scrub(&self, text: &str) -> String {
         let value = self.1.as_bytes();
-        let secret = value
-            .iter()
-            .position(|b| *b == b' ')
-            .map_or(value, |space| &value[space + 1..]);
+        // Elsewhere the value is the secret alone.
+        let has_scheme = self.0 == Some(header::AUTHORIZATION);
+        let space = value.iter().position(|b| *b == b' ');
+        let secret = match space.filter(|_| has_scheme) {
+            Some(space) => &value[space + 1..],
+            None => value,
+        };
         let others = self.2.iter().map(|(_, value)| value.as_bytes());
         std::iter::once(secret)
             .chain(others)
@@ -133,7 +136,8 @@ fn hide_words(text: &str) -> String {
         .map(|piece| {
             let word = piece.trim_end_matches(|c| !of_a_key(c));
             let rest = rest_of_a_key && word.len() >= WINDOW;
-            rest_of_a_key = DOTTED_PREFIXES.iter().any(|p| piece.ends_with(p));
+            let goes_on = rest_of_a_key && piece.ends_with('.');
+            rest_of_a_key = goes_on || DOTTED_PREFIXES.iter().any(|p| piece.ends_with(p));
             match rest.then_some(0).or_else(|| key_in(word)) {
                 Some(at) => format!("{}{HIDDEN}{}", &word[..at], &piece[word.len()..]),
                 None => piece.to_owned(),
@@ -237,6 +241,37 @@ mod tests {
         ] {
             assert_eq!(credential.scrub(&text), expected, "{text}");
         }
+    }
+
+    /// A service account's tokens have a short piece between: `ya29.c.…`.
+    #[test]
+    fn a_token_is_hidden_whose_first_pieces_are_short() {
+        let credential = Credential::new(Scheme::Bearer, &AdminKey::new("EXAMPLE1")).unwrap();
+        for (text, expected) in [
+            ("no ya29.c.EXAMPLEtokenofsomebodyelse", "no ya29.c.[hidden]"),
+            (
+                "no ya29.c.d.EXAMPLEtokenofsomebody!",
+                "no ya29.c.d.[hidden]!",
+            ),
+            (
+                "ya29.EXAMPLEtokenofsomebody.EXAMPLErestofit",
+                "ya29.[hidden].[hidden]",
+            ),
+            (
+                "ends with ya29. And_then_another_word",
+                "ends with ya29. And_then_another_word",
+            ),
+        ] {
+            assert_eq!(credential.scrub(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_with_a_space_in_it_is_hidden_whole() {
+        let key = ApiKey::new("EXAMPLEfirsthalf EXAMPLEsecond");
+        let credential = Credential::new(Scheme::Header("api-key"), &key).unwrap();
+        let shown = credential.scrub("bad EXAMPLEfirsthalf EXAMPLEsecond");
+        assert_eq!(shown, "bad [hidden]");
     }
 
     #[test]

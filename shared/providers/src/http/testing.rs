@@ -52,6 +52,8 @@ pub(crate) struct Seen {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) authorization: String,
+    /// As announced; empty if nothing was.
+    pub(crate) content_length: String,
     pub(crate) body: String,
     pub(crate) connection: usize,
 }
@@ -161,6 +163,7 @@ async fn read_request(stream: &mut TcpStream, connection: usize) -> Option<Seen>
                     method: line.next()?.to_owned(),
                     target: line.next()?.to_owned(),
                     authorization: header("authorization").unwrap_or_default(),
+                    content_length: header("content-length").unwrap_or_default(),
                     body: body.to_owned(),
                     connection,
                 });

@@ -37,6 +37,26 @@ async fn send(
     (outcome, clock.slept())
 }
 
+/// Servers refuse a POST with 411 that does not say how long it is.
+#[tokio::test]
+async fn what_carries_a_body_says_its_length_without_one_too() {
+    let server = TestServer::always(Reply::new(200, "")).await;
+    for (method, body, length) in [
+        (Method::POST, None, "0"),
+        (Method::PATCH, None, "0"),
+        (Method::POST, Some(b"{}".to_vec()), "2"),
+        (Method::GET, None, ""),
+        (Method::DELETE, None, ""),
+    ] {
+        let mut request = request(&server, Repeat::Never);
+        (request.method, request.body) = (method, body);
+        let sent = http(&TestClock::new(), patient()).send(&request).await;
+        assert!(sent.is_ok());
+        let seen = server.seen().pop().unwrap();
+        assert_eq!(seen.content_length, length, "{}", seen.method);
+    }
+}
+
 #[tokio::test]
 async fn a_safe_request_is_repeated_and_no_other() {
     for (name, first, repeats) in [

@@ -97,7 +97,7 @@ pub(crate) enum ItemError {
     Provider(#[from] ProviderError),
     #[error(transparent)]
     Transition(#[from] IllegalTransition),
-    #[error("another create for the slot is under way; the key is looked for again after it")]
+    #[error("another create for the slot is under way; the key's turn comes after it")]
     OtherUnderWay,
     #[error("the provider says that it knows no such key, but lists it")]
     StillListed,

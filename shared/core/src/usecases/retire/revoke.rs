@@ -7,6 +7,7 @@ use crate::model::alert::{AlertKind, Severity};
 use crate::model::key::ApiKey;
 use crate::model::names::KeyHandle;
 use crate::model::secret_document::SecretDocument;
+use crate::model::slot::CredentialKind;
 use crate::model::version::{Confirmation, Confirmed, Version, VersionState};
 use crate::ports::{LATE_CREATE, SecretError, TAG_HANDLE_PREFIX, VersionSelector};
 use crate::rules::revoke::{Confirming, confirm};
@@ -150,10 +151,26 @@ impl Work<'_> {
         if version.revoke_accepted.is_some() {
             return Ok(version);
         }
+        if self.slot.kind == CredentialKind::Slots && self.one_is_being_made(&version).await? {
+            return Err(ItemError::OtherUnderWay);
+        }
         unmake::revoke(self.provider.as_ref(), &version, handle).await?;
         version.revoke_accepted = Some(self.ports.clock.now());
         report.revoked += 1;
         self.save(version).await
+    }
+
+    /// Whether a create is at work on the same fixed set of keys: it may regenerate the very one between a revoke's look
+    /// at it and the revoke. A create that sees the revoke on record gives way.
+    async fn one_is_being_made(&self, version: &Version) -> Result<bool, ItemError> {
+        let now = self.ports.clock.now();
+        let stored = self.ports.inventory.versions(&self.slot.name).await?;
+        let is_made = |v: &Version| {
+            v.id != version.id
+                && v.state == VersionState::Intended
+                && v.lease_until.is_some_and(|until| until > now)
+        };
+        Ok(stored.iter().any(is_made))
     }
 
     /// The text of the version's key, while its secret version can still be read and holds this very key. A secret that

@@ -36,6 +36,22 @@ struct Replaced {
     handle: Option<KeyHandle>,
 }
 
+/// Whether the provider was asked for no revoke that it has not answered. Nothing is sent for a key that cannot be named.
+///
+/// # Errors
+/// [`RotationError::RevokeUnderWay`].
+pub(super) fn none_is_being_revoked(versions: &[Version]) -> Result<(), RotationError> {
+    let is_revoked_now = |v: &&Version| {
+        v.state == VersionState::Revoking && v.revoke_accepted.is_none() && v.handle.is_some()
+    };
+    match versions.iter().find(is_revoked_now) {
+        Some(version) => Err(RotationError::RevokeUnderWay {
+            shown: version.shown(),
+        }),
+        None => Ok(()),
+    }
+}
+
 impl Rotation<'_> {
     pub(super) async fn create(
         &self,
@@ -86,13 +102,8 @@ impl Rotation<'_> {
     /// made to depend on what is there, so the revoke could end the text that the create has just made.
     fn in_use(&self, current: Option<&Replaced>) -> Result<Vec<KeyHandle>, RotationError> {
         let is_a_set = self.slot.kind == CredentialKind::Slots;
-        // Nothing is sent for one that cannot be named.
-        let is_revoked_now = |v: &&Version| {
-            v.state == VersionState::Revoking && v.revoke_accepted.is_none() && v.handle.is_some()
-        };
-        if let (true, Some(version)) = (is_a_set, self.versions.iter().find(is_revoked_now)) {
-            let shown = version.shown();
-            return Err(RotationError::RevokeUnderWay { shown });
+        if is_a_set {
+            none_is_being_revoked(&self.versions)?;
         }
         let may_be_held =
             |v: &&Version| v.state.is_promoted() || v.state == VersionState::Promoting;

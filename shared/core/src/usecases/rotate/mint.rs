@@ -2,8 +2,10 @@
 
 use jiff::SignedDuration;
 
+use super::create::none_is_being_revoked;
 use super::{Rotation, RotationError};
 use crate::model::names::{KeyHandle, OperationId};
+use crate::model::slot::CredentialKind;
 use crate::model::version::{Version, VersionId, VersionState};
 use crate::ports::{
     Advice, Fence, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, Naming, ProviderError,
@@ -32,6 +34,9 @@ impl Rotation<'_> {
         keep: Vec<KeyHandle>,
     ) -> Result<(Version, IssuedKey), RotationError> {
         let version = self.record_intent(provider).await?;
+        if self.slot.kind == CredentialKind::Slots {
+            self.has_the_set_alone(&version).await?;
+        }
         let request = self.request_for(&version, keep)?;
         let issued = issuer(provider)?.issue(&request).await;
         self.issued(provider, version, &request, issued).await
@@ -68,6 +73,19 @@ impl Rotation<'_> {
             .add_version(&version, Fence::Epoch(self.slot.epoch))
             .await?;
         Ok(Self::written(version))
+    }
+
+    /// A revoke that has begun since the step did may regenerate the same key. It looks for intents once its own is
+    /// recorded, and this one for revokes: so one of the two sees the other, and waits.
+    async fn has_the_set_alone(&self, version: &Version) -> Result<(), RotationError> {
+        let stored = self.ports.inventory.versions(&self.slot.name).await;
+        let alone = stored
+            .map_err(RotationError::from)
+            .and_then(|versions| none_is_being_revoked(&versions));
+        if alone.is_err() {
+            unmake::abandon(self.ports, version, Some(&CutOff::NotMade)).await;
+        }
+        alone
     }
 
     /// What is in the slot's place already, where a lost create is found by what is new there.

@@ -399,3 +399,45 @@ async fn a_text_is_looked_up_among_the_keys_that_gemini_takes() {
     let other = ApiKey::new("AIzaSyEXAMPLEnone");
     assert_eq!(driver.look_up(&scope(), &other).await, Ok(LookUp::Is(None)));
 }
+
+/// A server that does not heed the page asked for.
+#[tokio::test]
+async fn a_look_up_in_a_list_without_an_end_ends() {
+    let server = google(|seen| {
+        let next = if seen.target.contains("pageToken=a") {
+            "b"
+        } else {
+            "a"
+        };
+        Reply::json(200, &json!({"keys": [], "nextPageToken": next}))
+    })
+    .await;
+    let driver = account(&server).driver;
+    let (scope, key) = (scope(), ApiKey::new(KEY));
+    let looked = driver.look_up(&scope, &key);
+    let looked = tokio::time::timeout(std::time::Duration::from_secs(60), looked).await;
+    let looked = looked.unwrap();
+    assert!(
+        matches!(looked, Err(ProviderError::RetryAfter { .. })),
+        "{looked:?}"
+    );
+}
+
+/// An answer about a key that has ended meanwhile is no proof that it works again.
+#[tokio::test]
+async fn a_deleted_key_is_not_restored() {
+    let server = google(|seen| {
+        if seen.method == "PATCH" {
+            let deleted = row(ID, |row| row["deleteTime"] = json!("2026-11-25T15:00:00Z"));
+            Reply::json(200, &done(deleted))
+        } else {
+            error(404, "NOT_FOUND", "x")
+        }
+    })
+    .await;
+    let driver = account(&server).driver;
+    assert_eq!(
+        driver.restore(&handle(), &scope()).await,
+        Err(ProviderError::NotFound)
+    );
+}
