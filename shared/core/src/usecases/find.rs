@@ -42,6 +42,23 @@ async fn keys(
     }
 }
 
+/// The key of a version whose handle is not recorded: by the name or the place that it was made under, or by its hint if
+/// Keyward did not make it.
+///
+/// # Errors
+/// [`FindError`]: it may be there all the same.
+pub(crate) async fn key_of(
+    ports: &Ports,
+    provider: &dyn KeyProvider,
+    version: &Version,
+) -> Result<Option<KeyRecord>, FindError> {
+    match (&version.label, &version.hint) {
+        (Some(_), _) => made_for(ports, provider, version).await,
+        (None, Some(hint)) => Ok(by_hint(provider, &version.scope, hint).await?),
+        (None, None) => Ok(None),
+    }
+}
+
 /// The key that a version's create call made, if it made one.
 ///
 /// # Errors
@@ -142,7 +159,7 @@ pub(crate) async fn by_text(
 }
 
 /// The one key whose redacted form ends as the hint does; `None` if there is none or several.
-pub(crate) async fn by_hint(
+async fn by_hint(
     provider: &dyn KeyProvider,
     scope: &Scope,
     hint: &Hint,

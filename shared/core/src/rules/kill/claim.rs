@@ -1,0 +1,89 @@
+//! What an order does to a slot's incidents: it begins one, joins the one that is open, or comes too late.
+
+use jiff::Timestamp;
+
+use super::KillOrder;
+use crate::model::incident::{Incident, OwnerId};
+use crate::model::slot::{Slot, SlotState};
+use crate::model::version::Version;
+
+/// What is known when an order comes.
+#[derive(Debug, Clone)]
+pub struct ClaimFacts<'a> {
+    /// The order.
+    pub order: &'a KillOrder,
+    /// Who would do the work.
+    pub owner: &'a OwnerId,
+    /// Until when.
+    pub until: Timestamp,
+    /// The slot.
+    pub slot: &'a Slot,
+    /// Its versions.
+    pub versions: &'a [Version],
+    /// Its open incident.
+    pub open: Option<&'a Incident>,
+    /// The incident that the order's trigger belongs to already.
+    pub of_trigger: Option<&'a Incident>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What comes of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// A new incident, in one write with the slot in its next epoch.
+    Open(Box<Incident>, Box<Slot>),
+    /// The open incident, which the order's sender goes on with: nobody is at work on it.
+    GoOn(Box<Incident>),
+    /// The open incident, on which somebody is at work.
+    Attach(Box<Incident>),
+    /// The open incident as it is: it has this trigger, and somebody is at work on it.
+    Attached(Box<Incident>),
+    /// Nothing: the trigger's incident is closed.
+    Over(Box<Incident>),
+}
+
+/// Decides what an order does. A slot has one open incident; a trigger belongs to one incident.
+pub fn claim(facts: &ClaimFacts<'_>) -> Claim {
+    let ClaimFacts {
+        order, owner, now, ..
+    } = *facts;
+    if let Some(over) = facts.of_trigger.filter(|of| of.closed.is_some()) {
+        return Claim::Over(Box::new(over.clone()));
+    }
+    let Some(open) = facts.open else {
+        return begin(facts);
+    };
+    let mut joined = open.clone();
+    joined.attach(order.triggered(now));
+    if !open.is_leased_by_another(owner, now) {
+        joined.lease(owner, facts.until);
+        return Claim::GoOn(Box::new(joined));
+    }
+    if facts.of_trigger.is_some_and(|of| of.id == open.id) {
+        return Claim::Attached(Box::new(joined));
+    }
+    Claim::Attach(Box::new(joined))
+}
+
+fn begin(facts: &ClaimFacts<'_>) -> Claim {
+    let ClaimFacts {
+        order,
+        owner,
+        slot,
+        now,
+        ..
+    } = *facts;
+    let mut incident = Incident::open(&slot.name, slot.epoch, order.cause.clone(), now);
+    incident.attach(order.triggered(now));
+    incident.lease(owner, facts.until);
+    let containment = incident.containment;
+    let live = facts.versions.iter();
+    live.filter(|v| super::is_to_be_cut(v, containment))
+        .for_each(|v| incident.note(v));
+    let mut restricted = slot.clone();
+    if restricted.state == SlotState::Active {
+        restricted.state = SlotState::Restricted;
+    }
+    Claim::Open(Box::new(incident), Box::new(restricted))
+}
