@@ -1,6 +1,8 @@
 //! The kill switch: claim, contain, tell. One incident for whatever sets it off, and nothing of the slot lives on.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "kill/blind.rs"]
+mod blind;
 #[path = "kill/crashes.rs"]
 mod crashes;
 #[path = "kill/providers.rs"]
@@ -181,6 +183,16 @@ async fn a_used_key_is_kept_for_three_days_and_an_unused_one_is_not() {
     world.live_through(SignedDuration::from_hours(2)).await;
     let revoked = [VersionState::Revoked; 3];
     assert_eq!(of_first_epoch(world.versions().await), revoked);
+    assert!(world.outside.provider.accepts(&world.current_key()));
+}
+
+#[tokio::test]
+async fn the_agent_has_a_new_key_minutes_after_a_kill() {
+    let world = busy_world(&Arc::default()).await;
+    killing(&world).await;
+    let killed = world.current_key();
+    world.live_through(SignedDuration::from_mins(5)).await;
+    assert_ne!(world.current_key(), killed);
     assert!(world.outside.provider.accepts(&world.current_key()));
 }
 

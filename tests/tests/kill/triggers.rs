@@ -83,6 +83,19 @@ async fn another_trigger_hardens_an_incident_that_is_worked_on() {
 }
 
 #[tokio::test]
+async fn a_kill_that_is_gone_on_with_late_spares_the_replacement() {
+    let world = claimed_and_dead().await;
+    world.pass(TIMEOUT);
+    world.rotate(&token(4)).await.unwrap();
+    let replacement = world.current_key();
+    world.live_through(SignedDuration::from_mins(10)).await;
+    assert!(incidents(&world)[0].closed.is_some());
+    assert!(world.outside.provider.accepts(&replacement));
+    assert_eq!(world.current_key(), replacement);
+    assert_eq!(outdated_live(&world).await, [""; 0]);
+}
+
+#[tokio::test]
 async fn an_expired_lease_is_taken_on_and_a_running_one_is_not() {
     let world = claimed_and_dead().await;
     let order = order(&world.slot, "alarm", Evidence::Alarm);

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::Ports;
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::key::{ApiKey, Hint};
-use crate::model::names::KeyHandle;
+use crate::model::names::{KeyHandle, SlotName};
 use crate::model::slot::{ProviderName, Scope, Slot};
 use crate::model::text::OutsideText;
 use crate::model::version::{KeyLabel, Version, VersionState};
@@ -166,6 +166,18 @@ async fn by_hint(
 ) -> Result<Option<KeyRecord>, ProviderError> {
     let mut found = keys(provider, scope, |key| key.may_be(hint)).await?;
     Ok(if found.len() == 1 { found.pop() } else { None })
+}
+
+/// Every key that carries a name that Keyward gives to keys of the slot.
+pub(crate) async fn made_by_name(
+    provider: &dyn KeyProvider,
+    scope: &Scope,
+    slot: &SlotName,
+) -> Result<BTreeSet<KeyHandle>, ProviderError> {
+    let prefix = KeyLabel::prefix_of(slot);
+    let named = |key: &KeyRecord| key.label.as_str().starts_with(&prefix);
+    let found = keys(provider, scope, named).await?;
+    Ok(found.into_iter().map(|key| key.handle).collect())
 }
 
 /// What is in a place that is one slot's alone: few keys.

@@ -69,6 +69,12 @@ impl SecretStore for Gated<dyn SecretStore> {
             .await
     }
 
+    async fn tagged(&self, slot: &SlotName) -> Result<Vec<SecretArn>, SecretError> {
+        self.gate
+            .pass("secrets.tagged", no_secret, self.inner.tagged(slot))
+            .await
+    }
+
     async fn value(
         &self,
         arn: &SecretArn,

@@ -136,8 +136,10 @@ impl Contained {
     }
 
     /// Whether a version has to be cut off, still or more thoroughly.
-    fn wants(&self, version: &Version, containment: Containment) -> bool {
-        if !is_to_be_cut(version, containment) {
+    /// What was begun after the claim is the replacement's.
+    fn wants(&self, version: &Version, incident: &Incident) -> bool {
+        let containment = incident.containment;
+        if version.epoch >= incident.epoch || !is_to_be_cut(version, containment) {
             return false;
         }
         self.versions.get(&version.id).is_none_or(|fared| {
@@ -170,7 +172,7 @@ impl Containing<'_> {
         loop {
             let containment = incident.containment;
             contained.containment = containment;
-            versions.retain(|v| contained.wants(v, containment));
+            versions.retain(|v| contained.wants(v, &incident));
             if !versions.is_empty() {
                 let all_failed = versions
                     .iter()
@@ -189,8 +191,7 @@ impl Containing<'_> {
                     return (incident, contained);
                 }
             };
-            let containment = incident.containment;
-            if !versions.iter().any(|v| contained.wants(v, containment)) {
+            if !versions.iter().any(|v| contained.wants(v, &incident)) {
                 return (incident, contained);
             }
         }

@@ -1,6 +1,7 @@
 //! Kill: cuts a slot off. Claim, contain all live versions at once, tell people. Each step is saved, and whatever is not
 //! finished is due work.
 
+mod blind;
 mod claim;
 mod contain;
 mod save;
@@ -8,6 +9,7 @@ mod tell;
 
 use jiff::SignedDuration;
 
+pub(crate) use blind::account_tag;
 use claim::{Claimed, NoClaim, Ours};
 use contain::{Contained, Containing};
 use save::update;
@@ -39,6 +41,9 @@ pub enum KillOutcome {
     Contained(Vec<CutVersion>),
     /// A version is not cut off, or not known to be. The incident is due again at once.
     Unfinished(Vec<CutVersion>),
+    /// The inventory is down. What could be found without it is cut off, as many keys as this; nothing is recorded, and
+    /// there may be more. Give the order again.
+    Unrecorded(usize),
     /// Somebody else is at work on the slot's incident, and knows of the order.
     Attached,
     /// What set the order off was dealt with before.
@@ -61,11 +66,11 @@ pub struct CutVersion {
 /// Why an order came to nothing that is known.
 #[derive(Debug, thiserror::Error)]
 pub enum KillError {
-    /// The inventory did not take the claim in time. Give the order again.
-    #[error("the inventory did not take the claim in time")]
+    /// The inventory did not take the claim in time, and nothing was found without it. Give the order again.
+    #[error("the inventory did not take the claim in time, and no key was found without it")]
     Late,
-    /// The inventory cannot be read or written.
-    #[error("the kill could not be claimed")]
+    /// The inventory cannot be read or written, and nothing was found without it. Give the order again.
+    #[error("the kill could not be claimed, and no key was found without the inventory")]
     Inventory(#[from] InventoryError),
 }
 
@@ -78,29 +83,71 @@ pub async fn kill(
     order: &KillOrder,
     invocation: &Invocation,
 ) -> Result<KillOutcome, KillError> {
-    let claimed = claim::claim_in_time(ports, order, invocation).await;
+    match claim::claim_in_time(ports, order, invocation).await {
+        Ok(claimed) => Ok(act_on(ports, order, claimed, invocation).await),
+        Err(why) => without_inventory(ports, order, invocation, why).await,
+    }
+}
+
+async fn act_on(
+    ports: &Ports,
+    order: &KillOrder,
+    claimed: Claimed,
+    invocation: &Invocation,
+) -> KillOutcome {
     match claimed {
-        Ok(Claimed::Ours(ours)) => Ok(carry(ports, *ours, invocation).await),
-        Ok(Claimed::Attached(incident)) => {
+        Claimed::Ours(ours) => carry(ports, *ours, invocation).await,
+        Claimed::Attached(incident) => {
             tracing::info!(slot = %order.slot, incident = %incident.id, "a further trigger of an incident that is being worked on");
-            Ok(KillOutcome::Attached)
+            KillOutcome::Attached
         }
-        Ok(Claimed::Over(incident)) => {
+        Claimed::Over(incident) => {
             tracing::info!(slot = %order.slot, incident = %incident.id, "a trigger of an incident that is closed");
-            Ok(KillOutcome::Over)
+            KillOutcome::Over
         }
-        Ok(Claimed::Observed(slot, versions)) => {
+        Claimed::Observed(slot, versions) => {
             ports
                 .tell(tell::would_contain(&slot, order, &versions))
                 .await;
-            Ok(KillOutcome::Observed)
+            KillOutcome::Observed
         }
-        Ok(Claimed::NoSuchSlot) => {
+        Claimed::NoSuchSlot => {
             ports.tell(tell::no_such_slot(order)).await;
-            Ok(KillOutcome::NoSuchSlot)
+            KillOutcome::NoSuchSlot
         }
-        Err(NoClaim::Late) => Err(KillError::Late),
-        Err(NoClaim::Inventory(error)) => Err(error.into()),
+    }
+}
+
+/// The inventory did not take the claim: what can be found without it is cut off first, and recorded if the inventory
+/// is back by then. Whether the slot only observes is not known meanwhile.
+async fn without_inventory(
+    ports: &Ports,
+    order: &KillOrder,
+    invocation: &Invocation,
+    why: NoClaim,
+) -> Result<KillOutcome, KillError> {
+    tracing::error!(slot = %order.slot, error = %why, "the inventory did not take the claim; what can be found without it is cut off");
+    let blind = blind::contain(ports, order).await;
+    let claimed = claim::claim_in_time(ports, order, invocation).await;
+    match (claimed, blind) {
+        (Ok(Claimed::Observed(..)) | Err(_), Ok(blind)) => {
+            ports.tell(tell::unrecorded(order, &blind)).await;
+            Ok(KillOutcome::Unrecorded(blind.cut_off()))
+        }
+        (Ok(claimed), _) => Ok(act_on(ports, order, claimed, invocation).await),
+        (Err(_), Err(no_place)) => {
+            ports.tell(tell::nothing_found(order, &no_place)).await;
+            Err(why.into())
+        }
+    }
+}
+
+impl From<NoClaim> for KillError {
+    fn from(why: NoClaim) -> Self {
+        match why {
+            NoClaim::Late => Self::Late,
+            NoClaim::Inventory(error) => Self::Inventory(error),
+        }
     }
 }
 

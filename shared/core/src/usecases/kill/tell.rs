@@ -1,5 +1,6 @@
 //! What people are told of a kill.
 
+use super::blind::{Blind, NoPlace};
 use super::contain::{Contained, NotCut};
 use super::save::update;
 use super::{KillOrder, LATE};
@@ -93,14 +94,17 @@ fn not_contained(
     Alert::about(name, severity, kind, [&what, &done, &left])
 }
 
-/// What was done to each version, in this run and before, and what could not be done because the provider lacks it.
-fn what_was_done(slot: &Slot, incident: &Incident, contained: &Contained) -> String {
-    let said = |how: HowCut| match how {
+const fn said(how: HowCut) -> &'static str {
+    match how {
         HowCut::Suspended => "suspended",
         HowCut::Narrowed => "narrowed only",
         HowCut::Deleted => "deleted",
         HowCut::NothingFound => "not made yet, to be revoked when it turns up",
-    };
+    }
+}
+
+/// What was done to each version, in this run and before, and what could not be done because the provider lacks it.
+fn what_was_done(slot: &Slot, incident: &Incident, contained: &Contained) -> String {
     let cuts = incident
         .undo
         .iter()
@@ -171,6 +175,54 @@ pub(super) fn would_contain(slot: &Slot, order: &KillOrder, versions: &[Version]
     );
     let kind = AlertKind::WouldContain;
     Alert::about(name, Severity::Warning, kind, [&what, &done, &left])
+}
+
+/// What was done without the inventory.
+pub(super) fn unrecorded(order: &KillOrder, blind: &Blind) -> Alert {
+    let name = &order.slot;
+    let keys = blind.keys.iter().map(|(handle, cut)| match cut {
+        Ok(how) => format!("{handle}: {}", said(*how)),
+        Err(error) => format!("{handle}: NOT cut off ({error})"),
+    });
+    let keys: Vec<String> = keys.collect();
+    let more = match &blind.unlisted {
+        None => String::new(),
+        Some(error) => format!(" There may be more: {error}."),
+    };
+    let whole = blind.unlisted.is_none() && blind.cut_off() == keys.len();
+    let kind = match whole {
+        true => AlertKind::Contained,
+        false => AlertKind::NotContained,
+    };
+    let what = format!(
+        "Slot {name} was cut off without the inventory, which does not answer: {}.",
+        order.cause
+    );
+    let done = format!("At {}: {}.{more}", blind.provider, listed(keys));
+    let left = format!(
+        "Look at DynamoDB. The kill is recorded and gone on with when it is ordered again. Its keys, then: keyward status {name}"
+    );
+    Alert::about(name, Severity::Page, kind, [&what, &done, &left])
+}
+
+/// Nothing was done: neither the inventory nor the slot's secret says where its keys are.
+pub(super) fn nothing_found(order: &KillOrder, why: &NoPlace) -> Alert {
+    let name = &order.slot;
+    let what = format!(
+        "Slot {name} is NOT cut off: the inventory does not answer, and {why}. {}.",
+        order.cause
+    );
+    let kind = AlertKind::NotContained;
+    Alert::about(
+        name,
+        Severity::Page,
+        kind,
+        [
+            &what,
+            "Nothing was done. The order is tried again.",
+            "Look at DynamoDB, and delete the slot's keys at their provider by hand if it goes on.",
+        ],
+    )
 }
 
 /// An order for a slot that there is not.

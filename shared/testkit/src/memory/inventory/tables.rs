@@ -38,7 +38,7 @@ pub(super) enum Replaced {
     Slot(SlotName, Option<Box<Slot>>),
     Version((SlotName, VersionId), Option<Box<Version>>),
     Unique(String, Option<Owner>),
-    Incident(String, Option<Incident>),
+    Incident(String, Option<Box<Incident>>),
     Open(SlotName, Option<String>),
     Trigger(String),
     Pool(AccountName, Option<Box<Pool>>),
@@ -60,7 +60,9 @@ impl Tables {
                     put_back(&mut self.versions, key, before.map(|b| *b))
                 }
                 Replaced::Unique(key, before) => put_back(&mut self.unique, key, before),
-                Replaced::Incident(key, before) => put_back(&mut self.incidents, key, before),
+                Replaced::Incident(key, before) => {
+                    put_back(&mut self.incidents, key, before.map(|b| *b))
+                }
                 Replaced::Open(key, before) => put_back(&mut self.open, key, before),
                 Replaced::Trigger(key) => drop(self.triggers.remove(&key)),
                 Replaced::Pool(key, before) => put_back(&mut self.pools, key, before.map(|b| *b)),
@@ -96,7 +98,8 @@ impl Tables {
             ..incident.clone()
         };
         let before = self.incidents.insert(id.clone(), stored);
-        self.replaced.push(Replaced::Incident(id.clone(), before));
+        self.replaced
+            .push(Replaced::Incident(id.clone(), before.map(Box::new)));
         let slot = incident.slot.clone();
         let before = match incident.closed {
             None => self.open.insert(slot.clone(), id),
