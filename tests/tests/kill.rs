@@ -187,12 +187,33 @@ async fn a_used_key_is_kept_for_three_days_and_an_unused_one_is_not() {
 }
 
 #[tokio::test]
-async fn the_agent_has_a_new_key_minutes_after_a_kill() {
+async fn the_kill_itself_asks_for_the_replacement() {
     let world = busy_world(&Arc::default()).await;
-    killing(&world).await;
     let killed = world.current_key();
-    world.live_through(SignedDuration::from_mins(5)).await;
+    killing(&world).await;
+    world.rotate_as_asked().await;
     assert_ne!(world.current_key(), killed);
+    assert!(world.outside.provider.accepts(&world.current_key()));
+    world.live_through(SignedDuration::from_hours(1)).await;
+    let made = world.versions().await.into_iter();
+    assert_eq!(made.filter(|v| v.epoch == Epoch(1)).count(), 1);
+}
+
+#[tokio::test]
+async fn a_replacement_that_cannot_be_asked_for_holds_up_no_kill_and_comes_later() {
+    let gate = Arc::new(Gate::default());
+    let world = busy_world(&gate).await;
+    gate.silence(&[
+        "secrets.describe",
+        "secrets.unstage_pending",
+        "secrets.rotate_now",
+    ]);
+    let order = order(&world.slot, "alarm", Evidence::Alarm);
+    let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
+    assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
+    assert!(incidents(&world)[0].closed.is_some());
+    gate.disarm();
+    world.live_through(SignedDuration::from_mins(10)).await;
     assert!(world.outside.provider.accepts(&world.current_key()));
 }
 

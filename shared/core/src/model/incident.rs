@@ -132,6 +132,8 @@ pub enum KillStep {
     Contain,
     /// People were told so.
     TellContained,
+    /// The replacement was asked for.
+    Rotate,
     /// People were paged because it took too long.
     TellLate,
 }

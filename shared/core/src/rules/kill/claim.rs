@@ -82,7 +82,7 @@ fn begin(facts: &ClaimFacts<'_>) -> Claim {
     live.filter(|v| super::is_to_be_cut(v, containment))
         .for_each(|v| incident.note(v));
     let mut restricted = slot.clone();
-    // `retire` looks at the slot next: it takes a stuck AWSPENDING off, and asks for the replacement.
+    // `retire` looks at the slot next: it asks for the replacement if the kill cannot.
     restricted.due_at = now;
     if restricted.state == SlotState::Active {
         restricted.state = SlotState::Restricted;

@@ -1,9 +1,10 @@
-//! Kill: cuts a slot off. Claim, contain all live versions at once, tell people. Each step is saved, and whatever is not
+//! Kill: cuts a slot off. Claim, contain all live versions at once, tell people, ask for the replacement. Each step is saved, and whatever is not
 //! finished is due work.
 
 mod blind;
 mod claim;
 mod contain;
+mod replace;
 mod save;
 mod tell;
 
@@ -211,6 +212,10 @@ async fn carry(ports: &Ports, ours: Ours, invocation: &Invocation) -> KillOutcom
     let first_failure = incident.steps.iter().all(|s| s.step != KillStep::Contain);
     let incident = record(ports, incident, &contained).await;
     let incident = tell::how_it_went(ports, &slot, incident, &contained, first_failure).await;
+    let incident = match contained.is_whole() {
+        true => replace::ask_for_replacement(ports, &slot, incident).await,
+        false => incident,
+    };
     hand_back(ports, incident, invocation, &contained).await;
     let versions = contained.summary();
     match contained.is_whole() {
