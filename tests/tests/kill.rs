@@ -275,3 +275,35 @@ async fn an_order_for_no_slot_kills_nobody_and_pages() {
     let told = alerts(&world, AlertKind::NotContained);
     assert_eq!(told[0].severity, Severity::Page);
 }
+
+#[tokio::test]
+async fn a_replacement_that_is_abused_too_is_not_replaced() {
+    for (evidence, hours, is_replaced) in [
+        (Evidence::Alarm, 2, false),
+        (Evidence::Leak, 23, false),
+        (Evidence::Person, 2, true),
+        (Evidence::Alarm, 25, true),
+    ] {
+        let world = busy_world(&Arc::default()).await;
+        let first = order(&world.slot, "first", Evidence::Alarm);
+        kill_on(&world.ports, &first, "one").await.unwrap();
+        world.live_through(SignedDuration::from_hours(hours)).await;
+        assert!(world.outside.provider.accepts(&world.current_key()));
+
+        let second = order(&world.slot, "second", evidence);
+        let outcome = kill_on(&world.ports, &second, "two").await.unwrap();
+        assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
+        world.live_through(SignedDuration::from_hours(1)).await;
+        let context = format!("{evidence:?} after {hours} h");
+        let works = world.outside.provider.accepts(&world.current_key());
+        assert_eq!(works, is_replaced, "{context}");
+        let state = match is_replaced {
+            true => SlotState::Restricted,
+            false => SlotState::Suspended,
+        };
+        assert_eq!(world.slot().await.state, state, "{context}");
+        let told = alerts(&world, AlertKind::Contained);
+        let pages = told.iter().filter(|a| a.severity == Severity::Page);
+        assert_eq!(pages.count(), usize::from(!is_replaced), "{context}");
+    }
+}

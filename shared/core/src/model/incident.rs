@@ -194,6 +194,9 @@ pub struct Incident {
     /// What there is to undo.
     #[serde(default)]
     pub undo: Vec<Undo>,
+    /// No replacement is made: the slot was suspended with the claim, because its last replacement was abused too.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub suspends: bool,
     /// When nothing was left to do.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub closed: Option<Timestamp>,
@@ -223,6 +226,7 @@ impl Incident {
             lease_until: None,
             steps: Vec::new(),
             undo: Vec::new(),
+            suspends: false,
             closed: None,
             due_at: None,
         }

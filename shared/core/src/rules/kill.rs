@@ -9,7 +9,7 @@ mod naming;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use claim::{Claim, ClaimFacts, claim};
+pub use claim::{Claim, ClaimFacts, LOOP_WINDOW, claim};
 pub use containing::{CutMade, KEPT_FOR_RESTORE, contained_as, containment_of, is_to_be_cut};
 pub use decision::{AlertOnly, Decision, Kill, KillOrder, NotKilled, Trigger};
 pub use deployment::{AlarmMap, Deployment};

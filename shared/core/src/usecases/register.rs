@@ -170,6 +170,7 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         state: SlotState::Active,
         epoch: Epoch::default(),
         pending_seen: None,
+        killed: None,
         told_failed: None,
         due_at: now,
     }

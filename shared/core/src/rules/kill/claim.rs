@@ -1,11 +1,14 @@
 //! What an order does to a slot's incidents: it begins one, joins the one that is open, or comes too late.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::KillOrder;
-use crate::model::incident::{Incident, OwnerId};
-use crate::model::slot::{Slot, SlotState};
+use crate::model::incident::{Evidence, Incident, OwnerId};
+use crate::model::slot::{Killed, Slot, SlotState};
 use crate::model::version::Version;
+
+/// A second kill within this time hands out no third key.
+pub const LOOP_WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is known when an order comes.
 #[derive(Debug, Clone)]
@@ -66,6 +69,19 @@ pub fn claim(facts: &ClaimFacts<'_>) -> Claim {
     Claim::Attach(Box::new(joined))
 }
 
+/// Whether a key that was made after the last containment is abused already: whoever took it can take the next. A person
+/// who wants a kill says nothing about that.
+fn is_loop(facts: &ClaimFacts<'_>) -> bool {
+    let Some(killed) = facts.slot.killed else {
+        return false;
+    };
+    let is_replacement =
+        |v: &Version| v.epoch >= killed.epoch && v.state.may_be_alive() && v.promoted.is_some();
+    facts.order.evidence != Evidence::Person
+        && facts.now.duration_since(killed.at) < LOOP_WINDOW
+        && facts.versions.iter().any(is_replacement)
+}
+
 fn begin(facts: &ClaimFacts<'_>) -> Claim {
     let ClaimFacts {
         order,
@@ -84,8 +100,15 @@ fn begin(facts: &ClaimFacts<'_>) -> Claim {
     let mut restricted = slot.clone();
     // `retire` looks at the slot next: it asks for the replacement if the kill cannot.
     restricted.due_at = now;
-    if restricted.state == SlotState::Active {
-        restricted.state = SlotState::Restricted;
-    }
+    incident.suspends = is_loop(facts);
+    restricted.state = match slot.state {
+        SlotState::Active | SlotState::Restricted if incident.suspends => SlotState::Suspended,
+        SlotState::Active => SlotState::Restricted,
+        state => state,
+    };
+    restricted.killed = Some(Killed {
+        at: now,
+        epoch: incident.epoch,
+    });
     Claim::Open(Box::new(incident), Box::new(restricted))
 }

@@ -9,7 +9,7 @@ use crate::model::incident::{Containment, HowCut, Incident, KillStep, StepResult
 use crate::model::slot::Slot;
 use crate::model::version::Version;
 use crate::ports::{Ability, Suspension};
-use crate::rules::kill::{KEPT_FOR_RESTORE, is_to_be_cut};
+use crate::rules::kill::{KEPT_FOR_RESTORE, LOOP_WINDOW, is_to_be_cut};
 use crate::usecases::Ports;
 
 /// So many versions are named in one alert.
@@ -57,7 +57,13 @@ fn is_contained(slot: &Slot, incident: &Incident, contained: &Contained) -> Aler
         .filter(|fared| matches!(fared.result, Err(NotCut::Unnamed)))
         .map(|fared| fared.shown.to_string())
         .collect::<Vec<_>>();
-    let (severity, left) = if by_hand.is_empty() {
+    let (severity, left) = if incident.suspends {
+        let left = format!(
+            "No new key is made for it, since its last replacement was abused within {} hours too: find out who takes its keys. Its keys: keyward status {name}",
+            LOOP_WINDOW.as_hours()
+        );
+        (Severity::Page, left)
+    } else if by_hand.is_empty() {
         let left =
             format!("Find out what used the key, and who took it. Its keys: keyward status {name}");
         (Severity::Warning, left)
