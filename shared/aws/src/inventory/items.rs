@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use keyward_core::model::SCHEMA;
 use keyward_core::model::act::{Act, Phase};
+use keyward_core::model::incident::TriggerId;
 use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::slot::{Revision, Slot};
 use keyward_core::model::version::VersionId;
@@ -34,10 +35,13 @@ pub(super) const EPOCH: &str = "epoch";
 pub(super) const OWNER_SLOT: &str = "slot";
 /// The version that has a uniqueness item; `-` where it belongs to the slot as a whole.
 pub(super) const OWNER_VERSION: &str = "version";
+/// The incident that a trigger belongs to.
+pub(super) const OF_INCIDENT: &str = "incident";
 /// Sort keys of versions begin so.
 pub(super) const VERSION_PREFIX: &str = "VERSION#";
 
 const SLOT_PREFIX: &str = "SLOT#";
+const INCIDENT_PREFIX: &str = "INCIDENT#";
 const SCHEMA_FIELD: &str = "schema";
 
 /// The key of one item.
@@ -64,7 +68,12 @@ impl Key {
     }
 
     pub(super) fn incident(id: &str) -> Self {
-        Self::new(format!("INCIDENT#{id}"), "INCIDENT")
+        Self::new(format!("{INCIDENT_PREFIX}{id}"), "INCIDENT")
+    }
+
+    /// Where it is written down which incident a trigger belongs to.
+    pub(super) fn trigger(id: &TriggerId) -> Self {
+        Self::new(format!("TRIGGER#{id}"), "TRIGGER")
     }
 
     /// Where a slot's open incident is; absent while it has none.
@@ -183,6 +192,9 @@ pub(super) fn decode<T: DeserializeOwned>(item: Item) -> Result<T, InventoryErro
 /// The work that an item in the index of due work stands for.
 pub(super) fn due(item: &Item) -> Result<Due, InventoryError> {
     let key = Key::of(item);
+    if let Some(id) = key.pk.strip_prefix(INCIDENT_PREFIX) {
+        return Ok(Due::Incident(id.to_owned()));
+    }
     let slot = key.pk.strip_prefix(SLOT_PREFIX);
     let slot: SlotName = slot
         .and_then(|name| name.parse().ok())
@@ -259,8 +271,12 @@ mod tests {
             due(&Key::version(&slot, &id).to_item()).unwrap(),
             Due::Version(slot.clone(), id)
         );
+        assert_eq!(
+            due(&Key::incident("support-bot-4").to_item()).unwrap(),
+            Due::Incident("support-bot-4".to_owned())
+        );
         for key in [
-            Key::incident("x"),
+            Key::trigger(&TriggerId::new("x")),
             Key::open_incident(&slot),
             Key::new("SLOT#Bad Name".to_owned(), "SLOT"),
             Key::new("SLOT#a".to_owned(), "VERSION#x"),

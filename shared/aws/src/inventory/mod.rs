@@ -12,7 +12,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use keyward_core::model::act::Act;
-use keyward_core::model::incident::Incident;
+use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::key::Fingerprint;
 use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::pool::Pool;
@@ -169,8 +169,51 @@ impl Inventory for DynamoInventory {
         let mut writes = Writes::to(&self.table);
         writes.push(Write::Slot(&raised))?;
         writes.push(Write::NewIncident(incident))?;
-        writes.push(Write::OpenIncident(incident))?;
+        for trigger in &incident.triggers {
+            writes.push(Write::Trigger(&trigger.id, incident))?;
+        }
         writes.commit(&self.client).await
+    }
+
+    async fn save_incident(&self, incident: &Incident) -> Result<(), InventoryError> {
+        let mut writes = Writes::to(&self.table);
+        writes.push(Write::Incident(incident))?;
+        writes.commit(&self.client).await
+    }
+
+    async fn attach_trigger(
+        &self,
+        incident: &Incident,
+        trigger: &TriggerId,
+    ) -> Result<(), InventoryError> {
+        let mut writes = Writes::to(&self.table);
+        writes.push(Write::Incident(incident))?;
+        writes.push(Write::Trigger(trigger, incident))?;
+        writes.commit(&self.client).await
+    }
+
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, InventoryError> {
+        let found = self.get(&Key::incident(id)).await?;
+        found.map(items::decode).transpose()
+    }
+
+    async fn incident_of_slot(&self, slot: &SlotName) -> Result<Option<Incident>, InventoryError> {
+        let found = self.get(&Key::open_incident(slot)).await?;
+        found.map(items::decode).transpose()
+    }
+
+    async fn incident_of_trigger(
+        &self,
+        trigger: &TriggerId,
+    ) -> Result<Option<Incident>, InventoryError> {
+        let key = Key::trigger(trigger);
+        let Some(item) = self.get(&key).await? else {
+            return Ok(None);
+        };
+        match items::text(&item, items::OF_INCIDENT) {
+            Some(incident) => self.incident(incident).await,
+            None => Err(key.corrupt("it names no incident")),
+        }
     }
 
     async fn holder(&self, fingerprint: &Fingerprint) -> Result<Option<SlotName>, InventoryError> {

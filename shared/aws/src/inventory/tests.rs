@@ -178,7 +178,7 @@ async fn a_version_that_cannot_be_read_is_named() {
 
 #[tokio::test]
 async fn one_bad_item_does_not_hide_due_work() {
-    let bad = json!({"pk": {"S": "INCIDENT#x"}, "sk": {"S": "INCIDENT"}});
+    let bad = json!({"pk": {"S": "POOL#x"}, "sk": {"S": "POOL"}});
     let slot = json!({"pk": {"S": "SLOT#support-bot"}, "sk": {"S": "SLOT"}});
     let next = json!({"pk": {"S": "INCIDENT#x"}});
     let (inventory, _) = inventory([

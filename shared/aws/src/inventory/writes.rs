@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, CancellationReason, ConditionCheck, Put, ReturnValuesOnConditionCheckFailure,
-    TransactWriteItem,
+    AttributeValue, CancellationReason, ConditionCheck, Delete, Put,
+    ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use keyward_core::model::SCHEMA;
 use keyward_core::model::act::Act;
-use keyward_core::model::incident::Incident;
+use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::{Epoch, Revision, Slot};
@@ -28,9 +28,11 @@ pub(super) enum Write<'a> {
     Slot(&'a Slot),
     NewVersion(&'a Version),
     Version(&'a Version),
+    /// The incident, and again under its slot while it is open: there is one place for it there, so a slot has one.
     NewIncident(&'a Incident),
-    /// The incident again, under its slot: there is one place for it, so a slot has one open incident.
-    OpenIncident(&'a Incident),
+    Incident(&'a Incident),
+    /// That a trigger belongs to the incident.
+    Trigger(&'a TriggerId, &'a Incident),
     Pool(&'a Pool),
     NewAct(&'a Act),
 }
@@ -99,10 +101,20 @@ impl<'a> Writes<'a> {
                 let condition = Condition::Revision(version.revision);
                 self.put(Guard::Revision, condition, encode_version(version)?)
             }
-            Write::NewIncident(incident) => {
-                let key = Key::incident(&incident.id);
-                let item = items::encode(&key, incident, incident.revision, None)?;
-                self.put(Guard::Revision, Condition::Absent, item)
+            Write::NewIncident(incident) => self.incident(incident, Condition::Absent),
+            Write::Incident(incident) => {
+                self.incident(incident, Condition::Revision(incident.revision))
+            }
+            Write::Trigger(trigger, incident) => {
+                let mut item = Key::trigger(trigger).to_item();
+                item.extend([
+                    ("schema".to_owned(), items::number(u64::from(SCHEMA))),
+                    (
+                        items::OF_INCIDENT.to_owned(),
+                        AttributeValue::S(incident.id.clone()),
+                    ),
+                ]);
+                self.put(Guard::Revision, Condition::SameIncident, item)
             }
             Write::Pool(pool) => {
                 let condition = match pool.revision {
@@ -116,12 +128,43 @@ impl<'a> Writes<'a> {
                 let item = items::encode(&Key::act(act), act, Revision::default(), None)?;
                 self.put(Guard::Revision, Condition::Absent, item)
             }
-            Write::OpenIncident(incident) => {
-                let key = Key::open_incident(&incident.slot);
-                let item = items::encode(&key, incident, incident.revision, None)?;
-                self.put(Guard::Revision, Condition::Absent, item)
-            }
         }
+    }
+
+    /// Writes the incident under its own key, with its work, and its copy under the slot, which goes when it is closed.
+    fn incident(
+        &mut self,
+        incident: &Incident,
+        condition: Condition,
+    ) -> Result<(), InventoryError> {
+        let (own, copy) = (
+            Key::incident(&incident.id),
+            Key::open_incident(&incident.slot),
+        );
+        let revision = incident.revision;
+        let item = items::encode(&own, incident, revision, incident.due_at)?;
+        self.put(Guard::Revision, condition, item)?;
+        if incident.closed.is_some() {
+            return self.delete(&copy, revision);
+        }
+        let item = items::encode(&copy, incident, revision, None)?;
+        self.put(Guard::Revision, condition, item)
+    }
+
+    /// Takes an item away that has not been written since.
+    fn delete(&mut self, key: &Key, revision: Revision) -> Result<(), InventoryError> {
+        let delete = Delete::builder()
+            .table_name(self.table)
+            .set_key(Some(key.to_item()))
+            .condition_expression("#revision = :revision")
+            .expression_attribute_names("#revision", items::REVISION)
+            .expression_attribute_values(":revision", items::number(revision.0))
+            .build()
+            .map_err(unbuilt)?;
+        self.actions
+            .push(TransactWriteItem::builder().delete(delete).build());
+        self.guards.push(Guard::Revision);
+        Ok(())
     }
 
     /// Claims what a version must be alone in having. `account` is the slot's, needed if it has a handle.
@@ -217,6 +260,8 @@ enum Condition {
     Revision(Revision),
     /// It is not there, or has the same owner.
     Unowned,
+    /// It is not there, or belongs to the same incident.
+    SameIncident,
 }
 
 type PutBuilder = aws_sdk_dynamodb::types::builders::PutBuilder;
@@ -244,6 +289,11 @@ impl Condition {
                 .expression_attribute_names("#version", items::OWNER_VERSION)
                 .expression_attribute_values(":slot", own(items::OWNER_SLOT))
                 .expression_attribute_values(":version", own(items::OWNER_VERSION)),
+            Self::SameIncident => put
+                .condition_expression("attribute_not_exists(#pk) OR #incident = :incident")
+                .expression_attribute_names("#pk", items::PK)
+                .expression_attribute_names("#incident", items::OF_INCIDENT)
+                .expression_attribute_values(":incident", own(items::OF_INCIDENT)),
         }
     }
 }

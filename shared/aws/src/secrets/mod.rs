@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
-use aws_sdk_secretsmanager::types::Tag;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
 use keyward_core::model::key::AdminKey;
-use keyward_core::model::names::{SecretArn, SecretVersionId};
+use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::secret_document::SecretText;
 use keyward_core::ports::{
-    RotationToken, SecretDescription, SecretError, SecretStore, Stage, VersionSelector,
+    RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_SLOT, VersionSelector,
 };
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -110,6 +110,32 @@ impl SecretStore for SecretsManager {
                 .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
                 .collect(),
         })
+    }
+
+    /// ListSecrets takes the words of a tag's value as prefixes, so what it finds is looked at again:
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html>.
+    async fn tagged(&self, slot: &SlotName) -> Result<Vec<SecretArn>, SecretError> {
+        let filter = |key, value: &str| Filter::builder().key(key).values(value).build();
+        let mut pages = self
+            .client
+            .list_secrets()
+            .filters(filter(FilterNameStringType::TagKey, TAG_SLOT))
+            .filters(filter(FilterNameStringType::TagValue, slot.as_str()))
+            .into_paginator()
+            .send();
+        let names_it =
+            |tag: &Tag| tag.key() == Some(TAG_SLOT) && tag.value() == Some(slot.as_str());
+        let mut found = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page =
+                page.map_err(|error| failed(examine("ListSecrets", &error), slot.as_str()))?;
+            for secret in page.secret_list.unwrap_or_default() {
+                if secret.tags().iter().any(names_it) {
+                    found.push(parsed(secret.arn)?);
+                }
+            }
+        }
+        Ok(found)
     }
 
     async fn value(

@@ -218,3 +218,23 @@ async fn labels_that_cannot_be_read_are_not_passed_over() {
     let error = store.describe(ARN).await.unwrap_err();
     assert_eq!(kind(&error), "refused");
 }
+
+#[tokio::test]
+async fn a_tag_finds_the_secrets_that_name_the_slot_and_no_others() {
+    let secret =
+        |arn: &str, slot: &str| json!({"ARN": arn, "Tags": [{"Key": TAG_SLOT, "Value": slot}]});
+    let other = ARN.replace("llm/a", "llm/b");
+    let (store, recorded) = store([
+        Answer::ok(&json!({"SecretList": [secret(&other, "chat-eu-2")], "NextToken": "next"})),
+        Answer::ok(&json!({"SecretList": [secret(ARN, "chat-eu")]})),
+    ]);
+    let slot = "chat-eu".parse().unwrap();
+    assert_eq!(store.tagged(&slot).await.unwrap(), [arn()]);
+    let sent = recorded.sent();
+    let filters = json!([
+        {"Key": "tag-key", "Values": [TAG_SLOT]},
+        {"Key": "tag-value", "Values": ["chat-eu"]},
+    ]);
+    assert_eq!(sent[0].body["Filters"], filters);
+    assert_eq!(sent[1].body["NextToken"], "next");
+}

@@ -51,11 +51,17 @@ pub enum AlertKind {
     PoolLow,
     /// What `retire` had to do could not be done and is tried again.
     WorkFailed,
+    /// A slot was cut off: its keys are dead.
+    Contained,
+    /// A slot is being cut off, and not all of its keys are dead.
+    NotContained,
+    /// A slot that only observes would have been cut off.
+    WouldContain,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -71,6 +77,9 @@ impl AlertKind {
         Self::PoolEmpty,
         Self::PoolLow,
         Self::WorkFailed,
+        Self::Contained,
+        Self::NotContained,
+        Self::WouldContain,
     ];
 }
 

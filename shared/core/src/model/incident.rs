@@ -1,11 +1,163 @@
-//! An incident: one decision to cut off one slot.
+//! An incident: one decision to cut off one slot, and how far it has come.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::money::SpendCap;
 use super::names::SlotName;
-use super::slot::{Epoch, Revision};
-use super::text::OutsideText;
+use super::slot::{Epoch, Revision, Scope};
+use super::text::{CleanText, OutsideText};
+use super::version::{Version, VersionId, VersionState};
+
+/// What a kill was set off by: the same for every message about the same change, judgement or order.
+pub type TriggerId = CleanText<512>;
+
+/// Who is at work on an incident: one invocation of one function.
+pub type OwnerId = CleanText<128>;
+
+/// What speaks for a kill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// An alarm, and CloudWatch confirmed it.
+    Alarm,
+    /// An alarm that CloudWatch could not be asked about.
+    UncheckedAlarm,
+    /// The monitor's own judgement.
+    Monitor,
+    /// The slot's own cap is reached.
+    Cap,
+    /// The key was found where it must not be.
+    Leak,
+    /// A named person wants it.
+    Person,
+}
+
+/// How a slot's versions are contained.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Containment {
+    /// So that it can be undone, wherever the provider can.
+    #[default]
+    Reversible,
+    /// For good.
+    Final,
+}
+
+impl Evidence {
+    /// Only proof of a leak is final from the start.
+    pub const fn containment(self) -> Containment {
+        match self {
+            Self::Leak => Containment::Final,
+            Self::Alarm | Self::UncheckedAlarm | Self::Monitor | Self::Cap | Self::Person => {
+                Containment::Reversible
+            }
+        }
+    }
+
+    /// Whether it is a judgement about what is usual: a slot that only observes is not cut off for it.
+    pub const fn is_statistical(self) -> bool {
+        match self {
+            Self::Alarm | Self::UncheckedAlarm | Self::Monitor => true,
+            Self::Cap | Self::Leak | Self::Person => false,
+        }
+    }
+}
+
+/// One of the things that set an incident off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Triggered {
+    /// Its id.
+    pub id: TriggerId,
+    /// What speaks for the kill.
+    pub evidence: Evidence,
+    /// The same for people.
+    pub cause: OutsideText,
+    /// When it came.
+    pub at: Timestamp,
+}
+
+/// What was done to a key to cut it off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HowCut {
+    /// It is refused as a key, and can be resumed.
+    Suspended,
+    /// It may do nothing any more, and can be resumed; it is still known as a key.
+    Narrowed,
+    /// It was deleted, or was gone already.
+    Deleted,
+    /// Nothing: the provider lists no key for it, so far.
+    NothingFound,
+}
+
+/// One version as it was before it was cut off, and what was done to it: what an undoing needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undo {
+    /// The version.
+    pub version: VersionId,
+    /// How people know its key.
+    pub shown: OutsideText,
+    /// Where it stood.
+    pub was: VersionState,
+    /// What it could reach.
+    pub scope: Scope,
+    /// Its limit.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cap: Option<SpendCap>,
+    /// What was done to it, and when; absent until something was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cut: Option<(HowCut, Timestamp)>,
+}
+
+impl Undo {
+    /// The version as it is.
+    pub fn of(version: &Version) -> Self {
+        Self {
+            version: version.id.clone(),
+            shown: OutsideText::new(&version.shown()),
+            was: version.state,
+            scope: version.scope.clone(),
+            cap: version.cap,
+            cut: None,
+        }
+    }
+}
+
+/// The steps of a kill, in their order. Each is saved by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KillStep {
+    /// Every live version is cut off.
+    Contain,
+    /// People were told so.
+    TellContained,
+    /// The replacement was asked for.
+    Rotate,
+    /// People were paged because it took too long.
+    TellLate,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepResult {
+    /// As it should.
+    Done,
+    /// It has to be tried again.
+    Failed(OutsideText),
+}
+
+/// One step that was taken: its latest attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepTaken {
+    /// Which.
+    pub step: KillStep,
+    /// When.
+    pub at: Timestamp,
+    /// With what result.
+    pub result: StepResult,
+}
 
 /// One decision to cut off one slot. A slot has at most one that is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,13 +172,43 @@ pub struct Incident {
     pub slot: SlotName,
     /// The epoch that opening the incident raised the slot to.
     pub epoch: Epoch,
-    /// What set it off.
+    /// What set it off first, for people.
     pub trigger: OutsideText,
     /// When it was opened.
     pub opened: Timestamp,
+    /// Everything that set it off, [`Incident::MAX_TRIGGERS`] at most, oldest first.
+    #[serde(default)]
+    pub triggers: Vec<Triggered>,
+    /// How hard it is: the hardest that a trigger asked for.
+    #[serde(default)]
+    pub containment: Containment,
+    /// Who is at work on it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub owner: Option<OwnerId>,
+    /// Until when: after that anybody goes on with it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub lease_until: Option<Timestamp>,
+    /// What was done.
+    #[serde(default)]
+    pub steps: Vec<StepTaken>,
+    /// What there is to undo.
+    #[serde(default)]
+    pub undo: Vec<Undo>,
+    /// No replacement is made: the slot was suspended with the claim, because its last replacement was abused too.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub suspends: bool,
+    /// When nothing was left to do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub closed: Option<Timestamp>,
+    /// When it is looked at next; absent when nothing is left to do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub due_at: Option<Timestamp>,
 }
 
 impl Incident {
+    /// So many triggers are listed. Later ones are known to the inventory by their ids all the same.
+    pub const MAX_TRIGGERS: usize = 50;
+
     /// The incident that raises `slot` from `epoch` to the next.
     pub fn open(slot: &SlotName, epoch: Epoch, trigger: OutsideText, now: Timestamp) -> Self {
         let epoch = epoch.next();
@@ -38,6 +220,56 @@ impl Incident {
             epoch,
             trigger,
             opened: now,
+            triggers: Vec::new(),
+            containment: Containment::Reversible,
+            owner: None,
+            lease_until: None,
+            steps: Vec::new(),
+            undo: Vec::new(),
+            suspends: false,
+            closed: None,
+            due_at: None,
+        }
+    }
+
+    /// Adds what set it off, too. It may make it harder, never softer.
+    pub fn attach(&mut self, trigger: Triggered) {
+        self.containment = self.containment.max(trigger.evidence.containment());
+        let listed = self.triggers.iter().any(|t| t.id == trigger.id);
+        if !listed && self.triggers.len() < Self::MAX_TRIGGERS {
+            self.triggers.push(trigger);
+        }
+    }
+
+    /// Gives the work on it to `owner`, until `until`: then it is due again.
+    pub fn lease(&mut self, owner: &OwnerId, until: Timestamp) {
+        self.owner = Some(owner.clone());
+        self.lease_until = Some(until);
+        self.due_at = Some(until);
+    }
+
+    /// Whether somebody other than `owner` is at work on it.
+    pub fn is_leased_by_another(&self, owner: &OwnerId, now: Timestamp) -> bool {
+        self.owner.as_ref().is_some_and(|by| by != owner)
+            && self.lease_until.is_some_and(|until| until > now)
+    }
+
+    /// Records a step; an earlier attempt of the same gives way to it.
+    pub fn take(&mut self, step: KillStep, at: Timestamp, result: StepResult) {
+        self.steps.retain(|taken| taken.step != step);
+        self.steps.push(StepTaken { step, at, result });
+    }
+
+    /// When a step was done; `None` if it was not, or has to be tried again.
+    pub fn done(&self, step: KillStep) -> Option<Timestamp> {
+        let done = |taken: &&StepTaken| taken.step == step && taken.result == StepResult::Done;
+        self.steps.iter().find(done).map(|taken| taken.at)
+    }
+
+    /// Records a version as it is, unless it is recorded as it was before.
+    pub fn note(&mut self, version: &Version) {
+        if self.undo.iter().all(|undo| undo.version != version.id) {
+            self.undo.push(Undo::of(version));
         }
     }
 }

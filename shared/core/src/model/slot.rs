@@ -289,6 +289,9 @@ pub struct Slot {
     pub state: SlotState,
     /// Raised by each kill, suspension and decommissioning.
     pub epoch: Epoch,
+    /// When it was last cut off; absent if it never was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub killed: Option<Killed>,
     /// An AWSPENDING label that stands on a version other than AWSCURRENT, and since when it was seen.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pending_seen: Option<PendingSeen>,
@@ -297,6 +300,15 @@ pub struct Slot {
     pub told_failed: Option<Timestamp>,
     /// When `retire` looks at the slot next.
     pub due_at: Timestamp,
+}
+
+/// The last kill of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Killed {
+    /// When it was claimed.
+    pub at: Timestamp,
+    /// The epoch that it began: versions of it and of later ones were made after the containment.
+    pub epoch: Epoch,
 }
 
 /// An AWSPENDING label that `retire` keeps an eye on.

@@ -68,12 +68,13 @@ impl KeyLabel {
 
     /// The label of one attempt.
     pub fn new(slot: &SlotName, id: &VersionId) -> Self {
-        Self(format!(
-            "{}{slot}--{}-{}",
-            Self::PREFIX,
-            id.secret_version,
-            id.attempt
-        ))
+        let prefix = Self::prefix_of(slot);
+        Self(format!("{prefix}{}-{}", id.secret_version, id.attempt))
+    }
+
+    /// What the labels of one slot's keys begin with, and of no other's.
+    pub fn prefix_of(slot: &SlotName) -> String {
+        format!("{}{slot}--", Self::PREFIX)
     }
 
     /// The label as text.

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::model::incident::Incident;
+use crate::model::incident::{Incident, TriggerId};
 use crate::model::key::Fingerprint;
 use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Slot};
@@ -25,6 +25,8 @@ pub enum Due {
     Slot(SlotName),
     /// Carry the version on.
     Version(SlotName, VersionId),
+    /// Carry the incident on.
+    Incident(String),
 }
 
 /// Stores slots, versions and incidents.
@@ -78,11 +80,50 @@ pub trait Inventory: Send + Sync {
     async fn save_versions(&self, versions: &[Version], fence: Fence)
     -> Result<(), InventoryError>;
 
-    /// Opens an incident, in one transaction with the slot's raised epoch.
+    /// Opens an incident, in one transaction with the slot's raised epoch and with what finds it by its triggers.
     ///
     /// # Errors
-    /// [`InventoryError::Conflict`] if the slot was written since, or has an open incident.
+    /// [`InventoryError::Conflict`] if the slot was written since or has an open incident, or if a trigger belongs to
+    /// another one.
     async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError>;
+
+    /// Writes an incident that is open. One with a time in `closed` is open no more, and can be read by its id and its
+    /// triggers only.
+    ///
+    /// # Errors
+    /// [`InventoryError::Conflict`].
+    async fn save_incident(&self, incident: &Incident) -> Result<(), InventoryError>;
+
+    /// The same, with what finds it by one more trigger.
+    ///
+    /// # Errors
+    /// [`InventoryError::Conflict`], also if the trigger belongs to another incident.
+    async fn attach_trigger(
+        &self,
+        incident: &Incident,
+        trigger: &TriggerId,
+    ) -> Result<(), InventoryError>;
+
+    /// One incident, open or closed.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, InventoryError>;
+
+    /// The slot's open incident.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn incident_of_slot(&self, slot: &SlotName) -> Result<Option<Incident>, InventoryError>;
+
+    /// The incident that a trigger belongs to, open or closed.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn incident_of_trigger(
+        &self,
+        trigger: &TriggerId,
+    ) -> Result<Option<Incident>, InventoryError>;
 
     /// The slot that has the key with this fingerprint, whatever became of the key.
     ///

@@ -26,8 +26,8 @@ pub use provider::{
     Providers, Reach, SpendCaps, Suspension, Verdict,
 };
 pub use secrets::{
-    RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_HANDLE_PREFIX, TAG_SLOT,
-    VersionSelector,
+    RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_ACCOUNT,
+    TAG_HANDLE_PREFIX, TAG_SLOT, VersionSelector,
 };
 pub use usage::{
     ByKey, Cost, CostPage, Reporting, Tokens, Usage, UsagePage, UsageReports, Width, Window,

@@ -6,11 +6,15 @@ use std::fmt;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::model::names::{SecretArn, SecretVersionId};
+use crate::model::names::{SecretArn, SecretVersionId, SlotName};
 use crate::model::secret_document::SecretText;
 
 /// The tag of a secret that names the slot it belongs to.
 pub const TAG_SLOT: &str = "keyward:slot";
+
+/// The tag of a secret that names the provider account of its slot, as `<provider>/<account>`: what a kill without the
+/// inventory needs to know.
+pub const TAG_ACCOUNT: &str = "keyward:account";
 
 /// Tags of a secret that begin so mirror the handles of live keys: `keyward:handle:<version id>` = `<handle>`.
 pub const TAG_HANDLE_PREFIX: &str = "keyward:handle:";
@@ -120,6 +124,12 @@ pub trait SecretStore: Send + Sync {
     /// # Errors
     /// [`SecretError`].
     async fn describe(&self, id: &str) -> Result<SecretDescription, SecretError>;
+
+    /// The secrets whose tag names the slot. Found through a list that lags by minutes.
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    async fn tagged(&self, slot: &SlotName) -> Result<Vec<SecretArn>, SecretError>;
 
     /// The text of one version and the version's id; `None` where there is no value (a label can stand on a version without one, and
     /// a value just written may not be readable yet).

@@ -1,17 +1,22 @@
 //! Whether a message cuts off a slot, and which one. Nobody can fire it by forging a message, and none vanishes: what
 //! kills nobody alerts.
 
+mod claim;
+mod containing;
 mod decision;
 mod deployment;
 mod naming;
 
 use jiff::{SignedDuration, Timestamp};
 
-pub use decision::{AlertOnly, Containment, Decision, Evidence, Kill, NotKilled, Trigger};
+pub use claim::{Claim, ClaimFacts, LOOP_WINDOW, claim};
+pub use containing::{CutMade, KEPT_FOR_RESTORE, contained_as, containment_of, is_to_be_cut};
+pub use decision::{AlertOnly, Decision, Kill, KillOrder, NotKilled, Trigger};
 pub use deployment::{AlarmMap, Deployment};
 use naming::slot_of;
 
 use crate::model::alarm::{AlarmMessage, AlarmState, Transition};
+pub use crate::model::incident::{Containment, Evidence};
 use crate::model::kill_order::{
     BudgetBasis, Content, KillMessage, MonitorOrder, Notice, Order, Source, TopicArn,
 };

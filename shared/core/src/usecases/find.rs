@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::Ports;
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::key::{ApiKey, Hint};
-use crate::model::names::KeyHandle;
+use crate::model::names::{KeyHandle, SlotName};
 use crate::model::slot::{ProviderName, Scope, Slot};
 use crate::model::text::OutsideText;
 use crate::model::version::{KeyLabel, Version, VersionState};
@@ -41,6 +41,23 @@ async fn keys(
                 detail: OutsideText::new("the list of keys does not end"),
             });
         }
+    }
+}
+
+/// The key of a version whose handle is not recorded: by the name or the place that it was made under, or by its hint if
+/// Keyward did not make it.
+///
+/// # Errors
+/// [`FindError`]: it may be there all the same.
+pub(crate) async fn key_of(
+    ports: &Ports,
+    provider: &dyn KeyProvider,
+    version: &Version,
+) -> Result<Option<KeyRecord>, FindError> {
+    match (&version.label, &version.hint) {
+        (Some(_), _) => made_for(ports, provider, version).await,
+        (None, Some(hint)) => Ok(by_hint(provider, &version.scope, hint).await?),
+        (None, None) => Ok(None),
     }
 }
 
@@ -149,13 +166,25 @@ pub(crate) async fn by_text(
 }
 
 /// The one key whose redacted form ends as the hint does; `None` if there is none or several.
-pub(crate) async fn by_hint(
+async fn by_hint(
     provider: &dyn KeyProvider,
     scope: &Scope,
     hint: &Hint,
 ) -> Result<Option<KeyRecord>, ProviderError> {
     let mut found = keys(provider, scope, |key| key.may_be(hint)).await?;
     Ok(if found.len() == 1 { found.pop() } else { None })
+}
+
+/// Every key that carries a name that Keyward gives to keys of the slot.
+pub(crate) async fn made_by_name(
+    provider: &dyn KeyProvider,
+    scope: &Scope,
+    slot: &SlotName,
+) -> Result<BTreeSet<KeyHandle>, ProviderError> {
+    let prefix = KeyLabel::prefix_of(slot);
+    let named = |key: &KeyRecord| key.label.as_str().starts_with(&prefix);
+    let found = keys(provider, scope, named).await?;
+    Ok(found.into_iter().map(|key| key.handle).collect())
 }
 
 /// What is in a place that is one slot's alone: few keys.

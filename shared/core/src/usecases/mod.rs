@@ -5,6 +5,7 @@ mod adopt;
 pub mod apply;
 pub mod enforce;
 mod find;
+pub mod kill;
 pub mod pool;
 pub mod register;
 pub mod retire;

@@ -10,12 +10,12 @@ use crate::model::text::OutsideText;
 use crate::model::version::Version;
 use crate::ports::{
     Advice, InventoryError, KeyProvider, ProviderError, SecretDescription, SecretError,
-    TAG_HANDLE_PREFIX, TAG_SLOT, VersionSelector, missing,
+    TAG_ACCOUNT, TAG_HANDLE_PREFIX, TAG_SLOT, VersionSelector, missing,
 };
 
 use super::Ports;
 use super::adopt::{FoundAt, describe_found_key, due_for_age_check};
-use super::find;
+use super::{find, kill};
 
 /// A key with less entropy could be guessed from its fingerprint.
 pub(crate) const MIN_ENTROPY_BITS: f64 = 128.0;
@@ -170,6 +170,7 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         state: SlotState::Active,
         epoch: Epoch::default(),
         pending_seen: None,
+        killed: None,
         told_failed: None,
         due_at: now,
     }
@@ -223,7 +224,11 @@ async fn tag(
     secret: &SecretDescription,
     versions: &[Version],
 ) -> Result<(), SecretError> {
-    let mut wanted = vec![(TAG_SLOT.to_owned(), slot.name.as_str())];
+    let account = kill::account_tag(slot);
+    let mut wanted = vec![
+        (TAG_SLOT.to_owned(), slot.name.as_str()),
+        (TAG_ACCOUNT.to_owned(), account.as_str()),
+    ];
     for version in versions.iter().filter(|v| v.state.may_be_alive()) {
         if let Some(handle) = &version.handle {
             let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);

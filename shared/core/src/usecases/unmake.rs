@@ -5,7 +5,7 @@ use jiff::SignedDuration;
 use super::find::FindError;
 use super::{Ports, find};
 use crate::model::alert::{Alert, AlertKind, Severity};
-use crate::model::slot::Slot;
+use crate::model::slot::{Scope, Slot};
 use crate::model::version::{Version, VersionState};
 use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError, SecretError, Suspension};
 
@@ -69,31 +69,28 @@ pub(crate) async fn revoke(
     } else {
         provider.delete(handle).await
     };
-    settle_not_found(provider, version, handle, answer).await
+    settle_not_found(provider, &version.scope, handle, answer).await
 }
 
 /// Deletes a key for good. "No such key" is success once the list agrees.
 pub(crate) async fn delete(
     provider: &dyn KeyProvider,
-    version: &Version,
+    scope: &Scope,
     handle: &crate::model::names::KeyHandle,
 ) -> Result<(), ProviderError> {
     let answer = provider.delete(handle).await;
-    settle_not_found(provider, version, handle, answer).await
+    settle_not_found(provider, scope, handle, answer).await
 }
 
-async fn settle_not_found(
+/// "No such key" is success once the list agrees: a wrong project or admin key answers so too.
+pub(crate) async fn settle_not_found(
     provider: &dyn KeyProvider,
-    version: &Version,
+    scope: &Scope,
     handle: &crate::model::names::KeyHandle,
     answer: Result<(), ProviderError>,
 ) -> Result<(), ProviderError> {
     match answer {
-        Err(ProviderError::NotFound)
-            if !find::is_listed(provider, &version.scope, handle).await? =>
-        {
-            Ok(())
-        }
+        Err(ProviderError::NotFound) if !find::is_listed(provider, scope, handle).await? => Ok(()),
         other => other,
     }
 }

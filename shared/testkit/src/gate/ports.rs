@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::alert::Alert;
-use keyward_core::model::incident::Incident;
+use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::key::Fingerprint;
 use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::pool::Pool;
@@ -66,6 +66,12 @@ impl SecretStore for Gated<dyn SecretStore> {
     async fn describe(&self, id: &str) -> Result<SecretDescription, SecretError> {
         self.gate
             .pass("secrets.describe", no_secret, self.inner.describe(id))
+            .await
+    }
+
+    async fn tagged(&self, slot: &SlotName) -> Result<Vec<SecretArn>, SecretError> {
+        self.gate
+            .pass("secrets.tagged", no_secret, self.inner.tagged(slot))
             .await
     }
 
@@ -211,6 +217,47 @@ impl Inventory for Gated<dyn Inventory> {
         let call = self.inner.open_incident(incident, slot);
         self.gate
             .pass("inventory.open_incident", no_item, call)
+            .await
+    }
+
+    async fn save_incident(&self, incident: &Incident) -> Result<(), InventoryError> {
+        let call = self.inner.save_incident(incident);
+        self.gate
+            .pass("inventory.save_incident", no_item, call)
+            .await
+    }
+
+    async fn attach_trigger(
+        &self,
+        incident: &Incident,
+        trigger: &TriggerId,
+    ) -> Result<(), InventoryError> {
+        let call = self.inner.attach_trigger(incident, trigger);
+        self.gate
+            .pass("inventory.attach_trigger", no_item, call)
+            .await
+    }
+
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, InventoryError> {
+        self.gate
+            .pass("inventory.incident", no_item, self.inner.incident(id))
+            .await
+    }
+
+    async fn incident_of_slot(&self, slot: &SlotName) -> Result<Option<Incident>, InventoryError> {
+        let call = self.inner.incident_of_slot(slot);
+        self.gate
+            .pass("inventory.incident_of_slot", no_item, call)
+            .await
+    }
+
+    async fn incident_of_trigger(
+        &self,
+        trigger: &TriggerId,
+    ) -> Result<Option<Incident>, InventoryError> {
+        let call = self.inner.incident_of_trigger(trigger);
+        self.gate
+            .pass("inventory.incident_of_trigger", no_item, call)
             .await
     }
 

@@ -1,11 +1,12 @@
-use std::collections::BTreeMap;
+mod tables;
+
 use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use keyward_core::model::act::{Act, ActId, Phase};
-use keyward_core::model::incident::Incident;
+use keyward_core::model::act::Act;
+use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::key::Fingerprint;
 use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::pool::Pool;
@@ -13,40 +14,11 @@ use keyward_core::model::slot::Slot;
 use keyward_core::model::version::{Version, VersionId};
 use keyward_core::ports::{Acts, Due, Fence, Inventory, InventoryError, StandbyPools, UniqueItem};
 
+use tables::{Owner, Tables};
+
 /// An inventory in memory, with the same conditions on every write as the table.
 #[derive(Debug, Default)]
 pub struct MemoryInventory(Mutex<Tables>);
-
-/// What a uniqueness item belongs to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Owner {
-    slot: SlotName,
-    version: Option<VersionId>,
-}
-
-#[derive(Debug, Default)]
-struct Tables {
-    slots: BTreeMap<SlotName, Slot>,
-    versions: BTreeMap<(SlotName, VersionId), Version>,
-    unique: BTreeMap<String, Owner>,
-    incidents: BTreeMap<String, Incident>,
-    open: BTreeMap<SlotName, String>,
-    pools: BTreeMap<AccountName, Pool>,
-    acts: BTreeMap<(Timestamp, ActId, Phase), Act>,
-    /// What the transaction under way has replaced, in order.
-    replaced: Vec<Replaced>,
-}
-
-/// What stood in a place before a transaction wrote to it.
-#[derive(Debug)]
-enum Replaced {
-    Slot(SlotName, Option<Box<Slot>>),
-    Version((SlotName, VersionId), Option<Box<Version>>),
-    Unique(String, Option<Owner>),
-    Incident(String, Option<Incident>),
-    Open(SlotName, Option<String>),
-    Pool(AccountName, Option<Box<Pool>>),
-}
 
 impl MemoryInventory {
     fn tables(&self) -> MutexGuard<'_, Tables> {
@@ -72,7 +44,8 @@ impl MemoryInventory {
         let tables = self.tables();
         let slots = tables.slots.values().map(|slot| slot.due_at);
         let versions = tables.versions.values().filter_map(|v| v.due_at);
-        slots.chain(versions).min()
+        let incidents = tables.incidents.values().filter_map(|i| i.due_at);
+        slots.chain(versions).chain(incidents).min()
     }
 
     /// Closes the slot's open incident, so that another can be opened.
@@ -88,6 +61,11 @@ impl MemoryInventory {
     /// All versions of all slots, for looking at from a test.
     pub fn all_versions(&self) -> Vec<Version> {
         self.tables().versions.values().cloned().collect()
+    }
+
+    /// All incidents, open and closed, for looking at from a test.
+    pub fn all_incidents(&self) -> Vec<Incident> {
+        self.tables().incidents.values().cloned().collect()
     }
 
     /// All entries of the record of acts, oldest first.
@@ -123,163 +101,6 @@ impl MemoryInventory {
             .chain([rest])
             .collect::<Vec<_>>()
             .join("\n")
-    }
-}
-
-fn put_back<K: Ord, V>(table: &mut BTreeMap<K, V>, key: K, before: Option<V>) {
-    match before {
-        Some(before) => drop(table.insert(key, before)),
-        None => drop(table.remove(&key)),
-    }
-}
-
-impl Tables {
-    fn take_back(&mut self) {
-        while let Some(replaced) = self.replaced.pop() {
-            match replaced {
-                Replaced::Slot(key, before) => put_back(&mut self.slots, key, before.map(|b| *b)),
-                Replaced::Version(key, before) => {
-                    put_back(&mut self.versions, key, before.map(|b| *b))
-                }
-                Replaced::Unique(key, before) => put_back(&mut self.unique, key, before),
-                Replaced::Incident(key, before) => put_back(&mut self.incidents, key, before),
-                Replaced::Open(key, before) => put_back(&mut self.open, key, before),
-                Replaced::Pool(key, before) => put_back(&mut self.pools, key, before.map(|b| *b)),
-            }
-        }
-    }
-
-    fn put_slot(&mut self, slot: &Slot) {
-        let stored = Slot {
-            revision: slot.revision.next(),
-            ..slot.clone()
-        };
-        let before = self.slots.insert(slot.name.clone(), stored);
-        self.replaced
-            .push(Replaced::Slot(slot.name.clone(), before.map(Box::new)));
-    }
-
-    fn put_version(&mut self, version: &Version) {
-        let key = (version.slot.clone(), version.id.clone());
-        let stored = Version {
-            revision: version.revision.next(),
-            ..version.clone()
-        };
-        let before = self.versions.insert(key.clone(), stored);
-        self.replaced
-            .push(Replaced::Version(key, before.map(Box::new)));
-    }
-
-    fn put_incident(&mut self, incident: &Incident) {
-        let id = incident.id.clone();
-        let before = self.incidents.insert(id.clone(), incident.clone());
-        self.replaced.push(Replaced::Incident(id.clone(), before));
-        let before = self.open.insert(incident.slot.clone(), id);
-        self.replaced
-            .push(Replaced::Open(incident.slot.clone(), before));
-    }
-
-    fn fence(&self, slot: &SlotName, fence: Fence) -> Result<(), InventoryError> {
-        let Fence::Epoch(epoch) = fence else {
-            return Ok(());
-        };
-        match self.slots.get(slot) {
-            Some(stored) if stored.epoch == epoch => Ok(()),
-            _ => Err(InventoryError::Fenced(epoch)),
-        }
-    }
-
-    fn claim(
-        &mut self,
-        key: String,
-        what: UniqueItem,
-        owner: &Owner,
-    ) -> Result<(), InventoryError> {
-        match self.unique.get(&key) {
-            Some(holder) if holder != owner => Err(InventoryError::Taken {
-                what,
-                by: Some(holder.slot.clone()),
-            }),
-            Some(_) => Ok(()),
-            None => {
-                self.unique.insert(key.clone(), owner.clone());
-                self.replaced.push(Replaced::Unique(key, None));
-                Ok(())
-            }
-        }
-    }
-
-    /// Claims fingerprint and handle, except where the stored version has the same ones and so holds them already.
-    fn claim_key(&mut self, version: &Version) -> Result<(), InventoryError> {
-        let key = (version.slot.clone(), version.id.clone());
-        let stored = self.versions.get(&key);
-        let new_print = stored.is_none_or(|stored| stored.fingerprint != version.fingerprint);
-        let new_handle = stored.is_none_or(|stored| stored.handle != version.handle);
-        let slot = self.slots.get(&version.slot);
-        let account = slot
-            .map(|slot| slot.account.clone())
-            .ok_or(InventoryError::Conflict)?;
-        let owner = Owner {
-            slot: version.slot.clone(),
-            version: Some(version.id.clone()),
-        };
-        if let (Some(print), true) = (version.fingerprint, new_print) {
-            let key = format!("FINGERPRINT#{}", print.to_hex());
-            self.claim(key, UniqueItem::Fingerprint, &owner)?;
-        }
-        if let (Some(handle), true) = (&version.handle, new_handle) {
-            self.claim(
-                format!("HANDLE#{account}#{handle}"),
-                UniqueItem::Handle,
-                &owner,
-            )?;
-        }
-        Ok(())
-    }
-
-    fn add(&mut self, version: &Version) -> Result<(), InventoryError> {
-        let key = (version.slot.clone(), version.id.clone());
-        if self.versions.contains_key(&key) {
-            return Err(InventoryError::Conflict);
-        }
-        self.claim_key(version)?;
-        self.put_version(version);
-        Ok(())
-    }
-
-    fn save(&mut self, version: &Version) -> Result<(), InventoryError> {
-        let key = (version.slot.clone(), version.id.clone());
-        match self.versions.get(&key) {
-            Some(stored) if stored.revision == version.revision => {}
-            _ => return Err(InventoryError::Conflict),
-        }
-        self.claim_key(version)?;
-        self.put_version(version);
-        Ok(())
-    }
-
-    fn save_pool(&mut self, pool: &Pool) -> Result<(), InventoryError> {
-        let stored = self.pools.get(&pool.account).map(|pool| pool.revision);
-        if stored.unwrap_or_default() != pool.revision {
-            return Err(InventoryError::Conflict);
-        }
-        let saved = Pool {
-            revision: pool.revision.next(),
-            ..pool.clone()
-        };
-        let before = self.pools.insert(pool.account.clone(), saved);
-        self.replaced
-            .push(Replaced::Pool(pool.account.clone(), before.map(Box::new)));
-        Ok(())
-    }
-
-    fn save_slot(&mut self, slot: &Slot) -> Result<(), InventoryError> {
-        match self.slots.get(&slot.name) {
-            Some(stored) if stored.revision == slot.revision => {}
-            _ => return Err(InventoryError::Conflict),
-        }
-        self.put_slot(slot);
-        Ok(())
     }
 }
 
@@ -366,11 +187,48 @@ impl Inventory for MemoryInventory {
                 return Err(InventoryError::Conflict);
             }
             tables.put_incident(incident);
+            for trigger in &incident.triggers {
+                tables.put_trigger(&trigger.id, &incident.id)?;
+            }
             tables.save_slot(&Slot {
                 epoch: incident.epoch,
                 ..slot.clone()
             })
         })
+    }
+
+    async fn save_incident(&self, incident: &Incident) -> Result<(), InventoryError> {
+        self.transact(|tables| tables.save_incident(incident))
+    }
+
+    async fn attach_trigger(
+        &self,
+        incident: &Incident,
+        trigger: &TriggerId,
+    ) -> Result<(), InventoryError> {
+        self.transact(|tables| {
+            tables.put_trigger(trigger, &incident.id)?;
+            tables.save_incident(incident)
+        })
+    }
+
+    async fn incident(&self, id: &str) -> Result<Option<Incident>, InventoryError> {
+        Ok(self.tables().incidents.get(id).cloned())
+    }
+
+    async fn incident_of_slot(&self, slot: &SlotName) -> Result<Option<Incident>, InventoryError> {
+        let tables = self.tables();
+        let id = tables.open.get(slot);
+        Ok(id.and_then(|id| tables.incidents.get(id)).cloned())
+    }
+
+    async fn incident_of_trigger(
+        &self,
+        trigger: &TriggerId,
+    ) -> Result<Option<Incident>, InventoryError> {
+        let tables = self.tables();
+        let id = tables.triggers.get(trigger.as_str());
+        Ok(id.and_then(|id| tables.incidents.get(id)).cloned())
     }
 
     async fn holder(&self, fingerprint: &Fingerprint) -> Result<Option<SlotName>, InventoryError> {
@@ -393,7 +251,12 @@ impl Inventory for MemoryInventory {
             .versions
             .values()
             .filter_map(|v| Some((v.due_at?, Due::Version(v.slot.clone(), v.id.clone()))));
-        let mut due: Vec<_> = slots.chain(versions).filter(|(at, _)| *at <= now).collect();
+        let incidents = tables
+            .incidents
+            .values()
+            .filter_map(|i| Some((i.due_at?, Due::Incident(i.id.clone()))));
+        let all = slots.chain(versions).chain(incidents);
+        let mut due: Vec<_> = all.filter(|(at, _)| *at <= now).collect();
         due.sort_by_key(|(at, _)| *at);
         Ok(due.into_iter().take(limit).map(|(_, due)| due).collect())
     }

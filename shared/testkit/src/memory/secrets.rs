@@ -2,10 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use keyward_core::model::names::{SecretArn, SecretVersionId};
+use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::secret_document::SecretText;
 use keyward_core::ports::{
-    RotationToken, SecretDescription, SecretError, SecretStore, Stage, VersionSelector,
+    RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_SLOT, VersionSelector,
 };
 use secrecy::ExposeSecret;
 
@@ -224,6 +224,19 @@ impl SecretStore for MemorySecrets {
         let found = state.secrets.iter().find(|(arn, s)| s.answers_to(arn, id));
         let (arn, secret) = found.ok_or_else(|| SecretError::NotFound(id.to_owned()))?;
         Ok(secret.describe(arn))
+    }
+
+    async fn tagged(&self, slot: &SlotName) -> Result<Vec<SecretArn>, SecretError> {
+        let state = self.state();
+        let names_it = |secret: &Secret, arn: &SecretArn| {
+            let tags = secret.describe(arn).tags;
+            tags.get(TAG_SLOT).map(String::as_str) == Some(slot.as_str())
+        };
+        let tagged = state.secrets.iter();
+        Ok(tagged
+            .filter(|(arn, secret)| names_it(secret, arn))
+            .map(|(arn, _)| arn.clone())
+            .collect())
     }
 
     async fn value(

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use crate::model::alarm::Transition;
 use crate::model::alert::Severity;
+use crate::model::incident::{Evidence, TriggerId, Triggered};
 use crate::model::names::SlotName;
 use crate::model::text::{AlertText, OutsideText};
 
@@ -48,38 +49,38 @@ impl Trigger {
     }
 }
 
-/// What speaks for a kill.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
-    /// An alarm, and CloudWatch confirmed it.
-    Alarm,
-    /// An alarm that CloudWatch could not be asked about.
-    UncheckedAlarm,
-    /// The monitor's own judgement.
-    Monitor,
-    /// The key was found where it must not be.
-    Leak,
-    /// A named person wants it.
-    Person,
+/// An order to cut off a slot, whatever it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KillOrder {
+    /// The slot.
+    pub slot: SlotName,
+    /// What set it off: orders with the same trigger are one kill.
+    pub trigger: TriggerId,
+    /// What speaks for it.
+    pub evidence: Evidence,
+    /// What set it off, for people.
+    pub cause: OutsideText,
 }
 
-/// How a slot's versions are contained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Containment {
-    /// So that it can be undone, wherever the provider can.
-    Reversible,
-    /// For good.
-    Final,
+impl KillOrder {
+    /// What an incident keeps of it.
+    pub fn triggered(&self, at: Timestamp) -> Triggered {
+        Triggered {
+            id: self.trigger.clone(),
+            evidence: self.evidence,
+            cause: self.cause.clone(),
+            at,
+        }
+    }
 }
 
-impl Evidence {
-    /// Only proof of a leak is final from the start.
-    pub const fn containment(self) -> Containment {
-        match self {
-            Self::Leak => Containment::Final,
-            Self::Alarm | Self::UncheckedAlarm | Self::Monitor | Self::Person => {
-                Containment::Reversible
-            }
+impl From<Kill> for KillOrder {
+    fn from(kill: Kill) -> Self {
+        Self {
+            slot: kill.slot,
+            trigger: TriggerId::new(&kill.trigger.id()),
+            evidence: kill.evidence,
+            cause: kill.cause,
         }
     }
 }

@@ -1,4 +1,5 @@
 mod confirming;
+mod containing;
 mod naming;
 
 use super::*;

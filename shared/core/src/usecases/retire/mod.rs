@@ -12,7 +12,9 @@ use serde::Serialize;
 
 use super::Ports;
 use super::find::FindError;
+use super::kill::{self, Invocation};
 use crate::model::alert::{Alert, AlertKind, Severity};
+use crate::model::incident::OwnerId;
 use crate::model::names::SlotName;
 use crate::model::slot::Slot;
 use crate::model::version::{IllegalTransition, Version, VersionId, VersionState};
@@ -77,6 +79,10 @@ pub async fn run(
                 name,
                 carry_version(ports, confirm, name, id, &mut report).await,
             ),
+            Due::Incident(id) => {
+                carry_incident(ports, id, deadline, &mut report).await;
+                continue;
+            }
         };
         if let Err(error) = outcome {
             report.failed += 1;
@@ -112,6 +118,15 @@ impl From<FindError> for ItemError {
             FindError::Inventory(error) => error.into(),
             FindError::OtherUnderWay => Self::OtherUnderWay,
         }
+    }
+}
+
+/// Goes on with an incident that nobody is at work on. One that cannot be read or saved now stays first in line.
+async fn carry_incident(ports: &Ports, id: &str, deadline: Deadline, report: &mut RetireReport) {
+    let owner = OwnerId::new(&format!("retire, at {}", ports.clock.now()));
+    if let Err(error) = kill::resume(ports, id, &Invocation { owner, deadline }).await {
+        report.failed += 1;
+        tracing::warn!(incident = %id, %error, "an incident could not be gone on with and is tried again");
     }
 }
 
@@ -241,6 +256,7 @@ async fn postpone(ports: &Ports, item: &Due, error: &ItemError) -> Result<(), In
             version.told.failed = told_failed(ports, name, error, version.told.failed).await;
             ports.inventory.save_versions(&[version], Fence::None).await
         }
+        Due::Incident(_) => Ok(()),
     }
 }
 

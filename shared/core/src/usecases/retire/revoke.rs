@@ -57,13 +57,7 @@ impl Work<'_> {
         if let Some(handle) = version.handle.clone() {
             return Ok(Some((version, handle)));
         }
-        let found = match (&version.label, &version.hint) {
-            (Some(_), _) => find::made_for(self.ports, self.provider.as_ref(), &version).await?,
-            (None, Some(hint)) => {
-                find::by_hint(self.provider.as_ref(), &version.scope, hint).await?
-            }
-            (None, None) => None,
-        };
+        let found = find::key_of(self.ports, self.provider.as_ref(), &version).await?;
         if let Some(record) = found {
             version.handle = Some(record.handle.clone());
             let version = self.save(version).await?;
@@ -209,7 +203,7 @@ impl Work<'_> {
             Confirming::Dead(refusals) => {
                 version.refusals = Some(refusals);
                 let version = self.save(version).await?;
-                unmake::delete(self.provider.as_ref(), &version, handle).await?;
+                unmake::delete(self.provider.as_ref(), &version.scope, handle).await?;
                 report.confirmed += 1;
                 self.end(version, Confirmation::Refused).await
             }
@@ -238,7 +232,7 @@ impl Work<'_> {
         handle: &KeyHandle,
         report: &mut RetireReport,
     ) -> Result<(), ItemError> {
-        unmake::delete(self.provider.as_ref(), &version, handle).await?;
+        unmake::delete(self.provider.as_ref(), &version.scope, handle).await?;
         if find::is_listed(self.provider.as_ref(), &version.scope, handle).await? {
             return Err(ItemError::StillListed);
         }

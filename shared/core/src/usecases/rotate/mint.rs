@@ -219,7 +219,7 @@ impl Rotation<'_> {
             if !matches!(provider.get(handle).await, Ok(Some(_))) {
                 continue;
             }
-            match unmake::delete(provider, version, handle).await {
+            match unmake::delete(provider, &version.scope, handle).await {
                 Ok(()) => return Some(version.shown()),
                 Err(error) => {
                     tracing::warn!(slot = %self.slot.name, version = %version.id, %error, "a key that was cut off could not be deleted to make room");

@@ -4,8 +4,8 @@ use keyward_core::model::key::{ApiKey, Fingerprint, KeyFormat};
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{
-    CredentialKind, Environment, Epoch, ExpectedSpend, Mode, PendingSeen, Policy, ProviderName,
-    Revision, Scope, Slot, SlotState,
+    CredentialKind, Environment, Epoch, ExpectedSpend, Killed, Mode, PendingSeen, Policy,
+    ProviderName, Revision, Scope, Slot, SlotState,
 };
 use keyward_core::model::version::{
     Confirmation, Confirmed, Refusals, Tested, Told, UsageSeen, Version, VersionId, VersionState,
@@ -51,6 +51,10 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
         pending_seen: Some(PendingSeen {
             version: version_id(99).secret_version,
             since: at("2026-12-01T08:00:00.25Z"),
+        }),
+        killed: Some(Killed {
+            at: at("2026-11-30T08:00:00.5Z"),
+            epoch: Epoch(3),
         }),
         told_failed: Some(at("2026-12-01T08:05:00Z")),
         due_at: at("2030-01-01T00:00:00Z"),

@@ -3,6 +3,7 @@
 mod due;
 mod epochs;
 mod fixtures;
+mod incidents;
 mod slots;
 mod versions;
 
@@ -18,6 +19,7 @@ use super::{Check, checks};
 use due::*;
 use epochs::*;
 pub(super) use fixtures::{at, bare, full, print, slot, version_id};
+use incidents::*;
 use slots::*;
 use versions::*;
 
@@ -49,6 +51,11 @@ pub const CHECKS: &[Check<dyn Inventory>] = checks![dyn Inventory:
     a_write_without_a_fence_goes_through,
     an_incident_opens_once_and_raises_the_epoch,
     an_incident_on_a_slot_that_changed_is_refused,
+    an_open_incident_reads_back,
+    an_incident_is_saved_by_revision,
+    a_closed_incident_makes_room_and_is_still_known,
+    a_trigger_belongs_to_one_incident,
+    an_incident_is_due_work,
     work_is_due_in_order_of_time,
     work_that_is_done_is_not_due,
 ];

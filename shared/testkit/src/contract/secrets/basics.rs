@@ -88,6 +88,11 @@ pub(super) async fn tags_are_set_replaced_and_removed(subject: &dyn SecretSubjec
     }
     let tags = store.describe(arn.as_str()).await.expect("read").tags;
     assert_eq!(tags.get(TAG_SLOT).map(String::as_str), Some("two"));
+    for (slot, expected) in [("two", &[arn.clone()][..]), ("one", &[]), ("tw", &[])] {
+        let slot = slot.parse().expect("a valid name");
+        let found = store.tagged(&slot).await.expect("listed");
+        assert_eq!(found, expected, "{slot}");
+    }
     assert!(!tags.contains_key("keyward:handle:a"), "{tags:?}");
 }
 

@@ -1,0 +1,114 @@
+//! What an order does to a slot's incidents: it begins one, joins the one that is open, or comes too late.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::KillOrder;
+use crate::model::incident::{Evidence, Incident, OwnerId};
+use crate::model::slot::{Killed, Slot, SlotState};
+use crate::model::version::Version;
+
+/// A second kill within this time hands out no third key.
+pub const LOOP_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// What is known when an order comes.
+#[derive(Debug, Clone)]
+pub struct ClaimFacts<'a> {
+    /// The order.
+    pub order: &'a KillOrder,
+    /// Who would do the work.
+    pub owner: &'a OwnerId,
+    /// Until when.
+    pub until: Timestamp,
+    /// The slot.
+    pub slot: &'a Slot,
+    /// Its versions.
+    pub versions: &'a [Version],
+    /// Its open incident.
+    pub open: Option<&'a Incident>,
+    /// The incident that the order's trigger belongs to already.
+    pub of_trigger: Option<&'a Incident>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// What comes of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Claim {
+    /// A new incident, in one write with the slot in its next epoch.
+    Open(Box<Incident>, Box<Slot>),
+    /// The open incident, which the order's sender goes on with: nobody is at work on it.
+    GoOn(Box<Incident>),
+    /// The open incident, on which somebody is at work.
+    Attach(Box<Incident>),
+    /// The open incident as it is: it has this trigger, and somebody is at work on it.
+    Attached(Box<Incident>),
+    /// Nothing: the trigger's incident is closed.
+    Over(Box<Incident>),
+}
+
+/// Decides what an order does. A slot has one open incident; a trigger belongs to one incident.
+pub fn claim(facts: &ClaimFacts<'_>) -> Claim {
+    let ClaimFacts {
+        order, owner, now, ..
+    } = *facts;
+    if let Some(over) = facts.of_trigger.filter(|of| of.closed.is_some()) {
+        return Claim::Over(Box::new(over.clone()));
+    }
+    let Some(open) = facts.open else {
+        return begin(facts);
+    };
+    let mut joined = open.clone();
+    joined.attach(order.triggered(now));
+    if !open.is_leased_by_another(owner, now) {
+        joined.lease(owner, facts.until);
+        return Claim::GoOn(Box::new(joined));
+    }
+    if facts.of_trigger.is_some_and(|of| of.id == open.id) {
+        return Claim::Attached(Box::new(joined));
+    }
+    Claim::Attach(Box::new(joined))
+}
+
+/// Whether a key that was made after the last containment is abused already: whoever took it can take the next. A person
+/// who wants a kill says nothing about that.
+fn is_loop(facts: &ClaimFacts<'_>) -> bool {
+    let Some(killed) = facts.slot.killed else {
+        return false;
+    };
+    let is_replacement =
+        |v: &Version| v.epoch >= killed.epoch && v.state.may_be_alive() && v.promoted.is_some();
+    facts.order.evidence != Evidence::Person
+        && facts.now.duration_since(killed.at) < LOOP_WINDOW
+        && facts.versions.iter().any(is_replacement)
+}
+
+fn begin(facts: &ClaimFacts<'_>) -> Claim {
+    let ClaimFacts {
+        order,
+        owner,
+        slot,
+        now,
+        ..
+    } = *facts;
+    let mut incident = Incident::open(&slot.name, slot.epoch, order.cause.clone(), now);
+    incident.attach(order.triggered(now));
+    incident.lease(owner, facts.until);
+    let containment = incident.containment;
+    let live = facts.versions.iter();
+    live.filter(|v| super::is_to_be_cut(v, containment))
+        .for_each(|v| incident.note(v));
+    let mut restricted = slot.clone();
+    // `retire` looks at the slot next: it asks for the replacement if the kill cannot.
+    restricted.due_at = now;
+    incident.suspends = is_loop(facts);
+    restricted.state = match slot.state {
+        SlotState::Active | SlotState::Restricted if incident.suspends => SlotState::Suspended,
+        SlotState::Active => SlotState::Restricted,
+        state => state,
+    };
+    restricted.killed = Some(Killed {
+        at: now,
+        epoch: incident.epoch,
+    });
+    Claim::Open(Box::new(incident), Box::new(restricted))
+}

@@ -1,0 +1,172 @@
+//! The claim: one open incident for each slot, taken by a conditional write.
+
+use std::sync::Arc;
+
+use futures::future::{Either, join, select};
+use futures::try_join;
+use jiff::SignedDuration;
+
+use super::save::written;
+use super::{Invocation, KillOrder};
+use crate::model::incident::Incident;
+use crate::model::slot::Slot;
+use crate::model::version::Version;
+use crate::ports::{InventoryError, KeyProvider, ProviderError};
+use crate::rules::kill::{Claim, ClaimFacts, claim as decide};
+use crate::usecases::Ports;
+
+/// If the inventory has not taken the claim by then, the slot is contained without it.
+const CLAIM_TIME: SignedDuration = SignedDuration::from_secs(2);
+
+/// How often the claim is tried again when somebody else wrote first, or an answer was lost.
+const TRIES: usize = 5;
+
+/// A provider account's driver, or why there is none.
+pub(super) type Opened = Result<Arc<dyn KeyProvider>, ProviderError>;
+
+/// What the claim came to.
+pub(super) enum Claimed {
+    /// The incident is ours to go on with.
+    Ours(Box<Ours>),
+    /// Somebody else is at work on it, and knows of this order now.
+    Attached(Box<Incident>),
+    /// The order's incident is closed.
+    Over(Box<Incident>),
+    /// The slot only observes, and the evidence is statistical.
+    Observed(Box<Slot>, Vec<Version>),
+    /// There is no such slot.
+    NoSuchSlot,
+}
+
+/// An incident to go on with, and what was read for it.
+pub(super) struct Ours {
+    pub(super) incident: Incident,
+    pub(super) slot: Slot,
+    pub(super) versions: Vec<Version>,
+    pub(super) provider: Opened,
+}
+
+/// Why there is no claim.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoClaim {
+    #[error("the inventory did not answer in time")]
+    Late,
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+}
+
+/// What is read before the claim, in one round trip.
+struct Read {
+    slot: Slot,
+    versions: Vec<Version>,
+    open: Option<Incident>,
+    of_trigger: Option<Incident>,
+}
+
+/// Claims the slot for the order within [`CLAIM_TIME`].
+pub(super) async fn claim_in_time(
+    ports: &Ports,
+    order: &KillOrder,
+    invocation: &Invocation,
+) -> Result<Claimed, NoClaim> {
+    let claimed = std::pin::pin!(claim(ports, order, invocation));
+    let late = ports.clock.sleep(CLAIM_TIME);
+    match select(claimed, late).await {
+        Either::Left((claimed, _)) => Ok(claimed?),
+        Either::Right(((), _)) => Err(NoClaim::Late),
+    }
+}
+
+/// Claims the slot for the order.
+///
+/// # Errors
+/// [`InventoryError`]; the claim may have been taken all the same.
+pub(super) async fn claim(
+    ports: &Ports,
+    order: &KillOrder,
+    invocation: &Invocation,
+) -> Result<Claimed, InventoryError> {
+    let mut last = InventoryError::Conflict;
+    for _ in 0..TRIES {
+        match attempt(ports, order, invocation).await {
+            Err(error) if error.is_retryable() => last = error,
+            done => return done,
+        }
+    }
+    Err(last)
+}
+
+async fn attempt(
+    ports: &Ports,
+    order: &KillOrder,
+    invocation: &Invocation,
+) -> Result<Claimed, InventoryError> {
+    let Some(read) = read(ports, order).await? else {
+        return Ok(Claimed::NoSuchSlot);
+    };
+    if super::observes(&read.slot, order) && read.open.is_none() {
+        return Ok(Claimed::Observed(Box::new(read.slot), read.versions));
+    }
+    let decided = decide(&ClaimFacts {
+        order,
+        owner: &invocation.owner,
+        until: invocation.deadline.0,
+        slot: &read.slot,
+        versions: &read.versions,
+        open: read.open.as_ref(),
+        of_trigger: read.of_trigger.as_ref(),
+        now: ports.clock.now(),
+    });
+    match decided {
+        Claim::Open(incident, slot) => {
+            let write = ports.inventory.open_incident(&incident, &slot);
+            ours(ports, (*incident).clone(), read, write).await
+        }
+        Claim::GoOn(incident) => {
+            let write = ports.inventory.attach_trigger(&incident, &order.trigger);
+            ours(ports, (*incident).clone(), read, write).await
+        }
+        Claim::Attach(incident) => {
+            let inventory = &ports.inventory;
+            inventory.attach_trigger(&incident, &order.trigger).await?;
+            Ok(Claimed::Attached(incident))
+        }
+        Claim::Attached(incident) => Ok(Claimed::Attached(incident)),
+        Claim::Over(incident) => Ok(Claimed::Over(incident)),
+    }
+}
+
+async fn read(ports: &Ports, order: &KillOrder) -> Result<Option<Read>, InventoryError> {
+    let inventory = &ports.inventory;
+    let (slot, versions, open, of_trigger) = try_join!(
+        inventory.slot(&order.slot),
+        inventory.versions(&order.slot),
+        inventory.incident_of_slot(&order.slot),
+        inventory.incident_of_trigger(&order.trigger),
+    )?;
+    Ok(slot.map(|slot| Read {
+        slot,
+        versions,
+        open,
+        of_trigger,
+    }))
+}
+
+/// Writes the claim, and opens the provider account beside it.
+async fn ours(
+    ports: &Ports,
+    incident: Incident,
+    read: Read,
+    write: impl Future<Output = Result<(), InventoryError>>,
+) -> Result<Claimed, InventoryError> {
+    let slot = &read.slot;
+    let open = ports.providers.open(&slot.account, slot.provider);
+    let (claimed, provider) = join(write, open).await;
+    claimed?;
+    Ok(Claimed::Ours(Box::new(Ours {
+        incident: written(incident),
+        slot: read.slot,
+        versions: read.versions,
+        provider,
+    })))
+}

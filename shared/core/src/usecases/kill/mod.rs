@@ -1,0 +1,266 @@
+//! Kill: cuts a slot off. Claim, contain all live versions at once, tell people, ask for the replacement. Each step is saved, and whatever is not
+//! finished is due work.
+
+mod blind;
+mod claim;
+mod contain;
+mod replace;
+mod save;
+mod tell;
+
+use jiff::SignedDuration;
+
+pub(crate) use blind::account_tag;
+use claim::{Claimed, NoClaim, Ours};
+use contain::{Contained, Containing};
+use save::update;
+
+use super::Ports;
+use crate::model::incident::{HowCut, Incident, KillStep, OwnerId, StepResult};
+use crate::model::slot::{Mode, Slot};
+use crate::model::text::OutsideText;
+use crate::model::version::VersionId;
+use crate::ports::{Deadline, InventoryError};
+pub use crate::rules::kill::KillOrder;
+
+/// A slot that is not contained so long after its kill began pages a person.
+const LATE: SignedDuration = SignedDuration::from_mins(5);
+
+/// Who does the work, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invocation {
+    /// One invocation of one function: no two have the same.
+    pub owner: OwnerId,
+    /// When it must have ended: so long its incidents are its own.
+    pub deadline: Deadline,
+}
+
+/// What came of an order, or of going on with an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KillOutcome {
+    /// Every live version is cut off, and that is recorded.
+    Contained(Vec<CutVersion>),
+    /// A version is not cut off, or not known to be. The incident is due again at once.
+    Unfinished(Vec<CutVersion>),
+    /// The inventory is down. What could be found without it is cut off, as many keys as this; nothing is recorded, and
+    /// there may be more. Give the order again.
+    Unrecorded(usize),
+    /// Somebody else is at work on the slot's incident, and knows of the order.
+    Attached,
+    /// What set the order off was dealt with before.
+    Over,
+    /// The slot only observes: people were told what would have been done.
+    Observed,
+    /// There is no such slot. People were told.
+    NoSuchSlot,
+}
+
+/// What was done to one version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutVersion {
+    /// Which.
+    pub id: VersionId,
+    /// What; `None` if nothing could be done.
+    pub how: Option<HowCut>,
+}
+
+/// Why an order came to nothing that is known.
+#[derive(Debug, thiserror::Error)]
+pub enum KillError {
+    /// The inventory did not take the claim in time, and nothing was found without it. Give the order again.
+    #[error("the inventory did not take the claim in time, and no key was found without it")]
+    Late,
+    /// The inventory cannot be read or written, and nothing was found without it. Give the order again.
+    #[error("the kill could not be claimed, and no key was found without the inventory")]
+    Inventory(#[from] InventoryError),
+}
+
+/// Cuts off the slot that the order names. Orders with the same trigger are carried out once.
+///
+/// # Errors
+/// [`KillError`]: give the order again.
+pub async fn kill(
+    ports: &Ports,
+    order: &KillOrder,
+    invocation: &Invocation,
+) -> Result<KillOutcome, KillError> {
+    match claim::claim_in_time(ports, order, invocation).await {
+        Ok(claimed) => Ok(act_on(ports, order, claimed, invocation).await),
+        Err(why) => without_inventory(ports, order, invocation, why).await,
+    }
+}
+
+async fn act_on(
+    ports: &Ports,
+    order: &KillOrder,
+    claimed: Claimed,
+    invocation: &Invocation,
+) -> KillOutcome {
+    match claimed {
+        Claimed::Ours(ours) => carry(ports, *ours, invocation).await,
+        Claimed::Attached(incident) => {
+            tracing::info!(slot = %order.slot, incident = %incident.id, "a further trigger of an incident that is being worked on");
+            KillOutcome::Attached
+        }
+        Claimed::Over(incident) => {
+            tracing::info!(slot = %order.slot, incident = %incident.id, "a trigger of an incident that is closed");
+            KillOutcome::Over
+        }
+        Claimed::Observed(slot, versions) => {
+            ports
+                .tell(tell::would_contain(&slot, order, &versions))
+                .await;
+            KillOutcome::Observed
+        }
+        Claimed::NoSuchSlot => {
+            ports.tell(tell::no_such_slot(order)).await;
+            KillOutcome::NoSuchSlot
+        }
+    }
+}
+
+/// The inventory did not take the claim: what can be found without it is cut off first, and recorded if the inventory
+/// is back by then. Whether the slot only observes is not known meanwhile.
+async fn without_inventory(
+    ports: &Ports,
+    order: &KillOrder,
+    invocation: &Invocation,
+    why: NoClaim,
+) -> Result<KillOutcome, KillError> {
+    tracing::error!(slot = %order.slot, error = %why, "the inventory did not take the claim; what can be found without it is cut off");
+    let blind = blind::contain(ports, order).await;
+    let claimed = claim::claim_in_time(ports, order, invocation).await;
+    match (claimed, blind) {
+        (Ok(Claimed::Observed(..)) | Err(_), Ok(blind)) => {
+            ports.tell(tell::unrecorded(order, &blind)).await;
+            Ok(KillOutcome::Unrecorded(blind.cut_off()))
+        }
+        (Ok(claimed), _) => Ok(act_on(ports, order, claimed, invocation).await),
+        (Err(_), Err(no_place)) => {
+            ports.tell(tell::nothing_found(order, &no_place)).await;
+            Err(why.into())
+        }
+    }
+}
+
+impl From<NoClaim> for KillError {
+    fn from(why: NoClaim) -> Self {
+        match why {
+            NoClaim::Late => Self::Late,
+            NoClaim::Inventory(error) => Self::Inventory(error),
+        }
+    }
+}
+
+/// Goes on with an incident, unless it is closed or somebody else is at work on it: then `None`.
+///
+/// # Errors
+/// [`InventoryError`]; the incident stays due.
+pub async fn resume(
+    ports: &Ports,
+    id: &str,
+    invocation: &Invocation,
+) -> Result<Option<KillOutcome>, InventoryError> {
+    let Some(mut incident) = ports.inventory.incident(id).await? else {
+        return Ok(None);
+    };
+    let now = ports.clock.now();
+    if incident.closed.is_some() || incident.is_leased_by_another(&invocation.owner, now) {
+        return Ok(None);
+    }
+    incident.lease(&invocation.owner, invocation.deadline.0);
+    ports.inventory.save_incident(&incident).await?;
+    let Some(slot) = ports.inventory.slot(&incident.slot).await? else {
+        return Ok(None);
+    };
+    let versions = ports.inventory.versions(&slot.name).await?;
+    let provider = ports.providers.open(&slot.account, slot.provider).await;
+    let ours = Ours {
+        incident: save::written(incident),
+        slot,
+        versions,
+        provider,
+    };
+    Ok(Some(carry(ports, ours, invocation).await))
+}
+
+/// Whether the order only tells people: the slot observes, and the evidence is a judgement about what is usual.
+fn observes(slot: &Slot, order: &KillOrder) -> bool {
+    slot.mode == Mode::Observe && order.evidence.is_statistical()
+}
+
+/// Takes an incident that is ours from wherever it stands as far as it goes now.
+async fn carry(ports: &Ports, ours: Ours, invocation: &Invocation) -> KillOutcome {
+    let Ours {
+        incident,
+        slot,
+        versions,
+        provider,
+    } = ours;
+    let (incident, contained) = match provider {
+        Ok(provider) => {
+            let containing = Containing {
+                ports,
+                slot: &slot,
+                provider,
+                deadline: invocation.deadline,
+            };
+            containing.contain(incident, versions).await
+        }
+        Err(error) => (incident, Contained::unreached(error)),
+    };
+    let first_failure = incident.steps.iter().all(|s| s.step != KillStep::Contain);
+    let incident = record(ports, incident, &contained).await;
+    let incident = tell::how_it_went(ports, &slot, incident, &contained, first_failure).await;
+    let incident = match contained.is_whole() {
+        true => replace::ask_for_replacement(ports, &slot, incident).await,
+        false => incident,
+    };
+    hand_back(ports, incident, invocation, &contained).await;
+    let versions = contained.summary();
+    match contained.is_whole() {
+        true => KillOutcome::Contained(versions),
+        false => KillOutcome::Unfinished(versions),
+    }
+}
+
+/// Records how containment went.
+async fn record(ports: &Ports, incident: Incident, contained: &Contained) -> Incident {
+    let now = ports.clock.now();
+    let result = match contained.first_failure() {
+        None => StepResult::Done,
+        Some(why) => StepResult::Failed(OutsideText::new(&why)),
+    };
+    update(ports, incident, |incident| {
+        let is_done = incident.done(KillStep::Contain).is_some();
+        if !(is_done && result == StepResult::Done) {
+            incident.take(KillStep::Contain, now, result.clone());
+        }
+    })
+    .await
+}
+
+/// Gives the incident back: closed if everything is done, as hard as it is by now, else due at once.
+async fn hand_back(
+    ports: &Ports,
+    incident: Incident,
+    invocation: &Invocation,
+    contained: &Contained,
+) {
+    let now = ports.clock.now();
+    let done_as = contained.containment();
+    let is_done = contained.is_whole() && incident.done(KillStep::TellContained).is_some();
+    update(ports, incident, |incident| {
+        if is_done && incident.containment == done_as {
+            incident.closed = Some(now);
+            incident.due_at = None;
+        } else if incident.owner.as_ref() == Some(&invocation.owner) {
+            incident.due_at = Some(now);
+        } else {
+            return;
+        }
+        incident.owner = None;
+        incident.lease_until = None;
+    })
+    .await;
+}
