@@ -53,8 +53,9 @@ impl Exchange for Entra {
         };
         let url = self.login.join(&[&self.tenant, "oauth2", "v2.0", "token"]);
         let url = url.map_err(|_| unusable("the tenant cannot stand in a path"))?;
-        let credential = Credential::in_body(secret)
-            .ok_or_else(|| unusable("the client secret is empty or of more than one line"))?;
+        let credential = Credential::in_body(secret).ok_or_else(|| {
+            unusable("the client secret is empty, JSON, or of more than one line")
+        })?;
         let body = Serializer::new(String::new())
             .append_pair("grant_type", "client_credentials")
             .append_pair("client_id", &self.client)

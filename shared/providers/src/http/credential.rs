@@ -43,7 +43,8 @@ impl Credential {
     /// The header for `secret`; `None` if the text cannot stand in one.
     pub(crate) fn new(scheme: Scheme, secret: &impl ExposeSecret<str>) -> Option<Self> {
         let text = secret.expose_secret();
-        if text.is_empty() {
+        // A document is what a credential is made of, not one: a service account's key file goes nowhere.
+        if text.is_empty() || text.trim_start().starts_with('{') {
             return None;
         }
         let (name, value) = match scheme {
@@ -314,5 +315,8 @@ mod tests {
         assert_eq!(in_body.scrub(&format!("bad {KEY}")), "bad [hidden]");
         assert!(Credential::new(Scheme::Bearer, &ApiKey::new("a\nb")).is_none());
         assert!(Credential::new(Scheme::Bearer, &ApiKey::new(" ")).is_none());
+        let document = ApiKey::new(r#" {"type":"service_account","private_key":"EXAMPLE"}"#);
+        assert!(Credential::new(Scheme::Bearer, &document).is_none());
+        assert!(Credential::in_body(&document).is_none());
     }
 }
