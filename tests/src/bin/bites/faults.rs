@@ -66,8 +66,8 @@ pub(crate) const FAULTS: [Fault; 7] = [
             ),
             (
                 MINT,
-                "Ok(Self::written(version))\n    }\n\n    /// What is in the slot's place",
-                "Ok(version)\n    }\n\n    /// What is in the slot's place",
+                "Ok(Self::written(version))\n    }\n\n    /// A revoke that has begun",
+                "Ok(version)\n    }\n\n    /// A revoke that has begun",
             ),
             (
                 MINT,
