@@ -11,7 +11,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::admin::AdminCredential;
-use crate::http::{Answer, BaseUrl, Credential, Failure, HttpClient, Repeat, Request, Scheme};
+use crate::http::{Answer, BaseUrl, Credential, HttpClient, Repeat, Request, Scheme};
 
 /// How a provider is spoken to.
 pub(crate) struct Dialect {
@@ -142,18 +142,34 @@ impl Api {
         outcome
     }
 
-    /// Asks once, as the key itself, over a fresh connection. `None` if the key's text cannot be sent.
-    pub(crate) async fn ask_as(&self, key: &ApiKey, url: Url) -> Option<Result<Answer, Failure>> {
-        let request = Request {
-            method: Method::GET,
-            url,
-            credential: Credential::new(self.dialect.scheme, key)?,
-            headers: self.dialect.headers,
-            body: None,
-            repeat: Repeat::Never,
-        };
-        Some(self.http.send(&request).await)
+    /// [`ask_as`] in the provider's dialect.
+    pub(crate) async fn ask_as(&self, key: &ApiKey, url: Url) -> Result<Answer, OutsideText> {
+        let Dialect {
+            scheme, headers, ..
+        } = self.dialect;
+        ask_as(&self.http, (scheme, headers), key, url).await
     }
+}
+
+/// Asks once, as the key itself, over a fresh connection. Where there is no answer, why.
+pub(crate) async fn ask_as(
+    http: &HttpClient,
+    (scheme, headers): (Scheme, &'static [(&'static str, &'static str)]),
+    key: &ApiKey,
+    url: Url,
+) -> Result<Answer, OutsideText> {
+    let credential = Credential::new(scheme, key)
+        .ok_or_else(|| OutsideText::new("the key's text cannot stand in a header"))?;
+    let request = Request {
+        method: Method::GET,
+        url,
+        headers,
+        credential,
+        body: None,
+        repeat: Repeat::Never,
+    };
+    let answer = http.send(&request).await;
+    answer.map_err(|failure| failure.detail())
 }
 
 /// What an answer other than 2xx means for an administrator's call.

@@ -15,6 +15,7 @@ pub mod gemini;
 pub mod http;
 pub mod litellm;
 mod money;
+mod oauth;
 pub mod openai;
 pub mod openrouter;
 mod reports;

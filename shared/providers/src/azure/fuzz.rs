@@ -4,6 +4,7 @@ use super::handle::{self, Place};
 use super::wire::{self, Pair};
 use super::{DIALECT, token, verdict};
 use crate::fuzzing::{Input, Parsed, Parser, Provider, answer, now, refused};
+use crate::oauth;
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "azure",
@@ -55,6 +56,6 @@ fn keys(input: &Input<'_>) -> Parsed {
 
 fn new_token(input: &Input<'_>) -> Parsed {
     answer(DIALECT.scheme, input).map_or_else(Parsed::default, |answer| {
-        Parsed::printed(&token::token(&answer, now()))
+        Parsed::printed(&oauth::token(&answer, now(), token::PASSING))
     })
 }

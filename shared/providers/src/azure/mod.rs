@@ -38,8 +38,8 @@ pub(crate) use self::resource::{NAMES, Resource, URLS, shared_resources};
 use self::token::Entra;
 use self::wire::{Pair, Regenerate};
 use crate::admin::AdminCredential;
-use crate::api::{Api, Dialect, unreadable};
-use crate::http::{Credential, HttpClient, Repeat, Request, Scheme};
+use crate::api::{Api, Dialect, ask_as, unreadable};
+use crate::http::{HttpClient, Repeat, Scheme};
 
 /// How keys look: 84 letters and digits, or 32 lower-case hex digits on older resources, without any prefix. Entropy is
 /// counted too high for the older ones; they have 128 bits.
@@ -168,21 +168,8 @@ impl KeyProvider for Azure {
         };
         url.query_pairs_mut()
             .append_pair("api-version", DATA_VERSION);
-        let Some(credential) = Credential::new(Scheme::Header("api-key"), key) else {
-            return Verdict::Unknown(OutsideText::new("the key's text cannot stand in a header"));
-        };
-        let request = Request {
-            method: Method::GET,
-            url,
-            headers: &[],
-            credential,
-            body: None,
-            repeat: Repeat::Never,
-        };
-        match self.http.send(&request).await {
-            Ok(answer) => verdict::of(&answer),
-            Err(failure) => Verdict::Unknown(failure.detail()),
-        }
+        let answer = ask_as(&self.http, (Scheme::Header("api-key"), &[]), key, url).await;
+        answer.map_or_else(Verdict::Unknown, |answer| verdict::of(&answer))
     }
 
     /// `disableLocalAuth` would refuse both keys of the resource, and is not used.

@@ -18,7 +18,6 @@ mod wire;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use http::Method;
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::{ApiKey, KeyFormat};
 use keyward_core::model::names::{IamUser, KeyHandle};
@@ -32,10 +31,10 @@ use keyward_core::ports::{
 use self::handle::Ids;
 use self::iam::Iam;
 use self::wire::{Created, Listed, Status};
-use crate::api::unreadable;
+use crate::api::{ask_as, unreadable};
 use crate::aws::AwsSigner;
 use crate::config::UrlField;
-use crate::http::{BaseUrl, Credential, HttpClient, Repeat, Request, Scheme};
+use crate::http::{BaseUrl, HttpClient, Repeat, Scheme};
 
 /// Where IAM is. It is one for all regions of a partition.
 pub const IAM_URL: &str = "https://iam.amazonaws.com";
@@ -172,21 +171,8 @@ impl KeyProvider for Bedrock {
         let Ok(url) = self.verify.join(&["foundation-models"]) else {
             return Verdict::Unknown(OutsideText::new("the URL takes no path"));
         };
-        let Some(credential) = Credential::new(Scheme::Bearer, key) else {
-            return Verdict::Unknown(OutsideText::new("the key's text cannot stand in a header"));
-        };
-        let request = Request {
-            method: Method::GET,
-            url,
-            headers: &[],
-            credential,
-            body: None,
-            repeat: Repeat::Never,
-        };
-        match self.http.send(&request).await {
-            Ok(answer) => verdict::of(&answer),
-            Err(failure) => Verdict::Unknown(failure.detail()),
-        }
+        let answer = ask_as(&self.http, (Scheme::Bearer, &[]), key, url).await;
+        answer.map_or_else(Verdict::Unknown, |answer| verdict::of(&answer))
     }
 
     /// One call and no look beforehand: containment comes first. So it is always [`Disabled::Now`]; the answer does

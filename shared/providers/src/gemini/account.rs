@@ -10,7 +10,6 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::text::OutsideText;
@@ -20,15 +19,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::admin::Exchange;
-use crate::http::{Answer, BaseUrl, Credential, HttpClient, Repeat, Request};
+use crate::http::{BaseUrl, Credential, HttpClient};
+use crate::oauth;
 
 /// What the token is for: <https://cloud.google.com/api-keys/docs/reference/rest/v2/projects.locations.keys/create>.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 
-/// How long an assertion is good, and a token at most.
+/// How long an assertion is good.
 const HOUR: SignedDuration = SignedDuration::from_hours(1);
-
-const FORM: &[(&str, &str)] = &[("content-type", "application/x-www-form-urlencoded")];
 
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
@@ -62,60 +60,13 @@ impl Exchange for Tokens {
             "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={}",
             assertion.expose_secret()
         );
-        let request = Request {
-            method: Method::POST,
-            url,
-            headers: FORM,
-            credential,
-            body: Some(body.into_bytes()),
-            repeat: Repeat::Safe,
-        };
-        match self.http.send(&request).await {
-            Ok(answer) => token(&answer, now),
-            Err(failure) => Err(failure.into_error(Repeat::Safe)),
-        }
+        oauth::fetch(&self.http, url, credential, body, &[]).await
     }
 }
 
 fn refused(what: &str) -> ProviderError {
     ProviderError::AdminCredential {
         detail: OutsideText::new(what),
-    }
-}
-
-/// The token in an answer, and its end. What is in OAuth's own form refuses the account:
-/// <https://www.rfc-editor.org/rfc/rfc6749#section-5.2>.
-pub(super) fn token(
-    answer: &Answer,
-    now: Timestamp,
-) -> Result<(AdminKey, Timestamp), ProviderError> {
-    #[derive(Deserialize)]
-    struct Token {
-        access_token: String,
-        expires_in: i64,
-    }
-    let no_use = |detail: OutsideText| ProviderError::RetryAfter {
-        after: answer.retry_after,
-        detail,
-    };
-    if answer.status.is_success() {
-        let read = serde_json::from_slice::<Token>(&answer.body).ok();
-        let read = read.filter(|token| token.expires_in > 0 && !token.access_token.is_empty());
-        let what = "a token was asked for, but not answered readably";
-        let token = read.ok_or_else(|| no_use(OutsideText::new(what)))?;
-        let life = SignedDuration::from_secs(token.expires_in).min(HOUR);
-        return Ok((AdminKey::new(&token.access_token), now + life));
-    }
-    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let refuses = matches!(
-        answer.status,
-        StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
-    );
-    let detail = answer.detail.clone();
-    if refuses && body["error"].is_string() {
-        Err(ProviderError::AdminCredential { detail })
-    } else {
-        Err(no_use(detail))
     }
 }
 

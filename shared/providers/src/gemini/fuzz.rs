@@ -1,9 +1,9 @@
 //! What of Gemini's reads bytes.
 
-use super::account;
 use super::wire::{self, KeyString, Listed, Operation, Row, State};
 use super::{ApiKey, DIALECT, verdict};
 use crate::fuzzing::{Input, Parsed, Parser, Provider, answer, now, refused};
+use crate::oauth;
 
 pub(crate) const PROVIDER: Provider = Provider {
     name: "gemini",
@@ -103,7 +103,7 @@ fn operation(input: &Input<'_>) -> Parsed {
 }
 
 fn token(input: &Input<'_>) -> Parsed {
-    let read = answer(DIALECT.scheme, input).map(|answer| account::token(&answer, now()));
+    let read = answer(DIALECT.scheme, input).map(|answer| oauth::token(&answer, now(), &[]));
     match read {
         Some(Ok(token)) => Parsed::printed(&token),
         Some(Err(error)) => Parsed::error(&error),

@@ -18,6 +18,8 @@ pub use client::{Connections, HttpClient, HttpSettings, guard};
 pub use endpoint::{AllowedHosts, BaseUrl, UrlError};
 pub use resolver::GuardedResolver;
 
-pub(crate) use answer::{Answer, Failure};
+pub(crate) use answer::Answer;
+#[cfg(test)]
+pub(crate) use answer::Failure;
 pub(crate) use client::{Repeat, Request};
 pub(crate) use credential::{Credential, Scheme};

@@ -226,11 +226,8 @@ impl KeyProvider for OpenAi {
         let Ok(url) = self.api.url(&["models"]) else {
             return Verdict::Unknown(OutsideText::new("the base URL takes no path"));
         };
-        match self.api.ask_as(key, url).await {
-            Some(Ok(answer)) => verdict::of(&answer),
-            Some(Err(failure)) => Verdict::Unknown(failure.detail()),
-            None => Verdict::Unknown(OutsideText::new("the key's text cannot stand in a header")),
-        }
+        let answer = self.api.ask_as(key, url).await;
+        answer.map_or_else(Verdict::Unknown, |answer| verdict::of(&answer))
     }
 
     /// Takes all permissions but a harmless one: OpenAI's keys have no switch. One call and no look beforehand:

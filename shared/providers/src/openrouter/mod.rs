@@ -144,11 +144,8 @@ impl KeyProvider for OpenRouter {
         let Ok(url) = self.0.url(&["key"]) else {
             return Verdict::Unknown(OutsideText::new("the base URL takes no path"));
         };
-        match self.0.ask_as(key, url).await {
-            Some(Ok(answer)) => verdict::of(&answer),
-            Some(Err(failure)) => Verdict::Unknown(failure.detail()),
-            None => Verdict::Unknown(OutsideText::new("the key's text cannot stand in a header")),
-        }
+        let answer = self.0.ask_as(key, url).await;
+        answer.map_or_else(Verdict::Unknown, |answer| verdict::of(&answer))
     }
 
     /// One call and no look beforehand: containment comes first. So it is always [`Disabled::Now`]; the answer does

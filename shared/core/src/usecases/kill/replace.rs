@@ -1,10 +1,8 @@
 //! After containment: the way is cleared for the replacement, and it is asked for.
 
-use sha2::{Digest, Sha256};
-
 use super::save::update;
 use crate::model::incident::{Incident, KillStep, StepResult};
-use crate::model::names::{NameError, SecretVersionId};
+use crate::model::names::SecretVersionId;
 use crate::model::slot::Slot;
 use crate::model::text::OutsideText;
 use crate::ports::{InventoryError, SecretError, Stage};
@@ -22,8 +20,6 @@ enum NotAsked {
     Refused(#[from] Refusal),
     #[error("rotation is not enabled for the secret")]
     RotationOff,
-    #[error(transparent)]
-    Token(#[from] NameError),
 }
 
 /// Asks for the replacement, once. Where that fails, `retire` asks for it when it looks at the slot: no incident waits
@@ -56,7 +52,7 @@ pub(super) async fn ask_for_replacement(
 /// Takes AWSPENDING off a version that was cut off, since Secrets Manager refuses RotateSecret while it stands there, and
 /// asks for a rotation under a token that is the incident's own: asked twice, it starts once.
 async fn ask(ports: &Ports, slot: &Slot, incident: &Incident) -> Result<(), NotAsked> {
-    let token = token_of(&incident.id)?;
+    let token = SecretVersionId::from_seed(&incident.id);
     let secret = ports.secrets.describe(slot.secret.as_str()).await?;
     let versions = ports.inventory.versions(&slot.name).await?;
     if let Some(pending) = secret.holder(&Stage::Pending)
@@ -84,14 +80,4 @@ async fn ask(ports: &Ports, slot: &Slot, incident: &Incident) -> Result<(), NotA
         return Err(refusal.into());
     }
     Ok(ports.secrets.rotate_now(&slot.secret, &token).await?)
-}
-
-fn token_of(incident: &str) -> Result<SecretVersionId, NameError> {
-    let digest = Sha256::digest(incident.as_bytes());
-    let token: String = digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    token.parse()
 }

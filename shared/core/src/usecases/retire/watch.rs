@@ -1,7 +1,6 @@
 //! The slot as a whole: labels that stand where they should not, and a slot without a key.
 
 use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest, Sha256};
 
 use super::{ItemError, STUCK_AFTER};
 use crate::model::alert::{Alert, AlertKind, Severity};
@@ -187,15 +186,7 @@ fn is_on_its_way(slot: &Slot, version: &Version) -> bool {
 /// once.
 async fn start_rotation(ports: &Ports, slot: &Slot, versions: &[Version]) -> Result<(), ItemError> {
     let seed = format!("{}/{}/{}", slot.name, slot.epoch.0, versions.len());
-    let digest = Sha256::digest(seed.as_bytes());
-    let token: String = digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let Ok(token) = token.parse::<SecretVersionId>() else {
-        return Ok(());
-    };
+    let token = SecretVersionId::from_seed(&seed);
     match ports.secrets.rotate_now(&slot.secret, &token).await {
         Ok(()) | Err(SecretError::RotationUnfinished) => Ok(()),
         Err(error) => Err(error.into()),
