@@ -7,14 +7,11 @@ use std::sync::Arc;
 use keyward_core::model::alert::AlertKind;
 use keyward_core::model::slot::ProviderName;
 use keyward_core::model::version::VersionState;
-use keyward_testkit::clock::ManualClock;
-use keyward_testkit::contract::provider::{Fixture, Repeats};
-use keyward_testkit::drive::{crash_at_every_call, disturb_before_every_call};
+use keyward_testkit::contract::provider::Fixture;
 use keyward_testkit::gate::Gate;
-use keyward_testkit::simulator::{Settings, Simulator};
-use keyward_tests::support::{
-    Backend, RetireScenario, STEPS, Simulated, StepScenario, World, say, token,
-};
+use keyward_testkit::simulator::Settings;
+use keyward_tests::support::over_http::{self, fixture_of, world_with};
+use keyward_tests::support::{STEPS, World, token};
 
 fn settings() -> Settings {
     Settings {
@@ -24,62 +21,35 @@ fn settings() -> Settings {
 }
 
 async fn fixture() -> Fixture {
-    let simulated = Simulated::start(Arc::new(ManualClock::start()), settings()).await;
-    Fixture {
-        provider: simulated.driver(),
-        world: Arc::new(simulated.simulator.clone()),
-        repeats: Repeats::Untold,
-    }
+    fixture_of(settings()).await
 }
 
 mod contract {
     keyward_testkit::provider_contract!(super::fixture);
 }
 
-async fn world_with(gate: Arc<Gate>) -> (World, Simulator) {
-    let clock = Arc::new(ManualClock::start());
-    let simulated = Simulated::start(clock.clone(), settings()).await;
-    let simulator = simulated.simulator.clone();
-    (
-        World::with(&gate, clock, Box::new(simulated)).await,
-        simulator,
-    )
-}
-
 fn make(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
-    Box::pin(async { world_with(gate).await.0 })
+    Box::pin(async { world_with(gate, settings()).await.0 })
 }
 
 #[tokio::test]
 async fn crash_at_every_call_of_a_rotation_that_draws() {
-    for (i, step) in STEPS.iter().enumerate() {
-        let ran = crash_at_every_call(&StepScenario { step: i, make }).await;
-        say(format_args!("{step} at Anthropic: {ran} points"));
-        assert!(ran >= 3 * 7, "{step} made fewer calls than it must");
-    }
+    over_http::crash_at_every_call_of_a_rotation(make, 7).await;
 }
 
 #[tokio::test]
 async fn a_kill_between_any_two_calls_of_a_rotation_that_draws() {
-    for (i, step) in STEPS.iter().enumerate() {
-        let scenario = StepScenario { step: i, make };
-        let ran = disturb_before_every_call(&scenario, World::kill).await;
-        say(format_args!(
-            "{step} at Anthropic, a kill before each call: {ran} points"
-        ));
-    }
+    over_http::a_kill_between_any_two_calls_of_a_rotation(make).await;
 }
 
 #[tokio::test]
 async fn crash_at_every_call_of_retire() {
-    let ran = crash_at_every_call(&RetireScenario { make }).await;
-    say(format_args!("retire at Anthropic: {ran} points"));
-    assert!(ran >= 3 * 40);
+    over_http::crash_at_every_call_of_retire(make, 40).await;
 }
 
 #[tokio::test]
 async fn every_step_twice() {
-    let (world, simulator) = world_with(Arc::default()).await;
+    let (world, simulator) = world_with(Arc::default(), settings()).await;
     world
         .outside
         .secrets
@@ -102,7 +72,7 @@ async fn every_step_twice() {
 
 #[tokio::test]
 async fn an_empty_pool_changes_nothing_and_names_the_command() {
-    let (world, simulator) = world_with(Arc::default()).await;
+    let (world, simulator) = world_with(Arc::default(), settings()).await;
     for n in 2..8 {
         world.rotate(&token(n)).await.unwrap();
         world.pass(jiff::SignedDuration::from_mins(11));

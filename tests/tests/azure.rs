@@ -12,16 +12,11 @@ use jiff::SignedDuration;
 use keyward_core::model::alert::AlertKind;
 use keyward_core::model::slot::ProviderName;
 use keyward_core::model::version::{Confirmation, VersionState};
-use keyward_testkit::clock::ManualClock;
-use keyward_testkit::contract::provider::{Fixture, Repeats};
-use keyward_testkit::drive::{crash_at_every_call, disturb_before_every_call};
+use keyward_testkit::contract::provider::Fixture;
 use keyward_testkit::gate::Gate;
-use keyward_testkit::simulator::{
-    Body, Fault, FaultRule, Management, RetryAfter, Settings, Simulator, Window as Delay,
-};
-use keyward_tests::support::{
-    Backend, RetireScenario, STEPS, Simulated, StepScenario, World, check_rules, say, token,
-};
+use keyward_testkit::simulator::{Body, Fault, FaultRule, Management, Settings, Window as Delay};
+use keyward_tests::support::over_http::{self, fixture_of, world_with};
+use keyward_tests::support::{World, check_rules, token};
 
 const TOKEN: &str = "/*/oauth2/v2.0/token";
 const LIST: &str = "/subscriptions/*/resourceGroups/*/providers/*/accounts/*/listKeys";
@@ -36,26 +31,11 @@ fn settings() -> Settings {
 }
 
 async fn fixture() -> Fixture {
-    let simulated = Simulated::start(Arc::new(ManualClock::start()), settings()).await;
-    Fixture {
-        provider: simulated.driver(),
-        world: Arc::new(simulated.simulator.clone()),
-        repeats: Repeats::Untold,
-    }
+    fixture_of(settings()).await
 }
 
 mod contract {
     keyward_testkit::provider_contract!(super::fixture);
-}
-
-async fn world_with(gate: Arc<Gate>, settings: Settings) -> (World, Simulator) {
-    let clock = Arc::new(ManualClock::start());
-    let simulated = Simulated::start(clock.clone(), settings).await;
-    let simulator = simulated.simulator.clone();
-    (
-        World::with(&gate, clock, Box::new(simulated)).await,
-        simulator,
-    )
 }
 
 fn make(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
@@ -64,71 +44,32 @@ fn make(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
 
 #[tokio::test]
 async fn crash_at_every_call_of_a_rotation_over_http() {
-    for (i, step) in STEPS.iter().enumerate() {
-        let ran = crash_at_every_call(&StepScenario { step: i, make }).await;
-        say(format_args!("{step} over HTTP: {ran} points"));
-        assert!(ran >= 3 * 6, "{step} made fewer calls than it must");
-    }
+    over_http::crash_at_every_call_of_a_rotation(make, 6).await;
 }
 
 #[tokio::test]
 async fn a_kill_between_any_two_calls_of_a_rotation_over_http() {
-    for (i, step) in STEPS.iter().enumerate() {
-        let scenario = StepScenario { step: i, make };
-        let ran = disturb_before_every_call(&scenario, World::kill).await;
-        say(format_args!(
-            "{step} over HTTP, a kill before each call: {ran} points"
-        ));
-    }
+    over_http::a_kill_between_any_two_calls_of_a_rotation(make).await;
 }
 
 #[tokio::test]
 async fn crash_at_every_call_of_retire_over_http() {
-    let ran = crash_at_every_call(&RetireScenario { make }).await;
-    say(format_args!("retire over HTTP: {ran} points"));
-    assert!(ran >= 3 * 40);
+    over_http::crash_at_every_call_of_retire(make, 40).await;
 }
 
 /// Each step three times, one after the other: one key is regenerated, and the old one ends.
 #[tokio::test]
 async fn every_step_twice() {
     let (world, simulator) = world_with(Arc::default(), settings()).await;
-    let old = world.current_key();
-    let texts = simulator.keys().len();
-    let secrets = &world.outside.secrets;
-    secrets.begin_rotation(&world.secret, &token(2));
-    for step in STEPS {
-        for _ in 0..2 {
-            world.step(step, &token(2)).await.unwrap();
-        }
-    }
-    assert_ne!(world.current_key(), old);
-    assert_eq!(simulator.keys().len(), texts + 1);
-    world.live_through(SignedDuration::from_hours(27)).await;
-    check_rules(&world, "every step twice").await;
-    assert!(!world.outside.provider.accepts(&old));
-    assert_eq!(world.versions().await[0].state, VersionState::Revoked);
-    assert_eq!(simulator.keys().len(), texts + 2, "the old one, once");
+    let keys = simulator.keys().len() + 1;
+    over_http::every_step_twice(&world, &simulator, keys).await;
 }
 
 /// A rotation meets one fault at Azure, whichever; Secrets Manager tries again, and all is well.
 #[tokio::test]
 async fn every_fault_at_every_call_is_survived() {
-    let faults = [
-        Fault::lost_after(),
-        Fault::lost_before(),
-        Fault::half_sent(),
-        Fault::truncated(),
-        Fault::error_object(),
-        Fault::rate_limited(RetryAfter::Seconds(2)),
-        Fault::rate_limited(RetryAfter::Absent),
-        Fault::status(500, Body::Json),
-        Fault::status(409, Body::Json),
-        Fault::status(503, Body::Html),
-        Fault::status(200, Body::Html),
-        Fault::status(404, Body::Html),
-        Fault::status(502, Body::Empty).after_effect(),
-    ];
+    let mut faults = over_http::faults();
+    faults.push(Fault::status(409, Body::Json));
     let calls = [
         ("POST", TOKEN),
         ("POST", LIST),

@@ -15,15 +15,13 @@ use keyward_core::model::alert::AlertKind;
 use keyward_core::model::slot::ProviderName;
 use keyward_core::model::version::VersionState;
 use keyward_testkit::clock::ManualClock;
-use keyward_testkit::contract::provider::{Fixture, Repeats};
-use keyward_testkit::drive::{crash_at_every_call, disturb_before_every_call};
+use keyward_testkit::contract::provider::Fixture;
 use keyward_testkit::gate::Gate;
 use keyward_testkit::simulator::{
-    Binding, Body, Fault, FaultRule, Management, RetryAfter, Settings, Simulator,
+    Binding, Body, Fault, FaultRule, Management, Settings, Simulator,
 };
-use keyward_tests::support::{
-    Backend, RetireScenario, STEPS, Simulated, StepScenario, World, check_rules, say, token,
-};
+use keyward_tests::support::over_http::{self, fixture_of, world_with};
+use keyward_tests::support::{Backend, Simulated, World, check_rules, token};
 
 fn settings() -> Settings {
     Settings {
@@ -47,20 +45,11 @@ fn bound() -> Settings {
     }
 }
 
-async fn fixture_with(settings: Settings) -> Fixture {
-    let simulated = Simulated::start(Arc::new(ManualClock::start()), settings).await;
-    Fixture {
-        provider: simulated.driver(),
-        world: Arc::new(simulated.simulator.clone()),
-        repeats: Repeats::Untold,
-    }
-}
-
 mod contract {
     use super::*;
 
     async fn fixture() -> Fixture {
-        fixture_with(settings()).await
+        fixture_of(settings()).await
     }
 
     keyward_testkit::provider_contract!(fixture);
@@ -71,21 +60,11 @@ mod contract_slow {
     use super::*;
 
     async fn fixture() -> Fixture {
-        fixture_with(bound()).await
+        fixture_of(bound()).await
     }
 
     keyward_testkit::provider_contract!(fixture, life);
     keyward_testkit::provider_contract!(fixture, wire);
-}
-
-async fn world_with(gate: Arc<Gate>, settings: Settings) -> (World, Simulator) {
-    let clock = Arc::new(ManualClock::start());
-    let simulated = Simulated::start(clock.clone(), settings).await;
-    let simulator = simulated.simulator.clone();
-    (
-        World::with(&gate, clock, Box::new(simulated)).await,
-        simulator,
-    )
 }
 
 fn make(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
@@ -94,69 +73,31 @@ fn make(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
 
 #[tokio::test]
 async fn crash_at_every_call_of_a_rotation_over_http() {
-    for (i, step) in STEPS.iter().enumerate() {
-        let ran = crash_at_every_call(&StepScenario { step: i, make }).await;
-        say(format_args!("{step} over HTTP: {ran} points"));
-        assert!(ran >= 3 * 6, "{step} made fewer calls than it must");
-    }
+    over_http::crash_at_every_call_of_a_rotation(make, 6).await;
 }
 
 #[tokio::test]
 async fn a_kill_between_any_two_calls_of_a_rotation_over_http() {
-    for (i, step) in STEPS.iter().enumerate() {
-        let scenario = StepScenario { step: i, make };
-        let ran = disturb_before_every_call(&scenario, World::kill).await;
-        say(format_args!(
-            "{step} over HTTP, a kill before each call: {ran} points"
-        ));
-    }
+    over_http::a_kill_between_any_two_calls_of_a_rotation(make).await;
 }
 
 #[tokio::test]
 async fn crash_at_every_call_of_retire_over_http() {
-    let ran = crash_at_every_call(&RetireScenario { make }).await;
-    say(format_args!("retire over HTTP: {ran} points"));
-    assert!(ran >= 3 * 40);
+    over_http::crash_at_every_call_of_retire(make, 40).await;
 }
 
 /// Each step three times, one after the other: one key is made, and the old one ends.
 #[tokio::test]
 async fn every_step_twice() {
     let (world, simulator) = world_with(Arc::default(), slow()).await;
-    let old = world.current_key();
-    let secrets = &world.outside.secrets;
-    secrets.begin_rotation(&world.secret, &token(2));
-    for step in STEPS {
-        for _ in 0..2 {
-            world.step(step, &token(2)).await.unwrap();
-        }
-    }
-    assert_ne!(world.current_key(), old);
-    assert_eq!(simulator.keys().len(), 2);
-    world.live_through(SignedDuration::from_hours(27)).await;
-    check_rules(&world, "every step twice").await;
-    assert!(!world.outside.provider.accepts(&old));
-    assert_eq!(world.versions().await[0].state, VersionState::Revoked);
+    over_http::every_step_twice(&world, &simulator, 2).await;
 }
 
 /// A rotation meets one fault at Google, whichever; Secrets Manager tries again, and all is well.
 #[tokio::test]
 async fn every_fault_at_every_call_is_survived() {
-    let faults = [
-        Fault::lost_after(),
-        Fault::lost_before(),
-        Fault::half_sent(),
-        Fault::truncated(),
-        Fault::error_object(),
-        Fault::rate_limited(RetryAfter::Seconds(2)),
-        Fault::rate_limited(RetryAfter::Absent),
-        Fault::status(500, Body::Json),
-        Fault::status(503, Body::Html),
-        Fault::status(200, Body::Html),
-        Fault::status(404, Body::Html),
-        Fault::status(409, Body::Json),
-        Fault::status(502, Body::Empty).after_effect(),
-    ];
+    let mut faults = over_http::faults();
+    faults.push(Fault::status(409, Body::Json));
     const KEYS: &str = "/v2/projects/*/locations/global/keys";
     const KEY: &str = "/v2/projects/*/locations/global/keys/*";
     let calls = [
@@ -171,23 +112,9 @@ async fn every_fault_at_every_call_is_survived() {
     ];
     for fault in faults {
         for (method, path) in calls {
-            let context = format!("{method} {path} {fault:?}");
-            let (world, simulator) = world_with(Arc::default(), slow()).await;
-            simulator.inject(FaultRule::on(method, path, fault.clone()));
-            for _ in 0..3 {
-                if world.rotate(&token(2)).await.is_ok() {
-                    break;
-                }
-                world.pass(SignedDuration::from_mins(6));
-            }
-            let current = world.current_key();
-            assert!(world.outside.provider.accepts(&current), "{context}");
-            world.live_through(SignedDuration::from_hours(27)).await;
-            check_rules(&world, &context).await;
-            let made = simulator.requests_to("POST", KEYS).len();
-            assert!(made <= 2, "{context}: {made} creates");
-            let old = &world.versions().await[0];
-            assert_eq!(old.state, VersionState::Revoked, "{context}");
+            let at = world_with(Arc::default(), slow()).await;
+            let met = (method, path, fault.clone());
+            over_http::a_rotation_survives(at, met, (("POST", KEYS), 2)).await;
         }
     }
 }

@@ -17,17 +17,15 @@ use keyward_core::model::version::{Confirmation, VersionState};
 use keyward_core::ports::{KeyOwner, Verdict};
 use keyward_core::usecases::register::{Registered, register};
 use keyward_testkit::clock::ManualClock;
-use keyward_testkit::contract::provider::{Fixture, ProviderCall, Repeats};
-use keyward_testkit::drive::{Point, Scenario, crash_at_every_call, disturb_before_every_call};
+use keyward_testkit::contract::provider::{Fixture, ProviderCall};
+use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
 use keyward_testkit::gate::Gate;
 use keyward_testkit::simulator::{
     Body, Fault, FaultRule, FirstKey, Home, KeyEnd, Management, RetryAfter, Settings, Simulator,
     Window,
 };
-use keyward_tests::support::{
-    Backend, Make, RetireScenario, STEPS, Simulated, StepScenario, World, check_rules, fleet_at,
-    say, token,
-};
+use keyward_tests::support::over_http::{self, fixture_of, world_with};
+use keyward_tests::support::{Make, Simulated, World, check_rules, fleet_at, say, token};
 use serde_json::json;
 
 fn settings(home: Home, key_end: KeyEnd) -> Settings {
@@ -40,13 +38,7 @@ fn settings(home: Home, key_end: KeyEnd) -> Settings {
 }
 
 async fn fixture(home: Home, key_end: KeyEnd) -> Fixture {
-    let clock = Arc::new(ManualClock::start());
-    let simulated = Simulated::start(clock, settings(home, key_end)).await;
-    Fixture {
-        provider: simulated.driver(),
-        world: Arc::new(simulated.simulator.clone()),
-        repeats: Repeats::Untold,
-    }
+    fixture_of(settings(home, key_end)).await
 }
 
 /// The suite of every driver, for one way in which OpenAI may behave.
@@ -73,16 +65,6 @@ contract!(in_an_account_of_its_own_without_delete_or_end: OwnAccount, WithItsAcc
 
 const KEY: &str = "/organization/projects/*/api_keys/*";
 
-async fn world_with(gate: Arc<Gate>, settings: Settings) -> (World, Simulator) {
-    let clock = Arc::new(ManualClock::start());
-    let simulated = Simulated::start(clock.clone(), settings).await;
-    let simulator = simulated.simulator.clone();
-    (
-        World::with(&gate, clock, Box::new(simulated)).await,
-        simulator,
-    )
-}
-
 async fn world(home: Home) -> (World, Simulator) {
     world_with(Arc::default(), settings(home, KeyEnd::Deletable)).await
 }
@@ -106,34 +88,22 @@ const MODES: [(Home, Make); 2] = [(Home::StandingAccount, standing), (Home::OwnA
 
 #[tokio::test]
 async fn crash_at_every_call_of_a_rotation_over_http() {
-    for (mode, make) in MODES {
-        for (i, step) in STEPS.iter().enumerate() {
-            let ran = crash_at_every_call(&StepScenario { step: i, make }).await;
-            say(format_args!("{step} over HTTP, {mode:?}: {ran} points"));
-            assert!(ran >= 3 * 6, "{step} made fewer calls than it must");
-        }
+    for (_, make) in MODES {
+        over_http::crash_at_every_call_of_a_rotation(make, 6).await;
     }
 }
 
 #[tokio::test]
 async fn a_kill_between_any_two_calls_of_a_rotation_over_http() {
-    for (mode, make) in MODES {
-        for (i, step) in STEPS.iter().enumerate() {
-            let scenario = StepScenario { step: i, make };
-            let ran = disturb_before_every_call(&scenario, World::kill).await;
-            say(format_args!(
-                "{step} over HTTP, {mode:?}, a kill before each call: {ran} points"
-            ));
-        }
+    for (_, make) in MODES {
+        over_http::a_kill_between_any_two_calls_of_a_rotation(make).await;
     }
 }
 
 #[tokio::test]
 async fn crash_at_every_call_of_retire_over_http() {
     for make in [standing, own, without_delete] {
-        let ran = crash_at_every_call(&RetireScenario { make }).await;
-        say(format_args!("retire over HTTP: {ran} points"));
-        assert!(ran >= 3 * 30, "{ran}");
+        over_http::crash_at_every_call_of_retire(make, 30).await;
     }
 }
 
@@ -142,41 +112,15 @@ async fn crash_at_every_call_of_retire_over_http() {
 async fn every_step_twice() {
     for (mode, _) in MODES {
         let (world, simulator) = world(mode).await;
-        let old = world.current_key();
-        let secrets = &world.outside.secrets;
-        secrets.begin_rotation(&world.secret, &token(2));
-        for step in STEPS {
-            for _ in 0..2 {
-                world.step(step, &token(2)).await.unwrap();
-            }
-        }
-        assert_ne!(world.current_key(), old);
-        assert_eq!(simulator.keys().len(), 2, "{mode:?}");
-        world.live_through(SignedDuration::from_hours(27)).await;
-        check_rules(&world, "every step twice").await;
-        assert!(!world.outside.provider.accepts(&old));
-        assert_eq!(world.versions().await[0].state, VersionState::Revoked);
+        over_http::every_step_twice(&world, &simulator, 2).await;
     }
 }
 
 /// A rotation meets one fault at the provider, whichever; Secrets Manager tries again, and all is well.
 #[tokio::test]
 async fn every_fault_at_every_call_is_survived() {
-    let faults = [
-        Fault::lost_after(),
-        Fault::lost_before(),
-        Fault::half_sent(),
-        Fault::truncated(),
-        Fault::error_object(),
-        Fault::rate_limited(RetryAfter::Seconds(2)),
-        Fault::rate_limited(RetryAfter::Date(20)),
-        Fault::rate_limited(RetryAfter::Absent),
-        Fault::status(500, Body::Json),
-        Fault::status(503, Body::Html),
-        Fault::status(200, Body::Html),
-        Fault::status(404, Body::Html),
-        Fault::status(502, Body::Empty).after_effect(),
-    ];
+    let mut faults = over_http::faults();
+    faults.push(Fault::rate_limited(RetryAfter::Date(20)));
     let calls = [
         ProviderCall::Create,
         ProviderCall::List,
@@ -187,25 +131,11 @@ async fn every_fault_at_every_call_is_survived() {
     for (mode, _) in MODES {
         for fault in &faults {
             for call in calls {
-                let context = format!("{mode:?} {call:?} {fault:?}");
-                let (world, simulator) = world(mode).await;
-                let (method, path) = simulator.route(call);
-                simulator.inject(FaultRule::on(method, path, fault.clone()));
-                for _ in 0..3 {
-                    if world.rotate(&token(2)).await.is_ok() {
-                        break;
-                    }
-                    world.pass(SignedDuration::from_mins(6));
-                }
-                let current = world.current_key();
-                assert!(world.outside.provider.accepts(&current), "{context}");
-                world.live_through(SignedDuration::from_hours(27)).await;
-                check_rules(&world, &context).await;
-                let (method, path) = simulator.route(ProviderCall::Create);
-                let made = simulator.requests_to(method, path).len();
-                assert!(made <= 2, "{context}: {made} creates");
-                let old = &world.versions().await[0];
-                assert_eq!(old.state, VersionState::Revoked, "{context}");
+                let at = world(mode).await;
+                let (method, path) = at.1.route(call);
+                let create = at.1.route(ProviderCall::Create);
+                let met = (method, path, fault.clone());
+                over_http::a_rotation_survives(at, met, (create, 2)).await;
             }
         }
     }

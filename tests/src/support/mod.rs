@@ -2,6 +2,7 @@
 
 mod agent;
 mod odd;
+pub mod over_http;
 mod rules;
 mod scenarios;
 mod several;
