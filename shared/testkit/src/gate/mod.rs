@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard};
 use fastrand::Rng;
 use tokio::sync::Notify;
 
-pub use ports::gated;
+pub use ports::{gated, gated_alarms};
 
 /// What is done to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
