@@ -57,11 +57,19 @@ pub enum AlertKind {
     NotContained,
     /// A slot that only observes would have been cut off.
     WouldContain,
+    /// A slot that was cut off has no replacement yet: its agent has no key.
+    NotReplaced,
+    /// A slot is suspended: no key is made for it until a person restores it.
+    Suspended,
+    /// What set a kill off speaks of keys that are dead already, so nothing was done.
+    OfDeadKeys,
+    /// A kill is complete, from what set it off to the refusal of the dead key.
+    KillDone,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 22] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -80,6 +88,10 @@ impl AlertKind {
         Self::Contained,
         Self::NotContained,
         Self::WouldContain,
+        Self::NotReplaced,
+        Self::Suspended,
+        Self::OfDeadKeys,
+        Self::KillDone,
     ];
 }
 
