@@ -358,16 +358,13 @@ async fn a_planted_leak_is_found() {
         tracing::debug!(request = ?key.expose_secret().as_bytes(), "a careless line");
     }
     assert_eq!(canary.find(logs.text()).len(), 1);
-    let mut alert = keyward_core::model::alert::Alert {
-        severity: keyward_core::model::alert::Severity::Notice,
-        kind: keyward_core::model::alert::AlertKind::WorkFailed,
-        slot: world.slot.clone(),
-        what: Default::default(),
-        done: Default::default(),
-        left: Default::default(),
-    };
     let half = &key.expose_secret()[40..56];
-    alert.what = keyward_core::model::text::AlertText::new(half);
+    let alert = keyward_core::model::alert::Alert::about(
+        &world.slot,
+        keyward_core::model::alert::Severity::Notice,
+        keyward_core::model::alert::AlertKind::WorkFailed,
+        [half, "", ""],
+    );
     world.open.alerts.send(&alert).await.unwrap();
     let mut said = Said::default();
     said.remains(&world).await;

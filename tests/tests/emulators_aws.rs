@@ -15,7 +15,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use keyward_aws::{DynamoInventory, ReqwestClient, SecretsManager, SnsAlerts, create_table};
 use keyward_core::model::alert::Alert;
-use keyward_core::model::names::SecretArn;
+use keyward_core::model::names::{SecretArn, SlotName};
 use keyward_core::ports::{Acts, Alerts, Inventory, SecretStore};
 use keyward_testkit::contract::alerts::AlertSubject;
 use keyward_testkit::contract::pools::PoolSubject;
@@ -245,10 +245,11 @@ impl AlertSubject for Alerted {
         let read = |envelope: Value| {
             let subject = envelope["Subject"].as_str().expect("a subject");
             assert!(subject.starts_with("[page] Keyward: "), "{subject}");
-            let slot = &envelope["MessageAttributes"]["slot"]["Value"];
-            assert_eq!(slot, "contract-alerts");
             let message = envelope["Message"].as_str().expect("a message");
-            serde_json::from_str(message).expect("an alert")
+            let alert: Alert = serde_json::from_str(message).expect("an alert");
+            let slot = envelope["MessageAttributes"]["slot"]["Value"].as_str();
+            assert_eq!(slot, alert.slot.as_ref().map(SlotName::as_str));
+            alert
         };
         self.topic.receive(10).await.into_iter().map(read).collect()
     }

@@ -223,6 +223,44 @@ fn the_fleet_schema_is_up_to_date_and_accepts_the_demo_fleet() {
     assert!(!validator.is_valid(&without_spend));
 }
 
+/// An alert's JSON form is for programs of others: its schema is in the repository, and is what the type says.
+#[test]
+fn the_alert_schema_is_up_to_date_and_accepts_alerts() {
+    use keyward_core::model::alert::{Alert, AlertKind, Command, Severity};
+    use keyward_core::model::names::SlotName;
+    let schema = Alert::json_schema();
+    let path = root().join("shared/core/alert.schema.json");
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let expected = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+    assert_eq!(
+        written, expected,
+        "write it anew: cargo run -p keyward-tests --example alert-schema"
+    );
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let slot: SlotName = "support-bot".parse().unwrap();
+    let long = "x".repeat(9999);
+    for kind in AlertKind::ALL {
+        let plain = Alert::general(Severity::Page, kind, [&long, "", ""]);
+        let full = Alert::about(&slot, Severity::Notice, kind, ["a", "b", "c"])
+            .with_command(Command::about("status", &slot))
+            .with_incident("support-bot-4")
+            .with_cause(&keyward_core::model::text::OutsideText::new("an alarm"))
+            .at("2026-11-25T15:00:00Z".parse().unwrap());
+        for alert in [plain, full] {
+            let json = serde_json::to_value(&alert).unwrap();
+            assert!(validator.is_valid(&json), "{json}");
+        }
+    }
+    let mut json = serde_json::to_value(Alert::general(
+        Severity::Page,
+        AlertKind::Orphan,
+        ["a", "b", "c"],
+    ))
+    .unwrap();
+    json.as_object_mut().unwrap().remove("schema");
+    assert!(!validator.is_valid(&json));
+}
+
 /// What the type refuses an editor shows as well, as far as a schema can say it.
 #[test]
 fn the_fleet_schema_refuses_what_the_type_refuses() {

@@ -43,7 +43,7 @@ impl Deployment {
             let alerts = self.alerts().await;
             alerts
                 .iter()
-                .any(|a| a.kind == kind && a.slot.as_str() == slot)
+                .any(|a| a.kind == kind && a.slot.as_ref().is_some_and(|a| a.as_str() == slot))
         })
         .await;
     }

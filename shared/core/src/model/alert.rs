@@ -1,12 +1,18 @@
 //! What people are told.
 
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::names::SlotName;
-use super::text::AlertText;
+use super::text::{AlertText, CleanText, OutsideText};
 
 /// How soon a person must look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Worth knowing.
@@ -18,7 +24,7 @@ pub enum Severity {
 }
 
 /// What an alert is about; the stable name that receivers route by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertKind {
     /// The provider refuses Keyward's own credential.
@@ -65,11 +71,13 @@ pub enum AlertKind {
     OfDeadKeys,
     /// A kill is complete, from what set it off to the refusal of the dead key.
     KillDone,
+    /// A message came to the kill switch that kills nobody.
+    KillRefused,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -92,37 +100,173 @@ impl AlertKind {
         Self::Suspended,
         Self::OfDeadKeys,
         Self::KillDone,
+        Self::KillRefused,
     ];
 }
 
-/// One message to people: what happened, to which slot, what was done, what is left, the command to run.
+/// A command of `keyward` that a person can run. Its words are Keyward's own, and of what came from outside it holds the
+/// validated name of a slot only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Command(CleanText<512>);
+
+impl Command {
+    /// `keyward <words>`.
+    pub fn general(words: &'static str) -> Self {
+        Self(CleanText::new(&format!("keyward {words}")))
+    }
+
+    /// `keyward <words> <slot>`.
+    pub fn about(words: &'static str, slot: &SlotName) -> Self {
+        Self(CleanText::new(&format!("keyward {words} {slot}")))
+    }
+
+    /// The same with options after it.
+    #[must_use]
+    pub fn with(self, options: &'static str) -> Self {
+        Self(CleanText::new(&format!("{} {options}", self.0)))
+    }
+
+    /// The command's text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl JsonSchema for Command {
+    fn schema_name() -> Cow<'static, str> {
+        "Command".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        CleanText::<512>::json_schema(generator)
+    }
+}
+
+/// One message to people and to programs: what happened, to which slot, what was done, what is left, the command to run.
+///
+/// Its JSON form is for programs of others. A field or a kind may be added to it under the same `schema`; anything else
+/// that changes is a new one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Alert {
+    /// The form of this message: 1.
+    pub schema: u32,
     /// How soon a person must look.
     pub severity: Severity,
     /// The stable name of what happened.
     pub kind: AlertKind,
-    /// The slot that it happened to.
-    pub slot: SlotName,
+    /// The slot that it happened to; absent if no slot is known.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub slot: Option<SlotName>,
     /// What happened.
     pub what: AlertText,
     /// What Keyward did about it, and what is safe.
     pub done: AlertText,
-    /// What is left for a person, with the command where there is one.
+    /// What is left for a person.
     pub left: AlertText,
+    /// The command to run.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub command: Option<Command>,
+    /// The incident that it belongs to: the same in all alerts about one kill.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub incident: Option<OutsideText>,
+    /// What set it off.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub cause: Option<OutsideText>,
+    /// When.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
+    pub at: Option<Timestamp>,
 }
 
 impl Alert {
+    /// The form that this release writes.
+    pub const SCHEMA: u32 = 1;
+
     /// An alert about a slot: what happened, what was done, what is left. The texts are cleaned and cut.
     pub fn about(slot: &SlotName, severity: Severity, kind: AlertKind, text: [&str; 3]) -> Self {
+        Self {
+            slot: Some(slot.clone()),
+            ..Self::general(severity, kind, text)
+        }
+    }
+
+    /// An alert about no slot, or one that is not known.
+    pub fn general(severity: Severity, kind: AlertKind, text: [&str; 3]) -> Self {
         let [what, done, left] = text.map(AlertText::new);
         Self {
+            schema: Self::SCHEMA,
             severity,
             kind,
-            slot: slot.clone(),
+            slot: None,
             what,
             done,
             left,
+            command: None,
+            incident: None,
+            cause: None,
+            at: None,
         }
+    }
+
+    /// Names the command to run.
+    #[must_use]
+    pub fn with_command(mut self, command: Command) -> Self {
+        self.command = Some(command);
+        self
+    }
+
+    /// Names the incident that it belongs to.
+    #[must_use]
+    pub fn with_incident(mut self, id: &str) -> Self {
+        self.incident = Some(OutsideText::new(id));
+        self
+    }
+
+    /// Says what set it off.
+    #[must_use]
+    pub fn with_cause(mut self, cause: &OutsideText) -> Self {
+        self.cause = Some(cause.clone());
+        self
+    }
+
+    /// Says when.
+    #[must_use]
+    pub fn at(mut self, at: Timestamp) -> Self {
+        self.at = Some(at);
+        self
+    }
+
+    /// The JSON Schema of an alert's JSON form.
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_holds_its_own_words_and_a_slot() {
+        let slot: SlotName = "support-bot".parse().unwrap();
+        let command = Command::about("enforce", &slot).with("--reason \"...\"");
+        assert_eq!(
+            command.as_str(),
+            "keyward enforce support-bot --reason \"...\""
+        );
+        assert_eq!(Command::general("doctor").as_str(), "keyward doctor");
+    }
+
+    #[test]
+    fn the_json_form_leaves_out_what_is_not_known() {
+        let text = ["it happened", "nothing", "nothing"];
+        let alert = Alert::general(Severity::Page, AlertKind::KillRefused, text);
+        let expected = serde_json::json!({
+            "schema": 1, "severity": "page", "kind": "kill_refused",
+            "what": "it happened", "done": "nothing", "left": "nothing",
+        });
+        assert_eq!(serde_json::to_value(&alert).unwrap(), expected);
+        assert_eq!(serde_json::from_value::<Alert>(expected).unwrap(), alert);
     }
 }

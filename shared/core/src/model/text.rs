@@ -1,7 +1,9 @@
 //! Text that came from outside: names, messages, labels.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Text made fit for one line of a log or an alert: control characters become spaces, and what is longer than `MAX`
@@ -35,6 +37,20 @@ impl<const MAX: usize> CleanText<MAX> {
     /// The cleaned text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl<const MAX: usize> JsonSchema for CleanText<MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("Text{MAX}").into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "maxLength": MAX})
     }
 }
 

@@ -17,7 +17,7 @@ mod unmake;
 use std::sync::Arc;
 
 use crate::model::alert::Alert;
-use crate::model::names::{SecretArn, SecretVersionId};
+use crate::model::names::{SecretArn, SecretVersionId, SlotName};
 use crate::model::secret_document::SecretText;
 use crate::ports::{
     Alerts, Clock, Inventory, Providers, SecretError, SecretStore, StandbyPools, VersionSelector,
@@ -44,11 +44,12 @@ pub struct Ports {
 const READ_AFTER_WRITE_WAITS: [i64; 4] = [1, 2, 4, 8];
 
 impl Ports {
-    /// Sends an alert. One that cannot be sent is logged and stops nothing; whether it went out is returned.
-    pub(crate) async fn tell(&self, alert: Alert) -> bool {
+    /// Sends an alert, with the time if it has none. One that cannot be sent is logged and stops nothing; whether it went out is returned.
+    pub(crate) async fn tell(&self, mut alert: Alert) -> bool {
+        alert.at = alert.at.or_else(|| Some(self.clock.now()));
         let sent = self.alerts.send(&alert).await;
         if let Err(error) = &sent {
-            tracing::error!(kind = ?alert.kind, slot = %alert.slot, what = %alert.what, %error, "an alert was not sent");
+            tracing::error!(kind = ?alert.kind, slot = alert.slot.as_ref().map(SlotName::as_str), what = %alert.what, %error, "an alert was not sent");
         }
         sent.is_ok()
     }

@@ -1,7 +1,7 @@
 //! Registering: a slot of the fleet file, and the key that its secret already holds, come into the inventory.
 
 use crate::model::SCHEMA;
-use crate::model::alert::{Alert, AlertKind, Severity};
+use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::fleet::PlannedSlot;
 use crate::model::names::{SecretArn, SlotName};
 use crate::model::secret_document::{DocumentError, SecretDocument};
@@ -252,7 +252,7 @@ fn protection_missing(slot: &Slot, provider: &dyn KeyProvider) -> Option<Alert> 
     }
     let cannot: Vec<String> = missing.iter().map(ToString::to_string).collect();
     let without: Vec<&str> = missing.iter().map(|ability| ability.without()).collect();
-    Some(Alert::about(
+    let alert = Alert::about(
         &slot.name,
         Severity::Notice,
         AlertKind::ProtectionMissing,
@@ -266,7 +266,8 @@ fn protection_missing(slot: &Slot, provider: &dyn KeyProvider) -> Option<Alert> 
             &format!("What that means: {}.", without.join("; ")),
             "Nothing has to be done. See: keyward providers",
         ],
-    ))
+    );
+    Some(alert.with_command(Command::general("providers")))
 }
 
 fn handle_unknown(slot: &Slot, version: &Version) -> Alert {

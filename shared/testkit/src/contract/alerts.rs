@@ -1,7 +1,8 @@
 //! What every [`Alerts`] promises.
 
 use async_trait::async_trait;
-use keyward_core::model::alert::{Alert, AlertKind, Severity};
+use keyward_core::model::alert::{Alert, AlertKind, Command, Severity};
+use keyward_core::model::text::OutsideText;
 use keyward_core::ports::Alerts;
 
 use super::{Check, checks};
@@ -19,6 +20,7 @@ pub trait AlertSubject: Send + Sync {
 /// The suite.
 pub const CHECKS: &[Check<dyn AlertSubject>] = checks![dyn AlertSubject:
     an_alert_arrives_whole,
+    an_alert_about_no_slot_arrives_whole,
     text_with_every_kind_of_character_arrives,
     the_same_alert_may_be_sent_twice,
 ];
@@ -36,6 +38,17 @@ fn alert(what: &str) -> Alert {
 
 async fn an_alert_arrives_whole(subject: &dyn AlertSubject) {
     let sent = alert("the provider refuses the admin credential");
+    subject.alerts().send(&sent).await.expect("sent");
+    assert_eq!(subject.arrived().await, [sent]);
+}
+
+async fn an_alert_about_no_slot_arrives_whole(subject: &dyn AlertSubject) {
+    let text = ["a message could not be read", "nothing was changed", "look"];
+    let sent = Alert::general(Severity::Page, AlertKind::KillRefused, text)
+        .with_command(Command::general("doctor"))
+        .with_incident("contract-alerts-4")
+        .with_cause(&OutsideText::new("a \"message\""))
+        .at("2026-11-25T15:00:00.123Z".parse().expect("a time"));
     subject.alerts().send(&sent).await.expect("sent");
     assert_eq!(subject.arrived().await, [sent]);
 }

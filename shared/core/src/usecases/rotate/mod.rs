@@ -16,7 +16,7 @@ pub(crate) use finish::settle_promotion;
 use super::{Ports, unmake};
 use serde::Serialize;
 
-use crate::model::alert::{Alert, AlertKind, Severity};
+use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::names::{AccountName, SecretVersionId, SlotName};
 use crate::model::secret_document::SecretDocument;
 use crate::model::slot::Slot;
@@ -302,7 +302,8 @@ impl Rotation<'_> {
                 &self.mend(error),
             ],
         );
-        self.ports.tell(alert).await;
+        let rotate = Command::about("rotate", &self.slot.name);
+        self.ports.tell(alert.with_command(rotate)).await;
     }
 
     /// What a person does about a failure that no retry mends.
@@ -330,7 +331,8 @@ impl Rotation<'_> {
                 ),
             ],
         );
-        self.ports.tell(alert).await;
+        let rotate = Command::about("rotate", name);
+        self.ports.tell(alert.with_command(rotate)).await;
     }
 
     fn alert(&self, severity: Severity, kind: AlertKind, text: [&str; 3]) -> Alert {
