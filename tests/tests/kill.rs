@@ -5,6 +5,8 @@
 mod blind;
 #[path = "kill/crashes.rs"]
 mod crashes;
+#[path = "kill/life.rs"]
+mod life;
 #[path = "kill/providers.rs"]
 mod providers;
 #[path = "kill/triggers.rs"]
@@ -13,12 +15,14 @@ mod triggers;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::alert::{Alert, AlertKind, Severity};
-use keyward_core::model::incident::{Evidence, HowCut, Incident, OwnerId, TriggerId};
+use keyward_core::model::incident::{
+    Evidence, Figures, HowCut, Incident, KillStep, OwnerId, StepResult, StepTaken, TriggerId,
+};
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::SlotName;
-use keyward_core::model::slot::{Epoch, Mode, Slot, SlotState};
+use keyward_core::model::slot::{Epoch, Mode, Scope, Slot, SlotState};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Clock, Deadline, Inventory};
@@ -30,12 +34,19 @@ use keyward_tests::support::{World, token};
 /// How long the function may run.
 const TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
 
-fn order(slot: &SlotName, trigger: &str, evidence: Evidence) -> KillOrder {
+/// An order whose evidence is seen at this moment.
+fn order(world: &World, trigger: &str, evidence: Evidence) -> KillOrder {
+    order_for(&world.slot, trigger, evidence, world.outside.clock.now())
+}
+
+fn order_for(slot: &SlotName, trigger: &str, evidence: Evidence, seen: Timestamp) -> KillOrder {
     KillOrder {
         slot: slot.clone(),
         trigger: TriggerId::new(trigger),
         evidence,
         cause: OutsideText::new(&format!("{trigger}: cost per hour 3.1 times the baseline")),
+        seen,
+        figures: Figures::OfLiveKeys,
     }
 }
 
@@ -81,7 +92,7 @@ async fn make_busy(world: &World) {
 fn killing(world: &World) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     let (ports, slot) = (world.open.clone(), world.slot.clone());
     Box::pin(async move {
-        let order = order(&slot, "person", Evidence::Person);
+        let order = order_for(&slot, "person", Evidence::Person, ports.clock.now());
         let outcome = kill_on(&ports, &order, "one").await.unwrap();
         assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
     })
@@ -121,8 +132,8 @@ async fn states(world: &World) -> Vec<VersionState> {
 #[tokio::test]
 async fn every_live_version_is_suspended_and_people_are_told_once() {
     let world = busy_world(&Arc::default()).await;
-    let before = world.outside.clock.now();
-    let order = order(&world.slot, "alarm", Evidence::Alarm);
+    let now = world.outside.clock.now();
+    let order = order(&world, "alarm", Evidence::Alarm);
     let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
     let KillOutcome::Contained(cut) = outcome else {
         panic!("{outcome:?}");
@@ -137,8 +148,11 @@ async fn every_live_version_is_suspended_and_people_are_told_once() {
     let [incident] = &incidents(&world)[..] else {
         panic!("one incident");
     };
-    assert!(incident.closed.is_some_and(|at| at >= before));
-    assert_eq!((incident.due_at, &incident.owner), (None, &None));
+    assert_eq!(
+        incident.closed, None,
+        "it is open until a replacement is in use"
+    );
+    assert_eq!((incident.due_at, &incident.owner), (Some(now), &None));
     let was: Vec<VersionState> = incident.undo.iter().map(|undo| undo.was).collect();
     let expected = [
         VersionState::Retiring,
@@ -156,7 +170,7 @@ async fn every_live_version_is_suspended_and_people_are_told_once() {
     assert_eq!(told.severity, Severity::Warning);
     assert!(told.what.as_str().contains("3.1 times the baseline"));
     assert_eq!(told.done.as_str().matches(": suspended").count(), 3);
-    assert!(told.left.as_str().contains("keyward status support-bot"));
+    assert!(told.left.as_str().contains("keyward restore support-bot"));
 }
 
 #[tokio::test]
@@ -208,10 +222,16 @@ async fn a_replacement_that_cannot_be_asked_for_holds_up_no_kill_and_comes_later
         "secrets.unstage_pending",
         "secrets.rotate_now",
     ]);
-    let order = order(&world.slot, "alarm", Evidence::Alarm);
+    let order = order(&world, "alarm", Evidence::Alarm);
     let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
     assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
-    assert!(incidents(&world)[0].closed.is_some());
+    let rotate = incidents(&world)[0]
+        .steps
+        .iter()
+        .find(|s| s.step == KillStep::Rotate)
+        .cloned();
+    let failed = |taken: StepTaken| matches!(taken.result, StepResult::Failed(_));
+    assert!(rotate.is_some_and(failed));
     gate.disarm();
     world.live_through(SignedDuration::from_mins(10)).await;
     assert!(world.outside.provider.accepts(&world.current_key()));
@@ -220,7 +240,7 @@ async fn a_replacement_that_cannot_be_asked_for_holds_up_no_kill_and_comes_later
 #[tokio::test]
 async fn proof_of_a_leak_is_final() {
     let world = busy_world(&Arc::default()).await;
-    let order = order(&world.slot, "leak", Evidence::Leak);
+    let order = order(&world, "leak", Evidence::Leak);
     let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
     assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
     assert!(world.outside.provider.live().is_empty());
@@ -246,7 +266,7 @@ async fn a_slot_that_observes_is_left_alone_by_statistics_alone() {
         let world = World::in_memory(&Arc::default()).await;
         set_mode(&world, Mode::Observe).await;
         let (slot, versions) = (world.slot().await, world.versions().await);
-        let order = order(&world.slot, "trigger", evidence);
+        let order = order(&world, "trigger", evidence);
         let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
         let alive = world.outside.provider.accepts(&world.current_key());
         let told = alerts(&world, AlertKind::WouldContain);
@@ -268,7 +288,12 @@ async fn a_slot_that_observes_is_left_alone_by_statistics_alone() {
 #[tokio::test]
 async fn an_order_for_no_slot_kills_nobody_and_pages() {
     let world = World::in_memory(&Arc::default()).await;
-    let order = order(&"support-bat".parse().unwrap(), "alarm", Evidence::Alarm);
+    let order = order_for(
+        &"support-bat".parse().unwrap(),
+        "alarm",
+        Evidence::Alarm,
+        world.outside.clock.now(),
+    );
     let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
     assert_eq!(outcome, KillOutcome::NoSuchSlot);
     assert!(world.outside.provider.accepts(&world.current_key()));
@@ -285,12 +310,12 @@ async fn a_replacement_that_is_abused_too_is_not_replaced() {
         (Evidence::Alarm, 25, true),
     ] {
         let world = busy_world(&Arc::default()).await;
-        let first = order(&world.slot, "first", Evidence::Alarm);
+        let first = order(&world, "first", Evidence::Alarm);
         kill_on(&world.ports, &first, "one").await.unwrap();
         world.live_through(SignedDuration::from_hours(hours)).await;
         assert!(world.outside.provider.accepts(&world.current_key()));
 
-        let second = order(&world.slot, "second", evidence);
+        let second = order(&world, "second", evidence);
         let outcome = kill_on(&world.ports, &second, "two").await.unwrap();
         assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
         world.live_through(SignedDuration::from_hours(1)).await;

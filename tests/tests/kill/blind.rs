@@ -26,7 +26,7 @@ async fn without_the_inventory_keys_are_cut_off_and_recorded_later() {
         let gate = Arc::new(Gate::default());
         let world = busy_world(&gate).await;
         gate.silence(down);
-        let order = order(&world.slot, "alarm", Evidence::Alarm);
+        let order = order(&world, "alarm", Evidence::Alarm);
         let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
         assert_eq!(outcome, KillOutcome::Unrecorded(3), "{down:?}");
         assert!(world.outside.provider.live().is_empty(), "{down:?}");
@@ -47,7 +47,7 @@ async fn an_inventory_that_takes_too_long_is_not_waited_for() {
     let world = busy_world(&gate).await;
     let before = world.outside.clock.now();
     gate.arm(0, Cut::Before);
-    let order = order(&world.slot, "alarm", Evidence::Alarm);
+    let order = order(&world, "alarm", Evidence::Alarm);
     let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
     let (calls, _) = gate.disarm();
     let place = |call| calls.iter().position(|made| *made == call).unwrap();
@@ -66,7 +66,7 @@ async fn where_the_secret_says_nothing_either_a_person_is_paged() {
     gate.silence(&READS);
     let secrets = &world.outside.secrets;
     secrets.untag(&world.secret, TAG_ACCOUNT).await.unwrap();
-    let order = order(&world.slot, "alarm", Evidence::Alarm);
+    let order = order(&world, "alarm", Evidence::Alarm);
     let error = kill_on(&world.ports, &order, "one").await.unwrap_err();
     assert!(matches!(error, KillError::Inventory(_)), "{error:?}");
     let told = alerts(&world, AlertKind::NotContained);

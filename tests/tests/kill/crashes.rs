@@ -22,7 +22,7 @@ impl Scenario for Killed {
     }
 
     async fn operation(&self, world: &World) {
-        let order = order(&world.slot, "trigger", self.evidence);
+        let order = order(world, "trigger", self.evidence);
         let _ = kill_on(&world.ports, &order, "one").await;
     }
 
@@ -31,7 +31,7 @@ impl Scenario for Killed {
         let context = format!("{:?} {point:?}", self.evidence);
         world.pass(TIMEOUT);
         if incidents(world).is_empty() {
-            let order = order(&world.slot, "trigger", self.evidence);
+            let order = order(world, "trigger", self.evidence);
             kill_on(&world.open, &order, "two").await.unwrap();
         }
         world.live_through(SignedDuration::from_mins(10)).await;
@@ -52,6 +52,15 @@ impl Scenario for Killed {
         }
         assert!(!alerts(world, AlertKind::Contained).is_empty(), "{context}");
         world.live_through(SignedDuration::from_hours(2)).await;
+        let [incident] = &incidents(world)[..] else {
+            panic!("{context}: one incident");
+        };
+        assert!(
+            incident.done(KillStep::TellDone).is_some(),
+            "{context}: {incident:?}"
+        );
+        assert_eq!(incident.due_at, None, "{context}");
+        assert!(!alerts(world, AlertKind::KillDone).is_empty(), "{context}");
         let key = world.current_key();
         assert!(world.outside.provider.accepts(&key), "{context}");
         assert_eq!(outdated_live(world).await, [""; 0], "{context}");
@@ -83,7 +92,7 @@ async fn a_provider_that_is_down_holds_up_no_claim_and_pages_after_five_minutes(
     let gate = Arc::new(Gate::default());
     let world = busy_world(&gate).await;
     gate.silence(&["provider.disable"]);
-    let order = order(&world.slot, "alarm", Evidence::Alarm);
+    let order = order(&world, "alarm", Evidence::Alarm);
     let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
     assert!(matches!(outcome, KillOutcome::Unfinished(_)), "{outcome:?}");
     assert_eq!(world.slot().await.epoch, Epoch(1));
@@ -110,6 +119,7 @@ async fn a_provider_that_is_down_holds_up_no_claim_and_pages_after_five_minutes(
     world.live_through(SignedDuration::from_mins(5)).await;
     assert_eq!(outdated_live(&world).await, [""; 0]);
     assert_eq!(alerts(&world, AlertKind::Contained).len(), 1);
+    world.live_through(SignedDuration::from_mins(10)).await;
     assert!(incidents(&world)[0].closed.is_some());
 }
 
@@ -118,7 +128,7 @@ async fn one_version_that_cannot_be_cut_off_holds_up_no_other() {
     let gate = Arc::new(Gate::default());
     let world = busy_world(&gate).await;
     gate.record();
-    let order = order(&world.slot, "alarm", Evidence::Alarm);
+    let order = order(&world, "alarm", Evidence::Alarm);
     kill_on(&world.ports, &order, "one").await.unwrap();
     let (calls, _) = gate.disarm();
     let disables = calls.iter().enumerate();

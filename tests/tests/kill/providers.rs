@@ -52,7 +52,7 @@ async fn each_provider_cuts_off_as_it_can_and_people_are_told_what_it_lacks() {
         world.rotate(&token(2)).await.unwrap();
         world.pass(SignedDuration::from_mins(15));
         let keys = [world.current_key()];
-        let order = order(&world.slot, "alarm", Evidence::Alarm);
+        let order = order(&world, "alarm", Evidence::Alarm);
         let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
         let KillOutcome::Contained(cut) = outcome else {
             panic!("{provider}: {outcome:?}");

@@ -8,10 +8,12 @@ use super::*;
 #[tokio::test]
 async fn the_same_transition_starts_one_kill_however_often_it_comes() {
     let world = busy_world(&Arc::default()).await;
-    let order = order(&world.slot, "alarm", Evidence::Alarm);
+    let order = order(&world, "alarm", Evidence::Alarm);
     let first = kill_on(&world.ports, &order, "one").await.unwrap();
     assert!(matches!(first, KillOutcome::Contained(_)), "{first:?}");
-    for late in [1, 30, 90] {
+    let again = kill_on(&world.ports, &order, "two").await.unwrap();
+    assert_eq!(again, KillOutcome::Contained(vec![]), "it is still open");
+    for late in [10, 30, 90] {
         world.live_through(SignedDuration::from_mins(late)).await;
         let again = kill_on(&world.ports, &order, "two").await.unwrap();
         assert_eq!(again, KillOutcome::Over);
@@ -26,7 +28,7 @@ async fn the_same_transition_starts_one_kill_however_often_it_comes() {
 async fn a_new_trigger_after_the_end_is_a_new_kill() {
     let world = busy_world(&Arc::default()).await;
     for (number, trigger) in ["one", "two"].into_iter().enumerate() {
-        let order = order(&world.slot, trigger, Evidence::Alarm);
+        let order = order(&world, trigger, Evidence::Alarm);
         let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
         assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
         assert!(world.outside.provider.live().is_empty());
@@ -39,7 +41,7 @@ async fn a_new_trigger_after_the_end_is_a_new_kill() {
 async fn claimed_and_dead() -> World {
     let gate = Arc::new(Gate::default());
     let world = busy_world(&gate).await;
-    let order = order(&world.slot, "alarm", Evidence::Alarm);
+    let order = order(&world, "alarm", Evidence::Alarm);
     gate.record();
     kill_on(&world.ports, &order, "one").await.unwrap();
     let (calls, _) = gate.disarm();
@@ -57,7 +59,7 @@ async fn claimed_and_dead() -> World {
 #[tokio::test]
 async fn another_trigger_hardens_an_incident_that_is_worked_on() {
     let world = claimed_and_dead().await;
-    let leak = order(&world.slot, "leak", Evidence::Leak);
+    let leak = order(&world, "leak", Evidence::Leak);
     for _ in 0..2 {
         let outcome = kill_on(&world.open, &leak, "two").await.unwrap();
         assert_eq!(outcome, KillOutcome::Attached);
@@ -98,7 +100,7 @@ async fn a_kill_that_is_gone_on_with_late_spares_the_replacement() {
 #[tokio::test]
 async fn an_expired_lease_is_taken_on_and_a_running_one_is_not() {
     let world = claimed_and_dead().await;
-    let order = order(&world.slot, "alarm", Evidence::Alarm);
+    let order = order(&world, "alarm", Evidence::Alarm);
     let outcome = kill_on(&world.open, &order, "two").await.unwrap();
     assert_eq!(outcome, KillOutcome::Attached);
     assert!(!world.outside.provider.live().is_empty());

@@ -35,6 +35,8 @@ pub(super) const EPOCH: &str = "epoch";
 pub(super) const OWNER_SLOT: &str = "slot";
 /// The version that has a uniqueness item; `-` where it belongs to the slot as a whole.
 pub(super) const OWNER_VERSION: &str = "version";
+/// Since when an incident takes no further triggers.
+pub(super) const CLOSED: &str = "closed";
 /// The incident that a trigger belongs to.
 pub(super) const OF_INCIDENT: &str = "incident";
 /// Sort keys of versions begin so.

@@ -181,6 +181,12 @@ impl Inventory for DynamoInventory {
         writes.commit(&self.client).await
     }
 
+    async fn follow_up(&self, incident: &Incident) -> Result<(), InventoryError> {
+        let mut writes = Writes::to(&self.table);
+        writes.push(Write::ClosedIncident(incident))?;
+        writes.commit(&self.client).await
+    }
+
     async fn attach_trigger(
         &self,
         incident: &Incident,

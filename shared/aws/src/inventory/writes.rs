@@ -31,6 +31,8 @@ pub(super) enum Write<'a> {
     /// The incident, and again under its slot while it is open: there is one place for it there, so a slot has one.
     NewIncident(&'a Incident),
     Incident(&'a Incident),
+    /// An incident that is closed already.
+    ClosedIncident(&'a Incident),
     /// That a trigger belongs to the incident.
     Trigger(&'a TriggerId, &'a Incident),
     Pool(&'a Pool),
@@ -104,6 +106,12 @@ impl<'a> Writes<'a> {
             Write::NewIncident(incident) => self.incident(incident, Condition::Absent),
             Write::Incident(incident) => {
                 self.incident(incident, Condition::Revision(incident.revision))
+            }
+            Write::ClosedIncident(incident) => {
+                let key = Key::incident(&incident.id);
+                let item = items::encode(&key, incident, incident.revision, incident.due_at)?;
+                let condition = Condition::ClosedRevision(incident.revision);
+                self.put(Guard::Revision, condition, item)
             }
             Write::Trigger(trigger, incident) => {
                 let mut item = Key::trigger(trigger).to_item();
@@ -258,6 +266,8 @@ enum Condition {
     Absent,
     /// It has not been written since.
     Revision(Revision),
+    /// The same of an incident, which is closed besides.
+    ClosedRevision(Revision),
     /// It is not there, or has the same owner.
     Unowned,
     /// It is not there, or belongs to the same incident.
@@ -279,6 +289,11 @@ impl Condition {
             Self::Revision(revision) => put
                 .condition_expression("#revision = :revision")
                 .expression_attribute_names("#revision", items::REVISION)
+                .expression_attribute_values(":revision", items::number(revision.0)),
+            Self::ClosedRevision(revision) => put
+                .condition_expression("#revision = :revision AND attribute_exists(#closed)")
+                .expression_attribute_names("#revision", items::REVISION)
+                .expression_attribute_names("#closed", items::CLOSED)
                 .expression_attribute_values(":revision", items::number(revision.0)),
             Self::Unowned => put
                 .condition_expression(

@@ -63,13 +63,21 @@ pub enum AlertKind {
     NotContained,
     /// A slot that only observes would have been cut off.
     WouldContain,
+    /// A slot that was cut off has no replacement yet: its agent has no key.
+    NotReplaced,
+    /// A slot is suspended: no key is made for it until a person restores it.
+    Suspended,
+    /// What set a kill off speaks of keys that are dead already, so nothing was done.
+    OfDeadKeys,
+    /// A kill is complete, from what set it off to the refusal of the dead key.
+    KillDone,
     /// A message came to the kill switch that kills nobody.
     KillRefused,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 23] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -88,6 +96,10 @@ impl AlertKind {
         Self::Contained,
         Self::NotContained,
         Self::WouldContain,
+        Self::NotReplaced,
+        Self::Suspended,
+        Self::OfDeadKeys,
+        Self::KillDone,
         Self::KillRefused,
     ];
 }

@@ -7,7 +7,7 @@ use super::money::SpendCap;
 use super::names::SlotName;
 use super::slot::{Epoch, Revision, Scope};
 use super::text::{CleanText, OutsideText};
-use super::version::{Version, VersionId, VersionState};
+use super::version::{Confirmed, Refusals, Version, VersionId, VersionState};
 
 /// What a kill was set off by: the same for every message about the same change, judgement or order.
 pub type TriggerId = CleanText<512>;
@@ -64,6 +64,15 @@ impl Evidence {
     }
 }
 
+/// Whose spend the figures behind an order count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figures {
+    /// Only that of keys which are not cut off, as Keyward's own score does.
+    OfLiveKeys,
+    /// That of every key of the slot: bills of keys that are dead by now may still come in.
+    OfAllKeys,
+}
+
 /// One of the things that set an incident off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Triggered {
@@ -75,6 +84,10 @@ pub struct Triggered {
     pub cause: OutsideText,
     /// When it came.
     pub at: Timestamp,
+    /// When what speaks for it was seen: the change of an alarm, the monitor's judgement, a person's word. Absent in what
+    /// an earlier release wrote.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seen: Option<Timestamp>,
 }
 
 /// What was done to a key to cut it off.
@@ -108,6 +121,12 @@ pub struct Undo {
     /// What was done to it, and when; absent until something was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cut: Option<(HowCut, Timestamp)>,
+    /// Refusals of its key that were seen since, in a row.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub refusals: Option<Refusals>,
+    /// When, and by what, it was known that the key is refused.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub confirmed: Option<Confirmed>,
 }
 
 impl Undo {
@@ -120,7 +139,16 @@ impl Undo {
             scope: version.scope.clone(),
             cap: version.cap,
             cut: None,
+            refusals: None,
+            confirmed: None,
         }
+    }
+
+    /// Whether the key is to be seen refused, and was not yet. One that is narrowed only is still known as a key, and
+    /// where nothing was found there is none to ask with.
+    pub fn is_unconfirmed(&self) -> bool {
+        let refused = matches!(self.cut, Some((HowCut::Suspended | HowCut::Deleted, _)));
+        refused && self.confirmed.is_none()
     }
 }
 
@@ -134,8 +162,18 @@ pub enum KillStep {
     TellContained,
     /// The replacement was asked for.
     Rotate,
+    /// The replacement is what agents fetch; the time is that of its promotion.
+    Replace,
+    /// Every key that was cut off was seen refused, or as gone as that can be known.
+    Confirm,
+    /// People were told that everything is done.
+    TellDone,
     /// People were paged because it took too long.
     TellLate,
+    /// People were paged because no replacement came.
+    TellNoReplacement,
+    /// People were paged because a key that was cut off is not seen refused.
+    TellUnconfirmed,
 }
 
 /// How a step ended.
@@ -157,6 +195,18 @@ pub struct StepTaken {
     pub at: Timestamp,
     /// With what result.
     pub result: StepResult,
+}
+
+/// Why a slot gets no replacement for the key that was cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Suspends {
+    /// Its last replacement was abused too: whoever took that can take the next.
+    Loop,
+    /// None can be made until a person acts.
+    NoReplacement,
+    /// It was suspended or decommissioned before.
+    Before,
 }
 
 /// One decision to cut off one slot. A slot has at most one that is open.
@@ -194,10 +244,14 @@ pub struct Incident {
     /// What there is to undo.
     #[serde(default)]
     pub undo: Vec<Undo>,
-    /// No replacement is made: the slot was suspended with the claim, because its last replacement was abused too.
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub suspends: bool,
-    /// When nothing was left to do.
+    /// How often the replacement was asked for.
+    #[serde(default)]
+    pub asked: u32,
+    /// Why no replacement is made; absent if one is. The slot is suspended until a person restores it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub suspends: Option<Suspends>,
+    /// Since when it takes no further triggers: every live version is cut off, people know, and a replacement is in use
+    /// or none will be. What sets the slot off after that is another incident.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub closed: Option<Timestamp>,
     /// When it is looked at next; absent when nothing is left to do.
@@ -226,7 +280,8 @@ impl Incident {
             lease_until: None,
             steps: Vec::new(),
             undo: Vec::new(),
-            suspends: false,
+            asked: 0,
+            suspends: None,
             closed: None,
             due_at: None,
         }
@@ -271,5 +326,66 @@ impl Incident {
         if self.undo.iter().all(|undo| undo.version != version.id) {
             self.undo.push(Undo::of(version));
         }
+    }
+    /// When what set it off was first seen.
+    pub fn seen(&self) -> Timestamp {
+        let seen = self.triggers.iter().filter_map(|t| t.seen).min();
+        seen.map_or(self.opened, |seen| seen.min(self.opened))
+    }
+
+    /// What happened when, from what set it off to the last word about it, in that order.
+    pub fn timeline(&self) -> Vec<(Stage, Timestamp)> {
+        let step = |stage, step| self.done(step).map(|at| (stage, at));
+        let mut all = vec![(Stage::Seen, self.seen()), (Stage::Claimed, self.opened)];
+        all.extend(
+            [
+                step(Stage::Contained, KillStep::Contain),
+                step(Stage::Told, KillStep::TellContained),
+                step(Stage::ReplacementAsked, KillStep::Rotate),
+                step(Stage::Replaced, KillStep::Replace),
+                step(Stage::Confirmed, KillStep::Confirm),
+                step(Stage::Done, KillStep::TellDone),
+            ]
+            .into_iter()
+            .flatten(),
+        );
+        all
+    }
+}
+
+/// The stages of a kill whose times are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// What set it off was seen: an alarm changed, the monitor judged, a person asked.
+    Seen,
+    /// The kill switch took it on.
+    Claimed,
+    /// Every live version is cut off.
+    Contained,
+    /// People know.
+    Told,
+    /// The replacement was asked for.
+    ReplacementAsked,
+    /// Agents fetch the replacement.
+    Replaced,
+    /// The keys that were cut off are seen refused.
+    Confirmed,
+    /// Everything is done.
+    Done,
+}
+
+impl std::fmt::Display for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Seen => "seen",
+            Self::Claimed => "claimed",
+            Self::Contained => "cut off",
+            Self::Told => "people told",
+            Self::ReplacementAsked => "replacement asked for",
+            Self::Replaced => "replacement in use",
+            Self::Confirmed => "confirmed dead",
+            Self::Done => "done",
+        })
     }
 }

@@ -94,7 +94,13 @@ pub trait Inventory: Send + Sync {
     /// [`InventoryError::Conflict`].
     async fn save_incident(&self, incident: &Incident) -> Result<(), InventoryError>;
 
-    /// The same, with what finds it by one more trigger.
+    /// Writes an incident that is closed, for what is still to be done about it.
+    ///
+    /// # Errors
+    /// [`InventoryError::Conflict`], also if it is open.
+    async fn follow_up(&self, incident: &Incident) -> Result<(), InventoryError>;
+
+    /// The same as [`save_incident`](Self::save_incident), with what finds it by one more trigger.
     ///
     /// # Errors
     /// [`InventoryError::Conflict`], also if the trigger belongs to another incident.

@@ -11,14 +11,14 @@ mod naming;
 use jiff::{SignedDuration, Timestamp};
 
 pub use checking::{AROUND, holds, slot_in_tags};
-pub use claim::{Claim, ClaimFacts, LOOP_WINDOW, claim};
+pub use claim::{Claim, ClaimFacts, LATE_BILLS, LOOP_WINDOW, claim};
 pub use containing::{CutMade, KEPT_FOR_RESTORE, contained_as, containment_of, is_to_be_cut};
 pub use decision::{AlertOnly, Decision, Kill, KillOrder, NotKilled, Trigger};
 pub use deployment::{AlarmMap, Deployment};
 use naming::slot_of;
 
 use crate::model::alarm::{AlarmMessage, AlarmState, Transition};
-pub use crate::model::incident::{Containment, Evidence};
+pub use crate::model::incident::{Containment, Evidence, Figures};
 use crate::model::kill_order::{
     BudgetBasis, Content, KillMessage, MonitorOrder, Notice, Order, Source, TopicArn,
 };
@@ -258,6 +258,7 @@ fn sift_order(
         trigger: Trigger::Monitor(*judged),
         evidence: Evidence::Monitor,
         cause: OutsideText::new(&format!("the monitor, at {judged}: {reason}")),
+        figures: Figures::OfLiveKeys,
     })))
 }
 
@@ -301,8 +302,12 @@ fn kill(suspicion: Suspicion, evidence: Evidence) -> Decision {
         transition,
         slot,
         reason,
-        ..
+        named_by,
     } = suspicion;
+    let figures = match named_by {
+        NamedBy::Dimension => Figures::OfLiveKeys,
+        NamedBy::Map => Figures::OfAllKeys,
+    };
     let (name, changed) = (transition.alarm().name(), transition.changed());
     let cause = OutsideText::new(&format!("alarm {name} at {changed}: {reason}"));
     Decision::Kill(Kill {
@@ -310,6 +315,7 @@ fn kill(suspicion: Suspicion, evidence: Evidence) -> Decision {
         trigger: Trigger::Alarm(transition),
         evidence,
         cause,
+        figures,
     })
 }
 

@@ -5,6 +5,7 @@ mod adopt;
 pub mod apply;
 pub mod enforce;
 mod find;
+mod key_text;
 pub mod kill;
 pub mod pool;
 pub mod register;

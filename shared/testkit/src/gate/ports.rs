@@ -229,6 +229,11 @@ impl Inventory for Gated<dyn Inventory> {
             .await
     }
 
+    async fn follow_up(&self, incident: &Incident) -> Result<(), InventoryError> {
+        let call = self.inner.follow_up(incident);
+        self.gate.pass("inventory.follow_up", no_item, call).await
+    }
+
     async fn attach_trigger(
         &self,
         incident: &Incident,

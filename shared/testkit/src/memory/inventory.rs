@@ -201,6 +201,10 @@ impl Inventory for MemoryInventory {
         self.transact(|tables| tables.save_incident(incident))
     }
 
+    async fn follow_up(&self, incident: &Incident) -> Result<(), InventoryError> {
+        self.transact(|tables| tables.follow_up(incident))
+    }
+
     async fn attach_trigger(
         &self,
         incident: &Incident,

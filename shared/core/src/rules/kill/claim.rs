@@ -3,12 +3,16 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::KillOrder;
-use crate::model::incident::{Evidence, Incident, OwnerId};
+use crate::model::incident::{Evidence, Figures, Incident, OwnerId, Suspends};
 use crate::model::slot::{Killed, Slot, SlotState};
 use crate::model::version::Version;
 
 /// A second kill within this time hands out no third key.
 pub const LOOP_WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// So long after a kill, bills for the keys that it cut off may still come in: figures that count all keys prove nothing
+/// against the replacement.
+pub const LATE_BILLS: SignedDuration = SignedDuration::from_mins(60);
 
 /// What is known when an order comes.
 #[derive(Debug, Clone)]
@@ -44,6 +48,10 @@ pub enum Claim {
     Attached(Box<Incident>),
     /// Nothing: the trigger's incident is closed.
     Over(Box<Incident>),
+    /// The open incident is closed first, as it is here: its keys are dead, and the order is about the replacement.
+    CloseFirst(Box<Incident>),
+    /// Nothing: what speaks for the order is the use of keys that are cut off already, or there is nothing to cut off.
+    OfDeadKeys,
 }
 
 /// Decides what an order does. A slot has one open incident; a trigger belongs to one incident.
@@ -55,8 +63,17 @@ pub fn claim(facts: &ClaimFacts<'_>) -> Claim {
         return Claim::Over(Box::new(over.clone()));
     }
     let Some(open) = facts.open else {
-        return begin(facts);
+        return match is_of_dead_keys(facts) {
+            true => Claim::OfDeadKeys,
+            false => begin(facts),
+        };
     };
+    if facts.of_trigger.is_none() && is_about_the_replacement(facts, open) {
+        let mut closed = open.clone();
+        closed.closed = Some(now);
+        closed.due_at = Some(now);
+        return Claim::CloseFirst(Box::new(closed));
+    }
     let mut joined = open.clone();
     joined.attach(order.triggered(now));
     if !open.is_leased_by_another(owner, now) {
@@ -67,6 +84,51 @@ pub fn claim(facts: &ClaimFacts<'_>) -> Claim {
         return Claim::Attached(Box::new(joined));
     }
     Claim::Attach(Box::new(joined))
+}
+
+/// Whether the open incident's keys are dead and its replacement is in use, which the order is about.
+fn is_about_the_replacement(facts: &ClaimFacts<'_>, open: &Incident) -> bool {
+    let in_use = || facts.versions.iter().filter(|v| v.state.is_promoted());
+    in_use().next().is_some() && in_use().all(|v| v.epoch >= open.epoch) && !is_of_dead_keys(facts)
+}
+
+/// Whether what speaks for the order was seen before any key came into use that is not cut off, or may be the bill for
+/// one that is. What the slot spent before it was cut off is no evidence against its replacement.
+fn is_of_dead_keys(facts: &ClaimFacts<'_>) -> bool {
+    let (slot, order) = (facts.slot, facts.order);
+    let Some(killed) = slot.killed else {
+        return false;
+    };
+    let in_use: Vec<&Version> = facts
+        .versions
+        .iter()
+        .filter(|v| v.state.is_promoted())
+        .collect();
+    if in_use.is_empty() {
+        let containment = order.evidence.containment();
+        let to_be_cut = |v: &Version| super::is_to_be_cut(v, containment);
+        return is_without_a_future(slot) && !facts.versions.iter().any(to_be_cut);
+    }
+    if in_use.iter().any(|v| v.epoch < killed.epoch) {
+        return false;
+    }
+    let first = in_use.iter().filter_map(|v| v.promoted).min();
+    match order.evidence {
+        Evidence::Person | Evidence::Leak => false,
+        Evidence::Alarm | Evidence::UncheckedAlarm | Evidence::Monitor | Evidence::Cap => {
+            first.is_some_and(|promoted| order.seen <= promoted)
+                || order.figures == Figures::OfAllKeys
+                    && facts.now.duration_since(killed.at) < LATE_BILLS
+        }
+    }
+}
+
+/// Whether no key is made for the slot unless a person says so.
+const fn is_without_a_future(slot: &Slot) -> bool {
+    match slot.state {
+        SlotState::Suspended | SlotState::Decommissioned => true,
+        SlotState::Active | SlotState::Restricted => false,
+    }
 }
 
 /// Whether a key that was made after the last containment is abused already: whoever took it can take the next. A person
@@ -100,9 +162,13 @@ fn begin(facts: &ClaimFacts<'_>) -> Claim {
     let mut restricted = slot.clone();
     // `retire` looks at the slot next: it asks for the replacement if the kill cannot.
     restricted.due_at = now;
-    incident.suspends = is_loop(facts);
+    incident.suspends = match is_without_a_future(slot) {
+        true => Some(Suspends::Before),
+        false => is_loop(facts).then_some(Suspends::Loop),
+    };
+    let suspends = incident.suspends.is_some();
     restricted.state = match slot.state {
-        SlotState::Active | SlotState::Restricted if incident.suspends => SlotState::Suspended,
+        SlotState::Active | SlotState::Restricted if suspends => SlotState::Suspended,
         SlotState::Active => SlotState::Restricted,
         state => state,
     };

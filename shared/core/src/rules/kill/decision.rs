@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::model::alarm::Transition;
 use crate::model::alert::Severity;
-use crate::model::incident::{Evidence, TriggerId, Triggered};
+use crate::model::incident::{Evidence, Figures, TriggerId, Triggered};
 use crate::model::names::SlotName;
 use crate::model::text::{AlertText, OutsideText};
 
@@ -28,6 +28,8 @@ pub struct Kill {
     pub evidence: Evidence,
     /// What set it off, for people.
     pub cause: OutsideText,
+    /// Whose spend speaks for it.
+    pub figures: Figures,
 }
 
 /// What set off a kill.
@@ -47,6 +49,14 @@ impl Trigger {
             Self::Monitor(judged) => format!("monitor@{judged:.3}"),
         }
     }
+
+    /// When what speaks for the kill was seen.
+    pub fn seen(&self) -> Timestamp {
+        match self {
+            Self::Alarm(transition) => transition.changed(),
+            Self::Monitor(judged) => *judged,
+        }
+    }
 }
 
 /// An order to cut off a slot, whatever it came from.
@@ -60,6 +70,10 @@ pub struct KillOrder {
     pub evidence: Evidence,
     /// What set it off, for people.
     pub cause: OutsideText,
+    /// When what speaks for it was seen: the change of an alarm, the monitor's judgement, now for people and leaks.
+    pub seen: Timestamp,
+    /// Whose spend speaks for it.
+    pub figures: Figures,
 }
 
 impl KillOrder {
@@ -70,6 +84,7 @@ impl KillOrder {
             evidence: self.evidence,
             cause: self.cause.clone(),
             at,
+            seen: Some(self.seen),
         }
     }
 }
@@ -81,6 +96,8 @@ impl From<Kill> for KillOrder {
             trigger: TriggerId::new(&kill.trigger.id()),
             evidence: kill.evidence,
             cause: kill.cause,
+            seen: kill.trigger.seen(),
+            figures: kill.figures,
         }
     }
 }

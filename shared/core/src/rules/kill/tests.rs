@@ -1,3 +1,4 @@
+mod claiming;
 mod confirming;
 mod containing;
 mod naming;

@@ -34,6 +34,8 @@ pub(super) enum Claimed {
     Over(Box<Incident>),
     /// The slot only observes, and the evidence is statistical.
     Observed(Box<Slot>, Vec<Version>),
+    /// What speaks for the order is the use of keys that are cut off already.
+    OfDeadKeys(Box<Slot>),
     /// There is no such slot.
     NoSuchSlot,
 }
@@ -133,6 +135,11 @@ async fn attempt(
         }
         Claim::Attached(incident) => Ok(Claimed::Attached(incident)),
         Claim::Over(incident) => Ok(Claimed::Over(incident)),
+        Claim::CloseFirst(incident) => {
+            ports.inventory.save_incident(&incident).await?;
+            Err(InventoryError::Conflict)
+        }
+        Claim::OfDeadKeys => Ok(Claimed::OfDeadKeys(Box::new(read.slot))),
     }
 }
 

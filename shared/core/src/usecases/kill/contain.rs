@@ -82,7 +82,7 @@ pub(super) struct Contained {
     /// How keys are suspended at the provider; `None` if its account could not be opened.
     pub(super) suspension: Option<Suspension>,
     /// Why its account could not be opened.
-    pub(super) unreached: Option<ProviderError>,
+    pub(super) unreached: Option<String>,
     /// How hard it is.
     containment: Containment,
     /// Why it is not known whether these are all.
@@ -91,7 +91,7 @@ pub(super) struct Contained {
 
 impl Contained {
     /// Nothing was done: the provider account could not be opened.
-    pub(super) fn unreached(error: ProviderError) -> Self {
+    pub(super) fn unreached(error: String) -> Self {
         Self {
             unreached: Some(error),
             ..Self::default()
@@ -101,7 +101,7 @@ impl Contained {
     /// Why not everything is contained, in one sentence.
     pub(super) fn first_failure(&self) -> Option<String> {
         if let Some(error) = &self.unreached {
-            return Some(error.to_string());
+            return Some(error.clone());
         }
         let failed = |fared: &Fared| match &fared.result {
             Err(error) if !matches!(error, NotCut::Unnamed) => {

@@ -3,6 +3,7 @@
 
 mod blind;
 mod claim;
+mod confirm;
 mod contain;
 mod replace;
 mod save;
@@ -22,6 +23,7 @@ use crate::model::text::OutsideText;
 use crate::model::version::VersionId;
 use crate::ports::{Deadline, InventoryError};
 pub use crate::rules::kill::KillOrder;
+use crate::rules::revoke::ConfirmPolicy;
 
 /// A slot that is not contained so long after its kill began pages a person.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
@@ -49,6 +51,8 @@ pub enum KillOutcome {
     Attached,
     /// What set the order off was dealt with before.
     Over,
+    /// What speaks for the order is the use of keys that are dead already. People were told.
+    OfDeadKeys,
     /// The slot only observes: people were told what would have been done.
     Observed,
     /// There is no such slot. People were told.
@@ -97,7 +101,7 @@ async fn act_on(
     invocation: &Invocation,
 ) -> KillOutcome {
     match claimed {
-        Claimed::Ours(ours) => carry(ports, *ours, invocation).await,
+        Claimed::Ours(ours) => carry(ports, *ours, invocation, None).await,
         Claimed::Attached(incident) => {
             tracing::info!(slot = %order.slot, incident = %incident.id, "a further trigger of an incident that is being worked on");
             KillOutcome::Attached
@@ -105,6 +109,10 @@ async fn act_on(
         Claimed::Over(incident) => {
             tracing::info!(slot = %order.slot, incident = %incident.id, "a trigger of an incident that is closed");
             KillOutcome::Over
+        }
+        Claimed::OfDeadKeys(slot) => {
+            ports.tell(tell::of_dead_keys(&slot, order)).await;
+            KillOutcome::OfDeadKeys
         }
         Claimed::Observed(slot, versions) => {
             ports
@@ -152,24 +160,29 @@ impl From<NoClaim> for KillError {
     }
 }
 
-/// Goes on with an incident, unless it is closed or somebody else is at work on it: then `None`.
+/// Goes on with an incident, unless nothing is left to do about it or somebody else is at work on it: then `None`.
 ///
 /// # Errors
 /// [`InventoryError`]; the incident stays due.
 pub async fn resume(
     ports: &Ports,
     id: &str,
+    confirm: &ConfirmPolicy,
     invocation: &Invocation,
 ) -> Result<Option<KillOutcome>, InventoryError> {
     let Some(mut incident) = ports.inventory.incident(id).await? else {
         return Ok(None);
     };
     let now = ports.clock.now();
-    if incident.closed.is_some() || incident.is_leased_by_another(&invocation.owner, now) {
+    let is_over = incident.closed.is_some() && incident.due_at.is_none();
+    if is_over || incident.is_leased_by_another(&invocation.owner, now) {
         return Ok(None);
     }
     incident.lease(&invocation.owner, invocation.deadline.0);
-    ports.inventory.save_incident(&incident).await?;
+    match incident.closed {
+        None => ports.inventory.save_incident(&incident).await?,
+        Some(_) => ports.inventory.follow_up(&incident).await?,
+    }
     let Some(slot) = ports.inventory.slot(&incident.slot).await? else {
         return Ok(None);
     };
@@ -181,7 +194,7 @@ pub async fn resume(
         versions,
         provider,
     };
-    Ok(Some(carry(ports, ours, invocation).await))
+    Ok(Some(carry(ports, ours, invocation, Some(confirm)).await))
 }
 
 /// Whether the order only tells people: the slot observes, and the evidence is a judgement about what is usual.
@@ -189,34 +202,44 @@ fn observes(slot: &Slot, order: &KillOrder) -> bool {
     slot.mode == Mode::Observe && order.evidence.is_statistical()
 }
 
-/// Takes an incident that is ours from wherever it stands as far as it goes now.
-async fn carry(ports: &Ports, ours: Ours, invocation: &Invocation) -> KillOutcome {
+/// Takes an incident that is ours from wherever it stands as far as it goes now. Whoever comes with a policy also looks
+/// whether the keys that were cut off are refused: that takes minutes, so it is not for the first invocation.
+async fn carry(
+    ports: &Ports,
+    ours: Ours,
+    invocation: &Invocation,
+    confirm: Option<&ConfirmPolicy>,
+) -> KillOutcome {
     let Ours {
         incident,
         slot,
         versions,
         provider,
     } = ours;
-    let (incident, contained) = match provider {
+    let (incident, contained) = match &provider {
         Ok(provider) => {
             let containing = Containing {
                 ports,
                 slot: &slot,
-                provider,
+                provider: provider.clone(),
                 deadline: invocation.deadline,
             };
             containing.contain(incident, versions).await
         }
-        Err(error) => (incident, Contained::unreached(error)),
+        Err(error) => (incident, Contained::unreached(error.to_string())),
     };
     let first_failure = incident.steps.iter().all(|s| s.step != KillStep::Contain);
     let incident = record(ports, incident, &contained).await;
-    let incident = tell::how_it_went(ports, &slot, incident, &contained, first_failure).await;
-    let incident = match contained.is_whole() {
-        true => replace::ask_for_replacement(ports, &slot, incident).await,
-        false => incident,
-    };
-    hand_back(ports, incident, invocation, &contained).await;
+    let mut incident = tell::how_it_went(ports, &slot, incident, &contained, first_failure).await;
+    if contained.is_whole() {
+        incident = replace::see_to_replacement(ports, &slot, incident).await;
+    }
+    if let (Some(policy), Ok(provider)) = (confirm, &provider) {
+        let provider = provider.as_ref();
+        incident = confirm::look_at_cut_keys(ports, &slot, provider, policy, incident).await;
+        incident = tell::what_became_of_it(ports, &slot, incident).await;
+    }
+    hand_back(ports, incident, invocation, &contained, confirm).await;
     let versions = contained.summary();
     match contained.is_whole() {
         true => KillOutcome::Contained(versions),
@@ -240,27 +263,42 @@ async fn record(ports: &Ports, incident: Incident, contained: &Contained) -> Inc
     .await
 }
 
-/// Gives the incident back: closed if everything is done, as hard as it is by now, else due at once.
+/// Gives the incident back: closed once its keys are dead, people know and a replacement is in use or none will be; and
+/// due again until the last word about it is said.
 async fn hand_back(
     ports: &Ports,
     incident: Incident,
     invocation: &Invocation,
     contained: &Contained,
+    confirm: Option<&ConfirmPolicy>,
 ) {
     let now = ports.clock.now();
-    let done_as = contained.containment();
-    let is_done = contained.is_whole() && incident.done(KillStep::TellContained).is_some();
+    let is_cut = |incident: &Incident| {
+        contained.is_whole()
+            && incident.containment == contained.containment()
+            && incident.done(KillStep::TellContained).is_some()
+    };
+    let again = confirm.map_or(SignedDuration::ZERO, ConfirmPolicy::spacing);
     update(ports, incident, |incident| {
-        if is_done && incident.containment == done_as {
+        let is_cut = is_cut(incident);
+        let is_replaced = incident.done(KillStep::Replace).is_some() || incident.suspends.is_some();
+        if is_cut && is_replaced && incident.closed.is_none() {
             incident.closed = Some(now);
-            incident.due_at = None;
-        } else if incident.owner.as_ref() == Some(&invocation.owner) {
-            incident.due_at = Some(now);
-        } else {
+        }
+        if incident
+            .owner
+            .as_ref()
+            .is_some_and(|owner| *owner != invocation.owner)
+        {
             return;
         }
         incident.owner = None;
         incident.lease_until = None;
+        incident.due_at = match is_cut {
+            false => Some(now),
+            true if incident.done(KillStep::TellDone).is_some() => None,
+            true => Some(now + again),
+        };
     })
     .await;
 }

@@ -1,13 +1,22 @@
-//! After containment: the way is cleared for the replacement, and it is asked for.
+//! After containment: the replacement. The way is cleared for it, it is asked for once, and watched until it is in use;
+//! or the slot is suspended, where none can be made.
+
+use jiff::SignedDuration;
 
 use super::save::update;
-use crate::model::incident::{Incident, KillStep, StepResult};
+use super::tell;
+use crate::model::incident::{Incident, KillStep, StepResult, Suspends};
 use crate::model::names::SecretVersionId;
-use crate::model::slot::Slot;
+use crate::model::slot::{CredentialKind, Slot, SlotState};
 use crate::model::text::OutsideText;
+use crate::model::version::Version;
 use crate::ports::{InventoryError, SecretError, Stage};
+use crate::rules::pool::usable;
 use crate::rules::rotation::{Refusal, refused_now};
-use crate::usecases::Ports;
+use crate::usecases::{Ports, pool};
+
+/// A rotation that was asked for so long ago and is not at work is asked for anew.
+const ASK_AGAIN: SignedDuration = SignedDuration::from_mins(10);
 
 /// Why no replacement was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -22,46 +31,118 @@ enum NotAsked {
     RotationOff,
 }
 
-/// Asks for the replacement, once. Where that fails, `retire` asks for it when it looks at the slot: no incident waits
-/// for it.
-pub(super) async fn ask_for_replacement(
-    ports: &Ports,
-    slot: &Slot,
-    incident: Incident,
-) -> Incident {
-    if incident.done(KillStep::Rotate).is_some() {
+/// Why no replacement can be made until a person acts.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoReplacement {
+    /// The standby pool has no key for the slot.
+    #[error("the standby pool of account {0} has no key that it can use")]
+    PoolEmpty(crate::model::names::AccountName),
+    /// As many rotations as a secret bears in a day.
+    #[error(transparent)]
+    Budget(Refusal),
+}
+
+/// Sees to the replacement, as far as that can be done now. Where asking for it fails, `retire` asks when it looks at the
+/// slot.
+pub(super) async fn see_to_replacement(ports: &Ports, slot: &Slot, incident: Incident) -> Incident {
+    if incident.suspends.is_some() || incident.done(KillStep::Replace).is_some() {
         return incident;
     }
-    let asked = ask(ports, slot, &incident).await;
+    let outcome = go_on(ports, slot, &incident).await;
     let now = ports.clock.now();
-    let result = match asked {
-        Ok(()) => StepResult::Done,
+    let (step, at, result) = match outcome {
+        Ok(Seen::Replaced(at)) => (KillStep::Replace, at, StepResult::Done),
+        Ok(Seen::Asked) => (KillStep::Rotate, now, StepResult::Done),
+        Ok(Seen::OnItsWay) => return incident,
+        Ok(Seen::Impossible(why)) => return suspend(ports, slot, incident, &why).await,
         Err(why) => {
             tracing::warn!(slot = %slot.name, error = %why, "the replacement is not under way; retire asks for it");
-            StepResult::Failed(OutsideText::new(&why.to_string()))
+            let why = StepResult::Failed(OutsideText::new(&why.to_string()));
+            (KillStep::Rotate, now, why)
         }
     };
+    let asked =
+        incident.asked + u32::from((step, &result) == (KillStep::Rotate, &StepResult::Done));
     update(ports, incident, |incident| {
-        if incident.done(KillStep::Rotate).is_none() {
-            incident.take(KillStep::Rotate, now, result.clone());
+        incident.asked = incident.asked.max(asked);
+        if incident.done(step).is_none() {
+            incident.take(step, at, result.clone());
         }
     })
     .await
 }
 
-/// Takes AWSPENDING off a version that was cut off, since Secrets Manager refuses RotateSecret while it stands there, and
-/// asks for a rotation under a token that is the incident's own: asked twice, it starts once.
-async fn ask(ports: &Ports, slot: &Slot, incident: &Incident) -> Result<(), NotAsked> {
-    let token = SecretVersionId::from_seed(&incident.id);
-    let secret = ports.secrets.describe(slot.secret.as_str()).await?;
+/// How the replacement stands.
+enum Seen {
+    Replaced(jiff::Timestamp),
+    OnItsWay,
+    Asked,
+    Impossible(NoReplacement),
+}
+
+async fn go_on(ports: &Ports, slot: &Slot, incident: &Incident) -> Result<Seen, NotAsked> {
     let versions = ports.inventory.versions(&slot.name).await?;
+    let of_now = || versions.iter().filter(|v| v.epoch >= incident.epoch);
+    if let Some(promoted) = of_now().filter_map(|v| v.promoted).min() {
+        return Ok(Seen::Replaced(promoted));
+    }
+    let asked = incident.done(KillStep::Rotate);
+    if of_now().any(|v| v.state.is_in_rotation()) {
+        return Ok(match asked {
+            Some(_) => Seen::OnItsWay,
+            None => Seen::Asked,
+        });
+    }
+    if let Some(why) = impossible(ports, slot, &versions).await? {
+        return Ok(Seen::Impossible(why));
+    }
+    let wait = ASK_AGAIN * i32::try_from(incident.asked).unwrap_or(i32::MAX);
+    if asked.is_some_and(|at| ports.clock.now().duration_since(at) < wait) {
+        return Ok(Seen::OnItsWay);
+    }
+    ask(ports, slot, incident, &versions).await?;
+    Ok(Seen::Asked)
+}
+
+/// Whether a rotation would come to nothing.
+async fn impossible(
+    ports: &Ports,
+    slot: &Slot,
+    versions: &[Version],
+) -> Result<Option<NoReplacement>, InventoryError> {
+    let now = ports.clock.now();
+    if let Some(refusal @ Refusal::Budget(_)) = refused_now(slot, versions, now) {
+        return Ok(Some(NoReplacement::Budget(refusal)));
+    }
+    if slot.kind != CredentialKind::Pool {
+        return Ok(None);
+    }
+    let pool = pool::read(ports, &slot.account).await?;
+    let is_empty = usable(&pool.standby, slot, now).is_empty();
+    Ok(is_empty.then(|| NoReplacement::PoolEmpty(slot.account.clone())))
+}
+
+/// Takes AWSPENDING off a version that was cut off or that no rotation is at work on, since Secrets Manager refuses
+/// RotateSecret while it stands there, and asks for a rotation under a token that is the incident's own: asked twice, it
+/// starts once.
+async fn ask(
+    ports: &Ports,
+    slot: &Slot,
+    incident: &Incident,
+    versions: &[Version],
+) -> Result<(), NotAsked> {
+    let token = match incident.asked {
+        0 => SecretVersionId::from_seed(&incident.id),
+        times => SecretVersionId::from_seed(&format!("{}/{times}", incident.id)),
+    };
+    let secret = ports.secrets.describe(slot.secret.as_str()).await?;
     if let Some(pending) = secret.holder(&Stage::Pending)
         && !secret.has(pending, &Stage::Current)
     {
         let is_replacement = |id: &SecretVersionId| {
-            versions
-                .iter()
-                .any(|v| v.id.secret_version == *id && v.epoch >= incident.epoch)
+            versions.iter().any(|v| {
+                v.id.secret_version == *id && v.epoch >= incident.epoch && v.state.is_in_rotation()
+            })
         };
         if *pending == token || is_replacement(pending) {
             return Ok(());
@@ -73,11 +154,42 @@ async fn ask(ports: &Ports, slot: &Slot, incident: &Incident) -> Result<(), NotA
     }
     let stored = ports.inventory.slot(&slot.name).await?;
     let stored = stored.ok_or(InventoryError::Conflict)?;
-    if stored.epoch != incident.epoch || versions.iter().any(|v| v.epoch >= incident.epoch) {
+    if stored.epoch != incident.epoch {
         return Ok(());
     }
-    if let Some(refusal) = refused_now(&stored, &versions, ports.clock.now()) {
+    if let Some(refusal) = refused_now(&stored, versions, ports.clock.now()) {
         return Err(refusal.into());
     }
     Ok(ports.secrets.rotate_now(&slot.secret, &token).await?)
+}
+
+/// Suspends the slot, in a new epoch, and pages. Where that cannot be written now, it is looked at again.
+async fn suspend(ports: &Ports, slot: &Slot, incident: Incident, why: &NoReplacement) -> Incident {
+    match write_suspended(ports, slot).await {
+        Ok(()) => {}
+        Err(error) => {
+            tracing::warn!(slot = %slot.name, %error, "the slot could not be suspended; it is tried again");
+            return incident;
+        }
+    }
+    if !ports.tell(tell::suspended(slot, &incident, why)).await {
+        return incident;
+    }
+    update(ports, incident, |incident| {
+        incident.suspends = incident.suspends.or(Some(Suspends::NoReplacement));
+    })
+    .await
+}
+
+async fn write_suspended(ports: &Ports, slot: &Slot) -> Result<(), InventoryError> {
+    let stored = ports.inventory.slot(&slot.name).await?;
+    let Some(mut stored) = stored else {
+        return Ok(());
+    };
+    if !matches!(stored.state, SlotState::Active | SlotState::Restricted) {
+        return Ok(());
+    }
+    stored.state = SlotState::Suspended;
+    stored.epoch = stored.epoch.next();
+    ports.inventory.save_slot(&stored).await
 }

@@ -37,14 +37,17 @@ async fn try_update(
         if changed == known {
             return Ok(known);
         }
-        match ports.inventory.save_incident(&changed).await {
+        let saved = match known.closed {
+            None => ports.inventory.save_incident(&changed).await,
+            Some(_) => ports.inventory.follow_up(&changed).await,
+        };
+        match saved {
             Ok(()) => return Ok(written(changed)),
             Err(error) if error.is_retryable() => last = error,
             Err(error) => return Err(error),
         }
         match ports.inventory.incident(&known.id).await {
-            Ok(Some(stored)) if stored.closed.is_none() => known = stored,
-            Ok(Some(closed)) => return Ok(closed),
+            Ok(Some(stored)) => known = stored,
             Ok(None) => return Err(last),
             Err(error) if error.is_retryable() => last = error,
             Err(error) => return Err(error),

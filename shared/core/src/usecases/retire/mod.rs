@@ -80,7 +80,7 @@ pub async fn run(
                 carry_version(ports, confirm, name, id, &mut report).await,
             ),
             Due::Incident(id) => {
-                carry_incident(ports, id, deadline, &mut report).await;
+                carry_incident(ports, confirm, id, deadline, &mut report).await;
                 continue;
             }
         };
@@ -122,9 +122,16 @@ impl From<FindError> for ItemError {
 }
 
 /// Goes on with an incident that nobody is at work on. One that cannot be read or saved now stays first in line.
-async fn carry_incident(ports: &Ports, id: &str, deadline: Deadline, report: &mut RetireReport) {
+async fn carry_incident(
+    ports: &Ports,
+    confirm: &ConfirmPolicy,
+    id: &str,
+    deadline: Deadline,
+    report: &mut RetireReport,
+) {
     let owner = OwnerId::new(&format!("retire, at {}", ports.clock.now()));
-    if let Err(error) = kill::resume(ports, id, &Invocation { owner, deadline }).await {
+    let invocation = Invocation { owner, deadline };
+    if let Err(error) = kill::resume(ports, id, confirm, &invocation).await {
         report.failed += 1;
         tracing::warn!(incident = %id, %error, "an incident could not be gone on with and is tried again");
     }

@@ -6,12 +6,11 @@ use super::{ItemError, ROUND, RetireReport, Work};
 use crate::model::alert::{AlertKind, Severity};
 use crate::model::key::ApiKey;
 use crate::model::names::KeyHandle;
-use crate::model::secret_document::SecretDocument;
 use crate::model::slot::CredentialKind;
 use crate::model::version::{Confirmation, Confirmed, Version, VersionState};
-use crate::ports::{LATE_CREATE, SecretError, TAG_HANDLE_PREFIX, VersionSelector};
+use crate::ports::{LATE_CREATE, SecretError, TAG_HANDLE_PREFIX};
 use crate::rules::revoke::{Confirming, confirm};
-use crate::usecases::{find, unmake};
+use crate::usecases::{find, key_text, unmake};
 
 /// A revoke that is not confirmed after this time is alerted.
 const UNCONFIRMED_AFTER: SignedDuration = SignedDuration::from_mins(15);
@@ -167,27 +166,13 @@ impl Work<'_> {
         Ok(stored.iter().any(is_made))
     }
 
-    /// The text of the version's key, while its secret version can still be read and holds this very key. A secret that
-    /// is marked for deletion refuses to be read.
+    /// The text of the version's key, while it can be read.
     pub(super) async fn readable_key(
         &self,
         version: &Version,
     ) -> Result<Option<ApiKey>, ItemError> {
-        let selector = VersionSelector::Id(&version.id.secret_version);
-        let text = match self.ports.secrets.value(&self.slot.secret, selector).await {
-            Ok(text) => text,
-            Err(SecretError::NotFound(_) | SecretError::Binary | SecretError::Refused(_)) => {
-                return Ok(None);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let Some((_, text)) = text else {
-            return Ok(None);
-        };
-        let document = SecretDocument::parse(&text, &self.provider.abilities().format).ok();
-        Ok(document
-            .map(|d| d.key().clone())
-            .filter(|key| Some(key.fingerprint()) == version.fingerprint))
+        let provider = self.provider.as_ref();
+        Ok(key_text::readable(self.ports, self.slot, provider, version).await?)
     }
 
     async fn confirm_by_refusals(

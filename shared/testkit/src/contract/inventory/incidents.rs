@@ -10,6 +10,7 @@ fn trigger(name: &str) -> Triggered {
         evidence: Evidence::Leak,
         cause: OutsideText::new("an alarm"),
         at: at("2026-12-01T09:00:00.25Z"),
+        seen: Some(at("2026-12-01T08:59:59.123Z")),
     }
 }
 
@@ -152,5 +153,45 @@ pub(super) async fn an_incident_is_due_work(inventory: &dyn Inventory) {
     };
     inventory.save_incident(&closed).await.expect("closed");
     let found = inventory.due(at("1998-06-01T00:00:00Z"), 10).await;
+    assert_eq!(found.expect("read"), []);
+}
+
+pub(super) async fn a_closed_incident_is_followed_up(inventory: &dyn Inventory) {
+    let first = open(inventory, "contract-incident-follow").await;
+    assert_conflict(inventory.follow_up(&first).await);
+    let pretended = Incident {
+        closed: Some(at("1997-01-01T00:00:00Z")),
+        ..first.clone()
+    };
+    assert_conflict(inventory.follow_up(&pretended).await);
+    let closed = Incident {
+        due_at: Some(at("1997-01-01T00:00:00Z")),
+        ..pretended
+    };
+    inventory.save_incident(&closed).await.expect("closed");
+    let found = inventory.due(at("1997-06-01T00:00:00Z"), 10).await;
+    assert_eq!(found.expect("read"), [Due::Incident(first.id.clone())]);
+    let slot = stored(inventory, &first.slot).await;
+    let why = OutsideText::new("another");
+    let second = Incident::open(&slot.name, slot.epoch, why, closed.opened);
+    let opened = inventory.open_incident(&second, &slot).await;
+    opened.expect("another is opened meanwhile");
+    let mut done = Incident {
+        revision: closed.revision.next(),
+        due_at: None,
+        ..closed.clone()
+    };
+    done.take(KillStep::TellDone, closed.opened, StepResult::Done);
+    inventory.follow_up(&done).await.expect("followed up");
+    assert_conflict(inventory.follow_up(&done).await);
+    let found = inventory.incident(&first.id).await.expect("read");
+    let expected = Incident {
+        revision: done.revision.next(),
+        ..done
+    };
+    assert_eq!(found.as_ref(), Some(&expected));
+    let found = inventory.incident_of_slot(&first.slot).await.expect("read");
+    assert_eq!(found.map(|i| i.id), Some(second.id), "the open one stays");
+    let found = inventory.due(at("1997-06-01T00:00:00Z"), 10).await;
     assert_eq!(found.expect("read"), []);
 }

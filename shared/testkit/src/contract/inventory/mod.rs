@@ -56,6 +56,7 @@ pub const CHECKS: &[Check<dyn Inventory>] = checks![dyn Inventory:
     a_closed_incident_makes_room_and_is_still_known,
     a_trigger_belongs_to_one_incident,
     an_incident_is_due_work,
+    a_closed_incident_is_followed_up,
     work_is_due_in_order_of_time,
     work_that_is_done_is_not_due,
 ];

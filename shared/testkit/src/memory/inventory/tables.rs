@@ -103,9 +103,21 @@ impl Tables {
         let slot = incident.slot.clone();
         let before = match incident.closed {
             None => self.open.insert(slot.clone(), id),
-            Some(_) => self.open.remove(&slot),
+            Some(_) if self.open.get(&slot) == Some(&id) => self.open.remove(&slot),
+            Some(_) => return,
         };
         self.replaced.push(Replaced::Open(slot, before));
+    }
+
+    pub(super) fn follow_up(&mut self, incident: &Incident) -> Result<(), InventoryError> {
+        let stored = self.incidents.get(&incident.id);
+        let known =
+            |stored: &&Incident| stored.closed.is_some() && stored.revision == incident.revision;
+        if incident.closed.is_none() || stored.filter(known).is_none() {
+            return Err(InventoryError::Conflict);
+        }
+        self.put_incident(incident);
+        Ok(())
     }
 
     pub(super) fn save_incident(&mut self, incident: &Incident) -> Result<(), InventoryError> {
