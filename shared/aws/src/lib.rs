@@ -11,6 +11,7 @@ mod signer;
 
 pub use alarms::CloudWatchAlarms;
 pub use alerts::SnsAlerts;
+pub use aws_config::SdkConfig;
 pub use config::{CONNECT_TIMEOUT, hurried, load, loader};
 pub use fault::Fault;
 pub use http::ReqwestClient;

@@ -7,9 +7,11 @@ mod provider;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 pub use ports::{gated, gated_alarms};
 
@@ -48,6 +50,14 @@ struct State {
     fired: Option<&'static str>,
     turns: Option<Turns>,
     silent: Vec<&'static str>,
+    trips: Option<Trips>,
+}
+
+/// Each call takes its time on tokio's clock.
+struct Trips {
+    each: Duration,
+    since: Instant,
+    begun: Vec<(&'static str, Duration)>,
 }
 
 struct Turns {
@@ -202,6 +212,23 @@ impl Gate {
         };
     }
 
+    /// From now on each call takes `each` of tokio's time, as well as what else was asked for. Calls that are made at
+    /// once take it at once, so that on a paused clock the time tells round trips.
+    pub fn take(&self, each: Duration) {
+        self.state().trips = Some(Trips {
+            each,
+            since: Instant::now(),
+            begun: Vec::new(),
+        });
+    }
+
+    /// The calls since [`Self::take`], each with the time it was begun after.
+    pub fn begun(&self) -> Vec<(&'static str, Duration)> {
+        let state = self.state();
+        let trips = state.trips.as_ref();
+        trips.map(|trips| trips.begun.clone()).unwrap_or_default()
+    }
+
     /// Lets everything pass. Returns the names of the calls counted, and of the one that was cut.
     pub fn disarm(&self) -> (Vec<&'static str>, Option<&'static str>) {
         let state = std::mem::take(&mut *self.state());
@@ -222,7 +249,17 @@ impl Gate {
         self.state().turns.as_mut()?.under_way.take()
     }
 
+    fn begin(&self, name: &'static str) -> Option<Duration> {
+        let mut state = self.state();
+        let trips = state.trips.as_mut()?;
+        trips.begun.push((name, trips.since.elapsed()));
+        Some(trips.each)
+    }
+
     async fn arrive(&self, name: &'static str) -> Turn {
+        if let Some(each) = self.begin(name) {
+            tokio::time::sleep(each).await;
+        }
         if self.state().turns.is_some() {
             tokio::task::yield_now().await;
         }
