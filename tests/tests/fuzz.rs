@@ -4,7 +4,9 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use keyward_tests::fuzz::{Fault, Found, Fuzzer, Limits, Parsed, Parser, Seeds, Target};
+use keyward_tests::fuzz::{
+    Fault, Found, Fuzzer, Limits, Parsed, Parser, Seeds, Target, kill_switch,
+};
 use serde_json::{Value, json};
 
 const KEY: &str = "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef0123456789abcdef";
@@ -50,6 +52,7 @@ fn parsed(body: &[u8], parse: impl Fn(&Value) -> String) -> Parsed {
     Parsed {
         whole: printed.clone(),
         printed,
+        wrong: None,
     }
 }
 
@@ -125,10 +128,7 @@ fn memory_that_only_grows_is_found() {
         kept.lock()
             .unwrap()
             .push(vec![1_u8; 16 * 1024 + body.len()]);
-        Parsed {
-            whole: String::new(),
-            printed: String::new(),
-        }
+        Parsed::default()
     });
     let found = run(&mut fuzzer, 20_000).unwrap();
     assert!(matches!(found.what, Fault::Memory(_)), "{found:?}");
@@ -139,14 +139,30 @@ fn memory_that_only_grows_is_found() {
 fn what_was_found_is_found_again() {
     let parse = |_: u16, body: &[u8]| {
         assert!(!body.starts_with(b"[["), "two lists");
-        Parsed {
-            whole: String::new(),
-            printed: String::new(),
-        }
+        Parsed::default()
     };
     let limits = Limits::default();
     let first = run(&mut fuzzer(3, limits, parse), 200_000).unwrap();
     let again = run(&mut fuzzer(3, limits, parse), 200_000).unwrap();
     assert_eq!((first.number, &first.body), (again.number, &again.body));
     assert!(fuzzer(4, limits, parse).replay(200, &first.body).is_err());
+}
+
+#[test]
+fn what_must_not_be_made_of_an_input_is_found() {
+    let limits = Limits::default();
+    let parse = |_: u16, body: &[u8]| Parsed {
+        wrong: body.ends_with(b"]]").then(|| "two lists".to_owned()),
+        ..Parsed::default()
+    };
+    let found = run(&mut fuzzer(1, limits, parse), 200_000).unwrap();
+    assert_eq!(found.what, Fault::Wrong("two lists".to_owned()));
+}
+
+#[test]
+fn no_mutation_of_a_message_kills_without_a_valid_order() {
+    let cases = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/cases");
+    let mut fuzzer = Fuzzer::new(kill_switch(&cases).unwrap(), 1, Limits::default());
+    let found = run(&mut fuzzer, 3_000);
+    assert!(found.is_none(), "{found:?}");
 }

@@ -1,5 +1,5 @@
-//! `fuzz [--seconds N] [--seed N] [--only PROVIDER] [--input FILE [--status N]]`: mutated answers for every parser of
-//! every provider, or one input for all of them. Exit 1 if something was found: the input is kept in `target/fuzz`.
+//! `fuzz [--seconds N] [--seed N] [--only TARGET] [--input FILE [--status N]]`: mutated answers for every parser of
+//! every provider and mutated messages for the kill switch, or one input for all of them. Exit 1 if something was found: the input is kept in `target/fuzz`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use keyward_core::model::slot::ProviderName;
 use keyward_providers::fuzzing::{CREDENTIAL, Input, PROVIDERS, Provider};
-use keyward_tests::fuzz::{Found, Fuzzer, Limits, Parsed, Parser, Seeds, Target};
+use keyward_tests::fuzz::{Found, Fuzzer, Limits, Parsed, Parser, Seeds, Target, kill_switch};
 
-/// Seconds for each provider unless said otherwise.
+/// Seconds for each target unless said otherwise.
 const SECONDS: u64 = 30;
 
-/// How long one provider is at work before the next has its turn.
+/// How long one target is at work before the next has its turn.
 const TURN: Duration = Duration::from_secs(1);
 
 /// A parser that is at work for so long will not come back.
@@ -82,10 +82,12 @@ fn targets(only: Option<&str>) -> Result<Vec<Target>, Error> {
     if let Some(missing) = ProviderName::ALL.iter().find(|name| !is_there(name)) {
         return Err(format!("no parsers of {missing} are known").into());
     }
-    let wanted = |p: &&Provider| only.is_none_or(|only| only == p.name);
-    let targets: Result<Vec<Target>, Error> = PROVIDERS.iter().filter(wanted).map(target).collect();
-    match targets? {
-        targets if targets.is_empty() => Err("no such provider".into()),
+    let providers: Result<Vec<Target>, Error> = PROVIDERS.iter().map(target).collect();
+    let mut targets = providers?;
+    targets.push(kill_switch(&root().join("tests/fixtures/cases"))?);
+    targets.retain(|target| only.is_none_or(|only| only == target.name));
+    match targets {
+        targets if targets.is_empty() => Err("no such target".into()),
         targets => Ok(targets),
     }
 }
@@ -109,6 +111,7 @@ fn target(provider: &'static Provider) -> Result<Target, Error> {
             Parsed {
                 whole: parsed.whole,
                 printed: parsed.printed,
+                wrong: None,
             }
         }),
     });
@@ -120,8 +123,9 @@ fn target(provider: &'static Provider) -> Result<Target, Error> {
     })
 }
 
-/// One provider's turn after the other's, on every processor.
+/// One target's turn after the other's, on every processor.
 struct Job {
+    name: String,
     fuzzer: Mutex<Fuzzer>,
     /// Milliseconds that it was at work.
     spent: AtomicU64,
@@ -136,6 +140,7 @@ fn fuzz(arguments: &Arguments) -> Result<bool, Error> {
     let jobs: Vec<Job> = targets(arguments.only.as_deref())?
         .into_iter()
         .map(|target| Job {
+            name: target.name.clone(),
             fuzzer: Mutex::new(Fuzzer::new(target, arguments.seed, Limits::default())),
             spent: AtomicU64::new(0),
             begun: AtomicU64::new(0),
@@ -178,7 +183,7 @@ fn fuzz(arguments: &Arguments) -> Result<bool, Error> {
     }
 }
 
-/// Takes turns until every provider had its time, or something was found.
+/// Takes turns until every target had its time, or something was found.
 fn work(jobs: &[Job], milliseconds: u64, start: Instant, stop: &AtomicBool) -> Option<Found> {
     loop {
         let least = |job: &&Job| job.spent.load(Ordering::Relaxed);
@@ -216,14 +221,11 @@ fn work(jobs: &[Job], milliseconds: u64, start: Instant, stop: &AtomicBool) -> O
 
 /// Ends the process if a parser does not come back: nothing else can.
 fn watch(jobs: &[Job], arguments: &Arguments, start: Instant) {
-    for (n, job) in jobs.iter().enumerate() {
+    for job in jobs {
         let begun = job.begun.load(Ordering::Relaxed);
         let at = (now() - start).as_millis() as u64;
         if begun > 0 && at.saturating_sub(begun) > HANGS.as_millis() as u64 {
-            let name = PROVIDERS
-                .iter()
-                .filter(|p| arguments.only.as_deref().is_none_or(|o| o == p.name));
-            let name = name.map(|p| p.name).nth(n).unwrap_or_default();
+            let name = &job.name;
             eprintln!(
                 "FOUND {name}: a parser does not come back; SEED={} ONLY={name}",
                 arguments.seed

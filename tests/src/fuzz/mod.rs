@@ -1,10 +1,11 @@
-//! Feeds mutated answers to the parsers of providers' answers and looks for panics, hangs, unbounded memory, and key
-//! text in what is printed.
+//! Feeds mutated answers to the parsers of providers' answers, and mutated messages to the kill switch, and looks for
+//! panics, hangs, unbounded memory, key text in what is printed, and kills from what is no order to kill.
 //!
 //! No coverage-guided fuzzer runs on stable Rust. What guides this one is what parsers made of an input: one that went a
 //! way that none went before is kept, and mutated further.
 
 mod corpus;
+mod kill;
 mod mutate;
 
 use std::collections::HashSet;
@@ -15,6 +16,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 
 pub use corpus::Seeds;
+pub use kill::kill_switch;
 use mutate::mutate;
 
 /// Most inputs that are kept, and the longest of them.
@@ -51,11 +53,14 @@ pub struct Parser {
 pub type Parse = dyn Fn(u16, &[u8]) -> Parsed + Send;
 
 /// What a parser made of an answer.
+#[derive(Debug, Default)]
 pub struct Parsed {
     /// All of it.
     pub whole: String,
     /// What is printed somewhere.
     pub printed: String,
+    /// What it must never make of such an input.
+    pub wrong: Option<String>,
 }
 
 /// What is too much.
@@ -102,6 +107,8 @@ pub enum Fault {
     Memory(u64),
     /// A key's text is printed. The print is not repeated here.
     Leak,
+    /// It made something of the input that it must not.
+    Wrong(String),
 }
 
 /// One target being fuzzed. The same seed makes the same inputs in the same order.
@@ -208,6 +215,9 @@ impl Fuzzer {
             }
             if leaks(&parsed.printed, &self.target.secrets) {
                 return Err(fault(Fault::Leak));
+            }
+            if let Some(wrong) = parsed.wrong {
+                return Err(fault(Fault::Wrong(wrong)));
             }
             let mut hasher = DefaultHasher::new();
             (n, way(&parsed.whole)).hash(&mut hasher);

@@ -1,6 +1,7 @@
 //! A kill at every provider, over HTTP.
 
 use keyward_core::model::slot::ProviderName;
+use keyward_core::model::incident::Suspends;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::simulator::Settings;
 use keyward_tests::support::Simulated;
@@ -46,6 +47,16 @@ async fn each_provider_cuts_off_as_it_can_and_people_are_told_what_it_lacks() {
             HowCut::Suspended,
             "can be restored for 72 hours",
         ),
+        (
+            ProviderName::Gemini,
+            HowCut::Narrowed,
+            "cannot refuse a suspended key",
+        ),
+        (
+            ProviderName::Azure,
+            HowCut::Deleted,
+            "cannot suspend a key",
+        ),
     ] {
         let world = world_at(provider).await;
         set_mode(&world, Mode::Enforce).await;
@@ -71,4 +82,35 @@ async fn each_provider_cuts_off_as_it_can_and_people_are_told_what_it_lacks() {
         let key = world.current_key();
         assert!(world.outside.provider.accepts(&key), "{provider}");
     }
+}
+
+/// Nobody can make a key for the slot but people: it is suspended, and they are paged.
+#[tokio::test]
+async fn a_kill_that_finds_the_pool_empty_suspends_and_pages() {
+    let world = world_at(ProviderName::Anthropic).await;
+    set_mode(&world, Mode::Enforce).await;
+    let pool = world.slot().await.account;
+    let pools = &world.open.pools;
+    let mut stored = pools.pool(&pool).await.unwrap().unwrap();
+    stored.standby.clear();
+    pools.save_pool(&stored).await.unwrap();
+    let key = world.current_key();
+    let order = order(&world, "alarm", Evidence::Alarm);
+    let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
+    assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
+    assert!(!world.outside.provider.accepts(&key));
+    assert_eq!(world.slot().await.state, SlotState::Suspended);
+    let [told] = &alerts(&world, AlertKind::Suspended)[..] else {
+        panic!("one page");
+    };
+    assert_eq!(told.severity, Severity::Page);
+    assert!(told.left.as_str().contains("keyward pool add"), "{}", told.left);
+    world.live_through(SignedDuration::from_hours(1)).await;
+    let [incident] = &incidents(&world)[..] else {
+        panic!("one incident");
+    };
+    assert_eq!(incident.suspends, Some(Suspends::NoReplacement));
+    assert!(incident.closed.is_some());
+    assert_eq!(alerts(&world, AlertKind::Suspended).len(), 1);
+    assert_eq!(alerts(&world, AlertKind::KillDone).len(), 1);
 }

@@ -80,12 +80,27 @@ fn shown_id(id: &str) -> OutsideText {
     }
 }
 
-/// What is no ARN may be a key.
+/// A topic's ARN is kept whole, since it is compared. What is none may hold a key.
 fn topic_arn(text: &str) -> TopicArn {
-    match text.starts_with("arn:") {
+    match is_topic_arn(text) {
         true => TopicArn::new(text),
         false => TopicArn::new(shown(text).as_str()),
     }
+}
+
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html#amazonsns-resources-for-iam-policies>
+fn is_topic_arn(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [arn, partition, service, region, account, name] = parts[..] else {
+        return false;
+    };
+    let is_word = |text: &str| {
+        let of_words = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        (1..=256).contains(&text.len()) && text.bytes().all(of_words)
+    };
+    (arn, service) == ("arn", "sns")
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && [partition, region, account, name].into_iter().all(is_word)
 }
 
 impl Reader {

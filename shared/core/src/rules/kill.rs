@@ -23,7 +23,7 @@ use crate::model::kill_order::{
     BudgetBasis, Content, KillMessage, MonitorOrder, Notice, Order, Source, TopicArn,
 };
 use crate::model::names::SlotName;
-use crate::model::text::OutsideText;
+use crate::model::text::{OutsideText, without_keys};
 
 /// A change as old as this, or older, kills nobody: a person must look at what happened since.
 pub const FRESH: SignedDuration = SignedDuration::from_mins(60);
@@ -146,7 +146,7 @@ fn came_right(source: &Source, ours: &TopicArn) -> bool {
 
 fn wrong_way(source: &Source, ours: &TopicArn) -> String {
     let from = match source {
-        Source::Topic(topic) => format!("the topic `{topic}`"),
+        Source::Topic(topic) => format!("the topic `{}`", without_keys(topic.as_str())),
         Source::Direct => "a direct invocation".to_owned(),
         Source::Elsewhere(place) => format!("`{place}`"),
     };

@@ -1,0 +1,118 @@
+//! What people are told of an order that opened no incident.
+
+use super::super::KillOrder;
+use super::super::blind::{Blind, NoPlace};
+use super::{listed, said};
+use crate::model::alert::{Alert, AlertKind, Command, Severity};
+use crate::model::slot::Slot;
+use crate::model::version::Version;
+use crate::rules::kill::is_to_be_cut;
+
+/// An order that speaks of keys which are dead already.
+pub(in crate::usecases::kill) fn of_dead_keys(slot: &Slot, order: &KillOrder) -> Alert {
+    let name = &slot.name;
+    let what = format!(
+        "A further order came to cut off slot {name}, for what its dead keys spent: {}.",
+        order.cause
+    );
+    let done = "Nothing: they are cut off already, and their bills may still come in. Its new key was not touched.";
+    let kill = Command::about("kill", name).with("--reason \"...\"");
+    let left = format!("If its new key is abused too: {}", kill.as_str());
+    let kind = AlertKind::OfDeadKeys;
+    Alert::about(name, Severity::Warning, kind, [&what, done, &left])
+        .with_cause(&order.cause)
+        .with_command(kill)
+}
+
+/// What a kill would have done to a slot that only observes.
+pub(in crate::usecases::kill) fn would_contain(
+    slot: &Slot,
+    order: &KillOrder,
+    versions: &[Version],
+) -> Alert {
+    let containment = order.evidence.containment();
+    let live = versions.iter().filter(|v| is_to_be_cut(v, containment));
+    let live: Vec<String> = live.map(Version::shown).collect();
+    let name = &slot.name;
+    let what = format!("Slot {name} would have been cut off: {}.", order.cause);
+    let done = format!(
+        "Nothing: it only observes. These keys would have been cut off: {}.",
+        listed(live)
+    );
+    let enforce = Command::about("enforce", name).with("--reason \"...\"");
+    let left = format!(
+        "If it was right, let it act: {}. If it goes on, look at the agent now.",
+        enforce.as_str()
+    );
+    let kind = AlertKind::WouldContain;
+    Alert::about(name, Severity::Warning, kind, [&what, &done, &left])
+        .with_cause(&order.cause)
+        .with_command(enforce)
+}
+
+/// What was done without the inventory.
+pub(in crate::usecases::kill) fn unrecorded(order: &KillOrder, blind: &Blind) -> Alert {
+    let name = &order.slot;
+    let keys = blind.keys.iter().map(|(handle, cut)| match cut {
+        Ok(how) => format!("{handle}: {}", said(*how)),
+        Err(error) => format!("{handle}: NOT cut off ({error})"),
+    });
+    let keys: Vec<String> = keys.collect();
+    let more = match &blind.unlisted {
+        None => String::new(),
+        Some(error) => format!(" There may be more: {error}."),
+    };
+    let whole = blind.unlisted.is_none() && blind.cut_off() == keys.len();
+    let kind = match whole {
+        true => AlertKind::Contained,
+        false => AlertKind::NotContained,
+    };
+    let what = format!(
+        "Slot {name} was cut off without the inventory, which does not answer: {}.",
+        order.cause
+    );
+    let done = format!("At {}: {}.{more}", blind.provider, listed(keys));
+    let left = format!(
+        "Look at DynamoDB. The kill is recorded and gone on with when it is ordered again. Its keys, then: keyward status {name}"
+    );
+    Alert::about(name, Severity::Page, kind, [&what, &done, &left]).with_cause(&order.cause)
+}
+
+/// Nothing was done: neither the inventory nor the slot's secret says where its keys are.
+pub(in crate::usecases::kill) fn nothing_found(order: &KillOrder, why: &NoPlace) -> Alert {
+    let name = &order.slot;
+    let what = format!(
+        "Slot {name} is NOT cut off: the inventory does not answer, and {why}. {}.",
+        order.cause
+    );
+    let kind = AlertKind::NotContained;
+    Alert::about(
+        name,
+        Severity::Page,
+        kind,
+        [
+            &what,
+            "Nothing was done. The order is tried again.",
+            "Look at DynamoDB, and delete the slot's keys at their provider by hand if it goes on.",
+        ],
+    )
+}
+
+/// An order for a slot that there is not.
+pub(in crate::usecases::kill) fn no_such_slot(order: &KillOrder) -> Alert {
+    let name = &order.slot;
+    let what = format!(
+        "An order came to cut off {name}, which is no slot: {}.",
+        order.cause
+    );
+    Alert::about(
+        name,
+        Severity::Page,
+        AlertKind::NotContained,
+        [
+            &what,
+            "Nothing was done, and no other slot was touched.",
+            "Find out what the order was about, and correct what names the slot.",
+        ],
+    )
+}
