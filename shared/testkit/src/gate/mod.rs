@@ -1,8 +1,9 @@
 //! A gate that every port call passes: it counts calls, and can stop the caller before or after any of them, lose its
-//! answer, let something else happen first, or make all callers take turns.
+//! answer, let something else happen first, make all callers take turns, or take its time over each call.
 
 mod ports;
 mod provider;
+mod slow;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,6 +13,8 @@ use fastrand::Rng;
 use tokio::sync::Notify;
 
 pub use ports::gated;
+use slow::Slow;
+pub use slow::{Timed, in_sequence};
 
 /// What is done to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,7 @@ struct State {
     fired: Option<&'static str>,
     turns: Option<Turns>,
     silent: Vec<&'static str>,
+    slow: Option<Slow>,
 }
 
 struct Turns {
@@ -270,6 +274,9 @@ impl Gate {
         lost: impl FnOnce() -> T,
         call: impl Future<Output = T>,
     ) -> T {
+        if let Some(latency) = self.latency(name) {
+            return self.take_time(name, latency, call).await;
+        }
         match self.arrive(name).await {
             Turn::Go => call.await,
             Turn::Silent => lost(),
