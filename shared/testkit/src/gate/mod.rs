@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard};
 use fastrand::Rng;
 use tokio::sync::Notify;
 
-pub use ports::gated;
+pub use ports::{gated, gated_alarms};
 use slow::Slow;
 pub use slow::{Timed, in_sequence};
 
@@ -274,9 +274,18 @@ impl Gate {
         lost: impl FnOnce() -> T,
         call: impl Future<Output = T>,
     ) -> T {
-        if let Some(latency) = self.latency(name) {
-            return self.take_time(name, latency, call).await;
-        }
+        let timed = self.take_time(name).await;
+        let done = self.pass_at_once(name, lost, call).await;
+        self.took_time(timed);
+        done
+    }
+
+    async fn pass_at_once<T>(
+        &self,
+        name: &'static str,
+        lost: impl FnOnce() -> T,
+        call: impl Future<Output = T>,
+    ) -> T {
         match self.arrive(name).await {
             Turn::Go => call.await,
             Turn::Silent => lost(),

@@ -5,27 +5,32 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
-use keyward_core::model::incident::{Evidence, Figures, OwnerId, TriggerId};
+use keyward_core::model::alarm::AlarmState;
+use keyward_core::model::incident::OwnerId;
 use keyward_core::model::key::{AdminKey, ApiKey};
+use keyward_core::model::kill_order::TopicArn;
 use keyward_core::model::names::{KeyHandle, SlotName};
 use keyward_core::model::slot::{Epoch, ProviderName, Scope, Slot};
-use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
-use keyward_core::ports::{Deadline, Fence, Inventory as _, Providers};
+use keyward_core::ports::{Deadline, Fence, Inventory as _, Providers, TAG_SLOT, TAG_STACK};
+use keyward_core::rules::kill::{AlarmMap, Deployment};
 use keyward_core::usecases::Ports;
-use keyward_core::usecases::kill::{Invocation, KillOrder, KillOutcome, kill};
+use keyward_core::usecases::kill::Invocation;
+use keyward_core::usecases::kill_switch::KillSwitch;
+use keyward_kill_switch::handle;
 use keyward_lambda::clock::SystemClock;
-use keyward_testkit::gate::{Gate, Timed, gated, in_sequence};
-use keyward_testkit::memory::{MemoryAlerts, MemoryInventory, MemorySecrets};
+use keyward_testkit::gate::{Gate, Timed, gated, gated_alarms, in_sequence};
+use keyward_testkit::memory::{MemoryAlarms, MemoryAlerts, MemoryInventory, MemorySecrets};
 use keyward_testkit::simulator::{Settings, Simulator};
 use keyward_tests::support::account_entry;
 use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::launch::peak_mb;
 use crate::list::{ADMIN, POOL, opened};
@@ -34,6 +39,12 @@ use crate::{Bound, Report, Result};
 
 /// The word that makes this binary kill; behind it stands a [`Task`].
 pub(crate) const COMMAND: &str = "--kill-slots";
+
+/// Who we are.
+const ACCOUNT: &str = "111122223333";
+const REGION: &str = "us-east-1";
+const STACK: &str = "bench";
+const TOPIC: &str = "arn:aws:sns:us-east-1:111122223333:bench-alarms";
 
 /// How long a call of AWS takes, and one of the provider.
 const AWS: Duration = Duration::from_millis(20);
@@ -205,27 +216,39 @@ async fn run(task: &Task, key: AdminKey) -> Result<Killed> {
         alerts: Arc::new(MemoryAlerts::default()),
         clock: Arc::new(SystemClock),
     };
-    let ports = gated(&open, &gate);
+    let alarms = Arc::new(MemoryAlarms::default());
+    let switch = KillSwitch {
+        ports: gated(&open, &gate),
+        alarms: gated_alarms(alarms.clone(), &gate),
+        deployment: Deployment {
+            account: ACCOUNT.to_owned(),
+            region: REGION.to_owned(),
+            stack: STACK.parse()?,
+            topic: TopicArn::new(TOPIC),
+            map: AlarmMap::default(),
+        },
+    };
     // The first connection is made before: a function that has run once has it.
-    kill_one(&ports, &slots[0]).await?;
+    kill_one(&switch, &alarms, &slots[0]).await?;
     slow_down(&gate, task.how);
     let slots = &slots[1..];
-    let begun = now();
+    let begun = Instant::now();
     let mut each = Vec::new();
     match task.how {
         How::InTurn => {
             for slot in slots {
-                let begun = now();
-                kill_one(&ports, slot).await?;
-                each.push((begun, now(), gate.take_timed()));
+                slow_down(&gate, task.how);
+                let begun = Instant::now();
+                kill_one(&switch, &alarms, slot).await?;
+                each.push((begun, Instant::now(), gate.timed()));
             }
         }
         How::Storm => {
-            let kills = slots.iter().map(|slot| kill_one(&ports, slot));
+            let kills = slots.iter().map(|slot| kill_one(&switch, &alarms, slot));
             for killed in join_all(kills).await {
                 killed?;
             }
-            each.push((begun, now(), gate.take_timed()));
+            each.push((begun, Instant::now(), gate.timed()));
         }
     }
     let cuts = || {
@@ -233,11 +256,17 @@ async fn run(task: &Task, key: AdminKey) -> Result<Killed> {
             .flat_map(|(_, _, timed)| timed.iter().filter(is_cut))
     };
     let all = cuts()
-        .map(|cut| cut.ended)
+        .filter_map(|cut| cut.ended)
         .max()
         .ok_or("nothing was cut off")?;
     let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-    let last = |timed: &[Timed]| timed.iter().filter(is_cut).map(|cut| cut.ended).max();
+    let last = |timed: &[Timed]| {
+        timed
+            .iter()
+            .filter(is_cut)
+            .filter_map(|cut| cut.ended)
+            .max()
+    };
     Ok(Killed {
         round_trips: each
             .iter()
@@ -267,14 +296,15 @@ fn is_cut(timed: &&Timed) -> bool {
 fn round_trips(timed: &[Timed]) -> usize {
     let first = timed.iter().filter(is_cut).map(|cut| cut.begun).min();
     let before = timed.iter().filter(|call| {
-        !call.call.starts_with("provider.") && first.is_none_or(|first| call.ended <= first)
+        let is_before = first.is_none_or(|first| call.ended.is_some_and(|at| at <= first));
+        !call.call.starts_with("provider.") && is_before
     });
     in_sequence(&before.copied().collect::<Vec<_>>())
 }
 
 /// Gives every call its latency; in a storm the provider's requests wait for their turn before it.
 fn slow_down(gate: &Gate, how: How) {
-    let free = Mutex::new(now());
+    let free = Mutex::new(Instant::now());
     gate.slow_down(move |call| {
         if !call.starts_with("provider.") {
             return AWS;
@@ -283,29 +313,38 @@ fn slow_down(gate: &Gate, how: How) {
             return PROVIDER;
         }
         let mut free = free.lock().unwrap_or_else(PoisonError::into_inner);
-        let turn = (*free).max(now());
+        let turn = (*free).max(Instant::now());
         *free = turn + Duration::from_secs(1) / TAKES;
-        turn - now() + PROVIDER
+        turn - Instant::now() + PROVIDER
     });
 }
 
-async fn kill_one(ports: &Ports, slot: &SlotName) -> Result<()> {
-    let seen = ports.clock.now();
-    let order = KillOrder {
-        slot: slot.clone(),
-        trigger: TriggerId::new(&format!("bench {slot}")),
-        evidence: Evidence::Alarm,
-        cause: OutsideText::new("measured"),
-        seen,
-        figures: Figures::OfLiveKeys,
-    };
+/// One invocation, with the message of the slot's own alarm.
+async fn kill_one(switch: &KillSwitch, alarms: &MemoryAlarms, slot: &SlotName) -> Result<()> {
+    let now = switch.ports.clock.now();
+    let name = switch.deployment.alarm_name(slot);
+    let arn = format!("arn:aws:cloudwatch:{REGION}:{ACCOUNT}:alarm:{name}");
+    let alarm = arn.parse()?;
+    alarms.make(&alarm, &[(TAG_SLOT, slot.as_str()), (TAG_STACK, STACK)]);
+    alarms.change(&alarm, now, AlarmState::Alarm);
+    let message = json!({
+        "AlarmName": name, "AlarmArn": arn, "AWSAccountId": ACCOUNT,
+        "NewStateValue": "ALARM", "OldStateValue": "OK", "NewStateReason": "Threshold Crossed",
+        "StateChangeTime": now.to_string(),
+        "Trigger": {"MetricName": "KillScore", "Namespace": "Keyward", "Dimensions": [
+            {"name": "Stack", "value": STACK}, {"name": "Slot", "value": slot},
+        ]},
+    });
+    let event = json!({"Records": [{"EventSource": "aws:sns", "Sns": {
+        "Type": "Notification", "MessageId": slot, "TopicArn": TOPIC, "Message": message.to_string(),
+    }}]});
     let invocation = Invocation {
         owner: OwnerId::new(slot.as_str()),
-        deadline: Deadline(seen + SignedDuration::from_secs(60)),
+        deadline: Deadline(now + SignedDuration::from_secs(60)),
     };
-    match kill(ports, &order, &invocation).await? {
-        KillOutcome::Contained(_) => Ok(()),
-        other => Err(format!("{slot} was not cut off: {other:?}").into()),
+    match handle(switch, &event, &invocation).await?.contained {
+        1 => Ok(()),
+        _ => Err(format!("{slot} was not cut off").into()),
     }
 }
 
@@ -368,14 +407,6 @@ fn version(slot: &Slot, place: usize, handle: &KeyHandle) -> Result<Version> {
         promoted: Some(made),
         ..Version::intended(&slot.name, id, Epoch(0), made)
     })
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark measures the time that really passes"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]
