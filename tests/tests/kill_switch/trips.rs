@@ -5,6 +5,8 @@ use std::time::Duration;
 use keyward_testkit::clock::TokioClock;
 use keyward_testkit::gate::Cut;
 
+use tokio::time::Instant;
+
 use super::*;
 
 /// One round trip, to whomever.
@@ -18,12 +20,12 @@ async fn trips(switched: &Switched, event: &Value) -> Vec<(&'static str, u128)> 
     };
     let switch = switched.switch_on(&ports);
     let invocation = invocation(ports.clock.as_ref(), "one");
-    switched.gate.take(TRIP);
+    switched.gate.slow_down(|_| TRIP);
+    let since = Instant::now();
     let _ = handle(&switch, event, &invocation).await;
-    let begun = switched.gate.begun().into_iter();
-    begun
-        .map(|(call, after)| (call, after.as_millis() / TRIP.as_millis()))
-        .collect()
+    let trip = |begun: Instant| (begun - since).as_millis() / TRIP.as_millis();
+    let timed = switched.gate.timed().into_iter();
+    timed.map(|made| (made.call, trip(made.begun))).collect()
 }
 
 /// The calls of one trip.

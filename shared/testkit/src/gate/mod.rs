@@ -1,19 +1,20 @@
 //! A gate that every port call passes: it counts calls, and can stop the caller before or after any of them, lose its
-//! answer, let something else happen first, or make all callers take turns.
+//! answer, let something else happen first, make all callers take turns, or take its time over each call.
 
 mod ports;
 mod provider;
+mod slow;
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard};
-use std::time::Duration;
 
 use fastrand::Rng;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 pub use ports::{gated, gated_alarms};
+use slow::Slow;
+pub use slow::{Timed, in_sequence};
 
 /// What is done to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +51,7 @@ struct State {
     fired: Option<&'static str>,
     turns: Option<Turns>,
     silent: Vec<&'static str>,
-    trips: Option<Trips>,
-}
-
-/// Each call takes its time on tokio's clock.
-struct Trips {
-    each: Duration,
-    since: Instant,
-    begun: Vec<(&'static str, Duration)>,
+    slow: Option<Slow>,
 }
 
 struct Turns {
@@ -212,23 +206,6 @@ impl Gate {
         };
     }
 
-    /// From now on each call takes `each` of tokio's time, as well as what else was asked for. Calls that are made at
-    /// once take it at once, so that on a paused clock the time tells round trips.
-    pub fn take(&self, each: Duration) {
-        self.state().trips = Some(Trips {
-            each,
-            since: Instant::now(),
-            begun: Vec::new(),
-        });
-    }
-
-    /// The calls since [`Self::take`], each with the time it was begun after.
-    pub fn begun(&self) -> Vec<(&'static str, Duration)> {
-        let state = self.state();
-        let trips = state.trips.as_ref();
-        trips.map(|trips| trips.begun.clone()).unwrap_or_default()
-    }
-
     /// Lets everything pass. Returns the names of the calls counted, and of the one that was cut.
     pub fn disarm(&self) -> (Vec<&'static str>, Option<&'static str>) {
         let state = std::mem::take(&mut *self.state());
@@ -249,17 +226,7 @@ impl Gate {
         self.state().turns.as_mut()?.under_way.take()
     }
 
-    fn begin(&self, name: &'static str) -> Option<Duration> {
-        let mut state = self.state();
-        let trips = state.trips.as_mut()?;
-        trips.begun.push((name, trips.since.elapsed()));
-        Some(trips.each)
-    }
-
     async fn arrive(&self, name: &'static str) -> Turn {
-        if let Some(each) = self.begin(name) {
-            tokio::time::sleep(each).await;
-        }
         if self.state().turns.is_some() {
             tokio::task::yield_now().await;
         }
@@ -302,6 +269,18 @@ impl Gate {
 
     /// Passes one call through; `lost` is what a caller sees whose answer was lost.
     pub(crate) async fn pass<T>(
+        &self,
+        name: &'static str,
+        lost: impl FnOnce() -> T,
+        call: impl Future<Output = T>,
+    ) -> T {
+        let timed = self.take_time(name).await;
+        let done = self.pass_at_once(name, lost, call).await;
+        self.took_time(timed);
+        done
+    }
+
+    async fn pass_at_once<T>(
         &self,
         name: &'static str,
         lost: impl FnOnce() -> T,
