@@ -5,6 +5,7 @@ mod blind;
 mod claim;
 mod confirm;
 mod contain;
+mod foresee;
 mod replace;
 mod save;
 mod tell;
@@ -14,6 +15,7 @@ use jiff::SignedDuration;
 pub(crate) use blind::account_tag;
 use claim::{Claimed, NoClaim, Ours};
 use contain::{Contained, Containing};
+pub use foresee::{Foreseen, foresee};
 use save::update;
 
 use super::Ports;
