@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use keyward_core::model::names::{AccountName, SlotName};
 
+use crate::commands::Offline;
+
 /// Looks after the API keys that AI agents use.
 ///
 /// Acts (apply, register, enforce, kill, pool add) go through the deployment's control function, which records who asked and
@@ -101,13 +103,13 @@ pub(crate) enum Command {
         /// The slot.
         slot: SlotName,
         /// Why; goes into the record.
-        #[arg(long, required_unless_present = "dry_run")]
+        #[arg(long, required_unless_present_any = ["dry_run", "offline"])]
         reason: Option<String>,
         /// A key of it was found where it must not be: for good.
         #[arg(long)]
         leak: bool,
         /// Only say what would be done.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "offline")]
         dry_run: bool,
         /// Do not ask for the slot's name to be typed.
         #[arg(long)]
@@ -115,6 +117,8 @@ pub(crate) enum Command {
         /// As JSON.
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        offline: Offline,
     },
     /// Show slots and their keys.
     Status {

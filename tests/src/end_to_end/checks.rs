@@ -3,7 +3,7 @@
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::{SecretVersionId, SlotName};
 use keyward_core::model::version::{Version, VersionState};
-use keyward_core::ports::{Stage, TAG_ACCOUNT, TAG_HANDLE_PREFIX, TAG_SLOT};
+use keyward_core::ports::{Stage, TAG_ACCOUNT, TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT};
 use keyward_core::usecases::register::Registered;
 use keyward_testkit::simulator::KeyView;
 
@@ -114,6 +114,7 @@ impl Deployment {
         let mut tags = self.describe(secret).await.tags;
         assert_eq!(tags.remove(TAG_SLOT).as_deref(), Some(secret.slot.as_str()));
         let account = tags.remove(TAG_ACCOUNT);
+        assert_eq!(tags.remove(TAG_PLACE).as_deref(), Some("-"));
         assert!(account.is_some_and(|tag| tag.contains('/')));
         for version in [&current, &retiring] {
             let tag = tags.remove(&format!("{TAG_HANDLE_PREFIX}{}", version.id));

@@ -1,6 +1,7 @@
 //! The inventory is down, or slow: keys are cut off without it, and recorded later.
 
-use keyward_core::ports::{SecretStore, TAG_ACCOUNT};
+use keyward_core::model::slot::ProviderName;
+use keyward_core::ports::{SecretStore, TAG_ACCOUNT, TAG_PLACE};
 use keyward_testkit::gate::Cut;
 
 use super::*;
@@ -73,4 +74,67 @@ async fn where_the_secret_says_nothing_either_a_person_is_paged() {
     assert_eq!(told[0].severity, Severity::Page);
     gate.disarm();
     is_recorded_when_ordered_again(&world, &order).await;
+}
+
+/// Over HTTP, where lists need a workspace, a project or a user: the secret's tags say which.
+#[tokio::test]
+async fn without_the_inventory_the_place_of_the_keys_is_known_at_every_provider() {
+    for provider in ProviderName::ALL {
+        let gate = Arc::new(Gate::default());
+        let world = providers::rotated_at(provider, &gate).await;
+        let key = world.current_key();
+        gate.silence(&READS);
+        let order = order(&world, "alarm", Evidence::Alarm);
+        let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
+        let KillOutcome::Unrecorded(cut) = outcome else {
+            panic!("{provider}: {outcome:?}");
+        };
+        assert!(cut >= 2, "{provider}: {cut}");
+        assert!(!world.outside.provider.accepts(&key), "{provider}");
+        assert_eq!(outdated_and_old(&world).await, [""; 0], "{provider}");
+        let [told] = &alerts(&world, AlertKind::Contained)[..] else {
+            panic!("{provider}: one alert, that it is whole");
+        };
+        assert!(!told.done.as_str().contains("may be more"), "{}", told.done);
+        gate.disarm();
+        let outcome = kill_on(&world.ports, &order, "two").await.unwrap();
+        assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
+        assert_eq!(incidents(&world).len(), 1, "{provider}");
+    }
+}
+
+/// Keys of the slot's versions that work, whatever their epoch.
+async fn outdated_and_old(world: &World) -> Vec<String> {
+    let versions = world.versions().await;
+    let live = world.outside.provider.live().into_iter();
+    live.map(|key| key.text)
+        .filter(|text| {
+            let print = Some(ApiKey::new(text).fingerprint());
+            versions.iter().any(|v| v.fingerprint == print)
+        })
+        .collect()
+}
+
+/// A slot that was registered by an earlier release: people are told that there may be more.
+#[tokio::test]
+async fn where_no_tag_says_the_place_people_are_told_that_there_may_be_more() {
+    let gate = Arc::new(Gate::default());
+    let world = busy_world(&gate).await;
+    let secrets = &world.outside.secrets;
+    secrets.untag(&world.secret, TAG_PLACE).await.unwrap();
+    gate.silence(&READS);
+    let order = order(&world, "alarm", Evidence::Alarm);
+    kill_on(&world.ports, &order, "one").await.unwrap();
+    let [told] = &alerts(&world, AlertKind::NotContained)[..] else {
+        panic!("one alert");
+    };
+    assert!(told.done.as_str().contains("may be more"), "{}", told.done);
+    gate.disarm();
+    world.pass(SignedDuration::from_mins(15));
+    world.rotate(&token(7)).await.unwrap();
+    let secret = secrets.describe(world.secret.as_str()).await.unwrap();
+    assert!(
+        secret.tags.contains_key(TAG_PLACE),
+        "a rotation makes up for it"
+    );
 }

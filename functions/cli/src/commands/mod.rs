@@ -4,6 +4,7 @@ mod apply;
 mod confirm;
 mod enforce;
 mod kill;
+mod offline;
 mod operations;
 mod pool;
 mod providers;
@@ -11,6 +12,8 @@ mod rotate;
 mod status;
 
 use anyhow::Result;
+
+pub(crate) use offline::Offline;
 
 use crate::args::{Args, Command};
 use crate::print::Outcome;
@@ -34,12 +37,16 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             dry_run,
             yes,
             json,
+            offline,
         } => {
             let order = kill::Order {
                 slot,
                 reason: reason.unwrap_or_default(),
                 leak,
             };
+            if let Some(whereabouts) = offline.whereabouts(&order.slot) {
+                return offline::kill(&order, &whereabouts, yes.into(), json.into()).await;
+            }
             match dry_run {
                 true => kill::foresee(&order, json.into()).await,
                 false => kill::kill(&order, yes.into(), json.into()).await,

@@ -29,7 +29,7 @@ pub use provider::{
 };
 pub use secrets::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_ACCOUNT,
-    TAG_HANDLE_PREFIX, TAG_SLOT, VersionSelector,
+    TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT, VersionSelector,
 };
 pub use usage::{
     ByKey, Cost, CostPage, Reporting, Tokens, Usage, UsagePage, UsageReports, Width, Window,

@@ -16,6 +16,10 @@ pub const TAG_SLOT: &str = "keyward:slot";
 /// inventory needs to know.
 pub const TAG_ACCOUNT: &str = "keyward:account";
 
+/// The tag of a secret that says where in its provider account the slot's keys live: its workspace, project, service
+/// account or IAM user, `-` where it has none of them.
+pub const TAG_PLACE: &str = "keyward:place";
+
 /// Tags of a secret that begin so mirror the handles of live keys: `keyward:handle:<version id>` = `<handle>`.
 pub const TAG_HANDLE_PREFIX: &str = "keyward:handle:";
 

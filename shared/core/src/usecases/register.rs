@@ -10,7 +10,7 @@ use crate::model::text::OutsideText;
 use crate::model::version::Version;
 use crate::ports::{
     Advice, InventoryError, KeyProvider, ProviderError, SecretDescription, SecretError,
-    TAG_ACCOUNT, TAG_HANDLE_PREFIX, TAG_SLOT, VersionSelector, missing,
+    TAG_HANDLE_PREFIX, TAG_SLOT, VersionSelector, missing,
 };
 
 use super::Ports;
@@ -224,11 +224,11 @@ async fn tag(
     secret: &SecretDescription,
     versions: &[Version],
 ) -> Result<(), SecretError> {
-    let account = kill::account_tag(slot);
-    let mut wanted = vec![
-        (TAG_SLOT.to_owned(), slot.name.as_str()),
-        (TAG_ACCOUNT.to_owned(), account.as_str()),
-    ];
+    let places = kill::place_tags(slot);
+    let mut wanted = vec![(TAG_SLOT.to_owned(), slot.name.as_str())];
+    for (key, value) in &places {
+        wanted.push(((*key).to_owned(), value.as_str()));
+    }
     for version in versions.iter().filter(|v| v.state.may_be_alive()) {
         if let Some(handle) = &version.handle {
             let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);

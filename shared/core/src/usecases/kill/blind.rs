@@ -1,4 +1,5 @@
-//! Containment without the inventory: by the handles mirrored in the secret's tags, and by name at the provider.
+//! Containment without the inventory: by the handles mirrored in the secret's tags, and by name at the provider. And
+//! without AWS at all, by what a person knows.
 
 use std::collections::BTreeSet;
 
@@ -6,30 +7,97 @@ use futures::future::{join, join_all};
 
 use super::KillOrder;
 use super::contain::cut_key;
+use super::place::{account_in, place_in};
 use crate::model::incident::{Containment, HowCut};
-use crate::model::names::{AccountName, KeyHandle, SecretArn};
-use crate::model::slot::{ProviderName, Scope, Slot};
-use crate::ports::{
-    KeyProvider, ProviderError, SecretDescription, SecretError, TAG_ACCOUNT, TAG_HANDLE_PREFIX,
-};
+use crate::model::names::{AccountName, KeyHandle, SecretArn, SlotName};
+use crate::model::slot::{ProviderName, Scope};
+use crate::ports::{KeyProvider, ProviderError, SecretDescription, SecretError, TAG_HANDLE_PREFIX};
 use crate::usecases::{Ports, find};
+
+/// What was done to the keys that could be found for a slot.
+#[derive(Debug)]
+pub struct FoundKeys {
+    /// Each key that was found, and what was done to it.
+    pub keys: Vec<(KeyHandle, Result<HowCut, ProviderError>)>,
+    /// Why there may be more: the provider's list could not be read.
+    pub unlisted: Option<ProviderError>,
+}
+
+impl FoundKeys {
+    /// How many keys are cut off.
+    pub fn cut_off(&self) -> usize {
+        self.keys.iter().filter(|(_, cut)| cut.is_ok()).count()
+    }
+
+    /// Whether every key was found, as far as can be known, and cut off.
+    pub fn is_whole(&self) -> bool {
+        self.unlisted.is_none() && self.cut_off() == self.keys.len()
+    }
+}
+
+/// Where a slot's keys are looked for.
+#[derive(Debug, Clone)]
+pub struct Whereabouts {
+    /// Whose keys they are.
+    pub slot: SlotName,
+    /// The provider account.
+    pub account: AccountName,
+    /// Where in it they live.
+    pub place: Scope,
+    /// Keys that are known to be the slot's.
+    pub known: BTreeSet<KeyHandle>,
+}
+
+/// Cuts off every key of a slot that its provider shows: those that are known, and those that carry a name which Keyward
+/// gives to this slot's keys; all keys in a place that is one slot's alone. Nothing is recorded, and no AWS is needed.
+///
+/// What went wrong with one key stands beside it, and holds up no other.
+pub async fn contain_found(
+    provider: &dyn KeyProvider,
+    whereabouts: &Whereabouts,
+    containment: Containment,
+) -> FoundKeys {
+    let Whereabouts { place, known, .. } = whereabouts;
+    let (mut keys, listed) = join(
+        cut_all(provider, place, known, containment),
+        own_keys(provider, whereabouts),
+    )
+    .await;
+    let (found, unlisted) = match listed {
+        Ok(listed) => (listed, None),
+        Err(error) => (BTreeSet::new(), Some(error)),
+    };
+    let more: BTreeSet<KeyHandle> = found.difference(known).cloned().collect();
+    keys.extend(cut_all(provider, place, &more, containment).await);
+    FoundKeys { keys, unlisted }
+}
+
+async fn own_keys(
+    provider: &dyn KeyProvider,
+    whereabouts: &Whereabouts,
+) -> Result<BTreeSet<KeyHandle>, ProviderError> {
+    let Whereabouts {
+        slot,
+        account,
+        place,
+        ..
+    } = whereabouts;
+    if provider.abilities().provider.home(account, place).is_some() {
+        let all = find::handles(provider, place).await?;
+        return Ok(all.into_iter().collect());
+    }
+    find::made_by_name(provider, place, slot).await
+}
 
 /// What was done without the inventory.
 #[derive(Debug)]
 pub(super) struct Blind {
     /// Whose keys they are.
     pub(super) provider: ProviderName,
-    /// Each key that was found, and what was done to it.
-    pub(super) keys: Vec<(KeyHandle, Result<HowCut, ProviderError>)>,
-    /// Why there may be more: the provider's list could not be read.
-    pub(super) unlisted: Option<ProviderError>,
-}
-
-impl Blind {
-    /// How many keys are cut off.
-    pub(super) fn cut_off(&self) -> usize {
-        self.keys.iter().filter(|(_, cut)| cut.is_ok()).count()
-    }
+    /// What was done to them.
+    pub(super) found: FoundKeys,
+    /// No tag says where in the account they live, so there may be more.
+    pub(super) unplaced: bool,
 }
 
 /// Why nothing could be done without the inventory.
@@ -45,18 +113,6 @@ pub(super) enum NoPlace {
     Provider(#[from] ProviderError),
 }
 
-/// The account of a slot's keys, as its secret's tag has it.
-pub(crate) fn account_tag(slot: &Slot) -> String {
-    format!("{}/{}", slot.provider, slot.account)
-}
-
-fn account_of(secret: &SecretDescription) -> Option<(ProviderName, AccountName)> {
-    let (provider, account) = secret.tags.get(TAG_ACCOUNT)?.split_once('/')?;
-    let mut all = ProviderName::ALL.into_iter();
-    let provider = all.find(|known| known.as_str() == provider)?;
-    Some((provider, account.parse().ok()?))
-}
-
 /// Cuts off every key that can be found for the slot.
 pub(super) async fn contain(ports: &Ports, order: &KillOrder) -> Result<Blind, NoPlace> {
     let tagged = ports.secrets.tagged(&order.slot).await?;
@@ -64,29 +120,24 @@ pub(super) async fn contain(ports: &Ports, order: &KillOrder) -> Result<Blind, N
         return Err(NoPlace::NotOne(tagged.len()));
     };
     let secret = ports.secrets.describe(secret.as_str()).await?;
-    let Some((name, account)) = account_of(&secret) else {
+    let Some((name, account)) = account_in(&secret) else {
         return Err(NoPlace::NoAccount(secret.arn));
     };
     let provider = ports.providers.open(&account, name).await?;
-    let provider = provider.as_ref();
-    let containment = order.evidence.containment();
-    let mirrored = mirrored(&secret);
-    let scope = Scope::default();
-    let (mut keys, listed) = join(
-        cut_all(provider, &mirrored, containment),
-        find::made_by_name(provider, &scope, &order.slot),
-    )
-    .await;
-    let (found, unlisted) = match listed {
-        Ok(listed) => (listed, None),
-        Err(error) => (BTreeSet::new(), Some(error)),
+    let place = place_in(&secret);
+    let unplaced = place.is_none();
+    let whereabouts = Whereabouts {
+        slot: order.slot.clone(),
+        account,
+        place: place.unwrap_or_default(),
+        known: mirrored(&secret),
     };
-    let more: BTreeSet<KeyHandle> = found.difference(&mirrored).cloned().collect();
-    keys.extend(cut_all(provider, &more, containment).await);
+    let containment = order.evidence.containment();
+    let found = contain_found(provider.as_ref(), &whereabouts, containment).await;
     Ok(Blind {
         provider: name,
-        keys,
-        unlisted,
+        found,
+        unplaced,
     })
 }
 
@@ -99,16 +150,13 @@ fn mirrored(secret: &SecretDescription) -> BTreeSet<KeyHandle> {
 
 async fn cut_all(
     provider: &dyn KeyProvider,
+    place: &Scope,
     handles: &BTreeSet<KeyHandle>,
     containment: Containment,
 ) -> Vec<(KeyHandle, Result<HowCut, ProviderError>)> {
-    let scope = Scope::default();
-    let cuts = handles.iter().map(|handle| {
-        let scope = &scope;
-        async move {
-            let cut = cut_key(provider, scope, handle, containment).await;
-            (handle.clone(), cut)
-        }
+    let cuts = handles.iter().map(|handle| async move {
+        let cut = cut_key(provider, place, handle, containment).await;
+        (handle.clone(), cut)
     });
     join_all(cuts).await
 }

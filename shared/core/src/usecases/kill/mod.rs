@@ -6,17 +6,19 @@ mod claim;
 mod confirm;
 mod contain;
 mod foresee;
+mod place;
 mod replace;
 mod save;
 mod tell;
 
 use jiff::SignedDuration;
 
-pub(crate) use blind::account_tag;
+pub use blind::{FoundKeys, Whereabouts, contain_found};
 use claim::{Claimed, NoClaim, Ours};
 pub use claim::{ReadAhead, read_ahead};
 use contain::{Contained, Containing};
 pub use foresee::{Foreseen, foresee};
+pub(crate) use place::place_tags;
 use save::update;
 
 use super::Ports;
@@ -165,7 +167,7 @@ async fn without_inventory(
     match (claimed, blind) {
         (Ok(Claimed::Observed(..)) | Err(_), Ok(blind)) => {
             ports.tell(tell::unrecorded(order, &blind)).await;
-            Ok(KillOutcome::Unrecorded(blind.cut_off()))
+            Ok(KillOutcome::Unrecorded(blind.found.cut_off()))
         }
         (Ok(claimed), _) => Ok(act_on(ports, order, claimed, invocation).await),
         (Err(_), Err(no_place)) => {

@@ -6,7 +6,7 @@ use crate::model::slot::CredentialKind;
 use crate::model::version::Version;
 use crate::ports::{KeyProvider, TAG_HANDLE_PREFIX};
 use crate::rules::{birth, scope};
-use crate::usecases::unmake;
+use crate::usecases::{kill, unmake};
 
 impl Rotation<'_> {
     pub(super) async fn set(
@@ -77,8 +77,17 @@ impl Rotation<'_> {
         self.lease(provider, version).await.map(drop)
     }
 
-    /// Mirrors the handles of all keys that may be alive, so that a kill finds them without the inventory.
+    /// Mirrors where the slot's keys live and the handles of all that may be alive, so that a kill finds them without the
+    /// inventory.
     async fn mirror_handles(&self) -> Result<(), RotationError> {
+        for (key, value) in kill::place_tags(&self.slot) {
+            if self.secret.tags.get(key) != Some(&value) {
+                self.ports
+                    .secrets
+                    .tag(&self.slot.secret, key, &value)
+                    .await?;
+            }
+        }
         for version in self.versions.iter().filter(|v| v.state.may_be_alive()) {
             let Some(handle) = &version.handle else {
                 continue;

@@ -53,17 +53,21 @@ pub(in crate::usecases::kill) fn would_contain(
 /// What was done without the inventory.
 pub(in crate::usecases::kill) fn unrecorded(order: &KillOrder, blind: &Blind) -> Alert {
     let name = &order.slot;
-    let keys = blind.keys.iter().map(|(handle, cut)| match cut {
+    let keys = blind.found.keys.iter().map(|(handle, cut)| match cut {
         Ok(how) => format!("{handle}: {}", said(*how)),
         Err(error) => format!("{handle}: NOT cut off ({error})"),
     });
     let keys: Vec<String> = keys.collect();
-    let more = match &blind.unlisted {
-        None => String::new(),
+    let more = match &blind.found.unlisted {
         Some(error) => format!(" There may be more: {error}."),
+        None if blind.unplaced => {
+            " There may be more: no tag of its secret says where in the account its keys live."
+                .to_owned()
+        }
+        None => String::new(),
     };
-    let whole = blind.unlisted.is_none() && blind.cut_off() == keys.len();
-    let kind = match whole {
+    let is_whole = blind.found.is_whole() && !blind.unplaced && !keys.is_empty();
+    let kind = match is_whole {
         true => AlertKind::Contained,
         false => AlertKind::NotContained,
     };
@@ -71,7 +75,11 @@ pub(in crate::usecases::kill) fn unrecorded(order: &KillOrder, blind: &Blind) ->
         "Slot {name} was cut off without the inventory, which does not answer: {}.",
         order.cause
     );
-    let done = format!("At {}: {}.{more}", blind.provider, listed(keys));
+    let keys = match keys.is_empty() {
+        true => "no key of it was found".to_owned(),
+        false => listed(keys),
+    };
+    let done = format!("At {}: {keys}.{more}", blind.provider);
     let left = format!(
         "Look at DynamoDB. The kill is recorded and gone on with when it is ordered again. Its keys, then: keyward status {name}"
     );

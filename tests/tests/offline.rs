@@ -1,0 +1,175 @@
+//! `keyward kill --offline`: the built command cuts a slot off while every AWS endpoint is closed.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use keyward_core::model::slot::{ProviderName, Scope};
+use keyward_lambda::clock::SystemClock;
+use keyward_testkit::canary::Canary;
+use keyward_testkit::contract::provider::ProviderWorld as _;
+use keyward_testkit::simulator::{Settings, Simulator};
+use keyward_tests::functions::build_command;
+use keyward_tests::support::account_entry;
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+
+/// Nobody listens there.
+const CLOSED: &str = "http://127.0.0.1:9";
+
+const ADMIN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3";
+const POOL: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3";
+
+/// The name of a key that Keyward made for a slot.
+fn label(slot: &str, number: u32) -> String {
+    format!("keyward-{slot}--11111111-aaaa-4bbb-8ccc-{number:012}-1")
+}
+
+async fn simulator(provider: ProviderName) -> Simulator {
+    let settings = Settings {
+        provider,
+        ..Settings::default()
+    };
+    Simulator::start(Arc::new(SystemClock), settings).await
+}
+
+/// The command, with the provider's admin credential on standard input.
+async fn run(simulator: &Simulator, arguments: Vec<String>) -> Output {
+    let accounts = json!({"main": account_entry(simulator, ADMIN, POOL)}).to_string();
+    let credential = simulator.management_key().expose_secret().to_owned();
+    let run = move || {
+        let command: PathBuf = build_command().unwrap();
+        let mut child = Command::new(command)
+            .env_clear()
+            .env("KEYWARD_ACCOUNTS", accounts)
+            .env("AWS_REGION", "us-east-1")
+            .env("AWS_ACCESS_KEY_ID", "EXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", "EXAMPLE")
+            .env("AWS_ENDPOINT_URL", CLOSED)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(credential.as_bytes()).unwrap();
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// Where the simulator's keys live, as options.
+fn place(scope: &Scope) -> Vec<String> {
+    let parts = [
+        (
+            "--workspace",
+            scope.workspace.as_ref().map(|id| id.as_str()),
+        ),
+        ("--project", scope.project.as_ref().map(|id| id.as_str())),
+        (
+            "--service-account",
+            scope.service_account.as_ref().map(|id| id.as_str()),
+        ),
+    ];
+    let parts = parts
+        .into_iter()
+        .filter_map(|(name, value)| Some([name, value?]));
+    parts.flatten().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn every_key_of_the_slot_is_cut_off_without_aws_and_no_other() {
+    for provider in [
+        ProviderName::OpenRouter,
+        ProviderName::OpenAi,
+        ProviderName::LiteLlm,
+        ProviderName::Gemini,
+        ProviderName::Anthropic,
+    ] {
+        let simulator = simulator(provider).await;
+        let mine = [1, 2].map(|n| simulator.seed(&label("support-bot", n)));
+        let by_hand = simulator.seed("made by hand");
+        let others = [
+            label("support-bot-eu", 1),
+            label("support", 1),
+            "other".to_owned(),
+        ]
+        .map(|name| simulator.seed(&name));
+        let handle = simulator.key_by_label("made by hand").unwrap().handle;
+        let mut arguments = words("kill support-bot --offline --account main --yes --json");
+        arguments.extend(place(&simulator.scope()));
+        let named = match provider {
+            ProviderName::OpenAi => None,
+            ProviderName::Gemini => {
+                let project = simulator.scope().project.unwrap();
+                Some(format!("{project}/{handle}"))
+            }
+            _ => Some(handle.to_string()),
+        };
+        if let Some(handle) = &named {
+            arguments.extend(["--handle".to_owned(), handle.clone()]);
+        }
+        let output = run(&simulator, arguments).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{provider}: {text} {errors}");
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(answer["result"], "contained", "{provider}: {answer}");
+        let expected = 2 + usize::from(named.is_some());
+        assert_eq!(
+            answer["keys"].as_array().unwrap().len(),
+            expected,
+            "{answer}"
+        );
+        for key in &mine {
+            assert!(!simulator.is_accepted(key), "{provider}");
+        }
+        assert_eq!(
+            simulator.is_accepted(&by_hand),
+            named.is_none(),
+            "{provider}"
+        );
+        for key in &others {
+            assert!(simulator.is_accepted(key), "{provider}: beyond the slot");
+        }
+        let secrets = simulator.secrets().into_iter();
+        let mut secrets: Vec<String> = secrets.map(|k| k.expose_secret().to_owned()).collect();
+        secrets.extend(simulator.admin_secrets());
+        Canary::new(secrets).assert_absent("what the command printed", text + &errors);
+    }
+}
+
+/// What is not known for sure is no success, and says what to do.
+#[tokio::test]
+async fn what_may_have_been_missed_is_said() {
+    let simulator = simulator(ProviderName::OpenRouter).await;
+    simulator.seed("made by hand");
+    let arguments = words("kill support-bot --offline --account main --yes");
+    let output = run(&simulator, arguments).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(
+        text.contains("no key that Keyward made for it is there"),
+        "{text}"
+    );
+    assert!(
+        text.contains("When AWS is back: keyward kill support-bot"),
+        "{text}"
+    );
+    let output = run(
+        &simulator,
+        words("kill support-bot --offline --account other --yes"),
+    )
+    .await;
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(errors.contains("names no account other"), "{errors}");
+    assert_eq!(simulator.live_keys().len(), 1);
+}
