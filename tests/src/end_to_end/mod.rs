@@ -5,7 +5,9 @@
 
 mod agents;
 mod checks;
+mod cloudwatch;
 mod functions;
+
 mod remains;
 mod secrets;
 mod time;
@@ -25,6 +27,7 @@ use serde_json::Value;
 use crate::emulators::{Ministack, Moto, Topic};
 use crate::support::{Backend as _, Several, THREE};
 pub use agents::{Agent, Agents};
+pub use cloudwatch::CloudWatch;
 pub use functions::{Failed, ROTATION_TOKEN};
 pub use secrets::Secret;
 
@@ -50,6 +53,7 @@ pub struct Deployment {
     client: aws_sdk_secretsmanager::Client,
     rotate: String,
     said: Mutex<Said>,
+    switches: Mutex<Vec<String>>,
     /// The provider accounts as the functions have them.
     pub accounts: String,
 }
@@ -92,6 +96,7 @@ impl Deployment {
             rotate: String::new(),
             accounts: String::new(),
             said: Mutex::default(),
+            switches: Mutex::default(),
             moto,
             ports,
             ministack,

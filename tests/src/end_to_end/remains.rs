@@ -54,8 +54,9 @@ impl Deployment {
     /// Where there is any.
     pub async fn assert_no_key_text(&self) {
         let canary = self.canary();
-        for function in ["rotate", "retire"] {
-            let log = self.moto.log(function);
+        let functions = ["rotate", "retire"].map(str::to_owned).into_iter();
+        for function in functions.chain(self.kill_switches()) {
+            let log = self.moto.log(&function);
             canary.assert_absent(&format!("the log of {function}"), log);
         }
         let table = self.table().await;
@@ -89,7 +90,8 @@ impl Deployment {
         Canary::new(texts)
     }
 
-    async fn table(&self) -> String {
+    /// Every item of the inventory, as text.
+    pub async fn table(&self) -> String {
         let dynamo = aws_sdk_dynamodb::Client::new(&self.ministack.sdk_config().await);
         let mut pages = dynamo
             .scan()
