@@ -90,7 +90,7 @@ impl Deployment {
         Canary::new(texts)
     }
 
-    /// Every item of the inventory, as text.
+    /// Every item of the inventory, as text, in an order of their own.
     pub async fn table(&self) -> String {
         let dynamo = aws_sdk_dynamodb::Client::new(&self.ministack.sdk_config().await);
         let mut pages = dynamo
@@ -101,8 +101,11 @@ impl Deployment {
             .send();
         let mut items = Vec::new();
         while let Some(item) = pages.next().await {
-            items.push(item.unwrap());
+            let mut item: Value = serde_dynamo::from_item(item.unwrap()).unwrap();
+            item.sort_all_objects();
+            items.push(item.to_string());
         }
-        format!("{items:?}")
+        items.sort();
+        items.join("\n")
     }
 }
