@@ -29,10 +29,8 @@ impl Deployment {
         let sns = aws_sdk_sns::Client::new(&aws);
         let topic = sns.create_topic().name("alarms").send().await.unwrap();
         let topic = topic.topic_arn().unwrap().to_owned();
-        let shared = self
-            .variables
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()));
+        let shared = self.variables();
+        let shared = shared.iter().map(|(name, value)| (*name, value.as_str()));
         let mut variables: Vec<(&str, &str)> = shared.collect();
         variables.extend([
             ("KEYWARD_STACK", STACK),

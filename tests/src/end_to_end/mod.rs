@@ -5,6 +5,7 @@
 
 mod agents;
 mod checks;
+mod cloudwatch;
 mod functions;
 mod kill_switch;
 mod remains;
@@ -26,6 +27,7 @@ use serde_json::Value;
 use crate::emulators::{Ministack, Moto, Topic};
 use crate::support::{Backend as _, Several, THREE};
 pub use agents::{Agent, Agents};
+pub use cloudwatch::CloudWatch;
 pub use functions::{Failed, ROTATION_TOKEN};
 pub use kill_switch::{Guard, STACK};
 pub use secrets::Secret;
@@ -51,8 +53,8 @@ pub struct Deployment {
     topic: Topic,
     client: aws_sdk_secretsmanager::Client,
     rotate: String,
-    variables: Vec<(&'static str, String)>,
     said: Mutex<Said>,
+    switches: Mutex<Vec<String>>,
     /// The provider accounts as the functions have them.
     pub accounts: String,
 }
@@ -93,9 +95,9 @@ impl Deployment {
             simulator: providers.at(ProviderName::OpenRouter).simulator.clone(),
             client: aws_sdk_secretsmanager::Client::new(&secrets),
             rotate: String::new(),
-            variables: Vec::new(),
             accounts: String::new(),
             said: Mutex::default(),
+            switches: Mutex::default(),
             moto,
             ports,
             ministack,

@@ -54,8 +54,9 @@ impl Deployment {
     /// Where there is any.
     pub async fn assert_no_key_text(&self) {
         let canary = self.canary();
-        for function in ["rotate", "retire"] {
-            let log = self.moto.log(function);
+        let functions = ["rotate", "retire"].map(str::to_owned).into_iter();
+        for function in functions.chain(self.kill_switches()) {
+            let log = self.moto.log(&function);
             canary.assert_absent(&format!("the log of {function}"), log);
         }
         let table = self.table().await;
@@ -90,7 +91,8 @@ impl Deployment {
         Canary::new(texts)
     }
 
-    async fn table(&self) -> String {
+    /// Every item of the inventory, as text, in an order of their own.
+    pub async fn table(&self) -> String {
         let dynamo = aws_sdk_dynamodb::Client::new(&self.ministack.sdk_config().await);
         let mut pages = dynamo
             .scan()
@@ -100,8 +102,11 @@ impl Deployment {
             .send();
         let mut items = Vec::new();
         while let Some(item) = pages.next().await {
-            items.push(item.unwrap());
+            let mut item: Value = serde_dynamo::from_item(item.unwrap()).unwrap();
+            item.sort_all_objects();
+            items.push(item.to_string());
         }
-        format!("{items:?}")
+        items.sort();
+        items.join("\n")
     }
 }

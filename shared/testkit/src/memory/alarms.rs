@@ -43,6 +43,13 @@ impl MemoryAlarms {
         changes.push(Change { at, to });
     }
 
+    /// The alarm of this name, in whichever account and region it is.
+    pub fn named(&self, name: &str) -> Option<AlarmArn> {
+        let state = self.state();
+        let mut arns = state.alarms.keys();
+        arns.find(|arn| arn.name() == name).cloned()
+    }
+
     /// The next `readings` of any history show no change.
     pub fn fall_behind(&self, readings: usize) {
         self.state().behind = readings;
