@@ -262,7 +262,7 @@ fn would(slot: &SlotName, evidence: Evidence, foreseen: &Foreseen) -> Value {
     })
 }
 
-fn unknown(slot: &SlotName) -> Refusal {
+pub(super) fn unknown(slot: &SlotName) -> Refusal {
     Refusal::new(
         404,
         format!("there is no slot `{slot}` in the inventory"),

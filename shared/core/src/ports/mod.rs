@@ -4,6 +4,7 @@
 
 mod ability;
 mod acts;
+mod alarm_states;
 mod alerts;
 mod clock;
 mod found;
@@ -15,6 +16,7 @@ mod usage;
 
 pub use ability::{Ability, missing};
 pub use acts::Acts;
+pub use alarm_states::{AlarmStates, NoAlarmStates};
 pub use alerts::{AlertError, Alerts};
 pub use clock::{Clock, Deadline};
 pub use found::{Gone, GonePage, LookUp};

@@ -9,6 +9,7 @@ mod key_text;
 pub mod kill;
 pub mod pool;
 pub mod register;
+pub mod restore;
 pub mod retire;
 pub mod rotate;
 pub mod status;

@@ -14,6 +14,7 @@ use jiff::SignedDuration;
 
 pub(crate) use blind::account_tag;
 use claim::{Claimed, NoClaim, Ours};
+pub(crate) use contain::cut_key;
 use contain::{Contained, Containing};
 pub use foresee::{Foreseen, foresee};
 use save::update;
