@@ -13,14 +13,20 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use keyward_aws::{DynamoInventory, ReqwestClient, SecretsManager, SnsAlerts, create_table};
+use jiff::Timestamp;
+use keyward_aws::{
+    CloudWatchAlarms, DynamoInventory, ReqwestClient, SecretsManager, SnsAlerts, create_table,
+};
+use keyward_core::model::alarm::AlarmArn;
 use keyward_core::model::alert::Alert;
 use keyward_core::model::names::{SecretArn, SlotName};
-use keyward_core::ports::{Acts, Alerts, Inventory, SecretStore};
+use keyward_core::ports::{Acts, AlarmSource, Alerts, Clock, Inventory, SecretStore};
+use keyward_lambda::clock::SystemClock;
+use keyward_testkit::contract::alarms::{AlarmOn, AlarmSubject};
 use keyward_testkit::contract::alerts::AlertSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
-use keyward_testkit::contract::{self, Deviation, acts, alerts, inventory, pools, secrets};
+use keyward_testkit::contract::{self, Deviation, acts, alarms, alerts, inventory, pools, secrets};
 use keyward_tests::emulators::{Function, Ministack, Moto, Topic, http_client};
 use serde_json::{Value, json};
 
@@ -268,6 +274,66 @@ async fn alerts_on_ministack() {
     };
     let count = contract::run(alerts::CHECKS, &subject as &dyn AlertSubject, &[]).await;
     assert_eq!(count, alerts::CHECKS.len());
+}
+
+/// Alarms that are made and set by hand.
+struct InCloudWatch {
+    alarms: CloudWatchAlarms,
+    client: aws_sdk_cloudwatch::Client,
+}
+
+#[async_trait]
+impl AlarmSubject for InCloudWatch {
+    fn alarms(&self) -> &dyn AlarmSource {
+        &self.alarms
+    }
+
+    async fn make(&self, name: &str, on: AlarmOn, tags: &[(&str, &str)]) -> AlarmArn {
+        use aws_sdk_cloudwatch::types::{ComparisonOperator, Statistic, Tag};
+        let tag = |(key, value): &(&str, &str)| Tag::builder().key(*key).value(*value).build();
+        let tags = (!tags.is_empty()).then(|| tags.iter().map(tag).collect());
+        match on {
+            AlarmOn::Metric => {
+                let request = self.client.put_metric_alarm().alarm_name(name);
+                let request = request.metric_name("KillScore").namespace("Keyward");
+                let request = request.statistic(Statistic::Maximum).period(60);
+                let request = request.evaluation_periods(1).threshold(1.0);
+                let operator = ComparisonOperator::GreaterThanOrEqualToThreshold;
+                let made = request.comparison_operator(operator).set_tags(tags).send();
+                made.await.expect("made");
+            }
+            AlarmOn::Alarms => {
+                let child = format!("{name}-child");
+                self.make(&child, AlarmOn::Metric, &[]).await;
+                let request = self.client.put_composite_alarm().alarm_name(name);
+                let request = request.alarm_rule(format!("ALARM(\"{child}\")"));
+                request.set_tags(tags).send().await.expect("made");
+            }
+        }
+        let arn = format!("arn:aws:cloudwatch:us-east-1:000000000000:alarm:{name}");
+        arn.parse().expect("an ARN")
+    }
+
+    async fn set(&self, alarm: &AlarmArn, state: &str) -> Timestamp {
+        let request = self.client.set_alarm_state().alarm_name(alarm.name());
+        let request = request.state_value(state.into()).state_reason("a test");
+        request.send().await.expect("set");
+        SystemClock.now()
+    }
+}
+
+#[tokio::test]
+async fn alarms_on_ministack() {
+    let Some(ministack) = Ministack::start().await else {
+        return;
+    };
+    let config = ministack.sdk_config().await;
+    let subject = InCloudWatch {
+        alarms: CloudWatchAlarms::new(&config),
+        client: aws_sdk_cloudwatch::Client::new(&config),
+    };
+    let count = contract::run(alarms::CHECKS, &subject as &dyn AlarmSubject, &[]).await;
+    assert_eq!(count, alarms::CHECKS.len());
 }
 
 fn accepts_everything() -> Function<'static> {

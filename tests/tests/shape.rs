@@ -65,9 +65,10 @@ fn aws_and_providers_do_not_know_each_other() {
 }
 
 /// Everything with a `main` that people deploy or run.
-const FUNCTIONS: [&str; 4] = [
+const FUNCTIONS: [&str; 5] = [
     "keyward-rotate",
     "keyward-retire",
+    "keyward-kill-switch",
     "keyward-control",
     "keyward",
 ];

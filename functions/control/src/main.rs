@@ -1,10 +1,8 @@
 //! The Lambda function `control`.
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use keyward_control::{Deps, handle};
-use keyward_core::ports::NoAlarmStates;
 use keyward_lambda::deadline::{MARGIN, deadline};
 use keyward_lambda::{config, deployment, run, start};
 use lambda_runtime::LambdaEvent;
@@ -12,11 +10,11 @@ use serde_json::Value;
 
 fn main() -> ExitCode {
     start::start(config::environment, async |config| {
-        let (ports, acts) = deployment::ports_and_acts(&config).await?;
+        let (ports, acts, alarms) = deployment::control(&config).await?;
         let deps = Deps {
             ports,
             acts,
-            alarms: Arc::new(NoAlarmStates),
+            alarms,
             restore_second: config.restore_second,
         };
         run::run(async |event: LambdaEvent<Value>| {

@@ -44,3 +44,24 @@ pub fn loader(client: reqwest::Client) -> ConfigLoader {
         .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
 }
+
+/// How long a call may take with all its attempts where no more than 2 seconds are left for an answer.
+const HURRIED_OPERATION: Duration = Duration::from_millis(1900);
+
+/// How long one attempt of it may take.
+const HURRIED_ATTEMPT: Duration = Duration::from_millis(800);
+
+/// The same for calls that are waited for 2 seconds and no more: what is lost on the way is sent again within them.
+pub fn hurried(config: &SdkConfig) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(HURRIED_ATTEMPT)
+        .read_timeout(HURRIED_ATTEMPT)
+        .operation_attempt_timeout(HURRIED_ATTEMPT)
+        .operation_timeout(HURRIED_OPERATION)
+        .build();
+    let retries = RetryConfig::standard()
+        .with_max_attempts(MAX_ATTEMPTS)
+        .with_initial_backoff(Duration::from_millis(50));
+    let builder = config.to_builder().timeout_config(timeouts);
+    builder.retry_config(retries).build()
+}

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod alarms;
 mod alerts;
 mod config;
 mod fault;
@@ -8,8 +9,10 @@ mod inventory;
 mod secrets;
 mod signer;
 
+pub use alarms::CloudWatchAlarms;
 pub use alerts::SnsAlerts;
-pub use config::{CONNECT_TIMEOUT, load, loader};
+pub use aws_config::SdkConfig;
+pub use config::{CONNECT_TIMEOUT, hurried, load, loader};
 pub use fault::Fault;
 pub use http::ReqwestClient;
 pub use inventory::{DUE_INDEX, DynamoInventory, create_table};

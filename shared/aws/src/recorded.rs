@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 pub(crate) enum Answer {
     /// Status and body.
     Body(u16, String),
+    /// Status and body, in CloudWatch's protocol.
+    Cbor(u16, Vec<u8>),
     /// Nothing, in time.
     TimedOut,
 }
@@ -34,6 +36,16 @@ impl Answer {
             status,
             json!({"__type": code, "message": message}).to_string(),
         )
+    }
+
+    /// A map with the one field `__type`: <https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html>.
+    pub(crate) fn cbor_error(status: u16, code: &str) -> Self {
+        let mut body = vec![0xa1, 0x66];
+        body.extend(b"__type");
+        let length = u8::try_from(code.len()).unwrap();
+        body.extend([0x78, length]);
+        body.extend(code.as_bytes());
+        Self::Cbor(status, body)
     }
 }
 
@@ -93,11 +105,18 @@ impl HttpConnector for Recorded {
         let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap_or_default();
         self.sent.lock().unwrap().push(Sent { operation, body });
         let answer = self.answers.lock().unwrap().pop_front();
+        let respond = |status: u16, body: SdkBody| {
+            let mut response = HttpResponse::new(status.try_into().unwrap(), body);
+            response.headers_mut().insert("x-amzn-requestid", "r-1");
+            response
+        };
         HttpConnectorFuture::ready(match answer {
-            Some(Answer::Body(status, body)) => {
-                let mut response =
-                    HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
-                response.headers_mut().insert("x-amzn-requestid", "r-1");
+            Some(Answer::Body(status, body)) => Ok(respond(status, body.into())),
+            Some(Answer::Cbor(status, body)) => {
+                let mut response = respond(status, body.into());
+                let headers = response.headers_mut();
+                headers.insert("smithy-protocol", "rpc-v2-cbor");
+                headers.insert("content-type", "application/cbor");
                 Ok(response)
             }
             Some(Answer::TimedOut) => Err(ConnectorError::timeout("no answer".into())),

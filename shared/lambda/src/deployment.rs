@@ -6,18 +6,22 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{HeaderName, HeaderValue};
-use keyward_aws::{DynamoInventory, RequestSigner, SecretsManager, SignError, SnsAlerts};
+use keyward_aws::{
+    CloudWatchAlarms, DynamoInventory, RequestSigner, SdkConfig, SecretsManager, SignError,
+    SnsAlerts,
+};
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{Acts, Clock, ProviderError};
+use keyward_core::ports::{Acts, AlarmStates, Clock, ProviderError};
 use keyward_core::usecases::Ports;
+use keyward_core::usecases::kill_switch::KillSwitch;
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, AwsSigner, ConfiguredProviders, ToSign};
 
 use crate::clock::SystemClock;
-use crate::config::Config;
+use crate::config::{Config, KillConfig};
 use crate::http::{Http, HttpError};
 
 /// A function cannot start. A person must mend the deployment.
@@ -36,31 +40,61 @@ pub enum DeploymentError {
 /// # Errors
 /// [`DeploymentError`].
 pub async fn ports(config: &Config) -> Result<Ports, DeploymentError> {
-    Ok(ports_and_acts(config).await?.0)
+    let http = Http::new(&config.http)?;
+    let aws = keyward_aws::load(aws_client(&http)?).await;
+    Ok(ports_on(config, &http, &aws)?.0)
 }
 
-/// The same, and the record of acts.
+/// The same, with the record of acts and what alarms say now.
 ///
 /// # Errors
 /// [`DeploymentError`].
-pub async fn ports_and_acts(config: &Config) -> Result<(Ports, Arc<dyn Acts>), DeploymentError> {
-    let accounts = config.accounts.clone();
+pub async fn control(config: &Config) -> Result<ControlPorts, DeploymentError> {
     let http = Http::new(&config.http)?;
     let aws = keyward_aws::load(aws_client(&http)?).await;
+    let (ports, acts) = ports_on(config, &http, &aws)?;
+    let alarms = Arc::new(CloudWatchAlarms::new(&keyward_aws::hurried(&aws)));
+    Ok((ports, acts, alarms))
+}
+
+/// The ports, the record of acts, and what alarms say now.
+pub type ControlPorts = (Ports, Arc<dyn Acts>, Arc<dyn AlarmStates>);
+
+/// What the kill switch works with. Nothing is sent.
+///
+/// # Errors
+/// [`DeploymentError`].
+pub async fn kill_switch(config: &KillConfig) -> Result<KillSwitch, DeploymentError> {
+    let http = Http::new(&config.common.http)?;
+    let aws = keyward_aws::load(aws_client(&http)?).await;
+    let (ports, _) = ports_on(&config.common, &http, &aws)?;
+    Ok(KillSwitch {
+        ports,
+        alarms: Arc::new(CloudWatchAlarms::new(&keyward_aws::hurried(&aws))),
+        deployment: config.deployment.clone(),
+    })
+}
+
+fn ports_on(
+    config: &Config,
+    http: &Http,
+    aws: &SdkConfig,
+) -> Result<(Ports, Arc<dyn Acts>), DeploymentError> {
+    let accounts = config.accounts.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let secrets = SecretsManager::new(&aws);
+    let secrets = SecretsManager::new(aws);
     let admin = Arc::new(AdminSecrets(secrets.clone()));
-    let client = provider_client(config.http.timeout, &http, &accounts, &clock)?;
-    let inventory = Arc::new(DynamoInventory::new(&aws, &config.table));
+    let client = provider_client(config.http.timeout, http, &accounts, &clock)?;
+    let inventory = Arc::new(DynamoInventory::new(aws, &config.table));
     let acts = inventory.clone();
-    let signer = Arc::new(RoleSigner(RequestSigner::new(&aws)));
+    let signer = Arc::new(RoleSigner(RequestSigner::new(aws)));
     let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin).with_aws(signer);
     let ports = Ports {
         secrets: Arc::new(secrets),
         pools: inventory.clone(),
         inventory,
         providers: Arc::new(providers),
-        alerts: Arc::new(SnsAlerts::new(&aws, &config.alert_topic_arn)),
+        alerts: Arc::new(SnsAlerts::new(aws, &config.alert_topic_arn)),
         clock,
     };
     Ok((ports, acts))

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tracing::Level;
 
-use crate::config::Config;
+use crate::config::{Config, ConfigError, KillConfig};
 use crate::diagnostic::chain;
 use crate::logging;
 
@@ -16,7 +16,24 @@ pub fn start<F>(lookup: impl Fn(&str) -> Option<String>, main: F) -> ExitCode
 where
     F: AsyncFnOnce(Config) -> Result<(), lambda_runtime::Error>,
 {
-    let config = match Config::from_lookup(lookup) {
+    let config = Config::from_lookup(lookup);
+    started(config, |config| config.log, main)
+}
+
+/// The same for the kill switch, which is told more.
+pub fn start_kill_switch<F>(lookup: impl Fn(&str) -> Option<String>, main: F) -> ExitCode
+where
+    F: AsyncFnOnce(KillConfig) -> Result<(), lambda_runtime::Error>,
+{
+    let config = KillConfig::from_lookup(lookup);
+    started(config, |config| config.common.log, main)
+}
+
+fn started<C, F>(config: Result<C, ConfigError>, log: fn(&C) -> Level, main: F) -> ExitCode
+where
+    F: AsyncFnOnce(C) -> Result<(), lambda_runtime::Error>,
+{
+    let config = match config {
         Ok(config) => config,
         Err(refused) => {
             logging::install(Level::INFO);
@@ -30,7 +47,7 @@ where
             return ExitCode::FAILURE;
         }
     };
-    logging::install(config.log);
+    logging::install(log(&config));
     match block_on(main(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,4 +1,4 @@
-//! A clock that is moved by hand.
+//! Clocks that tests move.
 
 use std::sync::Mutex;
 
@@ -36,5 +36,34 @@ impl Clock for ManualClock {
     async fn sleep(&self, duration: SignedDuration) {
         self.advance(duration);
         tokio::task::yield_now().await;
+    }
+}
+
+/// Tokio's clock, which stands still in a test that pauses it until everybody waits.
+#[derive(Debug)]
+pub struct TokioClock {
+    start: Timestamp,
+    began: tokio::time::Instant,
+}
+
+impl TokioClock {
+    /// It is `now`.
+    pub fn at(now: Timestamp) -> Self {
+        Self {
+            start: now,
+            began: tokio::time::Instant::now(),
+        }
+    }
+}
+
+#[async_trait]
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        let passed = SignedDuration::try_from(self.began.elapsed()).expect("a short time");
+        self.start + passed
+    }
+
+    async fn sleep(&self, duration: SignedDuration) {
+        tokio::time::sleep(duration.try_into().unwrap_or_default()).await;
     }
 }

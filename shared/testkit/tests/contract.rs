@@ -1,14 +1,17 @@
 //! The in-memory ports keep the contracts.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
+use keyward_core::model::alarm::{AlarmArn, AlarmState};
 use keyward_core::model::alert::Alert;
 use keyward_core::model::names::SecretArn;
-use keyward_core::ports::{Acts, Alerts, SecretStore};
+use keyward_core::ports::{Acts, AlarmSource, Alerts, SecretStore};
+use keyward_testkit::contract::alarms::{AlarmOn, AlarmSubject};
 use keyward_testkit::contract::alerts::AlertSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
-use keyward_testkit::contract::{self, acts, alerts, inventory, pools, secrets};
-use keyward_testkit::memory::{MemoryAlerts, MemoryInventory, MemorySecrets};
+use keyward_testkit::contract::{self, acts, alarms, alerts, inventory, pools, secrets};
+use keyward_testkit::memory::{MemoryAlarms, MemoryAlerts, MemoryInventory, MemorySecrets};
 
 #[tokio::test]
 async fn memory_inventory() {
@@ -94,4 +97,33 @@ async fn memory_alerts() {
     let inbox = Inbox::default();
     let count = contract::run(alerts::CHECKS, &inbox as &dyn AlertSubject, &[]).await;
     assert_eq!(count, alerts::CHECKS.len());
+}
+
+struct Alarms(MemoryAlarms);
+
+#[async_trait]
+impl AlarmSubject for Alarms {
+    fn alarms(&self) -> &dyn AlarmSource {
+        &self.0
+    }
+
+    async fn make(&self, name: &str, _on: AlarmOn, tags: &[(&str, &str)]) -> AlarmArn {
+        let arn = format!("arn:aws:cloudwatch:us-east-1:123456789012:alarm:{name}");
+        let arn = arn.parse().expect("a valid ARN");
+        self.0.make(&arn, tags);
+        arn
+    }
+
+    async fn set(&self, alarm: &AlarmArn, state: &str) -> Timestamp {
+        let now = "2026-12-01T09:00:00Z".parse().expect("a time");
+        self.0.change(alarm, now, AlarmState::new(state));
+        now
+    }
+}
+
+#[tokio::test]
+async fn memory_alarms() {
+    let subject = Alarms(MemoryAlarms::default());
+    let count = contract::run(alarms::CHECKS, &subject as &dyn AlarmSubject, &[]).await;
+    assert_eq!(count, alarms::CHECKS.len());
 }

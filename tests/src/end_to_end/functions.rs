@@ -20,7 +20,7 @@ pub const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
 
 /// Seconds that one event may take. A provider that is silent is waited for as long as can be set: meanwhile a test
 /// ends the function.
-const TIMEOUT: u32 = 300;
+pub(super) const TIMEOUT: u32 = 300;
 const PROVIDER_TIMEOUT: &str = "60";
 
 /// What a function answered in place of a result.
@@ -33,18 +33,20 @@ pub struct Failed {
 }
 
 /// The built binaries.
-struct Binaries {
+pub(super) struct Binaries {
     rotate: PathBuf,
     retire: PathBuf,
     control: PathBuf,
+    pub(super) kill_switch: PathBuf,
 }
 
-fn binaries() -> &'static Binaries {
+pub(super) fn binaries() -> &'static Binaries {
     static BINARIES: OnceLock<Binaries> = OnceLock::new();
     BINARIES.get_or_init(|| Binaries {
         rotate: build(Profile::Dev, "rotate").unwrap(),
         retire: build(Profile::Dev, "retire").unwrap(),
         control: build(Profile::Dev, "control").unwrap(),
+        kill_switch: build(Profile::Dev, "kill-switch").unwrap(),
     })
 }
 
@@ -56,19 +58,31 @@ impl Deployment {
         let role = self.providers.find(ProviderName::Bedrock);
         let role = role.map(|bedrock| bedrock.simulator.management_key());
         let mut variables = vec![
-            ("KEYWARD_TABLE", TABLE),
-            ("KEYWARD_ALERT_TOPIC_ARN", &self.topic.arn),
-            ("KEYWARD_ACCOUNTS", &self.accounts),
-            ("KEYWARD_LOG", "trace"),
-            ("KEYWARD_CONFIRM_OVER_SECONDS", "0"),
-            ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", PROVIDER_TIMEOUT),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.moto.url()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", self.ministack.url()),
-            ("AWS_ENDPOINT_URL_SNS", self.ministack.url()),
+            ("KEYWARD_TABLE", TABLE.to_owned()),
+            ("KEYWARD_ALERT_TOPIC_ARN", self.topic.arn.clone()),
+            ("KEYWARD_ACCOUNTS", self.accounts.clone()),
+            ("KEYWARD_LOG", "trace".to_owned()),
+            ("KEYWARD_CONFIRM_OVER_SECONDS", "0".to_owned()),
+            (
+                "KEYWARD_PROVIDER_TIMEOUT_SECONDS",
+                PROVIDER_TIMEOUT.to_owned(),
+            ),
+            (
+                "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+                self.moto.url().to_owned(),
+            ),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.ministack.url().to_owned()),
+            ("AWS_ENDPOINT_URL_SNS", self.ministack.url().to_owned()),
         ];
         if let Some(role) = &role {
-            variables.push(("AWS_ACCESS_KEY_ID", role.expose_secret()));
+            variables.push(("AWS_ACCESS_KEY_ID", role.expose_secret().to_owned()));
         }
+        self.variables = variables;
+        let variables: Vec<(&str, &str)> = self
+            .variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let built = tokio::task::spawn_blocking(binaries).await.unwrap();
         let function = |name, program| Function {
             name,

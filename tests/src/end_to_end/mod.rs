@@ -6,6 +6,7 @@
 mod agents;
 mod checks;
 mod functions;
+mod kill_switch;
 mod remains;
 mod secrets;
 mod time;
@@ -26,6 +27,7 @@ use crate::emulators::{Ministack, Moto, Topic};
 use crate::support::{Backend as _, Several, THREE};
 pub use agents::{Agent, Agents};
 pub use functions::{Failed, ROTATION_TOKEN};
+pub use kill_switch::{Guard, STACK};
 pub use secrets::Secret;
 
 /// The inventory's table.
@@ -49,6 +51,7 @@ pub struct Deployment {
     topic: Topic,
     client: aws_sdk_secretsmanager::Client,
     rotate: String,
+    variables: Vec<(&'static str, String)>,
     said: Mutex<Said>,
     /// The provider accounts as the functions have them.
     pub accounts: String,
@@ -90,6 +93,7 @@ impl Deployment {
             simulator: providers.at(ProviderName::OpenRouter).simulator.clone(),
             client: aws_sdk_secretsmanager::Client::new(&secrets),
             rotate: String::new(),
+            variables: Vec::new(),
             accounts: String::new(),
             said: Mutex::default(),
             moto,

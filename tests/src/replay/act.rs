@@ -1,8 +1,9 @@
 //! What can happen on a stage: each is one entry of the report, with the calls that it made.
 
 use jiff::SignedDuration;
-use keyward_core::model::names::SecretVersionId;
-use keyward_core::model::version::VersionState;
+use keyward_core::model::key::{ApiKey, Fingerprint};
+use keyward_core::model::names::{SecretArn, SecretVersionId};
+use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Inventory, SecretStore, Stage as Label, VersionSelector};
 use keyward_core::rules::rotation::RotationStep;
 use keyward_lambda::diagnostic::{chain, diagnostic};
@@ -12,7 +13,7 @@ use keyward_testkit::simulator::{Fault, FaultRule, LoggedRequest, RequestKind};
 use serde_json::{Value, json};
 
 use super::file::Probe;
-use super::report::{Failure, Invocation, ProviderCallSeen, VersionSeen};
+use super::report::{Failure, Invocation, ProviderCallSeen, SlotSeen, VersionSeen};
 use super::stage::Stage;
 use crate::support::Backend;
 use keyward_testkit::contract::provider::ProviderCall;
@@ -34,7 +35,7 @@ pub(super) fn place(step: RotationStep) -> usize {
 impl Stage {
     /// The event of a step of this secret's rotation.
     pub(super) fn event(&self, step: &str, token: &SecretVersionId) -> Value {
-        json!({"Step": step, "SecretId": self.secret, "ClientRequestToken": token})
+        event_of(&self.secret, step, token)
     }
 
     /// A step that went before the file: not in the report.
@@ -65,8 +66,13 @@ impl Stage {
 
     /// The four steps of a rotation that was asked for.
     pub(super) async fn rotate_whole(&mut self, token: &SecretVersionId) {
+        let secret = self.secret.clone();
+        self.rotate_secret(&secret, token).await;
+    }
+
+    async fn rotate_secret(&mut self, secret: &SecretArn, token: &SecretVersionId) {
         for step in STEPS {
-            let event = self.event(step, token);
+            let event = event_of(secret, step, token);
             self.rotate(&event, Invocation::default()).await;
             let failed = |entry: &Invocation| entry.error.is_some();
             if self.report.invocations.last().is_some_and(failed) {
@@ -78,7 +84,7 @@ impl Stage {
     /// The rotations that were asked for, as Secrets Manager carries them out.
     pub(super) async fn rotate_as_asked(&mut self) {
         for started in self.secrets.take_started() {
-            self.rotate_whole(&started.token).await;
+            self.rotate_secret(&started.arn, &started.token).await;
         }
     }
 
@@ -88,7 +94,7 @@ impl Stage {
         let outcome = keyward_retire::handle(&self.ports, &Self::confirm(), self.deadline()).await;
         let after = self.inventory.versions(&self.slot).await;
         let states = |versions: Result<Vec<_>, _>| -> Vec<VersionState> {
-            let versions: Vec<keyward_core::model::version::Version> = versions.unwrap_or_default();
+            let versions: Vec<Version> = versions.unwrap_or_default();
             versions.iter().map(|v| v.state).collect()
         };
         let is_quiet = outcome.is_ok()
@@ -214,6 +220,7 @@ impl Stage {
             self.report.secret = labels.collect();
         }
         self.report.versions = self.versions().await;
+        self.see_slots().await;
         self.say_what_is_left();
     }
 
@@ -227,7 +234,7 @@ impl Stage {
             let known = keys.iter().any(|key| is_its(key.fingerprint));
             let accepted = live
                 .iter()
-                .any(|key| is_its(keyward_core::model::key::ApiKey::new(&key.text).fingerprint()));
+                .any(|key| is_its(ApiKey::new(&key.text).fingerprint()));
             seen.push(VersionSeen {
                 id: version.id.to_string(),
                 state: version.state,
@@ -242,6 +249,30 @@ impl Stage {
             });
         }
         seen
+    }
+
+    /// Where the slots stand, if the file is about several.
+    async fn see_slots(&mut self) {
+        let live: Vec<Fingerprint> = self
+            .provider
+            .live()
+            .iter()
+            .map(|key| ApiKey::new(&key.text).fingerprint())
+            .collect();
+        for name in &self.slots {
+            let Ok(Some(slot)) = self.inventory.slot(name).await else {
+                continue;
+            };
+            let versions = self.inventory.versions(name).await.unwrap_or_default();
+            let is_live = |v: &&Version| v.fingerprint.is_some_and(|print| live.contains(&print));
+            let seen = SlotSeen {
+                state: slot.state,
+                epoch: slot.epoch.0,
+                versions: versions.iter().map(|v| v.state).collect(),
+                live: versions.iter().filter(is_live).count(),
+            };
+            self.report.slots.insert(name.to_string(), seen);
+        }
     }
 
     fn say_what_is_left(&mut self) {
@@ -278,6 +309,10 @@ impl Stage {
         let (_, text) = value.ok()??;
         Some(secrecy::ExposeSecret::expose_secret(&text).to_owned())
     }
+}
+
+fn event_of(secret: &SecretArn, step: &str, token: &SecretVersionId) -> Value {
+    json!({"Step": step, "SecretId": secret, "ClientRequestToken": token})
 }
 
 pub(super) fn failure(message: String, retryable: bool) -> Failure {

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::MAX_BYTES;
+use super::alarms::Alarms;
 use super::error::Unsupported;
 use super::recognise::{Kind, recognise};
 
@@ -22,6 +23,8 @@ pub(super) enum File {
     Watch(Box<Watch>),
     /// The end of an old key by the clock.
     Timeline(Timeline),
+    /// What wakes the kill switch.
+    Alarms(Box<Alarms>),
     /// Answers of a provider.
     Provider(Answers),
 }
@@ -199,6 +202,20 @@ pub(super) fn read(text: &str) -> Result<File, Unsupported> {
         }
         Kind::Rotation => Ok(File::Rotation(vec![Turn::Step(fields(value)?)])),
         Kind::Sequence => Ok(File::Rotation(sequence(&value)?)),
+        Kind::Alarm => Ok(File::Alarms(Box::new(Alarms {
+            events: vec![value],
+            ..Alarms::default()
+        }))),
+        Kind::Alarms => Ok(File::Alarms(Box::new(Alarms {
+            events: value.as_array().cloned().unwrap_or_default(),
+            ..Alarms::default()
+        }))),
+        Kind::AlarmWith => {
+            let event = value["event"].clone();
+            let mut file: Box<Alarms> = fields(value)?;
+            file.events.insert(0, event);
+            Ok(File::Alarms(file))
+        }
         Kind::Watch => Ok(File::Watch(fields(value)?)),
         Kind::Timeline => Ok(File::Timeline(*fields(value)?)),
         Kind::ServiceAccount => Ok(File::Provider(Answers::ServiceAccount { body: value })),

@@ -7,6 +7,7 @@
 //! slot's list does not reach, so that its handle is unknown.
 
 mod act;
+mod alarms;
 mod azure;
 mod error;
 mod file;
@@ -25,7 +26,7 @@ mod wire;
 use jiff::SignedDuration;
 
 pub use error::Unsupported;
-pub use report::{AwsCall, Failure, Invocation, ProviderCallSeen, Report, VersionSeen};
+pub use report::{AwsCall, Failure, Invocation, ProviderCallSeen, Report, SlotSeen, VersionSeen};
 pub use stage::Stage;
 
 use file::{File, read};
@@ -53,6 +54,7 @@ pub async fn replay(name: &str, text: &str, options: &Options) -> Result<Stage, 
         File::Rotation(turns) => rotation::rotation(&turns, fleet).await?,
         File::Watch(watch) => watch::watch(&watch, fleet).await?,
         File::Timeline(timeline) => watch::timeline(&timeline, fleet).await?,
+        File::Alarms(file) => alarms::alarms(&file, fleet).await?,
         File::Provider(answers) => provider::answers(&answers, fleet).await?,
     };
     let time = SignedDuration::from_hours(i64::from(options.hours));
@@ -66,7 +68,6 @@ pub async fn replay(name: &str, text: &str, options: &Options) -> Result<Stage, 
 /// A file of no known form whose name is a case's waits for that case's part.
 fn by_name(refused: Unsupported, name: &str) -> Unsupported {
     let part = match (&refused, case_of(name).as_deref().map(|id| &id[..1])) {
-        (Unsupported::Unknown(_), Some("K")) => "the kill switch",
         (Unsupported::Unknown(_), Some("U")) => "the usage monitor",
         (Unsupported::Unknown(_), Some("A")) => "the audit",
         (Unsupported::Unknown(_), Some("P")) => "the driver of its provider",

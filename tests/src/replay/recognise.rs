@@ -7,6 +7,9 @@ use super::error::Unsupported;
 /// The forms that can be replayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
+    Alarm,
+    AlarmWith,
+    Alarms,
     BareEvent,
     Rotation,
     Sequence,
@@ -29,7 +32,6 @@ pub(super) enum Kind {
     BadKeyName,
 }
 
-const KILL_SWITCH: &str = "the kill switch";
 const MONITOR: &str = "the usage monitor";
 const AUDIT: &str = "the audit";
 
@@ -47,6 +49,9 @@ pub(super) fn recognise(value: &Value) -> Result<Kind, Unsupported> {
 
 fn object(value: &Value) -> Result<Kind, Unsupported> {
     let has = |field: &str| value.get(field).is_some();
+    if wakes_kill_switch(value) {
+        return Ok(Kind::Alarm);
+    }
     if let Some(later) = later(value) {
         return Err(later);
     }
@@ -115,6 +120,7 @@ fn is_suspension(request: &Value) -> bool {
 
 fn event(event: &Value) -> Result<Kind, Unsupported> {
     match event {
+        Value::Object(_) if wakes_kill_switch(event) => Ok(Kind::AlarmWith),
         Value::Object(_) => later(event).map_or(Ok(Kind::Rotation), Err),
         _ => Err(Unsupported::Field {
             field: "event",
@@ -123,15 +129,21 @@ fn event(event: &Value) -> Result<Kind, Unsupported> {
     }
 }
 
+/// Messages of the topic, alarms as events or by themselves, and the monitor's orders.
+fn wakes_kill_switch(value: &Value) -> bool {
+    let has = |field: &str| value.get(field).is_some();
+    has("Records")
+        || has("AlarmName")
+        || has("alarmData")
+        || has(keyward_core::model::kill_order::MonitorOrder::MARK)
+        || value["source"] == "aws.cloudwatch"
+}
+
 /// Events of functions that are not there yet.
 fn later(value: &Value) -> Option<Unsupported> {
     let has = |field: &str| value.get(field).is_some();
-    let (what, part) = if has("Records") || has("AlarmName") {
-        ("an alarm", KILL_SWITCH)
-    } else if has("MetricAlarms") || has("metric_alarms") {
+    let (what, part) = if has("MetricAlarms") || has("metric_alarms") {
         ("a list of alarms", AUDIT)
-    } else if value["source"] == "aws.cloudwatch" {
-        ("an alarm", KILL_SWITCH)
     } else if has("detail-type") {
         ("a scheduled event", AUDIT)
     } else if has("Items") || has("LastEvaluatedKey") {
@@ -151,6 +163,9 @@ fn list(entries: &[Value]) -> Result<Kind, Unsupported> {
     let Some(first) = entries.first() else {
         return Err(Unsupported::Unknown("an empty list"));
     };
+    if wakes_kill_switch(first) {
+        return Ok(Kind::Alarms);
+    }
     if let Some(later) = later(first) {
         return Err(later);
     }

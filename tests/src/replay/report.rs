@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use keyward_core::model::alert::Alert;
+use keyward_core::model::slot::SlotState;
 use keyward_core::model::version::VersionState;
 use serde::Serialize;
 use serde_json::Value;
@@ -20,7 +21,7 @@ pub struct Report {
     pub made_up: Vec<String>,
     /// What was run, in order.
     pub invocations: Vec<Invocation>,
-    /// Calls to Secrets Manager.
+    /// Calls to Secrets Manager and CloudWatch.
     pub aws_calls: Vec<AwsCall>,
     /// Calls to the provider.
     pub provider_calls: Vec<ProviderCallSeen>,
@@ -30,6 +31,9 @@ pub struct Report {
     pub secret: BTreeMap<String, Vec<String>>,
     /// The inventory's versions afterwards, oldest first.
     pub versions: Vec<VersionSeen>,
+    /// Where each slot stands afterwards, if the file is about alarms.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub slots: BTreeMap<String, SlotSeen>,
     /// What is left for later.
     pub left: Vec<String>,
 }
@@ -37,7 +41,7 @@ pub struct Report {
 /// One invocation, or one thing that others did.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Invocation {
-    /// `rotate`, `retire`, `RotateSecret`, `outside`, `client` or `provider`.
+    /// `rotate`, `retire`, `kill-switch`, `RotateSecret`, `outside`, `client` or `provider`.
     pub event: String,
     /// The step, or what was done.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +72,20 @@ pub struct Failure {
     pub message: String,
 }
 
-/// A call to Secrets Manager: what matters of it, never a value.
+/// A slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SlotSeen {
+    /// What it may do.
+    pub state: SlotState,
+    /// How often it was cut off.
+    pub epoch: u64,
+    /// Its versions, oldest first.
+    pub versions: Vec<VersionState>,
+    /// How many of its keys the provider accepts.
+    pub live: usize,
+}
+
+/// A call to Secrets Manager or CloudWatch: what matters of it, never a value.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct AwsCall {
     /// Index into `invocations`.
@@ -97,7 +114,10 @@ pub struct AwsCall {
 impl AwsCall {
     /// Whether it changes the secret.
     pub fn is_write(&self) -> bool {
-        !matches!(self.operation.as_str(), "DescribeSecret" | "GetSecretValue")
+        !matches!(
+            self.operation.as_str(),
+            "DescribeSecret" | "GetSecretValue" | "ListTagsForResource" | "DescribeAlarmHistory"
+        )
     }
 }
 

@@ -89,6 +89,8 @@ pub struct Stage {
     pub(super) open: Ports,
     pub(super) wire: Wire,
     pub(super) texts: Texts,
+    /// All slots, where the file is about what happens to each.
+    pub(super) slots: Vec<SlotName>,
     /// Alerts already in the report, or of the time before.
     pub(super) told: usize,
 }
@@ -151,6 +153,7 @@ impl Stage {
             open,
             wire,
             texts: Texts::default(),
+            slots: Vec::new(),
             told: 0,
         };
         stage.seed(opening, &planned, driver.as_ref()).await?;

@@ -68,6 +68,11 @@ impl Wire {
         self.inner().script = script;
     }
 
+    /// A call that was made elsewhere.
+    pub(super) fn note(&self, call: AwsCall) {
+        self.inner().calls.push(call);
+    }
+
     /// The calls since the last time.
     pub(super) fn take_calls(&self) -> Vec<AwsCall> {
         std::mem::take(&mut self.inner().calls)

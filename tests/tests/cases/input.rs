@@ -82,12 +82,14 @@ async fn what_cannot_be_replayed_is_refused_with_a_reason() {
             "the fleet cannot be used",
         ),
         (r#"{"delete":{},"probe_status":[99999]}"#, "another type"),
-        (r#"{"Records":[]}"#, "joins with the kill switch"),
-        (r#"[{"Records":[]}]"#, "joins with the kill switch"),
-        (r#"{"event":{"Records":[]}}"#, "joins with the kill switch"),
+        (r#"{"event":{"Records":[]},"alarms":7}"#, "another type"),
         (
-            r#"{"source":"aws.cloudwatch"}"#,
-            "joins with the kill switch",
+            r#"{"event":{"Records":[]},"alarms":{"x":{}}}"#,
+            "field `alarms`",
+        ),
+        (
+            r#"{"event":{"Records":[]},"alarm_map":{"x":"sk-EXAMPLE key"}}"#,
+            "field `alarm_map`",
         ),
         (
             r#"{"detail-type":"Scheduled Event"}"#,

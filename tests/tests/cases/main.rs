@@ -1,7 +1,8 @@
-//! The field cases of rotation and of provider answers, by id: each file is played, and what must come of it is said
+//! The field cases of rotation, of provider answers and of alarms, by id: each file is played, and what must come of it is said
 //! in the words of the case. `CASES.md` lists all ids.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+mod alarms;
 mod input;
 mod list;
 mod providers;
@@ -23,10 +24,11 @@ fn folder() -> PathBuf {
 }
 
 fn fixture(name: &str) -> String {
-    let folder = if name.starts_with("R-") {
-        "rotation"
-    } else {
-        "provider"
+    let folder = match &name[..2] {
+        "R-" => "rotation",
+        "K-" => "alarms",
+        "S-" => "security",
+        _ => "provider",
     };
     std::fs::read_to_string(folder_of(folder).join(name)).unwrap()
 }
@@ -148,7 +150,7 @@ fn only_written(stage: &Stage, writes: &[&str]) {
 
 fn files() -> Vec<String> {
     let mut names = Vec::new();
-    for kind in ["rotation", "provider"] {
+    for kind in ["rotation", "provider", "alarms"] {
         for entry in std::fs::read_dir(folder_of(kind)).unwrap() {
             names.push(entry.unwrap().file_name().into_string().unwrap());
         }

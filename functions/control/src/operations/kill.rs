@@ -147,6 +147,7 @@ const fn word(outcome: &KillOutcome) -> &'static str {
         KillOutcome::Unrecorded(_) => "unrecorded",
         KillOutcome::Attached => "attached",
         KillOutcome::Over => "over",
+        KillOutcome::Untold => "untold",
         KillOutcome::OfDeadKeys => "nothing_alive",
         KillOutcome::Observed => "observed",
         KillOutcome::NoSuchSlot => "no_such_slot",

@@ -58,6 +58,15 @@ impl Transition {
     }
 }
 
+/// One entry of an alarm's history: a change of its state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// When it changed.
+    pub at: Timestamp,
+    /// What it went to.
+    pub to: AlarmState,
+}
+
 /// What an alarm is in:
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html>.
 #[derive(Debug, Clone, PartialEq, Eq)]

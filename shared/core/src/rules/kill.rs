@@ -1,6 +1,7 @@
 //! Whether a message cuts off a slot, and which one. Nobody can fire it by forging a message, and none vanishes: what
 //! kills nobody alerts.
 
+mod checking;
 mod claim;
 mod containing;
 mod decision;
@@ -9,6 +10,7 @@ mod naming;
 
 use jiff::{SignedDuration, Timestamp};
 
+pub use checking::{AROUND, holds, slot_in_tags};
 pub use claim::{Claim, ClaimFacts, LATE_BILLS, LOOP_WINDOW, claim};
 pub use containing::{CutMade, KEPT_FOR_RESTORE, contained_as, containment_of, is_to_be_cut};
 pub use decision::{AlertOnly, Decision, Kill, KillOrder, NotKilled, Trigger};
@@ -261,7 +263,7 @@ fn sift_order(
 }
 
 /// What CloudWatch's answer makes of a suspicion.
-fn confirm(suspicion: Suspicion, facts: &KillFacts<'_>) -> Decision {
+pub fn confirm(suspicion: Suspicion, facts: &KillFacts<'_>) -> Decision {
     let arn = suspicion.transition.alarm().clone();
     let is_mapped = suspicion.named_by == NamedBy::Map;
     let ours_by_name = facts.deployment.alarm_name(&suspicion.slot) == arn.name();

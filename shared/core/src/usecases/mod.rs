@@ -7,6 +7,7 @@ pub mod enforce;
 mod find;
 mod key_text;
 pub mod kill;
+pub mod kill_switch;
 pub mod pool;
 pub mod register;
 pub mod restore;

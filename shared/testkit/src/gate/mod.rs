@@ -1,8 +1,9 @@
 //! A gate that every port call passes: it counts calls, and can stop the caller before or after any of them, lose its
-//! answer, let something else happen first, or make all callers take turns.
+//! answer, let something else happen first, make all callers take turns, or take its time over each call.
 
 mod ports;
 mod provider;
+mod slow;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,7 +12,9 @@ use std::sync::{Mutex, MutexGuard};
 use fastrand::Rng;
 use tokio::sync::Notify;
 
-pub use ports::gated;
+pub use ports::{gated, gated_alarms};
+use slow::Slow;
+pub use slow::{Timed, in_sequence};
 
 /// What is done to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,7 @@ struct State {
     fired: Option<&'static str>,
     turns: Option<Turns>,
     silent: Vec<&'static str>,
+    slow: Option<Slow>,
 }
 
 struct Turns {
@@ -265,6 +269,18 @@ impl Gate {
 
     /// Passes one call through; `lost` is what a caller sees whose answer was lost.
     pub(crate) async fn pass<T>(
+        &self,
+        name: &'static str,
+        lost: impl FnOnce() -> T,
+        call: impl Future<Output = T>,
+    ) -> T {
+        let timed = self.take_time(name).await;
+        let done = self.pass_at_once(name, lost, call).await;
+        self.took_time(timed);
+        done
+    }
+
+    async fn pass_at_once<T>(
         &self,
         name: &'static str,
         lost: impl FnOnce() -> T,

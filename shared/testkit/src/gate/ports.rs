@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use keyward_core::model::alarm::{AlarmArn, Change};
 use keyward_core::model::alert::Alert;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::key::Fingerprint;
@@ -12,9 +14,9 @@ use keyward_core::model::slot::{ProviderName, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::Version;
 use keyward_core::ports::{
-    AlertError, Alerts, Due, Fence, Inventory, InventoryError, KeyProvider, PoolSettings,
-    ProviderError, Providers, RotationToken, SecretDescription, SecretError, SecretStore,
-    StandbyPools, VersionSelector,
+    AlarmError, AlarmSource, AlertError, Alerts, Due, Fence, Inventory, InventoryError,
+    KeyProvider, PoolSettings, ProviderError, Providers, RotationToken, SecretDescription,
+    SecretError, SecretStore, StandbyPools, VersionSelector,
 };
 use keyward_core::usecases::Ports;
 
@@ -307,6 +309,36 @@ impl StandbyPools for Gated<dyn StandbyPools> {
     ) -> Result<(), InventoryError> {
         let call = self.inner.draw(pool, version, fence);
         self.gate.pass("pools.draw", no_item, call).await
+    }
+}
+
+/// The same source of alarms, each call passing `gate`.
+pub fn gated_alarms(alarms: Arc<dyn AlarmSource>, gate: &Arc<Gate>) -> Arc<dyn AlarmSource> {
+    Arc::new(Gated {
+        gate: gate.clone(),
+        inner: alarms,
+    })
+}
+
+fn not_asked<T>() -> Result<T, AlarmError> {
+    Err(AlarmError::CouldNotAsk(Box::new(Lost)))
+}
+
+#[async_trait]
+impl AlarmSource for Gated<dyn AlarmSource> {
+    async fn tags(&self, alarm: &AlarmArn) -> Result<BTreeMap<String, String>, AlarmError> {
+        let call = self.inner.tags(alarm);
+        self.gate.pass("alarms.tags", not_asked, call).await
+    }
+
+    async fn changes(
+        &self,
+        alarm: &AlarmArn,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Change>, AlarmError> {
+        let call = self.inner.changes(alarm, from, to);
+        self.gate.pass("alarms.changes", not_asked, call).await
     }
 }
 

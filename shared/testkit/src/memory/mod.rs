@@ -1,10 +1,12 @@
 //! In-memory ports: they keep state and hold the same contracts as the real ones.
 
+mod alarms;
 mod alerts;
 mod inventory;
 mod provider;
 mod secrets;
 
+pub use alarms::MemoryAlarms;
 pub use alerts::MemoryAlerts;
 pub use inventory::MemoryInventory;
 pub use provider::{MemoryProvider, OneAccount, made_up_key};

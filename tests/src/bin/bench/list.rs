@@ -29,8 +29,10 @@ use crate::launch::peak_mb;
 pub(crate) const KEYS: usize = 10_000;
 
 /// Secrets that the listing process does not read.
-const ADMIN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3";
-const POOL: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3";
+pub(crate) const ADMIN: &str =
+    "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3";
+pub(crate) const POOL: &str =
+    "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3";
 
 /// The word that makes this binary list; behind it stands a [`Task`].
 pub(crate) const COMMAND: &str = "--list";
@@ -114,7 +116,7 @@ pub(crate) fn list(task: &str) -> Result<Listed> {
 
 async fn list_pages(task: &Task, key: AdminKey) -> Result<Listed> {
     let name = "bench".parse()?;
-    let providers = providers(task, key)?;
+    let providers = opened(&task.account, key)?;
     let driver = providers.open(&name, task.provider).await?;
     let mut page = driver.list(&task.scope, None).await?;
     let before = start_again()?;
@@ -150,8 +152,9 @@ fn memory() -> Result<f64> {
     peak_mb(&status).ok_or_else(|| "the kernel does not tell peak memory".into())
 }
 
-fn providers(task: &Task, key: AdminKey) -> Result<ConfiguredProviders> {
-    let accounts = ProviderAccounts::from_json(&json!({ "bench": task.account }).to_string())
+/// A deployment with one provider account, `bench`, whose admin key is this.
+pub(crate) fn opened(account: &Value, key: AdminKey) -> Result<ConfiguredProviders> {
+    let accounts = ProviderAccounts::from_json(&json!({ "bench": account }).to_string())
         .map_err(|problems| format!("{problems:?}"))?;
     let settings = HttpSettings::default();
     let tls = Http::new(&TlsSettings {

@@ -1,9 +1,11 @@
-//! `make bench`: how fast the functions start, in how much memory, and how large they are, against Python.
+//! `make bench`: how fast the functions start, in how much memory, and how large they are, against Python; and how fast
+//! slots are cut off.
 //!
 //! See `tests/bench/README.md`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
 mod build;
+mod kill;
 mod launch;
 mod list;
 mod results;
@@ -42,16 +44,22 @@ const LIST_MB: f64 = 1.0;
 /// The argument for the lists alone.
 const LISTS: &str = "--lists";
 
+/// The argument for the kills alone.
+const KILLS: &str = "--kills";
+
 /// The size of a deployed function, in bytes.
 const ZIP_BYTES: f64 = 3_500_000.0;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let [list::COMMAND, task] = [0, 1].map(|n| arguments.get(n).map_or("", String::as_str)) {
-        return list_keys(task);
+        return told(list::list(task).and_then(|listed| Ok(serde_json::to_string(&listed)?)));
+    }
+    if let [kill::COMMAND, task] = [0, 1].map(|n| arguments.get(n).map_or("", String::as_str)) {
+        return told(kill::kill_slots(task));
     }
     if arguments.is_empty() {
-        eprintln!("usage: bench FUNCTION[=BINARY]... | bench {LISTS}");
+        eprintln!("usage: bench FUNCTION[=BINARY]... | bench {LISTS} | bench {KILLS}");
         return ExitCode::FAILURE;
     }
     match bench(&arguments) {
@@ -76,10 +84,15 @@ fn root() -> PathBuf {
 
 fn bench(arguments: &[String]) -> Result<Vec<Target>> {
     let mut report = Report::default();
-    if arguments != [LISTS] {
-        measure_functions(arguments, &mut report)?;
+    match arguments {
+        [one] if one == LISTS => lists(&mut report)?,
+        [one] if one == KILLS => kill::kills(&mut report)?,
+        functions => {
+            measure_functions(functions, &mut report)?;
+            lists(&mut report)?;
+            kill::kills(&mut report)?;
+        }
     }
-    lists(&mut report)?;
     results::merge_into(&root().join("target/bench.json"), report.figures)?;
     Ok(report.targets)
 }
@@ -232,12 +245,11 @@ fn lists(report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// The process that lists.
-fn list_keys(task: &str) -> ExitCode {
-    let listed = list::list(task).and_then(|listed| Ok(serde_json::to_string(&listed)?));
-    match listed {
-        Ok(listed) => {
-            println!("{listed}");
+/// What a process of this binary measured.
+fn told(measured: Result<String>) -> ExitCode {
+    match measured {
+        Ok(measured) => {
+            println!("{measured}");
             ExitCode::SUCCESS
         }
         Err(error) => {

@@ -8,7 +8,8 @@ use jiff::SignedDuration;
 
 use super::save::written;
 use super::{Invocation, KillOrder};
-use crate::model::incident::Incident;
+use crate::model::incident::{Incident, TriggerId};
+use crate::model::names::SlotName;
 use crate::model::slot::Slot;
 use crate::model::version::Version;
 use crate::ports::{InventoryError, KeyProvider, ProviderError};
@@ -58,39 +59,76 @@ pub(super) enum NoClaim {
 }
 
 /// What is read before the claim, in one round trip.
-struct Read {
+#[derive(Debug)]
+pub(super) struct Read {
     slot: Slot,
     versions: Vec<Version>,
     open: Option<Incident>,
     of_trigger: Option<Incident>,
 }
 
-/// Claims the slot for the order within [`CLAIM_TIME`].
+/// What the claim begins with, read before it is known whether there will be one.
+#[derive(Debug)]
+pub struct ReadAhead {
+    /// `None` if the inventory did not answer in time.
+    read: Option<Result<Option<Read>, InventoryError>>,
+    /// How much of the claim's time it took.
+    took: SignedDuration,
+}
+
+/// Reads what a claim begins with, and writes nothing.
+pub async fn read_ahead(ports: &Ports, slot: &SlotName, trigger: &TriggerId) -> ReadAhead {
+    let began = ports.clock.now();
+    let read = std::pin::pin!(read(ports, slot, trigger));
+    let read = match select(read, ports.clock.sleep(CLAIM_TIME)).await {
+        Either::Left((read, _)) => Some(read),
+        Either::Right(((), _)) => None,
+    };
+    let took = ports.clock.now().duration_since(began);
+    ReadAhead { read, took }
+}
+
+/// Claims the slot for the order within [`CLAIM_TIME`], of which reading ahead took its part.
 pub(super) async fn claim_in_time(
     ports: &Ports,
     order: &KillOrder,
+    ahead: Option<ReadAhead>,
     invocation: &Invocation,
 ) -> Result<Claimed, NoClaim> {
-    let claimed = std::pin::pin!(claim(ports, order, invocation));
-    let late = ports.clock.sleep(CLAIM_TIME);
+    let (first, left) = match ahead {
+        None => (None, CLAIM_TIME),
+        Some(ReadAhead { read: None, .. }) => return Err(NoClaim::Late),
+        Some(ahead) => (ahead.read, CLAIM_TIME - ahead.took),
+    };
+    let claimed = std::pin::pin!(claim(ports, order, first, invocation));
+    let late = ports.clock.sleep(left);
     match select(claimed, late).await {
         Either::Left((claimed, _)) => Ok(claimed?),
         Either::Right(((), _)) => Err(NoClaim::Late),
     }
 }
 
-/// Claims the slot for the order.
+/// Claims the slot for the order, at first by what was read already.
 ///
 /// # Errors
 /// [`InventoryError`]; the claim may have been taken all the same.
-pub(super) async fn claim(
+async fn claim(
     ports: &Ports,
     order: &KillOrder,
+    mut first: Option<Result<Option<Read>, InventoryError>>,
     invocation: &Invocation,
 ) -> Result<Claimed, InventoryError> {
     let mut last = InventoryError::Conflict;
     for _ in 0..TRIES {
-        match attempt(ports, order, invocation).await {
+        let read = match first.take() {
+            Some(read) => read,
+            None => read(ports, &order.slot, &order.trigger).await,
+        };
+        let claimed = match read {
+            Ok(read) => attempt(ports, order, read, invocation).await,
+            Err(error) => Err(error),
+        };
+        match claimed {
             Err(error) if error.is_retryable() => last = error,
             done => return done,
         }
@@ -101,9 +139,10 @@ pub(super) async fn claim(
 async fn attempt(
     ports: &Ports,
     order: &KillOrder,
+    read: Option<Read>,
     invocation: &Invocation,
 ) -> Result<Claimed, InventoryError> {
-    let Some(read) = read(ports, order).await? else {
+    let Some(read) = read else {
         return Ok(Claimed::NoSuchSlot);
     };
     if super::observes(&read.slot, order) && read.open.is_none() {
@@ -143,13 +182,17 @@ async fn attempt(
     }
 }
 
-async fn read(ports: &Ports, order: &KillOrder) -> Result<Option<Read>, InventoryError> {
+async fn read(
+    ports: &Ports,
+    slot: &SlotName,
+    trigger: &TriggerId,
+) -> Result<Option<Read>, InventoryError> {
     let inventory = &ports.inventory;
     let (slot, versions, open, of_trigger) = try_join!(
-        inventory.slot(&order.slot),
-        inventory.versions(&order.slot),
-        inventory.incident_of_slot(&order.slot),
-        inventory.incident_of_trigger(&order.trigger),
+        inventory.slot(slot),
+        inventory.versions(slot),
+        inventory.incident_of_slot(slot),
+        inventory.incident_of_trigger(trigger),
     )?;
     Ok(slot.map(|slot| Read {
         slot,

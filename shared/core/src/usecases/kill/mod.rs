@@ -14,12 +14,14 @@ use jiff::SignedDuration;
 
 pub(crate) use blind::account_tag;
 use claim::{Claimed, NoClaim, Ours};
+pub use claim::{ReadAhead, read_ahead};
 pub(crate) use contain::cut_key;
 use contain::{Contained, Containing};
 pub use foresee::{Foreseen, foresee};
 use save::update;
 
 use super::Ports;
+use crate::model::alert::Alert;
 use crate::model::incident::{HowCut, Incident, KillStep, OwnerId, StepResult};
 use crate::model::slot::{Mode, Slot};
 use crate::model::text::OutsideText;
@@ -60,6 +62,8 @@ pub enum KillOutcome {
     Observed,
     /// There is no such slot. People were told.
     NoSuchSlot,
+    /// Nobody is cut off, and people could not be told so. Give the order again.
+    Untold,
 }
 
 /// What was done to one version.
@@ -91,7 +95,20 @@ pub async fn kill(
     order: &KillOrder,
     invocation: &Invocation,
 ) -> Result<KillOutcome, KillError> {
-    match claim::claim_in_time(ports, order, invocation).await {
+    kill_after(ports, order, None, invocation).await
+}
+
+/// The same with what [`read_ahead`] read of the slot and the trigger.
+///
+/// # Errors
+/// [`KillError`]: give the order again.
+pub async fn kill_after(
+    ports: &Ports,
+    order: &KillOrder,
+    ahead: Option<ReadAhead>,
+    invocation: &Invocation,
+) -> Result<KillOutcome, KillError> {
+    match claim::claim_in_time(ports, order, ahead, invocation).await {
         Ok(claimed) => Ok(act_on(ports, order, claimed, invocation).await),
         Err(why) => without_inventory(ports, order, invocation, why).await,
     }
@@ -114,19 +131,24 @@ async fn act_on(
             KillOutcome::Over
         }
         Claimed::OfDeadKeys(slot) => {
-            ports.tell(tell::of_dead_keys(&slot, order)).await;
-            KillOutcome::OfDeadKeys
+            let alert = tell::of_dead_keys(&slot, order);
+            told(ports, alert, KillOutcome::OfDeadKeys).await
         }
         Claimed::Observed(slot, versions) => {
-            ports
-                .tell(tell::would_contain(&slot, order, &versions))
-                .await;
-            KillOutcome::Observed
+            let alert = tell::would_contain(&slot, order, &versions);
+            told(ports, alert, KillOutcome::Observed).await
         }
         Claimed::NoSuchSlot => {
-            ports.tell(tell::no_such_slot(order)).await;
-            KillOutcome::NoSuchSlot
+            told(ports, tell::no_such_slot(order), KillOutcome::NoSuchSlot).await
         }
+    }
+}
+
+/// The outcome of an order that only tells people, if they were told.
+async fn told(ports: &Ports, alert: Alert, outcome: KillOutcome) -> KillOutcome {
+    match ports.tell(alert).await {
+        true => outcome,
+        false => KillOutcome::Untold,
     }
 }
 
@@ -140,7 +162,7 @@ async fn without_inventory(
 ) -> Result<KillOutcome, KillError> {
     tracing::error!(slot = %order.slot, error = %why, "the inventory did not take the claim; what can be found without it is cut off");
     let blind = blind::contain(ports, order).await;
-    let claimed = claim::claim_in_time(ports, order, invocation).await;
+    let claimed = claim::claim_in_time(ports, order, None, invocation).await;
     match (claimed, blind) {
         (Ok(Claimed::Observed(..)) | Err(_), Ok(blind)) => {
             ports.tell(tell::unrecorded(order, &blind)).await;

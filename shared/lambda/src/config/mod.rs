@@ -2,6 +2,8 @@
 //!
 //! Messages about it name the variable and what it may be, never what it is: a key can be pasted into any of them.
 
+mod kill;
+
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,6 +15,8 @@ use keyward_providers::config::ProviderAccounts;
 use tracing::Level;
 
 use crate::http::HttpSettings;
+
+pub use kill::KillConfig;
 
 /// A variable of this process's environment. Text that is not Unicode comes with replacement characters, which no
 /// variable of Keyward's accepts.
@@ -74,29 +78,7 @@ impl Config {
             lookup,
             problems: Vec::new(),
         };
-        let config = Self {
-            table: reader.required("KEYWARD_TABLE", TABLE_RULE, is_table),
-            alert_topic_arn: reader.required("KEYWARD_ALERT_TOPIC_ARN", TOPIC_RULE, is_topic_arn),
-            accounts: reader.accounts("KEYWARD_ACCOUNTS"),
-            log: reader.level("KEYWARD_LOG", Level::INFO),
-            confirm: ConfirmPolicy {
-                refusals: reader.number("KEYWARD_CONFIRM_REFUSALS", 3..=20, 3),
-                over: SignedDuration::from_secs(
-                    reader
-                        .number("KEYWARD_CONFIRM_OVER_SECONDS", 0..=3600, 120)
-                        .into(),
-                ),
-            },
-            http: HttpSettings {
-                extra_roots: reader.path("KEYWARD_EXTRA_ROOTS"),
-                timeout: Duration::from_secs(
-                    reader
-                        .number("KEYWARD_PROVIDER_TIMEOUT_SECONDS", 1..=60, 10)
-                        .into(),
-                ),
-            },
-            restore_second: reader.second("KEYWARD_RESTORE_NEEDS_SECOND"),
-        };
+        let config = reader.common();
         if reader.problems.is_empty() {
             Ok(config)
         } else {
@@ -112,6 +94,31 @@ struct Reader<L> {
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    /// What every function has.
+    fn common(&mut self) -> Config {
+        Config {
+            table: self.required("KEYWARD_TABLE", TABLE_RULE, is_table),
+            alert_topic_arn: self.required("KEYWARD_ALERT_TOPIC_ARN", TOPIC_RULE, is_topic_arn),
+            accounts: self.accounts("KEYWARD_ACCOUNTS"),
+            log: self.level("KEYWARD_LOG", Level::INFO),
+            confirm: ConfirmPolicy {
+                refusals: self.number("KEYWARD_CONFIRM_REFUSALS", 3..=20, 3),
+                over: SignedDuration::from_secs(
+                    self.number("KEYWARD_CONFIRM_OVER_SECONDS", 0..=3600, 120)
+                        .into(),
+                ),
+            },
+            http: HttpSettings {
+                extra_roots: self.path("KEYWARD_EXTRA_ROOTS"),
+                timeout: Duration::from_secs(
+                    self.number("KEYWARD_PROVIDER_TIMEOUT_SECONDS", 1..=60, 10)
+                        .into(),
+                ),
+            },
+            restore_second: self.second("KEYWARD_RESTORE_NEEDS_SECOND"),
+        }
+    }
+
     fn text(&self, variable: &'static str) -> Option<String> {
         (self.lookup)(variable).filter(|value| !value.is_empty())
     }

@@ -1,0 +1,134 @@
+//! The kill switch: what a message means, whether CloudWatch confirms it, and the kill. What kills nobody is told.
+
+mod check;
+mod tell;
+
+use std::sync::Arc;
+
+use futures::future::join;
+
+use super::Ports;
+use super::kill::{self, Invocation, KillError, KillOrder, KillOutcome};
+use crate::model::incident::TriggerId;
+use crate::model::kill_order::KillMessage;
+use crate::model::names::SlotName;
+use crate::ports::AlarmSource;
+use crate::rules::kill::{
+    AlertOnly, Decision, Deployment, KillFacts, NotKilled, Sifted, Suspicion, confirm, sift,
+};
+
+/// What the kill switch works with.
+#[derive(Clone)]
+pub struct KillSwitch {
+    /// The outside world of a kill.
+    pub ports: Ports,
+    /// CloudWatch's alarms.
+    pub alarms: Arc<dyn AlarmSource>,
+    /// Who we are, and which alarms of others kill whom.
+    pub deployment: Deployment,
+}
+
+/// What came of a message.
+#[derive(Debug)]
+pub enum Answer {
+    /// It was an order to cut off a slot.
+    Kill {
+        /// The slot.
+        slot: SlotName,
+        /// What came of it.
+        outcome: Result<KillOutcome, KillError>,
+    },
+    /// It kills nobody.
+    AlertOnly {
+        /// Why not.
+        kind: NotKilled,
+        /// Whether people were told so.
+        told: bool,
+    },
+}
+
+impl Answer {
+    /// Whether the message must be given again: something of it is left to do, and can be done then.
+    pub fn is_unfinished(&self) -> bool {
+        match self {
+            Self::Kill { outcome, .. } => match outcome {
+                Ok(
+                    KillOutcome::Contained(_)
+                    | KillOutcome::Attached
+                    | KillOutcome::Over
+                    | KillOutcome::OfDeadKeys
+                    | KillOutcome::Observed
+                    | KillOutcome::NoSuchSlot,
+                ) => false,
+                Ok(
+                    KillOutcome::Unfinished(_) | KillOutcome::Unrecorded(_) | KillOutcome::Untold,
+                )
+                | Err(_) => true,
+            },
+            Self::AlertOnly { told, .. } => !told,
+        }
+    }
+}
+
+/// Does what a message asks for, as far as it can be done now.
+pub async fn answer(switch: &KillSwitch, message: &KillMessage, invocation: &Invocation) -> Answer {
+    let now = switch.ports.clock.now();
+    match sift(message, &switch.deployment, now) {
+        Sifted::Decided(Decision::AlertOnly(alert)) => only_tell(switch, message, alert).await,
+        Sifted::Decided(Decision::Kill(order)) => {
+            let order = KillOrder::from(order);
+            let outcome = kill::kill(&switch.ports, &order, invocation).await;
+            killed(order, outcome)
+        }
+        Sifted::Ask(suspicion) => ask(switch, message, suspicion, invocation).await,
+    }
+}
+
+/// Asks CloudWatch, and reads meanwhile what the claim begins with.
+async fn ask(
+    switch: &KillSwitch,
+    message: &KillMessage,
+    suspicion: Suspicion,
+    invocation: &Invocation,
+) -> Answer {
+    let ports = &switch.ports;
+    let trigger = TriggerId::new(&suspicion.transition.id());
+    let (check, ahead) = join(
+        check::check(switch, &suspicion.transition),
+        kill::read_ahead(ports, &suspicion.slot, &trigger),
+    )
+    .await;
+    let facts = KillFacts {
+        deployment: &switch.deployment,
+        check: &check,
+        now: ports.clock.now(),
+    };
+    match confirm(suspicion, &facts) {
+        Decision::AlertOnly(alert) => only_tell(switch, message, alert).await,
+        Decision::Kill(order) => {
+            let order = KillOrder::from(order);
+            let outcome = kill::kill_after(ports, &order, Some(ahead), invocation).await;
+            killed(order, outcome)
+        }
+    }
+}
+
+fn killed(order: KillOrder, outcome: Result<KillOutcome, KillError>) -> Answer {
+    let KillOrder { slot, trigger, .. } = order;
+    match &outcome {
+        Ok(outcome) => tracing::info!(%slot, %trigger, ?outcome, "an order to cut off a slot"),
+        Err(error) => {
+            tracing::error!(%slot, %trigger, %error, "an order to cut off a slot came to nothing yet");
+        }
+    }
+    Answer::Kill { slot, outcome }
+}
+
+async fn only_tell(switch: &KillSwitch, message: &KillMessage, alert: AlertOnly) -> Answer {
+    tracing::info!(kind = ?alert.kind, "a message that cuts off nobody");
+    let told = switch.ports.tell(tell::refused(message, &alert)).await;
+    Answer::AlertOnly {
+        kind: alert.kind,
+        told,
+    }
+}
