@@ -1,11 +1,13 @@
 //! A kill at every provider, over HTTP.
 
 use keyward_core::model::incident::Suspends;
+use keyward_core::model::slot::CredentialKind;
 use keyward_core::model::slot::ProviderName;
 use keyward_testkit::clock::ManualClock;
+use keyward_testkit::contract::provider::ProviderCall;
 use keyward_testkit::drive::crash_at_every_call;
-use keyward_testkit::simulator::Settings;
-use keyward_tests::support::{Simulated, say};
+use keyward_testkit::simulator::{FaultRule, Settings};
+use keyward_tests::support::{Simulated, over_http, say};
 
 use super::crashes::Killed;
 use super::*;
@@ -40,6 +42,42 @@ async fn crash_at_every_call_of_a_kill_over_http() {
                 "a kill at {provider} by {evidence:?}: {ran} points"
             ));
             assert!(ran >= 3 * 12, "{provider}: {ran}");
+        }
+    }
+}
+
+/// The request that cuts a key off meets every fault: in the end the keys are dead, once, and nobody had to help.
+#[tokio::test]
+async fn a_kill_survives_every_fault_of_the_request_that_cuts_off() {
+    for provider in ProviderName::ALL {
+        for fault in over_http::faults() {
+            let context = format!("{provider}: {fault:?}");
+            let settings = Settings {
+                provider,
+                ..Settings::default()
+            };
+            let (world, simulator) = over_http::world_with(Arc::default(), settings).await;
+            set_mode(&world, Mode::Enforce).await;
+            world.rotate(&token(2)).await.unwrap();
+            let call = match provider.kind() {
+                CredentialKind::Slots => ProviderCall::Delete,
+                CredentialKind::Minted | CredentialKind::Pool => ProviderCall::Change,
+            };
+            let (method, path) = simulator.route(call);
+            simulator.inject(FaultRule::on(method, path, fault));
+            let order = order(&world, "alarm", Evidence::Alarm);
+            let _ = kill_on(&world.ports, &order, "one").await.unwrap();
+            assert_eq!(simulator.pending_faults(), [], "{context}: it was not met");
+            world.live_through(SignedDuration::from_mins(40)).await;
+            assert_eq!(outdated_live(&world).await, [""; 0], "{context}");
+            let [incident] = &incidents(&world)[..] else {
+                panic!("{context}: one incident");
+            };
+            assert_eq!(incident.due_at, None, "{context}: {incident:?}");
+            assert!(
+                world.outside.provider.accepts(&world.current_key()),
+                "{context}"
+            );
         }
     }
 }
