@@ -231,6 +231,8 @@ async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> Strin
     let deps = keyward_control::Deps {
         ports: world.open.clone(),
         acts: world.outside.inventory.clone(),
+        alarms: std::sync::Arc::new(keyward_core::ports::NoAlarmStates),
+        restore_second: keyward_core::usecases::restore::Second::NotNeeded,
     };
     let body = json!({"reason": "refill", "account": "anthropic-main", "keys": keys});
     let broken = format!("{}{{", body);

@@ -5,6 +5,8 @@
 mod kill;
 #[path = "control/refused.rs"]
 mod refused;
+#[path = "control/restore.rs"]
+mod restore;
 #[path = "control/unsure.rs"]
 mod unsure;
 
@@ -17,7 +19,8 @@ use jiff::SignedDuration;
 use keyward_control::{Deps, handle};
 use keyward_core::model::act::{Act, Phase, Subject};
 use keyward_core::model::slot::Mode;
-use keyward_core::ports::{Acts, Deadline, Inventory, InventoryError, SecretStore};
+use keyward_core::ports::{Acts, Deadline, Inventory, InventoryError, NoAlarmStates, SecretStore};
+use keyward_core::usecases::restore::Second;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
 use keyward_testkit::gate::Gate;
@@ -52,6 +55,8 @@ fn deps(world: &World) -> Deps {
     Deps {
         ports: world.open.clone(),
         acts: world.outside.inventory.clone(),
+        alarms: Arc::new(NoAlarmStates),
+        restore_second: Second::NotNeeded,
     }
 }
 
@@ -375,7 +380,7 @@ impl Scenario for Apply {
     async fn operation(&self, world: &World) {
         let deps = Deps {
             ports: world.ports.clone(),
-            acts: world.outside.inventory.clone(),
+            ..deps(world)
         };
         post(&deps, "/apply", json!({"reason": "x", "fleet": fleet()})).await;
     }

@@ -10,7 +10,7 @@ use crate::commands::Offline;
 
 /// Looks after the API keys that AI agents use.
 ///
-/// Acts (apply, register, enforce, kill, pool add) go through the deployment's control function, which records who asked and
+/// Acts (apply, register, enforce, kill, restore, pool add) go through the deployment's control function, which records who asked and
 /// why. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
 #[derive(Parser)]
 #[command(name = "keyward", version, after_help = SETTINGS)]
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 
 const SETTINGS: &str = "\
 Settings, by environment variables:
-  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, kill, pool add)
+  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, kill, restore, pool add)
   KEYWARD_TABLE        the inventory's table (status, rotate, pool status)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them";
@@ -119,6 +119,30 @@ pub(crate) enum Command {
         json: bool,
         #[command(flatten)]
         offline: Offline,
+    },
+    /// Bring back what a kill took away: lift a slot's restriction or suspension, and with --key a key that was cut off.
+    ///
+    /// A key comes back only if its provider is seen to accept it; a kill that comes meanwhile wins. Where the deployment
+    /// wants two people, the same command by a second one within an hour does it. Example: keyward restore search-bot
+    /// --key newest --reason "it was our load test"
+    Restore {
+        /// The slot.
+        slot: SlotName,
+        /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// The key to bring back: `newest`, or the id that `kill` showed.
+        #[arg(long, value_name = "VERSION")]
+        key: Option<String>,
+        /// Even though the alarm is still in ALARM, or cannot be asked.
+        #[arg(long)]
+        force: bool,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show slots and their keys.
     Status {

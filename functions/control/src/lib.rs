@@ -8,8 +8,9 @@ mod response;
 use std::sync::Arc;
 
 use keyward_core::model::text::{OutsideText, without_keys};
-use keyward_core::ports::{Acts, Deadline};
+use keyward_core::ports::{Acts, AlarmStates, Deadline};
 use keyward_core::usecases::Ports;
+use keyward_core::usecases::restore::Second;
 use serde_json::Value;
 
 use operations::carry_out;
@@ -23,6 +24,10 @@ pub struct Deps {
     pub ports: Ports,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
+    /// Whether the alarm that set a kill off goes on.
+    pub alarms: Arc<dyn AlarmStates>,
+    /// Whether a restore waits for a second person.
+    pub restore_second: Second,
 }
 
 /// Carries out the act that the request asks for. Whatever happens is an HTTP answer: to its caller, a function URL

@@ -10,8 +10,13 @@ use serde_json::Value;
 
 fn main() -> ExitCode {
     start::start(config::environment, async |config| {
-        let (ports, acts) = deployment::ports_and_acts(&config).await?;
-        let deps = Deps { ports, acts };
+        let (ports, acts, alarms) = deployment::control(&config).await?;
+        let deps = Deps {
+            ports,
+            acts,
+            alarms,
+            restore_second: config.restore_second,
+        };
         run::run(async |event: LambdaEvent<Value>| {
             let deadline = deadline(&event.context, MARGIN);
             Ok(handle(&deps, event.payload, deadline).await)

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::operation::describe_alarms::DescribeAlarmsOutput;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{AlarmHistoryItem, AlarmType, HistoryItemType};
+use aws_sdk_cloudwatch::types::{AlarmHistoryItem, AlarmType, HistoryItemType, StateValue};
 use jiff::Timestamp;
 use keyward_core::model::alarm::{AlarmArn, AlarmState, Change};
-use keyward_core::ports::{AlarmError, AlarmSource};
+use keyward_core::ports::{AlarmError, AlarmSource, AlarmStates};
 use serde_json::Value;
 
 use crate::fault::{Failure, Fault, examine};
@@ -20,6 +21,7 @@ use crate::fault::{Failure, Fault, examine};
 const NOT_THERE: [&str; 2] = ["ResourceNotFoundException", "ResourceNotFound"];
 
 const TAGS: &str = "ListTagsForResource";
+const STATE: &str = "DescribeAlarms";
 const HISTORY: &str = "DescribeAlarmHistory";
 
 /// Alarms of the account and region of the configuration.
@@ -76,6 +78,35 @@ impl AlarmSource for CloudWatchAlarms {
             }
         }
         Ok(changes)
+    }
+}
+
+#[async_trait]
+impl AlarmStates for CloudWatchAlarms {
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html>
+    async fn state(&self, alarm: &AlarmArn) -> Option<AlarmState> {
+        let request = self.client.describe_alarms().alarm_names(alarm.name());
+        let request = request
+            .alarm_types(AlarmType::MetricAlarm)
+            .alarm_types(AlarmType::CompositeAlarm);
+        match request.send().await {
+            Ok(answer) => Some(state_of(&answer)),
+            Err(error) => {
+                let error = examine(STATE, &error).fault;
+                tracing::warn!(%alarm, %error, "an alarm could not be asked for its state");
+                None
+            }
+        }
+    }
+}
+
+/// The state of the one alarm of an answer; without one there is none to be in ALARM.
+fn state_of(answer: &DescribeAlarmsOutput) -> AlarmState {
+    let simple = answer.metric_alarms().iter().map(|a| a.state_value());
+    let composite = answer.composite_alarms().iter().map(|a| a.state_value());
+    match simple.chain(composite).next() {
+        None => AlarmState::InsufficientData,
+        Some(state) => AlarmState::new(state.map_or("", StateValue::as_str)),
     }
 }
 
@@ -142,6 +173,43 @@ mod tests {
         let mut without_time = item(data);
         without_time.timestamp = None;
         assert_eq!(change(&without_time), None);
+    }
+
+    #[tokio::test]
+    async fn an_alarm_is_in_the_state_that_is_told_and_unknown_where_none_is() {
+        use aws_sdk_cloudwatch::types::{CompositeAlarm, MetricAlarm};
+        let simple = MetricAlarm::builder().state_value(StateValue::Alarm);
+        let composite = CompositeAlarm::builder().state_value(StateValue::Ok);
+        let answer = DescribeAlarmsOutput::builder;
+        for (answer, expected) in [
+            (
+                answer().metric_alarms(simple.build()).build(),
+                AlarmState::Alarm,
+            ),
+            (
+                answer().composite_alarms(composite.build()).build(),
+                AlarmState::Ok,
+            ),
+            (answer().build(), AlarmState::InsufficientData),
+            (
+                answer()
+                    .metric_alarms(MetricAlarm::builder().build())
+                    .build(),
+                AlarmState::new(""),
+            ),
+        ] {
+            assert_eq!(state_of(&answer), expected);
+        }
+        let alarm: AlarmArn = ARN.parse().unwrap();
+        for answer in [
+            Answer::cbor_error(403, "AccessDenied"),
+            Answer::Body(200, "hello".to_owned()),
+            Answer::TimedOut,
+        ] {
+            let recorded = Recorded::new([answer.clone()]);
+            let alarms = CloudWatchAlarms::new(&recorded.config());
+            assert_eq!(alarms.state(&alarm).await, None, "{answer:?}");
+        }
     }
 
     #[tokio::test]

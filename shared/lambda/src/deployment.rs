@@ -13,7 +13,7 @@ use keyward_aws::{
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{Acts, Clock, ProviderError};
+use keyward_core::ports::{Acts, AlarmStates, Clock, ProviderError};
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::kill_switch::KillSwitch;
 use keyward_providers::config::ProviderAccounts;
@@ -40,18 +40,25 @@ pub enum DeploymentError {
 /// # Errors
 /// [`DeploymentError`].
 pub async fn ports(config: &Config) -> Result<Ports, DeploymentError> {
-    Ok(ports_and_acts(config).await?.0)
+    let http = Http::new(&config.http)?;
+    let aws = keyward_aws::load(aws_client(&http)?).await;
+    Ok(ports_on(config, &http, &aws)?.0)
 }
 
-/// The same, and the record of acts.
+/// The same, with the record of acts and what alarms say now.
 ///
 /// # Errors
 /// [`DeploymentError`].
-pub async fn ports_and_acts(config: &Config) -> Result<(Ports, Arc<dyn Acts>), DeploymentError> {
+pub async fn control(config: &Config) -> Result<ControlPorts, DeploymentError> {
     let http = Http::new(&config.http)?;
     let aws = keyward_aws::load(aws_client(&http)?).await;
-    ports_on(config, &http, &aws)
+    let (ports, acts) = ports_on(config, &http, &aws)?;
+    let alarms = Arc::new(CloudWatchAlarms::new(&keyward_aws::hurried(&aws)));
+    Ok((ports, acts, alarms))
 }
+
+/// The ports, the record of acts, and what alarms say now.
+pub type ControlPorts = (Ports, Arc<dyn Acts>, Arc<dyn AlarmStates>);
 
 /// What the kill switch works with. Nothing is sent.
 ///

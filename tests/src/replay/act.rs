@@ -291,6 +291,7 @@ impl Stage {
                 VersionState::Abandoned | VersionState::Contained => {
                     format!("key {id} is to be revoked")
                 }
+                VersionState::Restoring => format!("key {id} is not brought back to the end"),
                 VersionState::Intended | VersionState::Pending | VersionState::Promoting => {
                     format!("the rotation of key {id} is not over")
                 }

@@ -48,6 +48,21 @@ async fn a_slot_is_cut_off_by_a_person_who_says_its_name() {
     let status = shell(&local, "keyward status", "").await;
     assert!(text(&status.stdout).contains("RESTRICTED"));
 
+    let restore = format!("keyward restore {SLOT} --key newest --reason 'a load test'");
+    let done = shell(&local, &restore, "").await;
+    let said = text(&done.stdout);
+    assert!(done.status.success(), "{said}{}", text(&done.stderr));
+    assert!(said.contains("works again"), "{said}");
+    assert!(said.contains("active, it was restricted"), "{said}");
+    deployment.assert_at_provider(&slot, &current, true).await;
+    let again = shell(
+        &local,
+        &format!("keyward restore {SLOT} --key nobody --reason x"),
+        "",
+    )
+    .await;
+    assert_eq!(again.status.code(), Some(1));
+
     let json = shell(&local, &format!("{kill} --leak --yes --json"), "").await;
     let answer: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!(answer["final"], true, "{answer}");

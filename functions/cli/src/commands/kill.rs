@@ -161,6 +161,9 @@ fn words(slot: &SlotName, answer: &Answer) -> Vec<String> {
         )],
         "over" => vec![format!("{slot}: this order was carried out before")],
         "nothing_alive" => vec![format!("{slot}: no key of it is alive, and none is made")],
+        "untold" => vec![format!(
+            "{slot}: there was no key to cut off, and the alert about that could not be sent. Look at its keys: keyward status {slot}"
+        )],
         other => vec![format!("{slot}: {}{because}", clean(other))],
     }
 }

@@ -8,6 +8,7 @@ mod offline;
 mod operations;
 mod pool;
 mod providers;
+mod restore;
 mod rotate;
 mod status;
 
@@ -51,6 +52,23 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
                 true => kill::foresee(&order, json.into()).await,
                 false => kill::kill(&order, yes.into(), json.into()).await,
             }
+        }
+        Command::Restore {
+            slot,
+            reason,
+            key,
+            force,
+            dry_run,
+            json,
+        } => {
+            let request = serde_json::json!({
+                "reason": reason.unwrap_or_default(),
+                "slot": slot,
+                "key": key,
+                "force": force,
+                "dry_run": dry_run,
+            });
+            restore::restore(&slot, &request, json.into()).await
         }
         Command::Status { slot, json } => status::status(slot.as_ref(), json.into()).await,
         Command::Rotate {

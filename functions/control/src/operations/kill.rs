@@ -147,6 +147,7 @@ const fn word(outcome: &KillOutcome) -> &'static str {
         KillOutcome::Unrecorded(_) => "unrecorded",
         KillOutcome::Attached => "attached",
         KillOutcome::Over => "over",
+        KillOutcome::Untold => "untold",
         KillOutcome::OfDeadKeys => "nothing_alive",
         KillOutcome::Observed => "observed",
         KillOutcome::NoSuchSlot => "no_such_slot",
@@ -263,7 +264,7 @@ fn would(slot: &SlotName, evidence: Evidence, foreseen: &Foreseen) -> Value {
     })
 }
 
-fn unknown(slot: &SlotName) -> Refusal {
+pub(super) fn unknown(slot: &SlotName) -> Refusal {
     Refusal::new(
         404,
         format!("there is no slot `{slot}` in the inventory"),

@@ -4,6 +4,7 @@ mod apply;
 mod enforce;
 mod kill;
 mod pool;
+mod restore;
 
 use keyward_core::ports::Deadline;
 use serde_json::Value;
@@ -13,7 +14,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str = "/plan, /apply, /register, /enforce, /kill and /pool/add";
+const KNOWN: &str = "/plan, /apply, /register, /enforce, /kill, /restore and /pool/add";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -26,6 +27,7 @@ pub(crate) async fn carry_out(
         "/register" => apply::register_slot(deps, request, deadline).await,
         "/enforce" => enforce::enforce(deps, request).await,
         "/kill" => kill::kill_slot(deps, request, deadline).await,
+        "/restore" => restore::restore_slot(deps, request, deadline).await,
         "/pool/add" => pool::add_keys(deps, request, deadline).await,
         _ => Err(Refusal::new(
             404,

@@ -269,7 +269,7 @@ impl Incident {
         Self {
             schema: super::SCHEMA,
             revision: Revision::default(),
-            id: format!("{slot}-{}", epoch.0),
+            id: Self::id_of(slot, epoch),
             slot: slot.clone(),
             epoch,
             trigger,
@@ -285,6 +285,11 @@ impl Incident {
             closed: None,
             due_at: None,
         }
+    }
+
+    /// The id of the incident that began `epoch` of the slot.
+    pub fn id_of(slot: &SlotName, epoch: Epoch) -> String {
+        format!("{slot}-{}", epoch.0)
     }
 
     /// Adds what set it off, too. It may make it harder, never softer.

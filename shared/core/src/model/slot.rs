@@ -4,11 +4,13 @@ use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::act::CallerArn;
 use super::money::MicroDollars;
 use super::names::{
     AccountName, AgentName, Endpoint, IamUser, ModelName, Network, Permission, Principal, ScopeId,
     SecretArn, SecretVersionId, SlotName,
 };
+use super::text::OutsideText;
 
 /// Counts a slot's kills, suspensions and decommissioning. What began under an older epoch may not finish.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -292,6 +294,9 @@ pub struct Slot {
     /// When it was last cut off; absent if it never was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub killed: Option<Killed>,
+    /// What a person asked to have restored, where a second must agree.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub restore_asked: Option<RestoreAsked>,
     /// An AWSPENDING label that stands on a version other than AWSCURRENT, and since when it was seen.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pending_seen: Option<PendingSeen>,
@@ -308,6 +313,19 @@ pub struct Killed {
     /// When it was claimed.
     pub at: Timestamp,
     /// The epoch that it began: versions of it and of later ones were made after the containment.
+    pub epoch: Epoch,
+}
+
+/// One person's word for a restore.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreAsked {
+    /// Who asked.
+    pub by: CallerArn,
+    /// When.
+    pub at: Timestamp,
+    /// For what, as it was asked for.
+    pub what: OutsideText,
+    /// The slot's epoch at that time: a kill since makes it void.
     pub epoch: Epoch,
 }
 

@@ -111,11 +111,13 @@ pub enum VersionState {
     Abandoned,
     /// Cut off by a kill.
     Contained,
+    /// A person is bringing it back: it may be alive already, and nobody has seen it accepted yet.
+    Restoring,
 }
 
 impl VersionState {
     /// Every state, in the order of a key's life.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Intended,
         Self::Pending,
         Self::Promoting,
@@ -125,14 +127,15 @@ impl VersionState {
         Self::Revoked,
         Self::Abandoned,
         Self::Contained,
+        Self::Restoring,
     ];
 
-    /// Whether a version may go from this state to `next`. Nothing leaves `Revoked`, and nothing that was contained,
-    /// abandoned or being revoked becomes current again.
+    /// Whether a version may go from this state to `next`. Nothing leaves `Revoked`, and nothing that was
+    /// abandoned or being revoked becomes current again; what was contained does by way of `Restoring` alone.
     pub const fn may_become(self, next: Self) -> bool {
         use VersionState::{
-            Abandoned, Contained, Current, Intended, Pending, Promoting, Retiring, Revoked,
-            Revoking,
+            Abandoned, Contained, Current, Intended, Pending, Promoting, Restoring, Retiring,
+            Revoked, Revoking,
         };
         matches!(
             (self, next),
@@ -142,6 +145,8 @@ impl VersionState {
                 | (Current, Retiring | Contained)
                 | (Retiring, Revoking | Contained)
                 | (Abandoned | Contained, Revoking)
+                | (Contained, Restoring)
+                | (Restoring, Current | Retiring | Contained)
                 | (Revoking, Revoked)
         )
     }
@@ -309,6 +314,9 @@ pub struct Version {
     /// When AWSCURRENT was moved to it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub promoted: Option<Timestamp>,
+    /// When a person last began to bring it back after a kill.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub restored: Option<Timestamp>,
     /// When the provider last saw it in use; `None` is unknown, not never.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_used: Option<Timestamp>,
@@ -380,6 +388,7 @@ impl Version {
             not_made: false,
             tested: None,
             promoted: None,
+            restored: None,
             last_used: None,
             usage_seen: None,
             retire_after: None,

@@ -4,6 +4,7 @@
 
 mod ability;
 mod acts;
+mod alarm_states;
 mod alarms;
 mod alerts;
 mod clock;
@@ -16,6 +17,7 @@ mod usage;
 
 pub use ability::{Ability, missing};
 pub use acts::Acts;
+pub use alarm_states::{AlarmStates, NoAlarmStates};
 pub use alarms::{AlarmError, AlarmSource, TAG_STACK};
 pub use alerts::{AlertError, Alerts};
 pub use clock::{Clock, Deadline};

@@ -6,6 +6,7 @@ pub mod kill;
 pub mod overlap;
 pub mod policy;
 pub mod pool;
+pub mod restore;
 pub mod revoke;
 pub mod rotation;
 pub mod scope;

@@ -10,6 +10,7 @@ pub mod kill;
 pub mod kill_switch;
 pub mod pool;
 pub mod register;
+pub mod restore;
 pub mod retire;
 pub mod rotate;
 pub mod status;

@@ -171,6 +171,7 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         epoch: Epoch::default(),
         pending_seen: None,
         killed: None,
+        restore_asked: None,
         told_failed: None,
         due_at: now,
     }

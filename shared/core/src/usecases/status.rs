@@ -92,7 +92,10 @@ fn judge(slot: Slot, versions: Vec<Version>, now: Timestamp) -> SlotStatus {
             VersionState::Intended | VersionState::Pending | VersionState::Promoting => {
                 status.arriving.push(version);
             }
-            VersionState::Revoking | VersionState::Abandoned | VersionState::Contained => {
+            VersionState::Revoking
+            | VersionState::Abandoned
+            | VersionState::Contained
+            | VersionState::Restoring => {
                 status.ending.push(version);
             }
             VersionState::Revoked => {}

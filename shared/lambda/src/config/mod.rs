@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use keyward_core::rules::revoke::ConfirmPolicy;
+use keyward_core::usecases::restore::Second;
 use keyward_providers::config::ProviderAccounts;
 use tracing::Level;
 
@@ -43,6 +44,8 @@ pub struct Config {
     pub confirm: ConfirmPolicy,
     /// What HTTP clients are built from.
     pub http: HttpSettings,
+    /// `KEYWARD_RESTORE_NEEDS_SECOND`: `true` or `false`; `false` if not set. Whether a restore waits for a second person.
+    pub restore_second: Second,
 }
 
 /// One thing that is wrong with the configuration.
@@ -112,6 +115,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                         .into(),
                 ),
             },
+            restore_second: self.second("KEYWARD_RESTORE_NEEDS_SECOND"),
         }
     }
 
@@ -192,6 +196,17 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
+    fn second(&mut self, variable: &'static str) -> Second {
+        match self.text(variable).as_deref() {
+            None | Some("false") => Second::NotNeeded,
+            Some("true") => Second::Needed,
+            Some(_) => {
+                self.problem(variable, "must be true or false".to_owned());
+                Second::Needed
+            }
+        }
+    }
+
     fn path(&mut self, variable: &'static str) -> Option<PathBuf> {
         let path = PathBuf::from(self.text(variable)?);
         if !path.is_absolute() {
@@ -265,6 +280,7 @@ mod tests {
         assert_eq!(config.confirm.over, SignedDuration::from_secs(120));
         assert_eq!(config.http.timeout, Duration::from_secs(10));
         assert_eq!(config.http.extra_roots, None);
+        assert_eq!(config.restore_second, Second::NotNeeded);
         assert_eq!(with(&[("KEYWARD_EXTRA_ROOTS", "")]).unwrap(), config);
     }
 
@@ -276,6 +292,7 @@ mod tests {
             ("KEYWARD_CONFIRM_OVER_SECONDS", "0"),
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", "30"),
             ("KEYWARD_EXTRA_ROOTS", "/opt/roots.pem"),
+            ("KEYWARD_RESTORE_NEEDS_SECOND", "true"),
         ])
         .unwrap();
         assert_eq!(config.table, "keyward");
@@ -289,6 +306,7 @@ mod tests {
         assert_eq!(config.confirm.over, SignedDuration::ZERO);
         assert_eq!(config.http.timeout, Duration::from_secs(30));
         assert_eq!(config.http.extra_roots, Some("/opt/roots.pem".into()));
+        assert_eq!(config.restore_second, Second::Needed);
     }
 
     #[test]
@@ -317,6 +335,7 @@ mod tests {
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", "0"),
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", "4294967306"),
             ("KEYWARD_EXTRA_ROOTS", "roots.pem"),
+            ("KEYWARD_RESTORE_NEEDS_SECOND", "yes"),
         ] {
             let refused = with(&[(variable, value)]).unwrap_err();
             assert_eq!(refused.0.len(), 1, "{variable}={value}: {refused}");
@@ -343,6 +362,7 @@ mod tests {
                 "KEYWARD_CONFIRM_OVER_SECONDS",
                 "KEYWARD_EXTRA_ROOTS",
                 "KEYWARD_PROVIDER_TIMEOUT_SECONDS",
+                "KEYWARD_RESTORE_NEEDS_SECOND",
             ]
         );
         let printed = format!("{refused} {refused:?}");

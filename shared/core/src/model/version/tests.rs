@@ -29,17 +29,21 @@ fn ids_and_labels_read_back() {
 }
 
 proptest! {
-    /// Whatever path a version takes: nothing returns from contained, abandoned, revoking or revoked to life.
+    /// Whatever path a version takes: nothing returns from abandoned, revoking or revoked to life, and from contained
+    /// only as what a person is bringing back.
     #[test]
     fn the_dead_stay_dead(path in proptest::collection::vec(0..VersionState::ALL.len(), 1..40)) {
         use VersionState::*;
         let mut version = Version::intended(&"s".parse().unwrap(), id(), Epoch(0), Timestamp::UNIX_EPOCH);
-        let mut ended = false;
+        let (mut ended, mut contained) = (false, false);
         for step in path {
             let next = VersionState::ALL[step];
             if version.state.may_become(next) {
+                let before = version.state;
                 version = version.become_state(next).unwrap();
-                ended |= matches!(next, Contained | Abandoned | Revoking | Revoked);
+                ended |= matches!(next, Abandoned | Revoking | Revoked);
+                contained = next == Contained || contained && before != Restoring;
+                prop_assert!(!(contained && matches!(next, Current | Retiring)));
                 prop_assert!(!(ended && matches!(next, Intended | Pending | Promoting | Current | Retiring)));
             } else {
                 prop_assert!(version.clone().become_state(next).is_err());

@@ -137,8 +137,13 @@ fn is_loop(facts: &ClaimFacts<'_>) -> bool {
     let Some(killed) = facts.slot.killed else {
         return false;
     };
-    let is_replacement =
-        |v: &Version| v.epoch >= killed.epoch && v.state.may_be_alive() && v.promoted.is_some();
+    // One that a person brought back was not made after the containment.
+    let is_replacement = |v: &Version| {
+        v.epoch >= killed.epoch
+            && v.state.may_be_alive()
+            && v.promoted.is_some()
+            && v.restored.is_none()
+    };
     facts.order.evidence != Evidence::Person
         && facts.now.duration_since(killed.at) < LOOP_WINDOW
         && facts.versions.iter().any(is_replacement)

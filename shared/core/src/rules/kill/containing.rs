@@ -25,7 +25,8 @@ pub fn is_to_be_cut(version: &Version, containment: Containment) -> bool {
         | VersionState::Pending
         | VersionState::Promoting
         | VersionState::Current
-        | VersionState::Retiring => true,
+        | VersionState::Retiring
+        | VersionState::Restoring => true,
         VersionState::Contained => containment == Containment::Final,
         VersionState::Abandoned | VersionState::Revoking => version.revoke_accepted.is_none(),
         VersionState::Revoked => false,

@@ -124,7 +124,8 @@ async fn look_at(
         | VersionState::Pending
         | VersionState::Promoting
         | VersionState::Current
-        | VersionState::Retiring => return Ok(Look::NotOurs),
+        | VersionState::Retiring
+        | VersionState::Restoring => return Ok(Look::NotOurs),
     }
     let by = |by| Confirmed {
         at: ports.clock.now(),

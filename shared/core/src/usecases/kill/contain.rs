@@ -327,7 +327,7 @@ impl Containing<'_> {
 }
 
 /// Cuts one key off: suspends it where the provider can and takes that for this key, else deletes it.
-pub(super) async fn cut_key(
+pub(crate) async fn cut_key(
     provider: &dyn KeyProvider,
     scope: &Scope,
     handle: &KeyHandle,

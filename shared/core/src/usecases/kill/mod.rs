@@ -16,6 +16,7 @@ use jiff::SignedDuration;
 pub use blind::{FoundKeys, Whereabouts, contain_found};
 use claim::{Claimed, NoClaim, Ours};
 pub use claim::{ReadAhead, read_ahead};
+pub(crate) use contain::cut_key;
 use contain::{Contained, Containing};
 pub use foresee::{Foreseen, foresee};
 pub(crate) use place::place_tags;

@@ -5,6 +5,8 @@ mod drain;
 mod revoke;
 mod watch;
 
+pub(crate) use watch::{needs_a_key, start_rotation};
+
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,6 +15,7 @@ use serde::Serialize;
 use super::Ports;
 use super::find::FindError;
 use super::kill::{self, Invocation};
+use super::restore::{self, TakeBackError};
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::incident::OwnerId;
 use crate::model::names::SlotName;
@@ -197,6 +200,16 @@ impl Work<'_> {
                 self.revoke(version, report).await
             }
             VersionState::Revoked => self.put_off(version, None).await,
+            VersionState::Restoring => self.take_back(version).await,
+        }
+    }
+
+    /// Whoever wanted to bring the key back did not come to the end.
+    async fn take_back(&self, version: Version) -> Result<(), ItemError> {
+        match restore::take_back(self.ports, self.provider.as_ref(), &version).await {
+            Ok(()) => Ok(()),
+            Err(TakeBackError::Provider(error)) => Err(error.into()),
+            Err(TakeBackError::Inventory(error)) => Err(error.into()),
         }
     }
 

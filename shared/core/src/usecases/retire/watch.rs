@@ -149,7 +149,7 @@ async fn untag_revoked(
 }
 
 /// Whether the slot should have a key and has none that works or is on its way.
-fn needs_a_key(slot: &Slot, versions: &[Version]) -> bool {
+pub(crate) fn needs_a_key(slot: &Slot, versions: &[Version]) -> bool {
     let served = |v: &Version| v.state == VersionState::Current || is_on_its_way(slot, v);
     is_open(slot) && !versions.iter().any(served)
 }
@@ -184,7 +184,11 @@ fn is_on_its_way(slot: &Slot, version: &Version) -> bool {
 
 /// Asks Secrets Manager for a rotation, under a token made from the slot's epoch and history: asked twice, it starts
 /// once.
-async fn start_rotation(ports: &Ports, slot: &Slot, versions: &[Version]) -> Result<(), ItemError> {
+pub(crate) async fn start_rotation(
+    ports: &Ports,
+    slot: &Slot,
+    versions: &[Version],
+) -> Result<(), ItemError> {
     let seed = format!("{}/{}/{}", slot.name, slot.epoch.0, versions.len());
     let token = SecretVersionId::from_seed(&seed);
     match ports.secrets.rotate_now(&slot.secret, &token).await {

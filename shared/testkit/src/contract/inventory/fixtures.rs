@@ -1,12 +1,14 @@
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::SCHEMA;
+use keyward_core::model::act::CallerArn;
 use keyward_core::model::key::{ApiKey, Fingerprint, KeyFormat};
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{
     CredentialKind, Environment, Epoch, ExpectedSpend, Killed, Mode, PendingSeen, Policy,
-    ProviderName, Revision, Scope, Slot, SlotState,
+    ProviderName, RestoreAsked, Revision, Scope, Slot, SlotState,
 };
+use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{
     Confirmation, Confirmed, Refusals, Tested, Told, UsageSeen, Version, VersionId, VersionState,
 };
@@ -54,6 +56,12 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
         }),
         killed: Some(Killed {
             at: at("2026-11-30T08:00:00.5Z"),
+            epoch: Epoch(3),
+        }),
+        restore_asked: Some(RestoreAsked {
+            by: CallerArn::new("arn:aws:iam::123456789012:user/ana"),
+            at: at("2026-11-30T09:00:00.5Z"),
+            what: OutsideText::new("key newest"),
             epoch: Epoch(3),
         }),
         told_failed: Some(at("2026-12-01T08:05:00Z")),
@@ -113,6 +121,7 @@ pub(in crate::contract) fn full(slot: &SlotName, n: u32) -> Version {
             epoch: Epoch(3),
         }),
         promoted: Some(time),
+        restored: Some(at("2026-12-01T11:00:00.125Z")),
         last_used: Some(time),
         usage_seen: Some(UsageSeen {
             total: MicroDollars(1),

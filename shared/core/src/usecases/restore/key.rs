@@ -1,0 +1,292 @@
+//! Bringing one key back: recorded before the provider is asked, seen accepted before it counts, cut off again if a kill
+//! came between.
+
+use jiff::SignedDuration;
+
+use super::{CutOff, RestoreError};
+use crate::model::incident::{Containment, HowCut, Incident};
+use crate::model::names::KeyHandle;
+use crate::model::slot::Slot;
+use crate::model::text::OutsideText;
+use crate::model::version::{Version, VersionState};
+use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError, Verdict};
+use crate::rules::kill::KEPT_FOR_RESTORE;
+use crate::rules::restore::Place;
+use crate::rules::scope;
+use crate::usecases::Ports;
+use crate::usecases::adopt::retiring;
+use crate::usecases::kill::{Invocation, cut_key};
+use crate::usecases::rotate::settle_promotion;
+
+/// How long is waited before the provider is asked again whether it takes the key, in seconds: it may need a moment to
+/// take notice.
+const WAITS: [i64; 6] = [0, 1, 2, 4, 8, 15];
+
+/// How often a record is written again on what somebody else has written.
+const SAVE_TRIES: usize = 5;
+
+/// Brings a key back. The record says beforehand that it may be alive from now on.
+pub(super) async fn bring_back(
+    ports: &Ports,
+    slot: &Slot,
+    cut: CutOff,
+    invocation: &Invocation,
+) -> Result<Version, RestoreError> {
+    let incident = hold(ports, cut.incident.clone(), invocation).await?;
+    let back = match begin(ports, slot, &cut, invocation).await {
+        Ok(restoring) => finish(ports, slot, &cut, restoring, invocation).await,
+        Err(error) => Err(error),
+    };
+    release(ports, incident).await;
+    back
+}
+
+/// Closes the incident if it is open, and keeps others from it meanwhile: who looks whether its keys are dead would cut
+/// this one off again.
+async fn hold(
+    ports: &Ports,
+    mut incident: Incident,
+    invocation: &Invocation,
+) -> Result<Option<Incident>, InventoryError> {
+    let is_open = incident.closed.is_none();
+    if !is_open && incident.due_at.is_none() {
+        return Ok(None);
+    }
+    incident.lease(&invocation.owner, invocation.deadline.0);
+    if is_open {
+        incident.closed = Some(ports.clock.now());
+        ports.inventory.save_incident(&incident).await?;
+    } else {
+        ports.inventory.follow_up(&incident).await?;
+    }
+    incident.revision = incident.revision.next();
+    Ok(Some(incident))
+}
+
+async fn release(ports: &Ports, incident: Option<Incident>) {
+    let Some(mut incident) = incident else {
+        return;
+    };
+    incident.owner = None;
+    incident.lease_until = None;
+    incident.due_at = Some(ports.clock.now());
+    if let Err(error) = ports.inventory.follow_up(&incident).await {
+        tracing::warn!(incident = %incident.id, %error, "an incident could not be given back; it is due when its lease ends");
+    }
+}
+
+/// Records, in this epoch, that the key may be alive until the invocation's end.
+async fn begin(
+    ports: &Ports,
+    slot: &Slot,
+    cut: &CutOff,
+    invocation: &Invocation,
+) -> Result<Version, RestoreError> {
+    let mut version = cut.version.clone();
+    if version.state != VersionState::Restoring {
+        version = version.become_state(VersionState::Restoring)?;
+    }
+    // What a kill cuts off was made before it: from now on the key counts as one of this epoch.
+    version.epoch = slot.epoch;
+    version.restored = Some(ports.clock.now());
+    lease(ports, slot, version, invocation)
+        .await
+        .map_err(|error| match error {
+            InventoryError::Fenced(_) => RestoreError::KilledMeanwhile,
+            error => error.into(),
+        })
+}
+
+async fn lease(
+    ports: &Ports,
+    slot: &Slot,
+    mut version: Version,
+    invocation: &Invocation,
+) -> Result<Version, InventoryError> {
+    version.lease_until = Some(invocation.deadline.0);
+    version.due_at = Some(invocation.deadline.0);
+    save(ports, slot, &version).await?;
+    version.revision = version.revision.next();
+    Ok(version)
+}
+
+async fn save(ports: &Ports, slot: &Slot, version: &Version) -> Result<(), InventoryError> {
+    let versions = std::slice::from_ref(version);
+    let fence = Fence::Epoch(slot.epoch);
+    ports.inventory.save_versions(versions, fence).await
+}
+
+/// Resumes the key, looks at it, and records it as what it is. Whatever goes wrong, it is cut off again.
+async fn finish(
+    ports: &Ports,
+    slot: &Slot,
+    cut: &CutOff,
+    restoring: Version,
+    invocation: &Invocation,
+) -> Result<Version, RestoreError> {
+    let error = match resume(ports, slot, cut, restoring.clone(), invocation).await {
+        Ok(()) => match is_back(ports, slot, &restoring).await {
+            Ok(Some(version)) => return Ok(version),
+            Ok(None) => RestoreError::KilledMeanwhile,
+            Err(error) => return Err(error.into()),
+        },
+        Err(error) => error,
+    };
+    // An answer that was lost may have been a yes.
+    if let RestoreError::Inventory(InventoryError::Unavailable(_)) = &error
+        && let Ok(Some(version)) = is_back(ports, slot, &restoring).await
+    {
+        return Ok(version);
+    }
+    if let Err(failed) = take_back(ports, cut.provider.as_ref(), &restoring).await {
+        tracing::error!(slot = %slot.name, version = %restoring.id, error = %failed, "a key that was to be restored could not be cut off again; it is tried again");
+    }
+    Err(error)
+}
+
+/// The version, if it is recorded as back.
+async fn is_back(
+    ports: &Ports,
+    slot: &Slot,
+    restoring: &Version,
+) -> Result<Option<Version>, InventoryError> {
+    let versions = ports.inventory.versions(&slot.name).await?;
+    let is_it = |v: &Version| v.id == restoring.id && v.state.is_promoted();
+    Ok(versions.into_iter().find(is_it))
+}
+
+async fn resume(
+    ports: &Ports,
+    slot: &Slot,
+    cut: &CutOff,
+    restoring: Version,
+    invocation: &Invocation,
+) -> Result<(), RestoreError> {
+    let provider = cut.provider.as_ref();
+    let Some(handle) = restoring.handle.clone() else {
+        return Err(ProviderError::NotFound.into());
+    };
+    provider.restore(&handle, &restoring.scope).await?;
+    put_back(provider, cut, &handle).await?;
+    let restoring = lease(ports, slot, restoring, invocation)
+        .await
+        .map_err(meanwhile)?;
+    accepted(ports, cut, invocation).await?;
+    let written = match cut.place {
+        Place::Current => settle_promotion(ports, slot, &restoring).await,
+        Place::Retiring => {
+            let now = ports.clock.now();
+            let retiring = retiring(restoring, slot, now).ok_or(InventoryError::Conflict)?;
+            save(ports, slot, &retiring).await
+        }
+    };
+    written.map_err(meanwhile)
+}
+
+/// Whoever wrote the version or raised the epoch since was a kill.
+fn meanwhile(error: InventoryError) -> RestoreError {
+    match error {
+        InventoryError::Fenced(_) | InventoryError::Conflict => RestoreError::KilledMeanwhile,
+        error => error.into(),
+    }
+}
+
+/// The limits that the key had are on it again, and it reaches no further.
+async fn put_back(
+    provider: &dyn KeyProvider,
+    cut: &CutOff,
+    handle: &KeyHandle,
+) -> Result<(), RestoreError> {
+    let before = &cut.version.scope;
+    let cap = provider.caps().zip(cut.version.cap);
+    if cap.is_none() && !before.limits_reach() {
+        return Ok(());
+    }
+    let missing = || RestoreError::Provider(ProviderError::NotFound);
+    let mut kept = provider.get(handle).await?.ok_or_else(missing)?;
+    if let Some((caps, cap)) = cap
+        && kept.cap != Some(cap)
+    {
+        caps.set_cap(handle, cap).await?;
+        kept = provider.get(handle).await?.ok_or_else(missing)?;
+        if kept.cap != Some(cap) {
+            return Err(RestoreError::Wider("its limit".to_owned()));
+        }
+    }
+    match scope::wider(before, &kept.reach) {
+        Some(what) => Err(RestoreError::Wider(what.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Waits until the provider accepts the key.
+async fn accepted(
+    ports: &Ports,
+    cut: &CutOff,
+    invocation: &Invocation,
+) -> Result<(), RestoreError> {
+    let mut said = OutsideText::new("it was not asked in time");
+    for wait in WAITS.map(SignedDuration::from_secs) {
+        if !invocation
+            .deadline
+            .allows(ports.clock.as_ref(), wait + wait)
+        {
+            break;
+        }
+        ports.clock.sleep(wait).await;
+        said = match cut.provider.verify(&cut.text).await {
+            Verdict::Live | Verdict::BlockedForMoney(_) => return Ok(()),
+            Verdict::BlockedForScope(said) | Verdict::Dead(said) | Verdict::Unknown(said) => said,
+        };
+    }
+    Err(RestoreError::NotAccepted(said))
+}
+
+/// Why a key that was to come back is not cut off again yet.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TakeBackError {
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+}
+
+/// Cuts a key off again that was not brought back to the end: at the provider first, then in the record.
+pub(crate) async fn take_back(
+    ports: &Ports,
+    provider: &dyn KeyProvider,
+    version: &Version,
+) -> Result<(), TakeBackError> {
+    let how = match &version.handle {
+        Some(handle) => cut_key(provider, &version.scope, handle, Containment::Reversible).await?,
+        None => HowCut::NothingFound,
+    };
+    let mut last = InventoryError::Conflict;
+    for _ in 0..SAVE_TRIES {
+        let stored = ports.inventory.versions(&version.slot).await?.into_iter();
+        let mut stored =
+            stored.filter(|v| v.id == version.id && v.state == VersionState::Restoring);
+        let Some(Ok(mut contained)) = stored
+            .next()
+            .map(|v| v.become_state(VersionState::Contained))
+        else {
+            return Ok(());
+        };
+        contained.lease_until = None;
+        let now = ports.clock.now();
+        contained.due_at = Some(match how {
+            HowCut::Suspended | HowCut::Narrowed => now + KEPT_FOR_RESTORE,
+            HowCut::Deleted | HowCut::NothingFound => now,
+        });
+        match ports
+            .inventory
+            .save_versions(&[contained], Fence::None)
+            .await
+        {
+            Ok(()) => return Ok(()),
+            Err(error) if error.is_retryable() => last = error,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(last.into())
+}

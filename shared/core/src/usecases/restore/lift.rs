@@ -1,0 +1,139 @@
+//! Lifting a slot out of restriction or suspension: the current key's limit is the normal one again, and a slot without
+//! a key gets one.
+
+use super::RestoreError;
+use crate::model::money::SpendCap;
+use crate::model::names::SlotName;
+use crate::model::slot::{Epoch, Slot, SlotState};
+use crate::model::version::{Version, VersionState};
+use crate::ports::{Fence, InventoryError, ProviderError};
+use crate::rules::birth;
+use crate::rules::rotation::{Refusal, refused_now};
+use crate::usecases::Ports;
+use crate::usecases::retire::{ItemError, needs_a_key, start_rotation};
+
+/// What the key that agents fetch may spend now.
+#[derive(Debug)]
+pub enum CapSet {
+    /// So much; the provider was seen to keep it.
+    To(SpendCap),
+    /// There is no key in use.
+    NoKey,
+    /// The provider has no limits for a key, or does not know this one by an id.
+    NotThere,
+    /// Its limit could not be set, and is what it was. Send the restore again.
+    Failed(ProviderError),
+}
+
+/// Whether a new key is made for the slot.
+#[derive(Debug)]
+pub enum NewKey {
+    /// It has one, or one is on its way.
+    NotNeeded,
+    /// It was asked for.
+    AskedFor,
+    /// It could not be asked for now: `retire` asks within 5 minutes.
+    Later(String),
+    /// None can be begun now.
+    Refused(Refusal),
+}
+
+pub(super) struct Lifted {
+    pub(super) slot: Slot,
+    pub(super) cap: CapSet,
+    pub(super) new_key: NewKey,
+}
+
+/// Lifts the slot, if it is still in this epoch.
+pub(super) async fn lift(
+    ports: &Ports,
+    name: &SlotName,
+    epoch: Epoch,
+) -> Result<Lifted, RestoreError> {
+    let slot = write(ports, name, epoch).await?;
+    let versions = ports.inventory.versions(name).await?;
+    let cap = match versions.iter().find(|v| v.state == VersionState::Current) {
+        Some(current) => raise_cap(ports, &slot, current).await?,
+        None => CapSet::NoKey,
+    };
+    let new_key = see_to_a_key(ports, &slot, &versions).await;
+    Ok(Lifted { slot, cap, new_key })
+}
+
+async fn write(ports: &Ports, name: &SlotName, epoch: Epoch) -> Result<Slot, RestoreError> {
+    let slot = ports.inventory.slot(name).await?;
+    let slot = slot.ok_or_else(|| RestoreError::Unknown(name.clone()))?;
+    if slot.epoch != epoch {
+        return Err(RestoreError::KilledMeanwhile);
+    }
+    let is_lifted = match slot.state {
+        SlotState::Active => slot.restore_asked.is_none(),
+        SlotState::Restricted | SlotState::Suspended => false,
+        SlotState::Decommissioned => true,
+    };
+    if is_lifted {
+        return Ok(slot);
+    }
+    let mut lifted = Slot {
+        state: SlotState::Active,
+        restore_asked: None,
+        due_at: ports.clock.now(),
+        ..slot
+    };
+    ports.inventory.save_slot(&lifted).await?;
+    lifted.revision = lifted.revision.next();
+    Ok(lifted)
+}
+
+/// Sets the normal limit on the current key, and reads it back.
+async fn raise_cap(ports: &Ports, slot: &Slot, current: &Version) -> Result<CapSet, RestoreError> {
+    let cap = birth::cap(slot);
+    let set = async {
+        let provider = ports.providers.open(&slot.account, slot.provider).await?;
+        let (Some(caps), Some(handle)) = (provider.caps(), &current.handle) else {
+            return Ok(None);
+        };
+        caps.set_cap(handle, cap).await?;
+        let kept = provider.get(handle).await?;
+        match kept.is_some_and(|kept| kept.cap == Some(cap)) {
+            true => Ok(Some(cap)),
+            false => Err(ProviderError::Refused {
+                detail: crate::model::text::OutsideText::new("the key reads back another limit"),
+            }),
+        }
+    };
+    let set: Result<Option<SpendCap>, ProviderError> = set.await;
+    match set {
+        Ok(None) => return Ok(CapSet::NotThere),
+        Err(error) => return Ok(CapSet::Failed(error)),
+        Ok(Some(_)) => {}
+    }
+    if current.cap != Some(cap) {
+        let known = Version {
+            cap: Some(cap),
+            ..current.clone()
+        };
+        let fence = Fence::Epoch(slot.epoch);
+        match ports.inventory.save_versions(&[known], fence).await {
+            Err(InventoryError::Fenced(_)) => return Err(RestoreError::KilledMeanwhile),
+            saved => saved?,
+        }
+    }
+    Ok(CapSet::To(cap))
+}
+
+/// Asks for a key where the slot has none. What cannot be asked for now is asked for by `retire`, which looks at the slot
+/// next.
+async fn see_to_a_key(ports: &Ports, slot: &Slot, versions: &[Version]) -> NewKey {
+    if !needs_a_key(slot, versions) {
+        return NewKey::NotNeeded;
+    }
+    if let Some(refusal) = refused_now(slot, versions, ports.clock.now()) {
+        return NewKey::Refused(refusal);
+    }
+    let asked = start_rotation(ports, slot, versions).await;
+    match asked.map_err(|error: ItemError| error.to_string()) {
+        Ok(()) => NewKey::AskedFor,
+        Err(why) => NewKey::Later(why),
+    }
+}
