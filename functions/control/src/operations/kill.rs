@@ -151,7 +151,6 @@ const fn word(outcome: &KillOutcome) -> &'static str {
         KillOutcome::OfDeadKeys => "nothing_alive",
         KillOutcome::Observed => "observed",
         KillOutcome::NoSuchSlot => "no_such_slot",
-        KillOutcome::Untold => "untold",
     }
 }
 
