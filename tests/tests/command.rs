@@ -3,6 +3,8 @@
 
 #[path = "command/died.rs"]
 mod died;
+#[path = "command/killed.rs"]
+mod killed;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -22,7 +22,7 @@ use keyward_core::model::incident::{
 };
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::SlotName;
-use keyward_core::model::slot::{Epoch, Mode, Scope, Slot, SlotState};
+use keyward_core::model::slot::{CredentialKind, Epoch, Mode, Scope, Slot, SlotState};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Clock, Deadline, Inventory};
@@ -108,15 +108,19 @@ fn alerts(world: &World, kind: AlertKind) -> Vec<Alert> {
     alerts
 }
 
-/// Keys that work and belong to a version of an epoch before the slot's.
+/// Keys that work and belong to a version of an epoch before the slot's, or to none. What stands in the idle place of a
+/// pair after its key was regenerated is nobody's.
 async fn outdated_live(world: &World) -> Vec<String> {
     let versions = world.versions().await;
-    let epoch = world.slot().await.epoch;
+    let slot = world.slot().await;
     let is_of_now = |text: &str| {
         let print = Some(ApiKey::new(text).fingerprint());
-        versions
+        let mut of_key = versions
             .iter()
-            .any(|v| v.fingerprint == print && v.epoch == epoch)
+            .filter(|v| v.fingerprint == print)
+            .peekable();
+        let is_nobodys = of_key.peek().is_none() && slot.kind == CredentialKind::Slots;
+        is_nobodys || of_key.any(|v| v.epoch == slot.epoch)
     };
     let live = world.outside.provider.live().into_iter();
     live.map(|key| key.text)

@@ -8,7 +8,7 @@ use keyward_core::model::names::{AccountName, SlotName};
 
 /// Looks after the API keys that AI agents use.
 ///
-/// Acts (apply, register, enforce, pool add) go through the deployment's control function, which records who asked and
+/// Acts (apply, register, enforce, kill, pool add) go through the deployment's control function, which records who asked and
 /// why. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
 #[derive(Parser)]
 #[command(name = "keyward", version, after_help = SETTINGS)]
@@ -19,7 +19,7 @@ pub(crate) struct Args {
 
 const SETTINGS: &str = "\
 Settings, by environment variables:
-  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, pool add)
+  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, kill, pool add)
   KEYWARD_TABLE        the inventory's table (status, rotate, pool status)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them";
@@ -92,6 +92,29 @@ pub(crate) enum Command {
         /// Why; goes into the record.
         #[arg(long)]
         reason: String,
+    },
+    /// Cut a slot off now: every key of it, and a replacement is made.
+    ///
+    /// Keys are suspended where the provider can, and can be restored for 72 hours; with --leak they are revoked for
+    /// good. Ends with 0 only if every key is cut off. Example: keyward kill search-bot --reason "calls at night"
+    Kill {
+        /// The slot.
+        slot: SlotName,
+        /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// A key of it was found where it must not be: for good.
+        #[arg(long)]
+        leak: bool,
+        /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask for the slot's name to be typed.
+        #[arg(long)]
+        yes: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show slots and their keys.
     Status {

@@ -33,6 +33,20 @@ impl<'a> Recorded<'a> {
         subject: Subject,
         before: Value,
     ) -> Result<Self, Refusal> {
+        let begun = Self::unwritten(deps, request, number, reason, subject, before);
+        begun.write_beginning().await?;
+        Ok(begun)
+    }
+
+    /// The same, not written down yet: for an act that does not wait for the record.
+    pub(crate) fn unwritten(
+        deps: &'a Deps,
+        request: &Request,
+        number: usize,
+        reason: &OutsideText,
+        subject: Subject,
+        before: Value,
+    ) -> Self {
         let act = Act {
             schema: SCHEMA,
             id: ActId::new(&format!("{}-{number}", request.id)),
@@ -45,15 +59,19 @@ impl<'a> Recorded<'a> {
             state: before,
             outcome: None,
         };
-        if let Err(error) = deps.acts.append(&act).await {
-            tracing::error!(%error, "an act was refused, because it could not be recorded");
-            return Err(Refusal::new(
+        Self { deps, act }
+    }
+
+    /// Writes down that the act begins.
+    pub(crate) async fn write_beginning(&self) -> Result<(), Refusal> {
+        self.deps.acts.append(&self.act).await.map_err(|error| {
+            tracing::error!(%error, "the beginning of an act could not be recorded");
+            Refusal::new(
                 503,
                 format!("the act could not be recorded, so it was not done: {error}"),
                 "Send it again in a moment.",
-            ));
-        }
-        Ok(Self { deps, act })
+            )
+        })
     }
 
     /// Writes down how the act ended.

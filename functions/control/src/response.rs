@@ -38,6 +38,11 @@ impl Refusal {
         }
     }
 
+    /// The same with other words for what is certain.
+    pub(crate) fn safe(self, safe: &'static str) -> Self {
+        Self { safe, ..self }
+    }
+
     /// The caller must change the request.
     pub(crate) fn bad(what: impl Into<String>) -> Self {
         Self::new(400, what, "Mend the request and send it again.")

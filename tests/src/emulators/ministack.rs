@@ -1,10 +1,17 @@
 //! ministack: DynamoDB, SNS, SQS and most of the rest.
 
-use aws_config::SdkConfig;
-use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
+use aws_config::SdkConfig;
+use serde_json::{Value, json};
+
+use super::environment::{python, scripts};
+use super::moto::Function;
 use super::process::Process;
 use super::{authorization, http_client, sdk_config};
+
+const ROLE: &str = "arn:aws:iam::000000000000:role/emulated-function";
 
 /// A running ministack.
 #[derive(Debug)]
@@ -30,10 +37,58 @@ impl Ministack {
         sdk_config(self.url()).await
     }
 
+    /// Deploys a function and returns its ARN. What it prints is in [`Ministack::log`].
+    pub async fn deploy(&self, function: &Function<'_>) -> String {
+        let variables: serde_json::Map<String, Value> = function
+            .variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), json!(value)))
+            .collect();
+        let archive = archive(function.program, &log_of(function.name));
+        let created = http_client()
+            .post(format!("{}/2015-03-31/functions", self.url()))
+            .header("Authorization", authorization("lambda"))
+            .json(&json!({
+                "FunctionName": function.name,
+                "Runtime": "provided.al2023",
+                "Handler": "bootstrap",
+                "Role": ROLE,
+                "Timeout": function.timeout,
+                "Code": {"ZipFile": archive},
+                "Environment": {"Variables": variables},
+            }));
+        let answer = created.send().await.unwrap();
+        let status = answer.status();
+        let body: Value = answer.json().await.unwrap();
+        assert!(status.is_success(), "{status}: {body}");
+        body["FunctionArn"].as_str().unwrap().to_owned()
+    }
+
+    /// Everything that a function printed so far.
+    pub fn log(&self, function: &str) -> String {
+        std::fs::read_to_string(log_of(function)).unwrap_or_default()
+    }
+
     /// One call of SQS's JSON protocol.
     pub async fn sqs(&self, operation: &str, request: &Value) -> Value {
         sqs(self.url(), operation, request).await
     }
+}
+
+fn log_of(function: &str) -> PathBuf {
+    Process::folder("ministack-functions").join(format!("{function}.log"))
+}
+
+/// An archive that runs the program, in base64.
+fn archive(program: &Path, log: &Path) -> String {
+    let python = python().expect("ministack runs in it");
+    let output = Command::new(python)
+        .arg(scripts().join("bootstrap_zip.py"))
+        .args([program, log])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// One call of SQS's JSON protocol at `url`.

@@ -20,7 +20,7 @@ pub const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
 
 /// Seconds that one event may take. A provider that is silent is waited for as long as can be set: meanwhile a test
 /// ends the function.
-const TIMEOUT: u32 = 300;
+pub(super) const TIMEOUT: u32 = 300;
 const PROVIDER_TIMEOUT: &str = "60";
 
 /// What a function answered in place of a result.
@@ -33,14 +33,14 @@ pub struct Failed {
 }
 
 /// The built binaries.
-struct Binaries {
+pub(super) struct Binaries {
     rotate: PathBuf,
     retire: PathBuf,
     control: PathBuf,
-    kill_switch: PathBuf,
+    pub(super) kill_switch: PathBuf,
 }
 
-fn binaries() -> &'static Binaries {
+pub(super) fn binaries() -> &'static Binaries {
     static BINARIES: OnceLock<Binaries> = OnceLock::new();
     BINARIES.get_or_init(|| Binaries {
         rotate: build(Profile::Dev, "rotate").unwrap(),
@@ -54,9 +54,35 @@ impl Deployment {
     /// Stores the account's admin credential, and deploys the functions.
     pub(super) async fn deploy(&mut self) {
         self.accounts = self.configured().await.to_string();
-        let variables = self.variables();
-        let variables: Vec<(&str, &str)> =
-            variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        // Where AWS is the provider, the functions' own role is what administers it.
+        let role = self.providers.find(ProviderName::Bedrock);
+        let role = role.map(|bedrock| bedrock.simulator.management_key());
+        let mut variables = vec![
+            ("KEYWARD_TABLE", TABLE.to_owned()),
+            ("KEYWARD_ALERT_TOPIC_ARN", self.topic.arn.clone()),
+            ("KEYWARD_ACCOUNTS", self.accounts.clone()),
+            ("KEYWARD_LOG", "trace".to_owned()),
+            ("KEYWARD_CONFIRM_OVER_SECONDS", "0".to_owned()),
+            (
+                "KEYWARD_PROVIDER_TIMEOUT_SECONDS",
+                PROVIDER_TIMEOUT.to_owned(),
+            ),
+            (
+                "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+                self.moto.url().to_owned(),
+            ),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.ministack.url().to_owned()),
+            ("AWS_ENDPOINT_URL_SNS", self.ministack.url().to_owned()),
+        ];
+        if let Some(role) = &role {
+            variables.push(("AWS_ACCESS_KEY_ID", role.expose_secret().to_owned()));
+        }
+        self.variables = variables;
+        let variables: Vec<(&str, &str)> = self
+            .variables
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let built = tokio::task::spawn_blocking(binaries).await.unwrap();
         let function = |name, program| Function {
             name,
@@ -67,50 +93,6 @@ impl Deployment {
         self.rotate = self.moto.deploy(&function("rotate", &built.rotate)).await;
         self.moto.deploy(&function("retire", &built.retire)).await;
         self.moto.deploy(&function("control", &built.control)).await;
-    }
-
-    /// Deploys the kill switch as the function `name`, with what it is told beside what every function is.
-    pub async fn deploy_kill_switch(&self, name: &str, told: &[(&str, &str)]) {
-        let variables = self.variables();
-        let mut all: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        all.extend(told);
-        let built = tokio::task::spawn_blocking(binaries).await.unwrap();
-        let function = Function {
-            name,
-            program: &built.kill_switch,
-            variables: &all,
-            timeout: TIMEOUT,
-        };
-        self.moto.deploy(&function).await;
-        self.switches.lock().unwrap().push(name.to_owned());
-    }
-
-    /// The names that the kill switch was deployed under.
-    pub(super) fn kill_switches(&self) -> Vec<String> {
-        self.switches.lock().unwrap().clone()
-    }
-
-    /// What every function is told.
-    fn variables(&self) -> Vec<(&'static str, String)> {
-        let mut variables = [
-            ("KEYWARD_TABLE", TABLE),
-            ("KEYWARD_ALERT_TOPIC_ARN", &self.topic.arn),
-            ("KEYWARD_ACCOUNTS", &self.accounts),
-            ("KEYWARD_LOG", "trace"),
-            ("KEYWARD_CONFIRM_OVER_SECONDS", "0"),
-            ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", PROVIDER_TIMEOUT),
-            ("AWS_ENDPOINT_URL_SECRETS_MANAGER", self.moto.url()),
-            ("AWS_ENDPOINT_URL_DYNAMODB", self.ministack.url()),
-            ("AWS_ENDPOINT_URL_SNS", self.ministack.url()),
-        ]
-        .map(|(name, value)| (name, value.to_owned()))
-        .to_vec();
-        // Where AWS is the provider, the functions' own role is what administers it.
-        if let Some(bedrock) = self.providers.find(ProviderName::Bedrock) {
-            let role = bedrock.simulator.management_key();
-            variables.push(("AWS_ACCESS_KEY_ID", role.expose_secret().to_owned()));
-        }
-        variables
     }
 
     /// The accounts as they are configured, their admin credentials and pools in secrets.

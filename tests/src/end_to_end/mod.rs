@@ -7,7 +7,7 @@ mod agents;
 mod checks;
 mod cloudwatch;
 mod functions;
-
+mod kill_switch;
 mod remains;
 mod secrets;
 mod time;
@@ -29,6 +29,7 @@ use crate::support::{Backend as _, Several, THREE};
 pub use agents::{Agent, Agents};
 pub use cloudwatch::CloudWatch;
 pub use functions::{Failed, ROTATION_TOKEN};
+pub use kill_switch::{Guard, STACK};
 pub use secrets::Secret;
 
 /// The inventory's table.
@@ -52,6 +53,7 @@ pub struct Deployment {
     topic: Topic,
     client: aws_sdk_secretsmanager::Client,
     rotate: String,
+    variables: Vec<(&'static str, String)>,
     said: Mutex<Said>,
     switches: Mutex<Vec<String>>,
     /// The provider accounts as the functions have them.
@@ -94,6 +96,7 @@ impl Deployment {
             simulator: providers.at(ProviderName::OpenRouter).simulator.clone(),
             client: aws_sdk_secretsmanager::Client::new(&secrets),
             rotate: String::new(),
+            variables: Vec::new(),
             accounts: String::new(),
             said: Mutex::default(),
             switches: Mutex::default(),

@@ -77,7 +77,8 @@ impl Deployment {
         assert_eq!(canary.find(planted).len(), 1, "a planted leak is not found");
     }
 
-    fn canary(&self) -> Canary {
+    /// What must be in nothing that comes out.
+    pub fn canary(&self) -> Canary {
         let mut texts = vec![ROTATION_TOKEN.to_owned()];
         for each in self.providers.iter() {
             let keys = each.simulator.secrets();

@@ -55,7 +55,7 @@ async fn what_is_not_a_signed_request_for_a_known_operation_is_refused() {
         ),
         (
             "unknown operation",
-            |e| e["requestContext"]["http"]["path"] = json!("/kill"),
+            |e| e["requestContext"]["http"]["path"] = json!("/nothing"),
             404,
             "/apply",
         ),

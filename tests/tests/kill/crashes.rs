@@ -3,6 +3,8 @@
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call, disturb_before_every_call};
 use keyward_tests::support::{STEPS, StepScenario, say};
 
+use keyward_core::model::slot::ProviderName;
+
 use super::*;
 
 fn make(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
@@ -10,15 +12,20 @@ fn make(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
 }
 
 /// A whole kill, by one kind of evidence.
-struct Killed {
-    evidence: Evidence,
+pub(super) struct Killed {
+    pub(super) evidence: Evidence,
+    /// Over HTTP at this provider; `None` is in memory.
+    pub(super) at: Option<ProviderName>,
 }
 
 impl Scenario for Killed {
     type World = World;
 
     async fn world(&self, gate: &Arc<Gate>) -> World {
-        busy_world(gate).await
+        match self.at {
+            None => busy_world(gate).await,
+            Some(provider) => providers::rotated_at(provider, gate).await,
+        }
     }
 
     async fn operation(&self, world: &World) {
@@ -28,13 +35,14 @@ impl Scenario for Killed {
 
     /// The function is invoked again if nothing was claimed. What was claimed is gone on with by itself.
     async fn recover_and_check(&self, world: &World, point: Option<Point>) {
-        let context = format!("{:?} {point:?}", self.evidence);
+        let context = format!("{:?} {:?} {point:?}", self.at, self.evidence);
         world.pass(TIMEOUT);
         if incidents(world).is_empty() {
             let order = order(world, "trigger", self.evidence);
             kill_on(&world.open, &order, "two").await.unwrap();
         }
-        world.live_through(SignedDuration::from_mins(10)).await;
+        // Where the number of keys is limited, the first rotation makes room and the second makes the key.
+        world.live_through(SignedDuration::from_mins(20)).await;
         let all = incidents(world);
         assert_eq!(all.len(), 1, "{context}");
         assert!(all[0].closed.is_some(), "{context}: {:?}", all[0]);
@@ -70,7 +78,7 @@ impl Scenario for Killed {
 #[tokio::test]
 async fn crash_at_every_call_of_a_kill() {
     for evidence in [Evidence::Alarm, Evidence::Leak] {
-        let ran = crash_at_every_call(&Killed { evidence }).await;
+        let ran = crash_at_every_call(&Killed { evidence, at: None }).await;
         say(format_args!("a kill by {evidence:?}: {ran} points"));
         assert!(ran >= 3 * 15);
     }

@@ -1,21 +1,85 @@
 //! A kill at every provider, over HTTP.
 
 use keyward_core::model::incident::Suspends;
+use keyward_core::model::slot::CredentialKind;
 use keyward_core::model::slot::ProviderName;
 use keyward_testkit::clock::ManualClock;
-use keyward_testkit::simulator::Settings;
-use keyward_tests::support::Simulated;
+use keyward_testkit::contract::provider::ProviderCall;
+use keyward_testkit::drive::crash_at_every_call;
+use keyward_testkit::simulator::{FaultRule, Settings};
+use keyward_tests::support::{Simulated, over_http, say};
 
+use super::crashes::Killed;
 use super::*;
 
-async fn world_at(provider: ProviderName) -> World {
+async fn world_at(provider: ProviderName, gate: &Arc<Gate>) -> World {
     let clock = Arc::new(ManualClock::start());
     let settings = Settings {
         provider,
         ..Settings::default()
     };
     let simulated = Simulated::start(clock.clone(), settings).await;
-    World::with(&Arc::default(), clock, Box::new(simulated)).await
+    World::with(gate, clock, Box::new(simulated)).await
+}
+
+/// A slot that was rotated a quarter of an hour ago: two of its keys are alive.
+pub(super) async fn rotated_at(provider: ProviderName, gate: &Arc<Gate>) -> World {
+    let world = world_at(provider, gate).await;
+    set_mode(&world, Mode::Enforce).await;
+    world.rotate(&token(2)).await.unwrap();
+    world.pass(SignedDuration::from_mins(15));
+    world
+}
+
+/// Wherever the kill switch stops, the kill is finished, once, and the slot has a new key.
+#[tokio::test]
+async fn crash_at_every_call_of_a_kill_over_http() {
+    for provider in ProviderName::ALL {
+        for evidence in [Evidence::Alarm, Evidence::Leak] {
+            let at = Some(provider);
+            let ran = crash_at_every_call(&Killed { evidence, at }).await;
+            say(format_args!(
+                "a kill at {provider} by {evidence:?}: {ran} points"
+            ));
+            assert!(ran >= 3 * 12, "{provider}: {ran}");
+        }
+    }
+}
+
+/// The request that cuts a key off meets every fault: in the end the keys are dead, once, and nobody had to help.
+#[tokio::test]
+async fn a_kill_survives_every_fault_of_the_request_that_cuts_off() {
+    for provider in ProviderName::ALL {
+        for fault in over_http::faults() {
+            let context = format!("{provider}: {fault:?}");
+            let settings = Settings {
+                provider,
+                ..Settings::default()
+            };
+            let (world, simulator) = over_http::world_with(Arc::default(), settings).await;
+            set_mode(&world, Mode::Enforce).await;
+            world.rotate(&token(2)).await.unwrap();
+            let call = match provider.kind() {
+                CredentialKind::Slots => ProviderCall::Delete,
+                CredentialKind::Minted | CredentialKind::Pool => ProviderCall::Change,
+            };
+            let (method, path) = simulator.route(call);
+            simulator.inject(FaultRule::on(method, path, fault));
+            let order = order(&world, "alarm", Evidence::Alarm);
+            let _ = kill_on(&world.ports, &order, "one").await.unwrap();
+            assert_eq!(simulator.pending_faults(), [], "{context}: it was not met");
+            world.live_through(SignedDuration::from_mins(40)).await;
+            assert_eq!(outdated_live(&world).await, [""; 0], "{context}");
+            let [incident] = &incidents(&world)[..] else {
+                panic!("{context}: one incident");
+            };
+            assert_eq!(incident.due_at, None, "{context}: {incident:?}");
+            assert!(
+                world.outside.provider.accepts(&world.current_key()),
+                "{context}"
+            );
+        }
+    }
 }
 
 /// What people are told was done, and what they are told the provider cannot do.
@@ -54,10 +118,7 @@ async fn each_provider_cuts_off_as_it_can_and_people_are_told_what_it_lacks() {
         ),
         (ProviderName::Azure, HowCut::Deleted, "cannot suspend a key"),
     ] {
-        let world = world_at(provider).await;
-        set_mode(&world, Mode::Enforce).await;
-        world.rotate(&token(2)).await.unwrap();
-        world.pass(SignedDuration::from_mins(15));
+        let world = rotated_at(provider, &Arc::default()).await;
         let keys = [world.current_key()];
         let order = order(&world, "alarm", Evidence::Alarm);
         let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
@@ -83,7 +144,7 @@ async fn each_provider_cuts_off_as_it_can_and_people_are_told_what_it_lacks() {
 /// Nobody can make a key for the slot but people: it is suspended, and they are paged.
 #[tokio::test]
 async fn a_kill_that_finds_the_pool_empty_suspends_and_pages() {
-    let world = world_at(ProviderName::Anthropic).await;
+    let world = world_at(ProviderName::Anthropic, &Arc::default()).await;
     set_mode(&world, Mode::Enforce).await;
     let pool = world.slot().await.account;
     let pools = &world.open.pools;

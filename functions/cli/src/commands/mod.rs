@@ -1,7 +1,9 @@
 //! The commands.
 
 mod apply;
+mod confirm;
 mod enforce;
+mod kill;
 mod operations;
 mod pool;
 mod providers;
@@ -25,6 +27,24 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             observe,
             reason,
         } => enforce::enforce(&slot, observe.into(), &reason).await,
+        Command::Kill {
+            slot,
+            reason,
+            leak,
+            dry_run,
+            yes,
+            json,
+        } => {
+            let order = kill::Order {
+                slot,
+                reason: reason.unwrap_or_default(),
+                leak,
+            };
+            match dry_run {
+                true => kill::foresee(&order, json.into()).await,
+                false => kill::kill(&order, yes.into(), json.into()).await,
+            }
+        }
         Command::Status { slot, json } => status::status(slot.as_ref(), json.into()).await,
         Command::Rotate {
             slot,

@@ -2,6 +2,7 @@
 
 mod apply;
 mod enforce;
+mod kill;
 mod pool;
 
 use keyward_core::ports::Deadline;
@@ -12,7 +13,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str = "/plan, /apply, /register, /enforce and /pool/add";
+const KNOWN: &str = "/plan, /apply, /register, /enforce, /kill and /pool/add";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -24,6 +25,7 @@ pub(crate) async fn carry_out(
         "/apply" => apply::apply_fleet(deps, request, deadline).await,
         "/register" => apply::register_slot(deps, request, deadline).await,
         "/enforce" => enforce::enforce(deps, request).await,
+        "/kill" => kill::kill_slot(deps, request, deadline).await,
         "/pool/add" => pool::add_keys(deps, request, deadline).await,
         _ => Err(Refusal::new(
             404,

@@ -5,6 +5,7 @@ mod blind;
 mod claim;
 mod confirm;
 mod contain;
+mod foresee;
 mod replace;
 mod save;
 mod tell;
@@ -15,6 +16,7 @@ pub(crate) use blind::account_tag;
 use claim::{Claimed, NoClaim, Ours};
 pub use claim::{ReadAhead, read_ahead};
 use contain::{Contained, Containing};
+pub use foresee::{Foreseen, foresee};
 use save::update;
 
 use super::Ports;

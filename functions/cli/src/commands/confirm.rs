@@ -1,0 +1,40 @@
+//! What cannot simply be taken back wants the slot's name typed.
+
+use std::io::{BufRead, IsTerminal, stdin};
+
+use anyhow::{Result, bail};
+use keyward_core::model::names::SlotName;
+
+use crate::print::complain;
+
+/// Whether a person has to type the slot's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Confirm {
+    /// On this terminal; without one, nothing is done.
+    Typed,
+    /// They said yes on the command line.
+    Given,
+}
+
+impl From<bool> for Confirm {
+    fn from(yes: bool) -> Self {
+        if yes { Self::Given } else { Self::Typed }
+    }
+}
+
+/// Refuses unless the slot's name was typed, or need not be.
+pub(super) fn confirmed(slot: &SlotName, what: &str, confirm: Confirm) -> Result<()> {
+    if confirm == Confirm::Given {
+        return Ok(());
+    }
+    if !stdin().is_terminal() {
+        bail!("nothing was changed: say --yes where nobody can type the slot's name");
+    }
+    complain(&format!("{what}. To go on, type the slot's name:"));
+    let mut typed = String::new();
+    stdin().lock().read_line(&mut typed)?;
+    if typed.trim() != slot.as_str() {
+        bail!("that is not `{slot}`; nothing was changed");
+    }
+    Ok(())
+}

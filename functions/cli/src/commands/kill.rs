@@ -1,0 +1,203 @@
+//! `keyward kill`.
+
+use anyhow::{Context, Result};
+use keyward_core::model::names::SlotName;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Format;
+use super::confirm::{Confirm, confirmed};
+use crate::control::Control;
+use crate::print::{Outcome, clean, complain, line, table};
+
+/// Whom to cut off, and why.
+pub(super) struct Order {
+    pub(super) slot: SlotName,
+    pub(super) reason: String,
+    pub(super) leak: bool,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    result: String,
+    #[serde(default, rename = "final")]
+    for_good: bool,
+    #[serde(default)]
+    versions: Vec<Row>,
+    #[serde(default)]
+    incident: Option<String>,
+    #[serde(default)]
+    why: Option<String>,
+    #[serde(default)]
+    replacement: Option<String>,
+    #[serde(default)]
+    cut_without_record: Option<u64>,
+    #[serde(default)]
+    unrecorded: bool,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    version: String,
+    #[serde(default)]
+    key: Option<String>,
+    #[serde(default)]
+    was: Option<String>,
+    #[serde(default)]
+    done: Option<String>,
+}
+
+/// Says what a kill would do.
+pub(super) async fn foresee(order: &Order, format: Format) -> Result<Outcome> {
+    let request = json!({ "slot": order.slot, "leak": order.leak, "dry_run": true });
+    let answer = Control::open().await?.post("/kill", &request).await?;
+    show(order, answer, format)
+}
+
+/// Cuts the slot off.
+pub(super) async fn kill(order: &Order, confirm: Confirm, format: Format) -> Result<Outcome> {
+    let control = Control::open().await?;
+    let slot = &order.slot;
+    let how = match order.leak {
+        true => "for good",
+        false => "until a person restores them, where the provider can",
+    };
+    let what = format!("All keys of {slot} are cut off at once, {how}");
+    confirmed(slot, &what, confirm)?;
+    let request = json!({ "reason": order.reason, "slot": slot, "leak": order.leak });
+    show(order, control.post("/kill", &request).await?, format)
+}
+
+fn show(order: &Order, answer: Value, format: Format) -> Result<Outcome> {
+    let read: Answer =
+        serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
+    if format == Format::Json {
+        line(&answer.to_string());
+    } else {
+        print(&order.slot, &read);
+    }
+    if read.unrecorded {
+        complain(&format!(
+            "{}: it is done as said, but the record of acts does not have it whole",
+            order.slot
+        ));
+    }
+    let all_cut = read.versions.iter().all(|row| row.done.is_some());
+    let is_done = matches!(
+        read.result.as_str(),
+        "contained" | "would_contain" | "nothing_alive" | "over"
+    );
+    Ok(match is_done && all_cut && !read.unrecorded {
+        true => Outcome::Done,
+        false => Outcome::NotAll,
+    })
+}
+
+fn print(slot: &SlotName, answer: &Answer) {
+    if !answer.versions.is_empty() {
+        let heading = match answer.result.as_str() {
+            "would_contain" => ["KEY", "IS", "WOULD BE", "VERSION"],
+            _ => ["KEY", "WAS", "NOW", "VERSION"],
+        };
+        let rows: Vec<[String; 4]> = answer.versions.iter().map(cells).collect();
+        table(heading, &rows);
+    }
+    for text in words(slot, answer) {
+        line(&text);
+    }
+}
+
+fn cells(row: &Row) -> [String; 4] {
+    let or_unknown = |text: &Option<String>| text.as_deref().map_or("?".to_owned(), clean);
+    let done = match row.done.as_deref() {
+        Some("suspended") => "suspended",
+        Some("narrowed") => "may do nothing",
+        Some("deleted") => "deleted",
+        Some("nothing_found") => "not made yet, revoked when it turns up",
+        Some(_) => "?",
+        None => "NOT CUT OFF",
+    };
+    [
+        or_unknown(&row.key),
+        or_unknown(&row.was),
+        done.to_owned(),
+        clean(&row.version),
+    ]
+}
+
+/// What became of the slot, what goes on by itself, and what to do.
+fn words(slot: &SlotName, answer: &Answer) -> Vec<String> {
+    let because = match &answer.why {
+        Some(why) => format!(": {}", clean(why)),
+        None => String::new(),
+    };
+    match answer.result.as_str() {
+        "would_contain" if answer.versions.is_empty() => {
+            vec![format!("{slot}: no key of it is alive{because}")]
+        }
+        "would_contain" => vec![format!(
+            "{slot}: nothing was changed; {} would be cut off{because}",
+            keys(answer.versions.len())
+        )],
+        "contained" => contained(slot, answer),
+        "unfinished" => vec![format!(
+            "{slot}: NOT cut off whole{because}. What is cut off stays so; the rest is tried again every 5 minutes by itself. Send it again with the same command, look with keyward status {slot}, and delete its keys at the provider by hand if it goes on"
+        )],
+        "unrecorded" => vec![format!(
+            "{slot}: the inventory is down. {} that could be found without it are cut off and stay so, nothing is recorded, and there may be more. Send it again with the same command until it says that the slot is cut off",
+            keys(
+                answer
+                    .cut_without_record
+                    .and_then(|n| n.try_into().ok())
+                    .unwrap_or(0)
+            )
+        )],
+        "attached" => vec![format!(
+            "{slot}: somebody else is cutting it off just now, and knows of this order (incident {}). Look in a minute: keyward status {slot}",
+            answer
+                .incident
+                .as_deref()
+                .map_or("unknown".to_owned(), clean)
+        )],
+        "over" => vec![format!("{slot}: this order was carried out before")],
+        "nothing_alive" => vec![format!("{slot}: no key of it is alive, and none is made")],
+        other => vec![format!("{slot}: {}{because}", clean(other))],
+    }
+}
+
+fn contained(slot: &SlotName, answer: &Answer) -> Vec<String> {
+    let by_hand = answer.versions.iter().filter(|row| row.done.is_none());
+    let by_hand: Vec<String> = by_hand.map(|row| cells(row)[0].clone()).collect();
+    let mut words = Vec::new();
+    if by_hand.is_empty() {
+        words.push(format!("{slot}: cut off"));
+    } else {
+        words.push(format!(
+            "{slot}: cut off but for {}: its id at the provider is unknown, delete it there by hand",
+            by_hand.join(", ")
+        ));
+    }
+    words.push(match answer.replacement.as_deref() {
+        Some("suspended") => format!(
+            "{slot}: no new key is made for it. When that is settled: keyward restore {slot} --reason TEXT"
+        ),
+        Some("in_use") => format!("{slot}: its replacement is in use"),
+        Some("asked_for") => {
+            format!("{slot}: a replacement is on its way, capped at one normal day's spend")
+        }
+        _ => format!("{slot}: retire asks for a replacement within 5 minutes"),
+    });
+    if !answer.for_good && !answer.versions.is_empty() {
+        words.push(format!(
+            "{slot}: to bring the key back within 72 hours: keyward restore {slot} --key newest --reason TEXT"
+        ));
+    }
+    words
+}
+
+fn keys(count: usize) -> String {
+    match count {
+        1 => "1 key".to_owned(),
+        count => format!("{count} keys"),
+    }
+}

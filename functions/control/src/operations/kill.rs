@@ -1,0 +1,272 @@
+//! `/kill`: a person cuts a slot off.
+
+use futures::future::{Either, join, select};
+use jiff::SignedDuration;
+use keyward_core::model::act::Subject;
+use keyward_core::model::incident::{
+    Containment, Evidence, Figures, HowCut, Incident, KillStep, OwnerId, StepResult, TriggerId,
+};
+use keyward_core::model::names::SlotName;
+use keyward_core::model::text::OutsideText;
+use keyward_core::model::version::{VersionId, VersionState};
+use keyward_core::ports::Deadline;
+use keyward_core::usecases::kill::{
+    CutVersion, Foreseen, Invocation, KillError, KillOrder, KillOutcome, foresee, kill,
+};
+use keyward_lambda::diagnostic::chain;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::Deps;
+use crate::record::{Recorded, Written};
+use crate::request::{Request, reason};
+use crate::response::Refusal;
+
+/// How the slot stood before is read for so long at most: a kill does not wait for its record.
+const LOOK_BEFORE: SignedDuration = SignedDuration::from_millis(500);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    #[serde(default)]
+    reason: String,
+    slot: SlotName,
+    #[serde(default)]
+    leak: bool,
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// One version, and what was or would be done to it.
+#[derive(Serialize)]
+struct Row {
+    version: VersionId,
+    key: Option<OutsideText>,
+    was: Option<VersionState>,
+    done: Option<HowCut>,
+}
+
+pub(super) async fn kill_slot(
+    deps: &Deps,
+    request: &Request,
+    deadline: Deadline,
+) -> Result<Value, Refusal> {
+    let body: Body = request.body("{reason, slot, leak?, dry_run?}")?;
+    let evidence = match body.leak {
+        true => Evidence::Leak,
+        false => Evidence::Person,
+    };
+    if body.dry_run {
+        let foreseen = foresee(&deps.ports, &body.slot, evidence).await?;
+        let foreseen = foreseen.ok_or_else(|| unknown(&body.slot))?;
+        return Ok(would(&body.slot, evidence, &foreseen));
+    }
+    let why = reason(&body.reason)?;
+    let order = order(deps, request, body.slot, evidence, &why);
+    let invocation = Invocation {
+        owner: OwnerId::new(&format!("control, request {}", request.id)),
+        deadline,
+    };
+    let before = look_before(deps, &order.slot).await;
+    let subject = Subject::Slot(order.slot.clone());
+    let act = Recorded::unwritten(deps, request, 0, &why, subject, before);
+    // What an act changes waits for its record, but for a kill: containment comes first.
+    let (begun, outcome) = join(
+        act.write_beginning(),
+        kill(&deps.ports, &order, &invocation),
+    )
+    .await;
+    let incident = incident_of(deps, &order).await;
+    let after = json!({ "slot": state(deps, &order.slot).await, "incident": incident });
+    let written = act.end(&said(&outcome), after).await;
+    let is_recorded = begun.is_ok() && written == Written::Yes;
+    answer(&order, outcome, incident.as_ref(), is_recorded)
+}
+
+/// The order of the person who sent the request. The request's id makes it one, however often it arrives.
+fn order(
+    deps: &Deps,
+    request: &Request,
+    slot: SlotName,
+    evidence: Evidence,
+    why: &OutsideText,
+) -> KillOrder {
+    let kind = match evidence {
+        Evidence::Leak => "leak",
+        _ => "person",
+    };
+    let caller = request.caller.as_str();
+    let name = caller.rsplit('/').next().unwrap_or(caller);
+    KillOrder {
+        slot,
+        trigger: TriggerId::new(&format!("{kind}@{}", request.id)),
+        evidence,
+        cause: OutsideText::new(&format!("{name} ({kind}): {why}")),
+        seen: deps.ports.clock.now(),
+        figures: Figures::OfLiveKeys,
+    }
+}
+
+/// How the slot stands, for the record; `null` if that is not known soon enough.
+async fn look_before(deps: &Deps, slot: &SlotName) -> Value {
+    let looking = std::pin::pin!(state(deps, slot));
+    match select(looking, deps.ports.clock.sleep(LOOK_BEFORE)).await {
+        Either::Left((state, _)) => state,
+        Either::Right(((), _)) => Value::Null,
+    }
+}
+
+async fn state(deps: &Deps, name: &SlotName) -> Value {
+    let inventory = &deps.ports.inventory;
+    let (slot, versions) = join(inventory.slot(name), inventory.versions(name)).await;
+    let (Ok(Some(slot)), Ok(versions)) = (slot, versions) else {
+        return Value::Null;
+    };
+    let versions = versions.iter().filter(|v| v.state.may_be_alive());
+    let versions = versions.map(|v| json!({ "version": v.id, "state": v.state }));
+    json!({
+        "state": slot.state,
+        "epoch": slot.epoch,
+        "versions": versions.collect::<Vec<_>>(),
+    })
+}
+
+async fn incident_of(deps: &Deps, order: &KillOrder) -> Option<Incident> {
+    let found = deps.ports.inventory.incident_of_trigger(&order.trigger);
+    found.await.unwrap_or_else(|error| {
+        tracing::warn!(slot = %order.slot, %error, "the incident of a kill cannot be read back");
+        None
+    })
+}
+
+/// How a kill ended, in one word.
+const fn word(outcome: &KillOutcome) -> &'static str {
+    match outcome {
+        KillOutcome::Contained(_) => "contained",
+        KillOutcome::Unfinished(_) => "unfinished",
+        KillOutcome::Unrecorded(_) => "unrecorded",
+        KillOutcome::Attached => "attached",
+        KillOutcome::Over => "over",
+        KillOutcome::OfDeadKeys => "nothing_alive",
+        KillOutcome::Observed => "observed",
+        KillOutcome::NoSuchSlot => "no_such_slot",
+        KillOutcome::Untold => "untold",
+    }
+}
+
+fn said(outcome: &Result<KillOutcome, KillError>) -> String {
+    match outcome {
+        Ok(outcome) => word(outcome).to_owned(),
+        Err(error) => chain(error),
+    }
+}
+
+fn answer(
+    order: &KillOrder,
+    outcome: Result<KillOutcome, KillError>,
+    incident: Option<&Incident>,
+    is_recorded: bool,
+) -> Result<Value, Refusal> {
+    let outcome = outcome.map_err(|error| {
+        Refusal::new(
+            503,
+            chain(&error),
+            "Send it again at once. Without AWS: keyward kill SLOT --offline",
+        )
+        .safe("No key was cut off.")
+    })?;
+    if outcome == KillOutcome::NoSuchSlot {
+        return Err(unknown(&order.slot));
+    }
+    let cut = match &outcome {
+        KillOutcome::Contained(cut) | KillOutcome::Unfinished(cut) => &cut[..],
+        _ => &[],
+    };
+    let without_record = match outcome {
+        KillOutcome::Unrecorded(keys) => Some(keys),
+        _ => None,
+    };
+    Ok(json!({
+        "slot": order.slot,
+        "result": word(&outcome),
+        "final": order.evidence.containment() == Containment::Final,
+        "versions": rows(cut, incident),
+        "incident": incident.map(|incident| &incident.id),
+        "why": incident.and_then(failure),
+        "replacement": incident.map(replacement),
+        "cut_without_record": without_record,
+        "unrecorded": !is_recorded,
+    }))
+}
+
+/// Every version that the incident cut off, or that this run tried to.
+fn rows(cut: &[CutVersion], incident: Option<&Incident>) -> Vec<Row> {
+    let undo = incident.map_or(&[][..], |incident| &incident.undo[..]);
+    let mut rows: Vec<Row> = undo
+        .iter()
+        .map(|undo| Row {
+            version: undo.version.clone(),
+            key: Some(undo.shown.clone()),
+            was: Some(undo.was),
+            done: undo.cut.map(|(how, _)| how),
+        })
+        .collect();
+    for CutVersion { id, how } in cut {
+        match rows.iter_mut().find(|row| row.version == *id) {
+            Some(row) => row.done = row.done.or(*how),
+            None => rows.push(Row {
+                version: id.clone(),
+                key: None,
+                was: None,
+                done: *how,
+            }),
+        }
+    }
+    rows
+}
+
+/// Why not everything is cut off.
+fn failure(incident: &Incident) -> Option<String> {
+    let contain = incident.steps.iter().find(|s| s.step == KillStep::Contain);
+    match &contain?.result {
+        StepResult::Done => None,
+        StepResult::Failed(why) => Some(why.to_string()),
+    }
+}
+
+/// How the replacement stands.
+fn replacement(incident: &Incident) -> &'static str {
+    if incident.suspends.is_some() {
+        "suspended"
+    } else if incident.done(KillStep::Replace).is_some() {
+        "in_use"
+    } else if incident.done(KillStep::Rotate).is_some() {
+        "asked_for"
+    } else {
+        "not_asked_for"
+    }
+}
+
+fn would(slot: &SlotName, evidence: Evidence, foreseen: &Foreseen) -> Value {
+    let rows = foreseen.versions.iter().map(|(version, how)| Row {
+        version: version.id.clone(),
+        key: Some(OutsideText::new(&version.shown())),
+        was: Some(version.state),
+        done: *how,
+    });
+    json!({
+        "slot": slot,
+        "result": "would_contain",
+        "final": evidence.containment() == Containment::Final,
+        "versions": rows.collect::<Vec<_>>(),
+        "why": foreseen.unreached.as_ref().map(ToString::to_string),
+    })
+}
+
+fn unknown(slot: &SlotName) -> Refusal {
+    Refusal::new(
+        404,
+        format!("there is no slot `{slot}` in the inventory"),
+        "Look at the names: keyward status. Keys that are in no slot: look at the provider.",
+    )
+}

@@ -1,0 +1,175 @@
+//! `/kill`: a named person cuts a slot off.
+
+use keyward_core::model::incident::Evidence;
+use keyward_core::model::version::VersionState;
+use keyward_testkit::gate::gated;
+
+use super::*;
+
+async fn registered() -> World {
+    World::in_memory(&Arc::default()).await
+}
+
+fn order(world: &World) -> Value {
+    json!({"reason": "calls at night", "slot": world.slot})
+}
+
+#[tokio::test]
+async fn a_person_cuts_a_slot_off_and_is_on_record() {
+    let world = registered().await;
+    let (status, body) = post(&deps(&world), "/kill", order(&world)).await;
+    assert_eq!((status, &body["result"]), (200, &json!("contained")));
+    let [row] = &body["versions"].as_array().unwrap()[..] else {
+        panic!("{body}");
+    };
+    assert_eq!(
+        (&row["was"], &row["done"]),
+        (&json!("current"), &json!("suspended"))
+    );
+    assert!(row["key"].as_str().unwrap().starts_with("sk-or-v1"));
+    assert_eq!(body["replacement"], "asked_for");
+    assert_eq!(body["unrecorded"], false);
+    assert!(!world.outside.provider.accepts(&world.current_key()));
+
+    let [incident] = &world.outside.inventory.all_incidents()[..] else {
+        panic!("one incident");
+    };
+    assert_eq!(incident.triggers[0].evidence, Evidence::Person);
+    assert_eq!(incident.trigger.as_str(), "ana (person): calls at night");
+    let acts = acts(&world);
+    let [begun, ended] = &acts[..] else {
+        panic!("{acts:?}");
+    };
+    assert_eq!((begun.phase, ended.phase), (Phase::Begun, Phase::Ended));
+    assert_eq!(begun.caller.as_str(), CALLER);
+    assert_eq!(begun.reason.as_str(), "calls at night");
+    assert_eq!(begun.state["versions"][0]["state"], "current");
+    assert_eq!(ended.state["slot"]["state"], "restricted");
+    assert_eq!(ended.state["incident"]["id"], json!(incident.id));
+    assert_eq!(ended.outcome.as_ref().unwrap().as_str(), "contained");
+}
+
+#[tokio::test]
+async fn proof_of_a_leak_ends_the_key_for_good() {
+    let world = registered().await;
+    let mut leak = order(&world);
+    leak["leak"] = json!(true);
+    let (_, body) = post(&deps(&world), "/kill", leak).await;
+    assert_eq!(
+        (&body["result"], &body["final"]),
+        (&json!("contained"), &json!(true))
+    );
+    assert_eq!(world.versions().await[0].state, VersionState::Revoking);
+}
+
+#[tokio::test]
+async fn a_request_that_arrives_twice_is_one_kill() {
+    let world = registered().await;
+    let event = event("/kill", &order(&world));
+    let (_, first) = send(&deps(&world), event.clone()).await;
+    let (_, again) = send(&deps(&world), event).await;
+    assert_eq!(first["incident"], again["incident"]);
+    assert_eq!(world.outside.inventory.all_incidents().len(), 1);
+    let triggers = &world.outside.inventory.all_incidents()[0].triggers;
+    assert_eq!(triggers.len(), 1);
+}
+
+#[tokio::test]
+async fn a_kill_does_not_wait_for_its_record() {
+    for entries in [0, 1] {
+        let world = registered().await;
+        let failing = Failing(world.outside.inventory.clone(), entries.into());
+        let deps = Deps {
+            acts: Arc::new(failing),
+            ..deps(&world)
+        };
+        let (status, body) = post(&deps, "/kill", order(&world)).await;
+        assert_eq!((status, &body["result"]), (200, &json!("contained")));
+        assert_eq!(body["unrecorded"], true);
+        assert!(!world.outside.provider.accepts(&world.current_key()));
+    }
+}
+
+/// Without the inventory it is not known whether these are all keys.
+#[tokio::test]
+async fn a_kill_without_the_inventory_cuts_off_what_it_finds_and_does_not_call_that_done() {
+    let world = registered().await;
+    world.rotate(&token(2)).await.unwrap();
+    let gate = Arc::new(Gate::default());
+    gate.silence(&[
+        "inventory.slot",
+        "inventory.versions",
+        "inventory.incident_of_slot",
+        "inventory.incident_of_trigger",
+    ]);
+    let deps = Deps {
+        ports: gated(&world.open, &gate),
+        ..deps(&world)
+    };
+    let (status, body) = post(&deps, "/kill", order(&world)).await;
+    assert_eq!(
+        (status, &body["result"]),
+        (200, &json!("unrecorded")),
+        "{body}"
+    );
+    assert!(body["cut_without_record"].as_u64().unwrap() >= 1);
+    assert!(!world.outside.provider.accepts(&world.current_key()));
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_cut_off_is_told_with_its_cause() {
+    let world = registered().await;
+    let gate = Arc::new(Gate::default());
+    gate.silence(&["provider.disable"]);
+    let deps = Deps {
+        ports: gated(&world.open, &gate),
+        ..deps(&world)
+    };
+    let (status, body) = post(&deps, "/kill", order(&world)).await;
+    assert_eq!(
+        (status, &body["result"]),
+        (200, &json!("unfinished")),
+        "{body}"
+    );
+    assert_eq!(body["versions"][0]["done"], Value::Null);
+    assert!(
+        body["why"].as_str().unwrap().contains("did not answer"),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn what_would_be_cut_off_is_said_and_nothing_done() {
+    for (leak, done) in [(false, "suspended"), (true, "suspended")] {
+        let world = registered().await;
+        let (slot, versions) = (world.slot().await, world.versions().await);
+        let body = json!({"slot": world.slot, "leak": leak, "dry_run": true});
+        let (status, body) = post(&deps(&world), "/kill", body).await;
+        assert_eq!((status, &body["result"]), (200, &json!("would_contain")));
+        assert_eq!(body["versions"][0]["done"], done);
+        assert_eq!(body["final"], leak);
+        assert_eq!(
+            (world.slot().await, world.versions().await),
+            (slot, versions)
+        );
+        assert_eq!(
+            (acts(&world), world.outside.inventory.all_incidents()),
+            (vec![], vec![])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_kill_wants_a_reason_and_a_slot_that_exists() {
+    let world = registered().await;
+    for (body, status) in [
+        (json!({"slot": world.slot}), 400),
+        (json!({"slot": world.slot, "reason": " "}), 400),
+        (json!({"slot": "nobody", "reason": "x"}), 404),
+        (json!({"slot": "nobody", "dry_run": true}), 404),
+    ] {
+        let (got, answer) = post(&deps(&world), "/kill", body.clone()).await;
+        assert_eq!(got, status, "{body}: {answer}");
+    }
+    assert!(world.outside.provider.accepts(&world.current_key()));
+}
