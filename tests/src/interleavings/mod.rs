@@ -1,8 +1,10 @@
-//! Interleavings: rotations, `retire`, people, kills and time side by side, in an order drawn from a seed. Each port
+//! Interleavings: rotations, `retire`, people, the kill switch and time side by side, in an order drawn from a seed. Each port
 //! call is a point at which any other task can go on. Everything happens in memory, on one thread, without real time:
 //! the same seed gives the same calls in the same order.
 
 mod functions;
+mod incidents;
+mod kills;
 mod many;
 mod people;
 mod plan;

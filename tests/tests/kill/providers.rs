@@ -1,7 +1,7 @@
 //! A kill at every provider, over HTTP.
 
-use keyward_core::model::slot::ProviderName;
 use keyward_core::model::incident::Suspends;
+use keyward_core::model::slot::ProviderName;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::simulator::Settings;
 use keyward_tests::support::Simulated;
@@ -52,11 +52,7 @@ async fn each_provider_cuts_off_as_it_can_and_people_are_told_what_it_lacks() {
             HowCut::Narrowed,
             "cannot refuse a suspended key",
         ),
-        (
-            ProviderName::Azure,
-            HowCut::Deleted,
-            "cannot suspend a key",
-        ),
+        (ProviderName::Azure, HowCut::Deleted, "cannot suspend a key"),
     ] {
         let world = world_at(provider).await;
         set_mode(&world, Mode::Enforce).await;
@@ -104,7 +100,11 @@ async fn a_kill_that_finds_the_pool_empty_suspends_and_pages() {
         panic!("one page");
     };
     assert_eq!(told.severity, Severity::Page);
-    assert!(told.left.as_str().contains("keyward pool add"), "{}", told.left);
+    assert!(
+        told.left.as_str().contains("keyward pool add"),
+        "{}",
+        told.left
+    );
     world.live_through(SignedDuration::from_hours(1)).await;
     let [incident] = &incidents(&world)[..] else {
         panic!("one incident");
