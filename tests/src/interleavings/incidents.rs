@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use keyward_core::model::incident::{Evidence, Figures, HowCut, Incident, KillStep, Suspends};
+use keyward_core::model::incident::{
+    Evidence, Figures, HowCut, Incident, KillStep, Suspends, Triggered,
+};
 use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::Epoch;
 use keyward_core::model::version::{Version, VersionId};
@@ -94,8 +96,10 @@ impl Incidents {
         let [trigger] = &incident.triggers[..] else {
             panic!("{id} was begun by {:?}", incident.triggers)
         };
-        let order = self.orders.get(trigger.id.as_str());
-        let order = order.unwrap_or_else(|| panic!("rule 8: nobody ordered {}", trigger.id));
+        let order = &KillOrder {
+            evidence: trigger.evidence,
+            ..self.order_of(trigger)
+        };
         assert_eq!(incident.containment, order.evidence.containment());
         if let Some(last) = self.known.values().next_back() {
             assert!(last.epoch < incident.epoch, "rule 5: {id} has an old epoch");
@@ -109,12 +113,26 @@ impl Incidents {
             }
         }
         match incident.suspends {
+            _ if trigger.evidence == Evidence::CutUnrecorded => {
+                self.seen.push("incident: a cut that was not recorded");
+            }
             Some(Suspends::Loop) => self.seen.push("incident: loop guard"),
             Some(_) => self.seen.push("incident: slot was suspended before"),
             None => self.seen.push("incident: opened"),
         }
         let alive = keys_of(facts.versions, facts.live);
         self.alive_at_claim.insert(incident.epoch, alive);
+    }
+
+    /// What was ordered. A kill that makes up for a missing record is called by its order's trigger and a little more.
+    fn order_of(&self, trigger: &Triggered) -> KillOrder {
+        let (id, evidence) = (trigger.id.as_str(), trigger.evidence);
+        let ordered = self.orders.values().find(|order| match evidence {
+            Evidence::CutUnrecorded => is_called_by(id, order),
+            _ => id == order.trigger.as_str() && evidence == order.evidence,
+        });
+        let ordered = ordered.unwrap_or_else(|| panic!("rule 8: nobody ordered {id}"));
+        ordered.clone()
     }
 
     fn goes_on(&mut self, before: Incident, incident: &Incident, facts: &Facts<'_>) {
@@ -216,8 +234,16 @@ impl Incidents {
 /// The incident that an order belongs to.
 pub(super) fn incident_of<'a>(incidents: &'a [Incident], order: &KillOrder) -> &'a Incident {
     let mut incidents = incidents.iter();
-    let of = incidents.find(|i| i.triggers.iter().any(|t| t.id == order.trigger));
+    let of = incidents.find(|i| {
+        let mut triggers = i.triggers.iter();
+        triggers.any(|t| is_called_by(t.id.as_str(), order))
+    });
     of.unwrap_or_else(|| panic!("rule 11: {} was taken and forgotten", order.trigger))
+}
+
+fn is_called_by(trigger: &str, order: &KillOrder) -> bool {
+    let more = trigger.strip_prefix(order.trigger.as_str());
+    more.is_some_and(|more| more.is_empty() || more.starts_with(','))
 }
 
 fn each_trigger_has_one(incidents: &[Incident]) {
@@ -254,7 +280,10 @@ fn is_no_evidence_of_dead_keys(order: &KillOrder, last: &Incident, facts: &Facts
     let (Some(first), false) = (first, facts.versions.values().any(is_old)) else {
         return;
     };
-    if matches!(order.evidence, Evidence::Person | Evidence::Leak) {
+    if matches!(
+        order.evidence,
+        Evidence::Person | Evidence::Leak | Evidence::CutUnrecorded
+    ) {
         return;
     }
     assert!(
@@ -277,7 +306,7 @@ fn is_about_a_replacement(
     facts: &Facts<'_>,
 ) -> bool {
     let mut used = replacements(last, facts).filter_map(|v| v.promoted);
-    order.evidence != Evidence::Person
+    !matches!(order.evidence, Evidence::Person | Evidence::CutUnrecorded)
         && incident.opened.duration_since(last.opened) < LOOP_WINDOW
         && used.any(|promoted| order.seen > promoted)
 }

@@ -184,7 +184,9 @@ impl Scene {
             Evidence::Monitor => {
                 Trigger::Monitor(seen - SignedDuration::from_millis(number as i64))
             }
-            Evidence::Cap | Evidence::Leak | Evidence::Person => return by_hand(),
+            Evidence::Cap | Evidence::Leak | Evidence::Person | Evidence::CutUnrecorded => {
+                return by_hand();
+            }
         };
         KillOrder::from(Kill {
             slot: self.world.slot.clone(),

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use fastrand::Rng;
 use keyward_testkit::drive::{Schedule, Turn, interleave};
 
-pub use many::{Broken, Totals, many, one};
+pub use many::{Broken, MUST_HAPPEN, Totals, many, one};
 pub use plan::Plan;
 
 /// What happened under one seed.

@@ -174,6 +174,7 @@ impl Watch {
                 self.to_be_told.push(&[AlertKind::WouldContain]);
             }
             KillOutcome::OfDeadKeys => self.to_be_told.push(&[AlertKind::OfDeadKeys]),
+            KillOutcome::Unrecorded(0) => {}
             KillOutcome::Unrecorded(_) => {
                 let kinds = &[AlertKind::Contained, AlertKind::NotContained];
                 self.to_be_told.push(kinds);
