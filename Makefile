@@ -41,7 +41,7 @@ conformance: ## drivers and simulators against the providers' published descript
 fuzz: ## mutated answers for every parser of every provider, SECONDS each; SEED=N repeats a run, ONLY=provider, INPUT=file [STATUS=n] one input
 	@$(CARGO) run --quiet -p keyward-tests --features fuzzing --bin fuzz -- --seconds $(or $(SECONDS),30) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) $(if $(INPUT),--input "$(INPUT)") $(if $(STATUS),--status $(STATUS))
 
-soak: ## SEEDS interleavings of rotations; SEED=N replays one
+soak: ## SEEDS interleavings of rotations and kills; SEED=N replays one
 	$(CARGO) run --quiet --profile soak -p keyward-tests --bin soak -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000))
 
 bench: ## start-up, memory and sizes of the release binaries; written to target/bench.json

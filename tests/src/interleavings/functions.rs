@@ -54,7 +54,10 @@ impl Scene {
 
     /// One step; whether it succeeded.
     async fn step(&self, step: &str, token: &SecretVersionId) -> bool {
+        self.under_way.borrow_mut().step_begins(step);
+        self.note_what_is_side_by_side();
         let outcome = self.invoke(self.world.step(step, token)).await;
+        self.under_way.borrow_mut().step_ends(step);
         let Some(outcome) = outcome else { return false };
         self.note(name_of(&outcome));
         if step == "finishSecret" && outcome.is_ok() {
@@ -65,7 +68,13 @@ impl Scene {
 
     /// Secrets Manager carries out the rotations that were asked for meanwhile.
     pub(super) async fn carry_out_as_asked(&self) {
-        for _ in 0..60 {
+        let mut idle = 0;
+        while idle < 60 {
+            idle = if self.are_kills_to_come() {
+                0
+            } else {
+                idle + 1
+            };
             for started in self.world.outside.secrets.take_started() {
                 self.carry_out(&started.token).await;
             }
@@ -111,9 +120,10 @@ impl Scene {
         let world = &self.world;
         for _ in 0..6 {
             let run = keyward_retire::handle(&world.ports, &world.confirm, world.deadline());
-            self.retiring.set(self.retiring.get() + 1);
+            self.under_way.borrow_mut().retiring += 1;
+            self.note_what_is_side_by_side();
             self.invoke(run).await;
-            self.retiring.set(self.retiring.get() - 1);
+            self.under_way.borrow_mut().retiring -= 1;
             self.wait(10).await;
         }
     }

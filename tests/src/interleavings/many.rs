@@ -11,6 +11,57 @@ use tokio::runtime::Builder;
 
 use super::{Interleaving, Shown, play};
 
+/// What a run of many seeds must have tried: the rules are hard to keep where these happen.
+pub const MUST_HAPPEN: [&str; 44] = [
+    "secrets.promote",
+    "person: PutSecretValue",
+    "person: PutSecretValue, unknown key",
+    "person: CancelRotateSecret",
+    "person: RotateSecret",
+    "person: AWSCURRENT moved back",
+    "person: AWSPENDING taken off",
+    "crash",
+    "out of time",
+    "answer lost",
+    "request lost",
+    "a request that was taken for lost arrived",
+    "outage: begins",
+    "provider.delete",
+    "step: done",
+    "step: already done",
+    "step: conflict",
+    "step: fenced",
+    "step: cut off",
+    "step: spent",
+    "step: in progress elsewhere",
+    "step: not tested",
+    "step: refused, unknown token",
+    "a kill beside createSecret",
+    "a kill beside setSecret",
+    "a kill beside testSecret",
+    "a kill beside finishSecret",
+    "a kill beside retire",
+    "a kill beside another",
+    "kill: contained",
+    "kill: unfinished",
+    "kill: attached",
+    "kill: over",
+    "kill: of dead keys",
+    "kill: observed",
+    "kill: without the inventory",
+    "kill: left to the dead-letter queue",
+    "an incident resumed by retire",
+    "an incident followed up by retire",
+    "incident: a further trigger",
+    "incident: made harder",
+    "incident: replaced",
+    "incident: a cut that was not recorded",
+    "incident: loop guard",
+];
+
+/// Fewer seeds need not try everything.
+const MANY: u64 = 1000;
+
 /// What many interleavings came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -28,6 +79,15 @@ impl Totals {
     /// Whether at least nine in ten schedules were different: then the seeds have tried what they claim.
     pub fn are_various(&self) -> bool {
         self.distinct * 10 >= self.seeds * 9
+    }
+
+    /// What should have happened and did not, in fewer than one seed in a thousand. Nothing is missed in a small run.
+    pub fn missed(&self) -> Vec<&'static str> {
+        let seldom = |what: &&str| self.seen.get(what).is_none_or(|n| n * 1000 < self.seeds);
+        match self.seeds < MANY {
+            true => Vec::new(),
+            false => MUST_HAPPEN.into_iter().filter(seldom).collect(),
+        }
     }
 }
 
@@ -140,6 +200,22 @@ mod tests {
             };
             assert_eq!(totals.are_various(), enough, "{distinct}");
         }
+    }
+
+    #[test]
+    fn a_run_of_many_seeds_must_have_tried_everything() {
+        let mut totals = Totals {
+            seeds: 1000,
+            seen: MUST_HAPPEN.into_iter().map(|what| (what, 1)).collect(),
+            ..Totals::default()
+        };
+        assert_eq!(totals.missed(), [""; 0]);
+        totals.seen.remove("kill: contained");
+        assert_eq!(totals.missed(), ["kill: contained"]);
+        totals.seeds = 2000;
+        assert_eq!(totals.missed(), MUST_HAPPEN);
+        totals.seeds = 999;
+        assert_eq!(totals.missed(), [""; 0]);
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! Interleavings: rotations, `retire`, people, kills and time side by side, in an order drawn from a seed. Each port
+//! Interleavings: rotations, `retire`, people, the kill switch and time side by side, in an order drawn from a seed. Each port
 //! call is a point at which any other task can go on. Everything happens in memory, on one thread, without real time:
 //! the same seed gives the same calls in the same order.
 
 mod functions;
+mod incidents;
+mod kills;
 mod many;
 mod people;
 mod plan;
@@ -16,7 +18,7 @@ use std::collections::BTreeSet;
 use fastrand::Rng;
 use keyward_testkit::drive::{Schedule, Turn, interleave};
 
-pub use many::{Broken, Totals, many, one};
+pub use many::{Broken, MUST_HAPPEN, Totals, many, one};
 pub use plan::Plan;
 
 /// What happened under one seed.

@@ -1,5 +1,7 @@
 use fastrand::Rng;
 use jiff::SignedDuration;
+use keyward_core::model::incident::{Evidence, Figures};
+use keyward_core::model::slot::Mode;
 use keyward_testkit::gate::Losses;
 
 /// What one seed lets happen side by side.
@@ -11,8 +13,12 @@ pub struct Plan {
     pub(super) deliveries: usize,
     /// Runs of `retire` side by side.
     pub(super) retires: usize,
-    /// Kills, one after the other.
-    pub(super) kills: usize,
+    /// What sets the kill switch off, in this order.
+    pub(super) orders: Vec<Ordered>,
+    /// Whether statistics act.
+    pub(super) mode: Mode,
+    /// A part of the outside that is down for a while.
+    pub(super) outage: Option<&'static str>,
     /// What a person does meanwhile.
     pub(super) acts: Vec<Act>,
     /// Steps of any rotation that come late, or twice.
@@ -34,6 +40,63 @@ pub(super) enum Before {
     Registered(SignedDuration),
     /// It was replaced by a rotation, so long ago.
     Rotated(SignedDuration),
+}
+
+/// Something that sets the kill switch off.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ordered {
+    /// What speaks for it.
+    pub(super) evidence: Evidence,
+    /// Whose spend.
+    pub(super) figures: Figures,
+    /// So long before its first message it was seen.
+    pub(super) age: SignedDuration,
+    /// How its messages come.
+    pub(super) delivered: Delivered,
+    /// It comes so many turns after the one before, at most.
+    pub(super) pause: usize,
+}
+
+/// How the messages about one trigger come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivered {
+    /// One.
+    Once,
+    /// Two at once.
+    Twice,
+    /// One, and another after what comes next.
+    OnceMoreLater,
+}
+
+impl Ordered {
+    fn draw(chance: &mut Rng) -> Self {
+        let evidence = match chance.u32(..8) {
+            0..=2 => Evidence::Alarm,
+            3 => Evidence::UncheckedAlarm,
+            4 | 5 => Evidence::Monitor,
+            6 => Evidence::Person,
+            _ => Evidence::Leak,
+        };
+        let figures = match chance.u32(..4) {
+            0 => Figures::OfAllKeys,
+            _ => Figures::OfLiveKeys,
+        };
+        let age = match evidence {
+            Evidence::Person | Evidence::Leak => 0,
+            _ => [0, 0, 2, 20][chance.usize(..4)] * 60,
+        };
+        Self {
+            evidence,
+            figures,
+            age: SignedDuration::from_secs(age),
+            delivered: match chance.u32(..4) {
+                0 => Delivered::Twice,
+                1 => Delivered::OnceMoreLater,
+                _ => Delivered::Once,
+            },
+            pause: [0, 3, 120, 120, 400][chance.usize(..5)],
+        }
+    }
 }
 
 /// Something that a person does.
@@ -85,7 +148,25 @@ impl Plan {
             before,
             deliveries: chance.usize(1..=2),
             retires: chance.usize(0..=2),
-            kills: [0, 0, 0, 0, 1, 1, 2, 3][chance.usize(..8)],
+            orders: (0..[0, 0, 0, 1, 1, 2, 3, 4][chance.usize(..8)])
+                .map(|_| Ordered::draw(chance))
+                .collect(),
+            mode: match chance.u32(..8) {
+                0 => Mode::Observe,
+                _ => Mode::Enforce,
+            },
+            outage: [
+                None,
+                None,
+                None,
+                None,
+                None,
+                Some("inventory."),
+                Some("inventory."),
+                Some("secrets."),
+                Some("provider."),
+                Some("alerts."),
+            ][chance.usize(..10)],
             acts: (0..[0, 0, 1, 1, 1, 2][chance.usize(..6)])
                 .map(|_| Act::ALL[chance.usize(..Act::ALL.len())])
                 .collect(),

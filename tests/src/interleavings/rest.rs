@@ -1,11 +1,16 @@
 //! What must hold once work has come to rest.
 
 use jiff::SignedDuration;
+use keyward_core::model::alert::Severity;
+use keyward_core::model::incident::OwnerId;
+use keyward_core::model::slot::SlotState;
 use keyward_core::model::version::{Confirmation, VersionState};
-use keyward_core::ports::{Clock, SecretStore, Stage, TAG_HANDLE_PREFIX};
+use keyward_core::ports::{Clock, KeyProvider, SecretStore, Stage, TAG_HANDLE_PREFIX};
+
+use keyward_core::usecases::kill::{Invocation, kill};
 
 use super::scene::Scene;
-use crate::support::{check_rules, token};
+use crate::support::{check_rules, check_rules_without_a_key, token};
 
 /// The rotation that must succeed afterwards.
 const NEXT: u32 = 50;
@@ -19,10 +24,14 @@ impl Scene {
         let world = &self.world;
         let secrets = &world.outside.secrets;
         secrets.allow_rotation(&world.secret);
+        self.give_dead_letters_again().await;
         let agents = self.draw(2) as u32;
         self.agents_fetch(agents);
         world.live_through(SignedDuration::from_hours(4)).await;
         self.watch.borrow().contained_keys_stay_dead();
+        if world.slot().await.state == SlotState::Suspended {
+            return self.suspended_at_rest().await;
+        }
         let key = world.current_key();
         assert!(
             self.provider.accepts(&key) || self.watch.borrow().excuses(&key),
@@ -36,10 +45,78 @@ impl Scene {
         );
         self.agents_fetch(agents);
         world.live_through(SignedDuration::from_hours(27)).await;
+        self.part_with_neighbour().await;
         check_rules(world, "at rest").await;
         self.watch.borrow().contained_keys_stay_dead();
+        self.incidents_are_over();
         self.versions_are_at_rest().await;
         self.handles_are_mirrored_no_longer_than_needed().await;
+    }
+
+    /// A person looks at the dead-letter queue and has its messages delivered again.
+    async fn give_dead_letters_again(&self) {
+        let orders = std::mem::take(&mut self.messages.borrow_mut().dead_letters);
+        for (number, order) in orders.iter().enumerate() {
+            let invocation = Invocation {
+                owner: OwnerId::new(&format!("dead letter {number}")),
+                deadline: self.world.deadline(),
+            };
+            let outcome = kill(&self.world.open, order, &invocation).await;
+            self.watch.borrow_mut().catch_up();
+            assert!(
+                self.is_taken(order, &outcome),
+                "rule 11: {} comes to nothing: {outcome:?}",
+                order.trigger
+            );
+        }
+    }
+
+    fn incidents_are_over(&self) {
+        self.watch.borrow_mut().catch_up();
+        self.watch.borrow().incidents.are_over();
+    }
+
+    /// A suspended slot has no key, makes none, and a person knows.
+    async fn suspended_at_rest(&self) {
+        let world = &self.world;
+        let sent = world.outside.alerts.sent();
+        assert!(
+            sent.iter().any(|alert| alert.severity == Severity::Page),
+            "rule 7: nobody was paged"
+        );
+        world.live_through(SignedDuration::from_hours(27)).await;
+        self.incidents_are_over();
+        self.part_with_neighbour().await;
+        self.watch.borrow().contained_keys_stay_dead();
+        let made = self.provider.ever_made().len();
+        let _ = world
+            .outside
+            .secrets
+            .rotate_now(&world.secret, &token(NEXT))
+            .await;
+        world.outside.secrets.take_started();
+        let rotated = world.rotate(&token(NEXT)).await;
+        assert!(rotated.is_err(), "rule 7: a suspended slot was rotated");
+        assert_eq!(
+            self.provider.ever_made().len(),
+            made,
+            "rule 7: a key was made"
+        );
+        check_rules_without_a_key(world, "suspended, at rest").await;
+        for version in world.versions().await {
+            assert!(
+                !version.state.may_become(VersionState::Contained),
+                "rule 6: {} is {:?} in a suspended slot",
+                version.id,
+                version.state
+            );
+        }
+    }
+
+    /// The other slot's key goes, so that the rest is of this slot.
+    async fn part_with_neighbour(&self) {
+        let handle = self.watch.borrow().neighbours_key();
+        self.provider.delete(&handle).await.expect("it is there");
     }
 
     /// This many agents call with what they fetch. Where none does, old keys are held to their deadline.

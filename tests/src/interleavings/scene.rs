@@ -7,13 +7,16 @@ use std::task::Poll;
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
-use keyward_core::ports::Clock;
+use keyward_core::model::slot::Slot;
+use keyward_core::ports::{Clock, Inventory};
+use keyward_core::usecases::Ports;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::drive::{Task, Turn};
 use keyward_testkit::gate::{Fate, Gate, ISSUE, PROMOTE, PUT_PENDING};
 use keyward_testkit::memory::MemoryProvider;
 
 use super::functions::NETWORK;
+use super::kills::{KILL_SWITCHES, Messages, UnderWay};
 use super::plan::{Before, Plan};
 use super::watch::Watch;
 use crate::support::{World, token};
@@ -40,8 +43,9 @@ pub(super) struct Scene {
     pub(super) provider: Arc<MemoryProvider>,
     pub(super) gate: Arc<Gate>,
     pub(super) watch: RefCell<Watch>,
-    /// Runs of `retire` that are under way.
-    pub(super) retiring: Cell<usize>,
+    pub(super) kill_ports: Ports,
+    pub(super) messages: RefCell<Messages>,
+    pub(super) under_way: RefCell<UnderWay>,
     chance: RefCell<Rng>,
     seen: RefCell<BTreeSet<&'static str>>,
     notes: RefCell<Vec<&'static str>>,
@@ -50,11 +54,16 @@ pub(super) struct Scene {
 
 impl Scene {
     /// A deployment as `plan` wants it, with the first rotation begun.
-    pub(super) async fn set(plan: Plan, chance: Rng) -> Self {
+    pub(super) async fn set(plan: Plan, mut chance: Rng) -> Self {
         let gate = Arc::new(Gate::default());
         let clock = Arc::new(ManualClock::start());
         let provider = Arc::new(MemoryProvider::new(clock.clone()));
         let world = World::with(&gate, clock, Box::new(provider.clone())).await;
+        let slot = Slot {
+            mode: plan.mode,
+            ..world.slot().await
+        };
+        world.outside.inventory.save_slot(&slot).await.unwrap();
         match plan.before {
             Before::Registered(age) => world.pass(age),
             Before::Rotated(age) => {
@@ -65,13 +74,17 @@ impl Scene {
         let secrets = &world.outside.secrets;
         secrets.begin_rotation(&world.secret, &token(FIRST));
         let watch = RefCell::new(Watch::begin(&world, provider.clone()));
+        let kill_ports = Self::kill_ports(&world, chance.fork());
+        let messages = RefCell::new(Messages::new(!plan.orders.is_empty()));
         Self {
             plan,
             world,
             provider,
             gate,
             watch,
-            retiring: Cell::new(0),
+            kill_ports,
+            messages,
+            under_way: RefCell::default(),
             chance: RefCell::new(chance),
             seen: RefCell::default(),
             notes: RefCell::default(),
@@ -97,8 +110,14 @@ impl Scene {
         if !plan.acts.is_empty() {
             tasks.push(Task::new("person", self.person()));
         }
-        if plan.kills > 0 {
-            tasks.push(Task::new("kill", self.kills()));
+        if !plan.orders.is_empty() {
+            tasks.push(Task::new("orders", self.orders()));
+            for name in KILL_SWITCHES {
+                tasks.push(Task::new(name, self.kill_switch()));
+            }
+        }
+        if plan.outage.is_some() {
+            tasks.push(Task::new("outage", self.outage()));
         }
         if plan.late_steps > 0 {
             tasks.push(Task::new("late steps", self.late_steps()));
@@ -146,7 +165,20 @@ impl Scene {
                 }
             }
         }
-        self.watch.borrow_mut().after(&self.world, turn);
+        let mut watch = self.watch.borrow_mut();
+        watch.after(&self.world, turn);
+        for what in watch.incidents.take_seen() {
+            self.saw(what);
+        }
+        if let Some(passed) = turn.passed
+            && turn.task.starts_with("retire")
+        {
+            match passed.call {
+                "inventory.save_incident" => self.saw("an incident resumed by retire"),
+                "inventory.follow_up" => self.saw("an incident followed up by retire"),
+                _ => {}
+            }
+        }
     }
 
     /// When the latest request that may still arrive was sent.
@@ -161,7 +193,7 @@ impl Scene {
 
     /// Waits for up to `most` turns.
     pub(super) async fn wait(&self, most: usize) {
-        for _ in 0..self.draw(most) {
+        for _ in 0..self.draw(most.max(1)) {
             tokio::task::yield_now().await;
         }
     }

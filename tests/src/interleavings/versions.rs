@@ -57,8 +57,10 @@ pub(super) fn goes_on_rightly(before: &Version, version: &Version, epoch: Epoch)
         "{id}: an update was lost"
     );
     let (from, to) = (before.state, version.state);
+    let is_cut_off_for_good =
+        from.may_become(VersionState::Contained) && to == VersionState::Revoking;
     assert!(
-        from == to || from.may_become(to),
+        from == to || from.may_become(to) || is_cut_off_for_good,
         "{id} went from {from:?} to {to:?}"
     );
     assert_eq!(before.epoch, version.epoch, "{id}: its epoch changed");

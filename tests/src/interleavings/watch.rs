@@ -4,16 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::alert::AlertKind;
 use keyward_core::model::key::{ApiKey, Fingerprint};
-use keyward_core::model::names::{KeyHandle, SecretArn, SecretVersionId};
-use keyward_core::model::slot::Epoch;
+use keyward_core::model::names::{SecretArn, SecretVersionId};
+use keyward_core::model::slot::{Epoch, Slot, SlotState};
 use keyward_core::model::version::{KeyLabel, Version, VersionId, VersionState};
 use keyward_core::ports::{Clock, Stage};
+use keyward_core::usecases::kill::{KillOrder, KillOutcome};
 use keyward_testkit::drive::Turn;
 use keyward_testkit::gate::{Fate, ISSUE, PROMOTE};
 use keyward_testkit::memory::MemoryProvider;
 
 use super::functions::NETWORK;
+use super::incidents::{Facts, Incidents, incident_of};
+use super::kills::KILL_SWITCHES;
 use super::versions::{begins_rightly, goes_on_rightly, has_label, no_two_own_one_key};
 use crate::support::{Outside, World};
 
@@ -24,6 +28,23 @@ struct Served {
     /// Until when agents may use it; `None` while it is under AWSCURRENT.
     until: Option<Timestamp>,
     claim: Claim,
+}
+
+/// The call that tells people.
+const ALERT: &str = "alerts.send";
+
+/// A label of the slot whose name is this one's and a little more.
+fn neighbour_label(slot: &Slot) -> String {
+    format!("{}{}-eu--EXAMPLE-1", KeyLabel::PREFIX, slot.name)
+}
+
+fn is_cut_off(version: &Version) {
+    assert!(
+        !version.state.may_become(VersionState::Contained),
+        "rule 6: {} is {:?} after its slot was cut off",
+        version.id,
+        version.state
+    );
 }
 
 /// Whether a key has an overlap once it is not under AWSCURRENT any more.
@@ -57,14 +78,21 @@ pub(super) struct Watch {
     holders: BTreeSet<SecretVersionId>,
     served: Vec<Served>,
     excused: BTreeSet<String>,
-    contained: Vec<KeyHandle>,
-    kills: usize,
+    pub(super) incidents: Incidents,
+    /// A key of another slot, with a name much like this one's.
+    neighbour: String,
+    /// A kill goes by what the secret's tags and the provider's list say.
+    blind: bool,
+    /// Alerts that did not arrive.
+    alerts_lost: usize,
+    /// One of the kinds of each of these alerts must have been sent by now.
+    to_be_told: Vec<&'static [AlertKind]>,
+    /// What the names of this slot's keys begin with.
+    label_prefix: String,
     /// Which task began a version.
     begun_by: BTreeMap<VersionId, &'static str>,
     /// The labels of keys that were made by a request that its sender had taken for lost.
     late: BTreeSet<String>,
-    /// No version that was begun before this epoch is left in use.
-    cut_off_before: Epoch,
 }
 
 impl Watch {
@@ -73,7 +101,7 @@ impl Watch {
         let slot = world.outside.inventory.all_slots().remove(0);
         let mut watch = Self {
             outside: world.outside.clone(),
-            provider,
+            provider: provider.clone(),
             secret: world.secret.clone(),
             overlap: slot.policy.overlap,
             versions: BTreeMap::new(),
@@ -82,11 +110,14 @@ impl Watch {
             holders: BTreeSet::new(),
             served: Vec::new(),
             excused: BTreeSet::new(),
-            contained: Vec::new(),
-            kills: 0,
+            incidents: Incidents::default(),
+            neighbour: provider.seed(&neighbour_label(&slot)),
+            blind: false,
+            alerts_lost: 0,
+            to_be_told: Vec::new(),
+            label_prefix: KeyLabel::prefix_of(&slot.name),
             begun_by: BTreeMap::new(),
             late: BTreeSet::new(),
-            cut_off_before: Epoch(0),
         };
         for version in world.outside.inventory.all_versions() {
             watch.versions.insert(version.id.clone(), version);
@@ -107,32 +138,64 @@ impl Watch {
         self.excused.contains(key)
     }
 
-    /// From now on keys of the slot are cut off.
-    pub(super) fn kill_begins(&mut self) {
-        self.kills += 1;
+    /// Takes in what stands there now, after calls that were not seen.
+    pub(super) fn catch_up(&mut self) {
+        let inventory = &self.outside.inventory;
+        let versions = inventory.all_versions().into_iter();
+        self.versions = versions.map(|v| (v.id.clone(), v)).collect();
+        self.incidents.catch_up(inventory.all_incidents());
     }
 
-    /// A kill has cut this key off.
-    pub(super) fn contained(&mut self, handle: &KeyHandle) {
-        self.contained.push(handle.clone());
+    /// Something has set the kill switch off.
+    pub(super) fn ordered(&mut self, order: &KillOrder) {
+        self.incidents.ordered(order);
     }
 
-    /// A kill has found nothing of an older epoch left to cut off.
-    pub(super) fn kill_is_through(&mut self, epoch: Epoch) {
-        self.cut_off_before = epoch;
-        for version in self.versions.values() {
-            self.stays_cut_off(version);
+    /// The kill switch says what came of an order.
+    pub(super) fn came_to(&mut self, order: &KillOrder, outcome: &KillOutcome) {
+        let incidents = self.outside.inventory.all_incidents();
+        match outcome {
+            KillOutcome::Contained(_) => {
+                let epoch = incident_of(&incidents, order).epoch;
+                self.incidents.all_are_dead(epoch, &self.provider.live());
+                let versions = self.outside.inventory.all_versions();
+                for version in versions.iter().filter(|v| v.epoch < epoch) {
+                    is_cut_off(version);
+                }
+            }
+            KillOutcome::Unfinished(_) | KillOutcome::Attached | KillOutcome::Over => {
+                incident_of(&incidents, order);
+            }
+            KillOutcome::Observed => {
+                assert!(
+                    order.evidence.is_statistical(),
+                    "{order:?} was not carried out"
+                );
+                self.to_be_told.push(&[AlertKind::WouldContain]);
+            }
+            KillOutcome::OfDeadKeys => self.to_be_told.push(&[AlertKind::OfDeadKeys]),
+            KillOutcome::Untold | KillOutcome::Unrecorded(0) => {}
+            KillOutcome::Unrecorded(_) => {
+                let kinds = &[AlertKind::Contained, AlertKind::NotContained];
+                self.to_be_told.push(kinds);
+            }
+            KillOutcome::NoSuchSlot => panic!("the slot exists"),
+        }
+    }
+
+    /// What people have to know, they were told.
+    fn people_were_told(&mut self) {
+        let sent = self.outside.alerts.sent();
+        for kinds in self.to_be_told.drain(..) {
+            let told = sent.iter().any(|alert| kinds.contains(&alert.kind));
+            assert!(told || self.alerts_lost > 0, "rule 11: not told: {kinds:?}");
         }
     }
 
     fn stays_cut_off(&self, version: &Version) {
-        assert!(
-            version.epoch >= self.cut_off_before
-                || !version.state.may_become(VersionState::Contained),
-            "rule 6: {} is {:?} after its slot was cut off",
-            version.id,
-            version.state
-        );
+        if version.epoch < self.incidents.cut_off_before() {
+            is_cut_off(version);
+        }
     }
 
     /// finishSecret says that all is done.
@@ -145,7 +208,7 @@ impl Watch {
 
     /// Whether keys of the slot were cut off.
     pub(super) fn was_killed(&self) -> bool {
-        self.kills > 0
+        self.blind || self.incidents.any()
     }
 
     /// An agent has called with a key that it fetched lately.
@@ -159,6 +222,9 @@ impl Watch {
     /// Looks at what a turn has changed.
     pub(super) fn after(&mut self, world: &World, turn: &Turn) {
         let Some(passed) = turn.passed else { return };
+        self.blind |= passed.call == "secrets.tagged" && KILL_SWITCHES.contains(&turn.task);
+        self.alerts_lost += usize::from(passed.call == ALERT && passed.fate != Fate::Done);
+        self.people_were_told();
         if passed.fate == Fate::RequestLost {
             return;
         }
@@ -166,7 +232,10 @@ impl Watch {
             "inventory.add_version"
             | "inventory.save_versions"
             | "inventory.save_slot"
-            | "inventory.open_incident" => self.inventory_moved_on(turn.task),
+            | "inventory.open_incident"
+            | "inventory.attach_trigger"
+            | "inventory.save_incident"
+            | "inventory.follow_up" => self.inventory_moved_on(turn.task),
             ISSUE => self.key_was_made(turn.task),
             _ => {}
         }
@@ -174,6 +243,7 @@ impl Watch {
         self.served_keys_work();
         if passed.call.starts_with("provider.") {
             self.contained_keys_stay_dead();
+            self.neighbour_works();
         }
         if passed.call == PROMOTE {
             self.promoted_was_tested();
@@ -191,11 +261,20 @@ impl Watch {
             "a version was lost from the inventory"
         );
         no_two_own_one_key(&versions);
+        self.incidents.moved_on(
+            self.outside.inventory.all_incidents(),
+            &Facts {
+                now: self.outside.clock.now(),
+                versions: &self.versions,
+                live: &self.provider.live(),
+            },
+        );
         for version in versions {
             self.stays_cut_off(&version);
             match self.versions.get(&version.id) {
                 None => {
                     begins_rightly(&version, epoch);
+                    self.may_begin(&version, slot.state);
                     self.begun_by.insert(version.id.clone(), task);
                 }
                 Some(before) if before.revision == version.revision => continue,
@@ -214,6 +293,22 @@ impl Watch {
             }
             self.versions.insert(version.id.clone(), version);
         }
+    }
+
+    /// No key is made for a slot that is suspended.
+    fn may_begin(&self, version: &Version, state: SlotState) {
+        let is_open = matches!(state, SlotState::Active | SlotState::Restricted);
+        let is_made = version.state == VersionState::Intended;
+        assert!(
+            is_open || !is_made,
+            "rule 7: {} was begun for a slot that is {state:?}",
+            version.id
+        );
+        assert!(
+            !self.incidents.is_looped() || !is_made,
+            "rule 7: {} was begun after a second key had been abused within a day",
+            version.id
+        );
     }
 
     /// While an invocation may be at work on a key, no other rotation takes it back, unless the slot was cut off.
@@ -239,7 +334,7 @@ impl Watch {
         let mut made = None;
         for (_, record) in self.provider.ever_made() {
             let label = record.label.as_str();
-            if !label.starts_with(KeyLabel::PREFIX) {
+            if !label.starts_with(&self.label_prefix) {
                 continue;
             }
             let recorded = self.versions.values().find(|v| has_label(v, label));
@@ -345,16 +440,23 @@ impl Watch {
 
     /// Nothing brings a contained key back.
     pub(super) fn contained_keys_stay_dead(&self) {
-        if self.contained.is_empty() {
-            return;
-        }
-        for (_, record) in self.provider.live() {
-            assert!(
-                !self.contained.contains(&record.handle),
-                "rule 5: {} works again after it was contained",
-                record.handle
-            );
-        }
+        self.incidents
+            .cut_keys_stay_dead(&self.versions, &self.provider.live());
+    }
+
+    /// A kill reaches nothing beyond its slot.
+    fn neighbour_works(&self) {
+        assert!(
+            self.provider.accepts(&self.neighbour),
+            "rule 6: a key of another slot was cut off"
+        );
+    }
+
+    /// The other slot's key, which must not have been touched.
+    pub(super) fn neighbours_key(&self) -> keyward_core::model::names::KeyHandle {
+        self.neighbour_works();
+        let record = self.provider.record(&self.neighbour).expect("it works");
+        record.handle
     }
 
     /// AWSCURRENT is on a version of a rotation: it was accepted by testSecret in its epoch.

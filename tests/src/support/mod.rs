@@ -11,7 +11,7 @@ mod world;
 
 pub use agent::agent_call;
 pub use odd::{Odd, Oddity};
-pub use rules::check_rules;
+pub use rules::{check_rules, check_rules_without_a_key};
 pub use scenarios::{Make, RetireScenario, STEPS, StepScenario};
 pub use several::{Several, THREE};
 pub use simulated::{ROLE, Simulated, account_entry};

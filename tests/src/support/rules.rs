@@ -12,6 +12,14 @@ use super::{LiveKey, World};
 /// Where one is broken, with its number.
 pub async fn check_rules(world: &World, context: &str) {
     rule_1_current_works(world, context).await;
+    check_rules_without_a_key(world, context).await;
+}
+
+/// The same of a slot that has no key and is to have none.
+///
+/// # Panics
+/// Where one is broken, with its number.
+pub async fn check_rules_without_a_key(world: &World, context: &str) {
     rule_2_every_live_key_is_recorded(world, context).await;
     rule_3_old_keys_live_through_their_overlap(world, context).await;
     rule_4_made_keys_end_by_themselves(world, context).await;

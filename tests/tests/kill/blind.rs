@@ -138,3 +138,40 @@ async fn where_no_tag_says_the_place_people_are_told_that_there_may_be_more() {
         "a rotation makes up for it"
     );
 }
+
+/// A message that comes again while the inventory is down cuts off the replacement, which its incident knows nothing of.
+#[tokio::test]
+async fn a_replacement_that_is_cut_off_without_the_inventory_is_replaced_too() {
+    for mode in [Mode::Enforce, Mode::Observe] {
+        let gate = Arc::new(Gate::default());
+        let world = busy_world(&gate).await;
+        let order = order(&world, "alarm", Evidence::Alarm);
+        kill_on(&world.ports, &order, "one").await.unwrap();
+        world.rotate_as_asked().await;
+        world.live_through(SignedDuration::from_mins(30)).await;
+        set_mode(&world, mode).await;
+        let replacement = world.current_key();
+
+        gate.silence(&READS);
+        let outcome = kill_on(&world.ports, &order, "two").await.unwrap();
+        assert!(matches!(outcome, KillOutcome::Unrecorded(_)), "{outcome:?}");
+        assert!(!world.outside.provider.accepts(&replacement));
+        gate.disarm();
+        let outcome = kill_on(&world.ports, &order, "three").await.unwrap();
+        assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
+        world.rotate_as_asked().await;
+        assert!(world.outside.provider.accepts(&world.current_key()));
+        let [_, second] = &incidents(&world)[..] else {
+            panic!("two incidents");
+        };
+        assert_eq!(second.triggers[0].evidence, Evidence::CutUnrecorded);
+        assert_eq!(
+            (second.suspends, world.slot().await.epoch),
+            (None, Epoch(2))
+        );
+
+        let outcome = kill_on(&world.ports, &order, "four").await.unwrap();
+        assert_eq!(outcome, KillOutcome::Over);
+        assert!(world.outside.provider.accepts(&world.current_key()));
+    }
+}

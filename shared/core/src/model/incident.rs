@@ -31,6 +31,8 @@ pub enum Evidence {
     Leak,
     /// A named person wants it.
     Person,
+    /// The key in use is cut off already, by a kill while the inventory was down, and that was recorded nowhere.
+    CutUnrecorded,
 }
 
 /// How a slot's versions are contained.
@@ -49,9 +51,12 @@ impl Evidence {
     pub const fn containment(self) -> Containment {
         match self {
             Self::Leak => Containment::Final,
-            Self::Alarm | Self::UncheckedAlarm | Self::Monitor | Self::Cap | Self::Person => {
-                Containment::Reversible
-            }
+            Self::Alarm
+            | Self::UncheckedAlarm
+            | Self::Monitor
+            | Self::Cap
+            | Self::Person
+            | Self::CutUnrecorded => Containment::Reversible,
         }
     }
 
@@ -59,7 +64,7 @@ impl Evidence {
     pub const fn is_statistical(self) -> bool {
         match self {
             Self::Alarm | Self::UncheckedAlarm | Self::Monitor => true,
-            Self::Cap | Self::Leak | Self::Person => false,
+            Self::Cap | Self::Leak | Self::Person | Self::CutUnrecorded => false,
         }
     }
 }

@@ -57,6 +57,7 @@ struct State {
 struct Turns {
     chance: Rng,
     losses: Losses,
+    down: Option<&'static str>,
     passed: Option<Passed>,
     under_way: Option<UnderWay>,
 }
@@ -104,7 +105,8 @@ impl Turns {
             ISSUE | PUT_PENDING | PROMOTE => self.losses.making_one_in,
             _ => self.losses.other_one_in,
         };
-        let lost = one_in > 0 && self.chance.u32(..one_in) == 0;
+        let is_down = self.down.is_some_and(|part| call.starts_with(part));
+        let lost = is_down || one_in > 0 && self.chance.u32(..one_in) == 0;
         let (fate, turn) = match (lost, lost && self.chance.bool()) {
             (false, _) => (Fate::Done, Turn::Go),
             (true, false) => (Fate::AnswerLost, Turn::Cut(Cut::AnswerLost)),
@@ -162,14 +164,15 @@ impl Gate {
         };
     }
 
-    /// From now on every call gives way to other tasks first, and some, drawn from `seed`, are lost: the answer, or the
-    /// request itself.
+    /// From now on every call gives way to other tasks first, so that a task makes one in each of its turns; and some,
+    /// drawn from `seed`, are lost: the answer, or the request itself.
     pub fn take_turns(&self, seed: u64, losses: Losses) {
         let chance = Rng::with_seed(seed);
         *self.state() = State {
             turns: Some(Turns {
                 chance,
                 losses,
+                down: None,
                 passed: None,
                 under_way: None,
             }),
@@ -177,9 +180,28 @@ impl Gate {
         };
     }
 
+    /// While callers take turns: from now on every call whose name begins with `part` is lost; with `None`, none is but
+    /// by chance.
+    pub fn down(&self, part: Option<&'static str>) {
+        if let Some(turns) = &mut self.state().turns {
+            turns.down = part;
+        }
+    }
+
+    /// Gives way to other tasks, and to the other calls that the same task makes at once: one call passes in a turn.
+    async fn give_way(&self) {
+        loop {
+            tokio::task::yield_now().await;
+            let passed = self.state().turns.as_ref().and_then(|turns| turns.passed);
+            if passed.is_none() {
+                return;
+            }
+        }
+    }
+
     /// While callers take turns: gives way to other tasks, and then counts as a call named `name` that is never lost.
     pub async fn act(&self, name: &'static str) {
-        tokio::task::yield_now().await;
+        self.give_way().await;
         self.note(name);
     }
 
@@ -228,7 +250,7 @@ impl Gate {
 
     async fn arrive(&self, name: &'static str) -> Turn {
         if self.state().turns.is_some() {
-            tokio::task::yield_now().await;
+            self.give_way().await;
         }
         let (event, turn) = {
             let mut state = self.state();

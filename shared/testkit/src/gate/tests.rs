@@ -75,3 +75,39 @@ async fn a_request_that_was_lost_can_arrive_once_later() {
     assert!(arrived > 0 && arrived < 20, "{arrived}");
     assert_eq!(effects.load(Ordering::Relaxed), 20);
 }
+
+#[tokio::test]
+async fn a_part_that_is_down_loses_every_call_until_it_is_back() {
+    let gate = Gate::default();
+    gate.take_turns(1, Losses::default());
+    gate.down(Some("inventory."));
+    for _ in 0..10 {
+        assert!(!passed(&gate, "inventory.slot").await.1);
+        assert!(passed(&gate, "secrets.value").await.1);
+    }
+    gate.down(None);
+    assert_eq!(
+        passed(&gate, "inventory.slot").await,
+        (1, true, Some(Fate::Done))
+    );
+}
+
+#[tokio::test]
+async fn calls_that_one_task_makes_at_once_pass_one_in_a_turn() {
+    let gate = Gate::default();
+    gate.take_turns(1, Losses::default());
+    let call = |name| gate.pass(name, || (), async {});
+    let both = async { tokio::join!(call("one"), call("other")) };
+    let mut both = std::pin::pin!(both);
+    let mut turns = Vec::new();
+    while one_turn(both.as_mut()).await.is_pending() {
+        turns.extend(gate.take_passed().map(|passed| passed.call));
+    }
+    turns.extend(gate.take_passed().map(|passed| passed.call));
+    assert_eq!(turns, ["one", "other"]);
+}
+
+/// One turn of a task.
+async fn one_turn<F: Future>(mut task: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
+    std::future::poll_fn(|cx| std::task::Poll::Ready(task.as_mut().poll(cx))).await
+}

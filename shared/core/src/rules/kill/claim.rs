@@ -86,8 +86,12 @@ pub fn claim(facts: &ClaimFacts<'_>) -> Claim {
     Claim::Attach(Box::new(joined))
 }
 
-/// Whether the open incident's keys are dead and its replacement is in use, which the order is about.
+/// Whether the open incident's keys are dead and its replacement is in use, which the order is about. A key that was cut
+/// off without a record is always one that no incident has.
 fn is_about_the_replacement(facts: &ClaimFacts<'_>, open: &Incident) -> bool {
+    if facts.order.evidence == Evidence::CutUnrecorded {
+        return true;
+    }
     let in_use = || facts.versions.iter().filter(|v| v.state.is_promoted());
     in_use().next().is_some() && in_use().all(|v| v.epoch >= open.epoch) && !is_of_dead_keys(facts)
 }
@@ -114,7 +118,7 @@ fn is_of_dead_keys(facts: &ClaimFacts<'_>) -> bool {
     }
     let first = in_use.iter().filter_map(|v| v.promoted).min();
     match order.evidence {
-        Evidence::Person | Evidence::Leak => false,
+        Evidence::Person | Evidence::Leak | Evidence::CutUnrecorded => false,
         Evidence::Alarm | Evidence::UncheckedAlarm | Evidence::Monitor | Evidence::Cap => {
             first.is_some_and(|promoted| order.seen <= promoted)
                 || order.figures == Figures::OfAllKeys
@@ -132,7 +136,7 @@ const fn is_without_a_future(slot: &Slot) -> bool {
 }
 
 /// Whether a key that was made after the last containment is abused already: whoever took it can take the next. A person
-/// who wants a kill says nothing about that.
+/// who wants a kill says nothing about that, nor does a key that was cut off by mistake.
 fn is_loop(facts: &ClaimFacts<'_>) -> bool {
     let Some(killed) = facts.slot.killed else {
         return false;
@@ -144,7 +148,11 @@ fn is_loop(facts: &ClaimFacts<'_>) -> bool {
             && v.promoted.is_some()
             && v.restored.is_none()
     };
-    facts.order.evidence != Evidence::Person
+    let says_nothing = matches!(
+        facts.order.evidence,
+        Evidence::Person | Evidence::CutUnrecorded
+    );
+    !says_nothing
         && facts.now.duration_since(killed.at) < LOOP_WINDOW
         && facts.versions.iter().any(is_replacement)
 }

@@ -9,6 +9,7 @@ mod foresee;
 mod place;
 mod replace;
 mod save;
+mod settle;
 mod tell;
 
 use jiff::SignedDuration;
@@ -52,7 +53,7 @@ pub enum KillOutcome {
     /// A version is not cut off, or not known to be. The incident is due again at once.
     Unfinished(Vec<CutVersion>),
     /// The inventory is down. What could be found without it is cut off, as many keys as this; nothing is recorded, and
-    /// there may be more. Give the order again.
+    /// there may be more; or it is not known whether a key that is recorded as in use still works. Give the order again.
     Unrecorded(usize),
     /// Somebody else is at work on the slot's incident, and knows of the order.
     Attached,
@@ -110,9 +111,13 @@ pub async fn kill_after(
     ahead: Option<ReadAhead>,
     invocation: &Invocation,
 ) -> Result<KillOutcome, KillError> {
-    match claim::claim_in_time(ports, order, ahead, invocation).await {
-        Ok(claimed) => Ok(act_on(ports, order, claimed, invocation).await),
-        Err(why) => without_inventory(ports, order, invocation, why).await,
+    let outcome = match claim::claim_in_time(ports, order, ahead, invocation).await {
+        Ok(claimed) => act_on(ports, order, claimed, invocation).await,
+        Err(why) => without_inventory(ports, order, invocation, why).await?,
+    };
+    match outcome {
+        KillOutcome::Unrecorded(_) | KillOutcome::NoSuchSlot | KillOutcome::Untold => Ok(outcome),
+        _ => Ok(settle::settle(ports, order, invocation, outcome).await),
     }
 }
 
