@@ -2,15 +2,15 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_lambda::clock::SystemClock;
 use keyward_testkit::canary::Canary;
-use keyward_testkit::contract::provider::ProviderWorld as _;
-use keyward_testkit::simulator::{Settings, Simulator};
+use keyward_testkit::contract::provider::{ProviderCall, ProviderWorld as _};
+use keyward_testkit::simulator::{Body, Fault, FaultRule, Settings, Simulator};
 use keyward_tests::functions::build_command;
 use keyward_tests::support::account_entry;
 use secrecy::ExposeSecret as _;
@@ -35,15 +35,27 @@ async fn simulator(provider: ProviderName) -> Simulator {
     Simulator::start(Arc::new(SystemClock), settings).await
 }
 
+fn accounts(simulator: &Simulator) -> String {
+    json!({"main": account_entry(simulator, ADMIN, POOL)}).to_string()
+}
+
 /// The command, with the provider's admin credential on standard input.
 async fn run(simulator: &Simulator, arguments: Vec<String>) -> Output {
-    let accounts = json!({"main": account_entry(simulator, ADMIN, POOL)}).to_string();
+    let accounts = ("KEYWARD_ACCOUNTS", accounts(simulator));
+    run_with(simulator, Some(accounts), arguments).await
+}
+
+async fn run_with(
+    simulator: &Simulator,
+    accounts: Option<(&'static str, String)>,
+    arguments: Vec<String>,
+) -> Output {
     let credential = simulator.management_key().expose_secret().to_owned();
     let run = move || {
         let command: PathBuf = build_command().unwrap();
         let mut child = Command::new(command)
             .env_clear()
-            .env("KEYWARD_ACCOUNTS", accounts)
+            .envs(accounts)
             .env("AWS_REGION", "us-east-1")
             .env("AWS_ACCESS_KEY_ID", "EXAMPLE")
             .env("AWS_SECRET_ACCESS_KEY", "EXAMPLE")
@@ -172,4 +184,87 @@ async fn what_may_have_been_missed_is_said() {
     let errors = String::from_utf8(output.stderr).unwrap();
     assert!(errors.contains("names no account other"), "{errors}");
     assert_eq!(simulator.live_keys().len(), 1);
+}
+
+/// Azure's two keys have no names: the resource is the slot's, and both get a new text.
+#[tokio::test]
+async fn the_accounts_can_stand_in_a_file_and_both_keys_of_a_resource_are_cut_off() {
+    let simulator = simulator(ProviderName::Azure).await;
+    let keys: Vec<_> = simulator.secrets();
+    assert_eq!(simulator.live_keys().len(), 2);
+    let name = format!("accounts-{}.json", std::process::id());
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&file, accounts(&simulator)).unwrap();
+    let line = "kill support-bot --offline --account main --yes --json --accounts";
+    let mut arguments = words(line);
+    arguments.push(file.to_str().unwrap().to_owned());
+    let output = run_with(&simulator, None, arguments.clone()).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{text} {errors}");
+    let answer: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(answer["keys"].as_array().unwrap().len(), 2, "{answer}");
+    for key in &keys {
+        assert!(!simulator.is_accepted(key));
+    }
+    std::fs::remove_file(&file).unwrap();
+    let output = run_with(&simulator, None, arguments).await;
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("nothing was changed"), "{errors}");
+}
+
+/// A provider that does not take the change: what is safe and what to do is said.
+#[tokio::test]
+async fn a_key_that_is_not_cut_off_is_said_to_be_tried_again() {
+    let simulator = simulator(ProviderName::OpenRouter).await;
+    let key = simulator.seed(&label("support-bot", 1));
+    let (method, path) = simulator.route(ProviderCall::Change);
+    let down = Fault::status(503, Body::Html);
+    simulator.inject(FaultRule::on(method, path, down).always());
+    let arguments = words("kill support-bot --offline --account main --yes");
+    let output = run(&simulator, arguments).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("NOT CUT OFF"), "{text}");
+    assert!(text.contains("Run the same command again"), "{text}");
+    assert!(simulator.is_accepted(&key));
+}
+
+/// Suspended first, which is quick, and then deleted: nobody else knows of the leak who would.
+#[tokio::test]
+async fn after_a_leak_the_keys_are_deleted() {
+    for provider in [ProviderName::OpenRouter, ProviderName::Gemini] {
+        let simulator = simulator(provider).await;
+        let key = simulator.seed(&label("support-bot", 1));
+        let mut arguments = words("kill support-bot --offline --account main --yes --leak");
+        arguments.extend(place(&simulator.scope()));
+        let output = run(&simulator, arguments).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{provider}: {text}");
+        assert!(text.contains("deleted"), "{provider}: {text}");
+        assert!(
+            text.contains("keyward kill support-bot --leak --reason"),
+            "{text}"
+        );
+        assert!(!simulator.is_accepted(&key), "{provider}");
+        assert_eq!(simulator.live_keys().len(), 0, "{provider}");
+    }
+}
+
+/// A key that is only suspended after a leak is no success.
+#[tokio::test]
+async fn a_leaked_key_that_cannot_be_deleted_stays_suspended_and_is_said_to() {
+    let simulator = simulator(ProviderName::OpenRouter).await;
+    let key = simulator.seed(&label("support-bot", 1));
+    let (method, path) = simulator.route(ProviderCall::Delete);
+    let down = Fault::status(503, Body::Html);
+    simulator.inject(FaultRule::on(method, path, down).always());
+    let arguments = words("kill support-bot --offline --account main --yes --leak");
+    let output = run(&simulator, arguments).await;
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("suspended"), "{text}");
+    assert!(text.contains("could be deleted for good"), "{text}");
+    assert!(!simulator.is_accepted(&key));
 }

@@ -1,6 +1,6 @@
 //! The inventory is down, or slow: keys are cut off without it, and recorded later.
 
-use keyward_core::model::slot::ProviderName;
+use keyward_core::model::slot::{ProviderName, Slot};
 use keyward_core::ports::{SecretStore, TAG_ACCOUNT, TAG_PLACE};
 use keyward_testkit::gate::Cut;
 
@@ -100,6 +100,41 @@ async fn without_the_inventory_the_place_of_the_keys_is_known_at_every_provider(
         let outcome = kill_on(&world.ports, &order, "two").await.unwrap();
         assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
         assert_eq!(incidents(&world).len(), 1, "{provider}");
+    }
+}
+
+/// Over HTTP, beside keys in the same workspace or project whose names are like the slot's, or that people made.
+#[tokio::test]
+async fn without_the_inventory_nothing_beyond_the_slot_is_cut_off() {
+    for provider in ProviderName::ALL {
+        let gate = Arc::new(Gate::default());
+        let world = providers::rotated_at(provider, &gate).await;
+        let Slot { account, scope, .. } = world.slot().await;
+        if provider.home(&account, &scope).is_some() {
+            // Whatever is in there is the slot's.
+            continue;
+        }
+        let slot = &world.slot;
+        let token = "11111111-aaaa-4bbb-8ccc-000000000001-1";
+        let others = [
+            format!("keyward-{slot}-eu--{token}"),
+            format!("keyward-eu-{slot}--{token}"),
+            format!("{slot}--{token}"),
+            slot.to_string(),
+        ]
+        .map(|name| world.outside.provider.seed(&name));
+        let key = world.current_key();
+        gate.silence(&READS);
+        let order = order(&world, "leak", Evidence::Leak);
+        let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
+        assert!(
+            matches!(outcome, KillOutcome::Unrecorded(cut) if cut >= 2),
+            "{provider}: {outcome:?}"
+        );
+        assert!(!world.outside.provider.accepts(&key), "{provider}");
+        for (n, other) in others.iter().enumerate() {
+            assert!(world.outside.provider.accepts(other), "{provider}: {n}");
+        }
     }
 }
 

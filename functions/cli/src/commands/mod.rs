@@ -46,7 +46,9 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
                 leak,
             };
             if let Some(whereabouts) = offline.whereabouts(&order.slot) {
-                return offline::kill(&order, &whereabouts, yes.into(), json.into()).await;
+                let accounts = offline.accounts();
+                return offline::kill(&order, accounts, &whereabouts, yes.into(), json.into())
+                    .await;
             }
             match dry_run {
                 true => kill::foresee(&order, json.into()).await,

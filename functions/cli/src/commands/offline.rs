@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Read, stdin};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::{AccountName, IamUser, KeyHandle, ScopeId, SecretArn, SlotName};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::ports::{Clock, KeyProvider, ProviderError, Providers};
-use keyward_core::usecases::kill::{FoundKeys, Whereabouts, contain_found};
+use keyward_core::usecases::kill::{FoundKeys, Whereabouts, contain_found, delete_found};
 use keyward_lambda::clock::SystemClock;
 use keyward_lambda::config::environment;
 use keyward_lambda::deployment::provider_client;
@@ -40,12 +41,15 @@ pub(crate) struct Offline {
     /// Cut off from here, without AWS: for when AWS or Keyward is down.
     ///
     /// The provider account's admin or break-glass credential is read from standard input. The account is looked up in
-    /// KEYWARD_ACCOUNTS. Example: keyward kill search-bot --offline --account openrouter-main --yes < break-glass.txt
+    /// --accounts, or else in KEYWARD_ACCOUNTS. Example: keyward kill search-bot --offline --account openrouter-main --yes < break-glass.txt
     #[arg(long, requires = "account")]
     offline: bool,
     /// The slot's provider account.
     #[arg(long, requires = "offline")]
     account: Option<AccountName>,
+    /// A file with the provider accounts, as the functions have them in KEYWARD_ACCOUNTS; without it, that variable.
+    #[arg(long, requires = "offline", value_name = "FILE")]
+    accounts: Option<PathBuf>,
     /// Anthropic, OpenRouter: the workspace that its keys live in.
     #[arg(long, requires = "offline")]
     workspace: Option<ScopeId>,
@@ -64,6 +68,11 @@ pub(crate) struct Offline {
 }
 
 impl Offline {
+    /// The file with the provider accounts, if one was named.
+    pub(super) fn accounts(&self) -> Option<&Path> {
+        self.accounts.as_deref()
+    }
+
     /// Where to look, if that is what was asked for.
     pub(super) fn whereabouts(&self, slot: &SlotName) -> Option<Whereabouts> {
         let account = self.account.clone().filter(|_| self.offline)?;
@@ -95,22 +104,31 @@ impl AdminKeySource for Given {
 /// Cuts off every key of the slot that its provider shows.
 pub(super) async fn kill(
     order: &Order,
+    accounts: Option<&Path>,
     whereabouts: &Whereabouts,
     confirm: Confirm,
     format: Format,
 ) -> Result<Outcome> {
     let (slot, account) = (&order.slot, &whereabouts.account);
-    let accounts = configured()?;
+    let (accounts, source) = match accounts {
+        Some(file) => (accounts_in(file)?, file.display().to_string()),
+        None => (configured()?, "KEYWARD_ACCOUNTS".to_owned()),
+    };
     let found = accounts.accounts().find(|(name, ..)| *name == account);
     let Some((_, provider, _)) = found else {
-        bail!("KEYWARD_ACCOUNTS names no account {account}; nothing was changed");
+        bail!("{source} names no account {account}; nothing was changed");
     };
     if provider == ProviderName::Bedrock {
         bail!(
             "Bedrock's keys are AWS's own: nothing can be done to them without AWS. With credentials of IAM: aws iam list-service-specific-credentials, then update-service-specific-credential --status Inactive; nothing was changed"
         );
     }
-    let what = format!("All keys of {slot} that {provider} shows are cut off, without AWS");
+    let what = match provider.home(account, &whereabouts.place) {
+        Some(_) => format!(
+            "Every key in {account} is cut off, without AWS: it counts as {slot}'s alone, which nothing here can check"
+        ),
+        None => format!("All keys of {slot} that {provider} shows are cut off, without AWS"),
+    };
     confirmed(slot, &what, confirm)?;
     let driver = driver(accounts, account, provider, credential()?).await?;
     let containment = match order.leak {
@@ -118,16 +136,41 @@ pub(super) async fn kill(
         false => Containment::Reversible,
     };
     let begun = SystemClock.now();
-    let found = contain_found(driver.as_ref(), whereabouts, containment).await;
+    let mut found = contain_found(driver.as_ref(), whereabouts, containment).await;
+    if order.leak {
+        delete_found(driver.as_ref(), whereabouts, &mut found).await;
+    }
+    let found = found;
+    let is_done = is_done(order, &found);
     let seconds = SystemClock.now().duration_since(begun).as_secs_f64();
     match format {
-        Format::Json => line(&as_json(slot, &found, seconds).to_string()),
-        Format::Table => show(slot, provider, &found, seconds),
+        Format::Json => line(&as_json(slot, &found, is_done, seconds).to_string()),
+        Format::Table => show(order, provider, &found, seconds),
     }
-    Ok(match found.is_whole() && !found.keys.is_empty() {
+    Ok(match is_done {
         true => Outcome::Done,
         false => Outcome::NotAll,
     })
+}
+
+/// Whether keys were found and all of them are cut off, after a leak for good.
+fn is_done(order: &Order, found: &FoundKeys) -> bool {
+    found.is_whole() && !found.keys.is_empty() && !(order.leak && comes_back(found))
+}
+
+/// Whether a key is cut off that can be brought back.
+fn comes_back(found: &FoundKeys) -> bool {
+    let mut cuts = found.keys.iter().filter_map(|(_, cut)| cut.as_ref().ok());
+    cuts.any(|how| matches!(how, HowCut::Suspended | HowCut::Narrowed))
+}
+
+/// The accounts that a file names.
+fn accounts_in(file: &Path) -> Result<ProviderAccounts> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("{shown} cannot be read; nothing was changed"))?;
+    ProviderAccounts::from_json(&text)
+        .with_context(|| format!("{shown} is refused; nothing was changed"))
 }
 
 /// The account's driver: the same that the functions use.
@@ -180,7 +223,8 @@ const fn said(how: HowCut) -> &'static str {
     }
 }
 
-fn show(slot: &SlotName, provider: ProviderName, found: &FoundKeys, seconds: f64) {
+fn show(order: &Order, provider: ProviderName, found: &FoundKeys, seconds: f64) {
+    let slot = &order.slot;
     let row = |(handle, cut): &(KeyHandle, Result<HowCut, ProviderError>)| {
         let now = match cut {
             Ok(how) => said(*how).to_owned(),
@@ -197,6 +241,15 @@ fn show(slot: &SlotName, provider: ProviderName, found: &FoundKeys, seconds: f64
         "{slot}: {cut} of {} keys found at {provider} are cut off, in {seconds:.1} s",
         rows.len()
     ));
+    let not_for_good = order.leak && comes_back(found);
+    if not_for_good {
+        line(&format!("{slot}: not every key could be deleted for good"));
+    }
+    if cut < rows.len() || not_for_good {
+        line(&format!(
+            "{slot}: what is cut off stays so. Run the same command again, or delete the rest at {provider} by hand"
+        ));
+    }
     match &found.unlisted {
         Some(error) => line(&format!(
             "{slot}: there may be more: {}. Look at {provider}, or say where its keys live (--help)",
@@ -207,19 +260,20 @@ fn show(slot: &SlotName, provider: ProviderName, found: &FoundKeys, seconds: f64
         )),
         None => {}
     }
+    let leak = if order.leak { " --leak" } else { "" };
     line(&format!(
-        "{slot}: nothing is recorded yet, and a schedule may still make it a key. When AWS is back: keyward kill {slot} --reason TEXT"
+        "{slot}: nothing is recorded yet, and a schedule may still make it a key. When AWS is back: keyward kill {slot}{leak} --reason TEXT"
     ));
 }
 
-fn as_json(slot: &SlotName, found: &FoundKeys, seconds: f64) -> serde_json::Value {
+fn as_json(slot: &SlotName, found: &FoundKeys, is_done: bool, seconds: f64) -> serde_json::Value {
     let keys = found.keys.iter().map(|(handle, cut)| {
         let error = cut.as_ref().err().map(|error| clean(&error.to_string()));
         json!({ "handle": handle, "done": cut.as_ref().ok(), "error": error })
     });
     json!({
         "slot": slot,
-        "result": if found.is_whole() && !found.keys.is_empty() { "contained" } else { "unfinished" },
+        "result": if is_done { "contained" } else { "unfinished" },
         "keys": keys.collect::<Vec<_>>(),
         "unlisted": found.unlisted.as_ref().map(|error| clean(&error.to_string())),
         "seconds": (seconds * 1000.0).round() / 1000.0,

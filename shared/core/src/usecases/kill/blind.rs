@@ -12,7 +12,7 @@ use crate::model::incident::{Containment, HowCut};
 use crate::model::names::{AccountName, KeyHandle, SecretArn, SlotName};
 use crate::model::slot::{ProviderName, Scope};
 use crate::ports::{KeyProvider, ProviderError, SecretDescription, SecretError, TAG_HANDLE_PREFIX};
-use crate::usecases::{Ports, find};
+use crate::usecases::{Ports, find, unmake};
 
 /// What was done to the keys that could be found for a slot.
 #[derive(Debug)]
@@ -70,6 +70,24 @@ pub async fn contain_found(
     let more: BTreeSet<KeyHandle> = found.difference(known).cloned().collect();
     keys.extend(cut_all(provider, place, &more, containment).await);
     FoundKeys { keys, unlisted }
+}
+
+/// Deletes the keys that [`contain_found`] only suspended, for good: where nothing else will. One that could not be deleted
+/// stays suspended, and is said to be.
+pub async fn delete_found(
+    provider: &dyn KeyProvider,
+    whereabouts: &Whereabouts,
+    found: &mut FoundKeys,
+) {
+    let deletes = found.keys.iter_mut().map(|(handle, cut)| async move {
+        if let Ok(how @ (HowCut::Suspended | HowCut::Narrowed)) = cut {
+            let deleted = unmake::delete(provider, &whereabouts.place, handle).await;
+            if deleted.is_ok() {
+                *how = HowCut::Deleted;
+            }
+        }
+    });
+    join_all(deletes).await;
 }
 
 async fn own_keys(

@@ -14,7 +14,7 @@ mod tell;
 
 use jiff::SignedDuration;
 
-pub use blind::{FoundKeys, Whereabouts, contain_found};
+pub use blind::{FoundKeys, Whereabouts, contain_found, delete_found};
 use claim::{Claimed, NoClaim, Ours};
 pub use claim::{ReadAhead, read_ahead};
 pub(crate) use contain::cut_key;
