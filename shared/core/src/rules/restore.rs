@@ -301,3 +301,6 @@ pub fn consent(slot: &Slot, request: RestoreAsked, now: Timestamp) -> Result<Con
         None => Ok(Consent::Asked(request)),
     }
 }
+
+#[cfg(test)]
+mod tests;
