@@ -48,14 +48,50 @@ const TROUBLE: Catch = Catch {
     test: "a_provider_in_trouble_confirms_nothing",
 };
 
+const TWO_TRIPS: Catch = Catch {
+    target: "kill_switch",
+    test: "trips::two_round_trips_to_aws_stand_before_the_first_key_is_disabled",
+};
+
+const OK_AGAIN: Catch = Catch {
+    target: "kill_switch",
+    test: "an_alarm_that_is_ok_again_brings_no_key_back",
+};
+
+const ALL_AT_ONCE: Catch = Catch {
+    target: "kill",
+    test: "every_live_version_is_suspended_and_people_are_told_once",
+};
+
+const KILL_CRASHES: Catch = Catch {
+    target: "kill",
+    test: "crashes::crash_at_every_call_of_a_kill",
+};
+
+const LATE_BILLS: Catch = Catch {
+    target: "kill",
+    test: "life::what_dead_keys_spent_is_no_evidence_against_their_replacement",
+};
+
+const COMES_AGAIN: Catch = Catch {
+    target: "kill_messages",
+    test: "k_29_a_message_that_comes_again_has_the_trigger_of_the_first",
+};
+
 const CREATE: &str = "shared/core/src/usecases/rotate/create.rs";
 const MINT: &str = "shared/core/src/usecases/rotate/mint.rs";
 const FINISH: &str = "shared/core/src/usecases/rotate/finish.rs";
 const ROTATE: &str = "shared/core/src/usecases/rotate/mod.rs";
 const REVOKE: &str = "shared/core/src/rules/revoke.rs";
+const CONTAIN: &str = "shared/core/src/usecases/kill/contain.rs";
+const JUDGE: &str = "shared/core/src/rules/kill.rs";
+const DECISION: &str = "shared/core/src/rules/kill/decision.rs";
+const CONTAINING: &str = "shared/core/src/rules/kill/containing.rs";
+const CLAIM: &str = "shared/core/src/rules/kill/claim.rs";
+const SWITCH: &str = "shared/core/src/usecases/kill_switch/mod.rs";
 
 /// All of them.
-pub(crate) const FAULTS: [Fault; 7] = [
+pub(crate) const FAULTS: [Fault; 12] = [
     Fault {
         name: "skip the intent",
         edits: &[
@@ -150,5 +186,110 @@ pub(crate) const FAULTS: [Fault; 7] = [
             "_ => Verdict::Dead(detail),",
         )],
         caught_by: &[&TROUBLE],
+    },
+    // Whether a key is taken is asked after containment: before it, an answer that does not come holds up the kill.
+    Fault {
+        name: "contain after a verify",
+        edits: &[(
+            CONTAIN,
+            "        let containment = containment_of(version, containment);
+        cut_key(self.provider",
+            "        let provider = self.provider.as_ref();
+        let key = crate::usecases::key_text::readable(self.ports, self.slot, provider, version);
+        if let Ok(Some(key)) = key.await {
+            let verdict = provider.verify(&key).await;
+            if let crate::ports::Verdict::Unknown(detail) = verdict {
+                return Err(ProviderError::Refused { detail });
+            }
+        }
+        let containment = containment_of(version, containment);
+        cut_key(self.provider",
+        )],
+        caught_by: &[&TWO_TRIPS],
+    },
+    Fault {
+        name: "claim by message id",
+        edits: &[
+            (
+                JUDGE,
+                "Sifted::Ask(suspicion) => confirm(suspicion, facts),",
+                "Sifted::Ask(suspicion) => match (confirm(suspicion, facts), &message.id) {
+                     (Decision::Kill(kill), Some(id)) => Decision::Kill(Kill {
+                         trigger: Trigger::Message(id.to_string(), kill.trigger.seen()),
+                         ..kill
+                     }),
+                     (decided, _) => decided,
+                 },",
+            ),
+            (
+                DECISION,
+                "    Monitor(Timestamp),
+}",
+                "    Monitor(Timestamp),
+    /// A message came.
+    Message(String, Timestamp),
+}",
+            ),
+            (
+                DECISION,
+                "            Self::Monitor(judged) => format!",
+                "            Self::Message(id, _) => id.clone(),
+            Self::Monitor(judged) => format!",
+            ),
+            (
+                DECISION,
+                "            Self::Monitor(judged) => *judged,",
+                "            Self::Monitor(judged) | Self::Message(_, judged) => *judged,",
+            ),
+        ],
+        caught_by: &[&COMES_AGAIN],
+    },
+    Fault {
+        name: "contain only current",
+        edits: &[(
+            CONTAINING,
+            "        VersionState::Intended
+        | VersionState::Pending
+        | VersionState::Promoting
+        | VersionState::Current
+        | VersionState::Retiring => true,",
+            "        VersionState::Intended
+        | VersionState::Pending
+        | VersionState::Promoting
+        | VersionState::Retiring => false,
+        VersionState::Current => true,",
+        )],
+        caught_by: &[&ALL_AT_ONCE, &KILL_CRASHES],
+    },
+    Fault {
+        name: "un-contain on OK",
+        edits: &[(
+            SWITCH,
+            "    tracing::info!(kind = ?alert.kind, \"a message that cuts off nobody\");",
+            "    if alert.kind == NotKilled::Recovered {
+                 let ports = &switch.ports;
+                 for name in ports.inventory.slot_names().await.unwrap_or_default() {
+                     let Ok(Some(slot)) = ports.inventory.slot(&name).await else { continue };
+                     let open = ports.providers.open(&slot.account, slot.provider).await;
+                     let Ok(provider) = open else { continue };
+                     for version in ports.inventory.versions(&name).await.unwrap_or_default() {
+                         if let Some(handle) = &version.handle {
+                             let _ = provider.restore(handle, &version.scope).await;
+                         }
+                     }
+                 }
+             }",
+        )],
+        caught_by: &[&OK_AGAIN],
+    },
+    Fault {
+        name: "count late bills as new evidence",
+        edits: &[(
+            CLAIM,
+            "order.figures == Figures::OfAllKeys
+                    && facts.now.duration_since(killed.at) < LATE_BILLS",
+            "false",
+        )],
+        caught_by: &[&LATE_BILLS],
     },
 ];
