@@ -252,14 +252,16 @@ pub(crate) const FAULTS: [Fault; 12] = [
         | VersionState::Pending
         | VersionState::Promoting
         | VersionState::Current
-        | VersionState::Retiring => true,",
+        | VersionState::Retiring
+        | VersionState::Restoring => true,",
             "        VersionState::Intended
         | VersionState::Pending
         | VersionState::Promoting
-        | VersionState::Retiring => false,
+        | VersionState::Retiring
+        | VersionState::Restoring => false,
         VersionState::Current => true,",
         )],
-        caught_by: &[&ALL_AT_ONCE, &KILL_CRASHES],
+        caught_by: &[&ALL_AT_ONCE, &KILL_CRASHES, &INTERLEAVINGS],
     },
     Fault {
         name: "un-contain on OK",
