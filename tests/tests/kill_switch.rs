@@ -214,31 +214,34 @@ async fn the_monitors_order_needs_no_alarm() {
 #[tokio::test]
 async fn what_cloudwatch_does_not_confirm_does_nothing_and_pages() {
     type Forge = fn(&Switched) -> Value;
-    let cases: [(&str, Forge); 4] = [
-        ("no such change", |s| s.message(s.now(), "ALARM")),
-        ("a change at another time", |s| {
+    let cases: [(&str, bool, Forge); 4] = [
+        ("no such change", true, |s| s.message(s.now(), "ALARM")),
+        ("a change at another time", false, |s| {
             s.fires();
             s.message(s.now() - SignedDuration::from_mins(10), "ALARM")
         }),
-        ("a change to OK only", |s| {
+        ("a change to OK only", true, |s| {
             s.alarms.change(&s.alarm(), s.now(), AlarmState::Ok);
             s.message(s.now(), "ALARM")
         }),
-        ("no such alarm", |s| {
+        ("no such alarm", false, |s| {
             let alarm = arn("keyward-prod-kill-forged");
             message_of(&alarm, s.world.slot.as_str(), s.now(), "ALARM")
         }),
     ];
-    for (name, forge) in cases {
+    for (name, again, forge) in cases {
         let switched = Switched::new().await;
         let before = (switched.world.slot().await, switched.world.versions().await);
         let event = event(&[forge(&switched)]);
         switched.gate.record();
-        assert_eq!(
-            switched.handle(&event).await.unwrap(),
-            report(0, 1),
-            "{name}"
-        );
+        let handled = switched.handle(&event).await;
+        match again {
+            true => assert!(
+                matches!(handled, Err(KillSwitchError::Unfinished { .. })),
+                "{name}: a history may be behind, so it is given again"
+            ),
+            false => assert_eq!(handled.unwrap(), report(0, 1), "{name}"),
+        }
         let (calls, _) = switched.gate.disarm();
         let reads = |call: &&str| call.starts_with("alarms.") || READS.contains(call);
         let others: Vec<&&str> = calls.iter().filter(|call| !reads(call)).collect();
@@ -252,6 +255,23 @@ async fn what_cloudwatch_does_not_confirm_does_nothing_and_pages() {
         assert_eq!(told.severity, Severity::Page, "{name}");
         assert!(told.cause.is_some(), "{name}: the message's id");
     }
+}
+
+/// Lambda gives an event again after a minute, and again after two:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>.
+#[tokio::test]
+async fn a_change_that_comes_into_the_history_late_cuts_off_all_the_same() {
+    let switched = Switched::new().await;
+    let event = event(&[switched.message(switched.now(), "ALARM")]);
+    let changed = switched.now();
+    assert!(switched.handle(&event).await.is_err());
+    assert!(switched.is_alive(), "not on a guess");
+    switched.world.pass(SignedDuration::from_mins(1));
+    let alarm = switched.alarm();
+    switched.alarms.change(&alarm, changed, AlarmState::Alarm);
+    assert_eq!(switched.handle(&event).await.unwrap(), report(1, 0));
+    assert!(!switched.is_alive());
+    assert_eq!(switched.incidents().len(), 1);
 }
 
 /// What is read of the inventory beside the check.

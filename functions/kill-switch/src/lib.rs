@@ -65,7 +65,9 @@ impl Report {
                     outcome: Ok(KillOutcome::Contained(_)),
                     ..
                 } => &mut report.contained,
-                Answer::Kill { .. } | Answer::AlertOnly { .. } => &mut report.passed,
+                Answer::Kill { .. } | Answer::AlertOnly { .. } | Answer::NotYetInHistory => {
+                    &mut report.passed
+                }
             };
             *count += 1;
         }

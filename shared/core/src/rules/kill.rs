@@ -66,6 +66,18 @@ pub enum AlarmCheck {
     CouldNotAsk,
 }
 
+impl AlarmCheck {
+    /// Whether the alarm is there, and its history was read and lacks the change.
+    pub const fn lacks_the_change(&self) -> bool {
+        match self {
+            Self::Ours { history, .. } | Self::NotOurs { history } => {
+                matches!(history, History::LacksTransition)
+            }
+            Self::NotThere | Self::CouldNotAsk => false,
+        }
+    }
+}
+
 /// Whether an alarm's history holds a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum History {

@@ -6,6 +6,7 @@ mod tell;
 use std::sync::Arc;
 
 use futures::future::join;
+use jiff::SignedDuration;
 
 use super::Ports;
 use super::kill::{self, Invocation, KillError, KillOrder, KillOutcome};
@@ -16,6 +17,9 @@ use crate::ports::AlarmSource;
 use crate::rules::kill::{
     AlertOnly, Decision, Deployment, KillFacts, NotKilled, Sifted, Suspicion, confirm, sift,
 };
+
+/// How far a history may be behind its alarm's message: AWS names no bound. What is not in it by then was forged.
+const HISTORY_LAGS: SignedDuration = SignedDuration::from_mins(10);
 
 /// What the kill switch works with.
 #[derive(Clone)]
@@ -45,6 +49,9 @@ pub enum Answer {
         /// Whether people were told so.
         told: bool,
     },
+    /// The alarm's history does not hold so young a change, so far: the message must be given again. People were told
+    /// that it is not confirmed.
+    NotYetInHistory,
 }
 
 impl Answer {
@@ -66,6 +73,7 @@ impl Answer {
                 | Err(_) => true,
             },
             Self::AlertOnly { told, .. } => !told,
+            Self::NotYetInHistory => true,
         }
     }
 }
@@ -103,8 +111,16 @@ async fn ask(
         check: &check,
         now: ports.clock.now(),
     };
+    let may_lag = check.lacks_the_change()
+        && facts.now.duration_since(suspicion.transition.changed()) < HISTORY_LAGS;
     match confirm(suspicion, &facts) {
-        Decision::AlertOnly(alert) => only_tell(switch, message, alert).await,
+        Decision::AlertOnly(alert) => {
+            let answer = only_tell(switch, message, alert).await;
+            match may_lag {
+                true => Answer::NotYetInHistory,
+                false => answer,
+            }
+        }
         Decision::Kill(order) => {
             let order = KillOrder::from(order);
             let outcome = kill::kill_after(ports, &order, Some(ahead), invocation).await;
