@@ -360,6 +360,21 @@ fn k_29_a_message_that_comes_again_has_the_trigger_of_the_first() {
     assert_eq!(triggers(name), triggers("K-01-metric-alarm.json"));
 }
 
+#[test]
+fn a_change_that_is_published_anew_has_the_trigger_of_the_first() {
+    let first = events("K-01-metric-alarm.json").remove(0);
+    let text = first.to_string();
+    let id = "aaaaaaaa-0000-5000-8000-000000000001";
+    let other = text.replace(id, "bbbbbbbb-0000-5000-8000-000000000002");
+    assert_ne!(other, text);
+    let again: Value = serde_json::from_str(&other).unwrap();
+    let trigger = |event: &Value| match decide(&read(event)[0], &deployment()) {
+        Decision::Kill(kill) => kill.trigger.id(),
+        Decision::AlertOnly(alert) => panic!("{alert:?}"),
+    };
+    assert_eq!(trigger(&first), trigger(&again));
+}
+
 /// A list of alarms is for the audit; as an event it is nothing.
 #[test]
 fn k_33_a_list_of_alarms_is_no_message() {

@@ -274,6 +274,17 @@ async fn a_change_that_comes_into_the_history_late_cuts_off_all_the_same() {
     assert_eq!(switched.incidents().len(), 1);
 }
 
+#[tokio::test]
+async fn an_alarm_that_is_ok_again_brings_no_key_back() {
+    let switched = Switched::new().await;
+    let fired = event(&[switched.fires()]);
+    assert_eq!(switched.handle(&fired).await.unwrap(), report(1, 0));
+    assert!(!switched.is_alive());
+    let recovered = event(&[switched.message(switched.now(), "OK")]);
+    assert_eq!(switched.handle(&recovered).await.unwrap(), report(0, 1));
+    assert!(!switched.is_alive());
+}
+
 /// What is read of the inventory beside the check.
 const READS: [&str; 4] = [
     "inventory.slot",

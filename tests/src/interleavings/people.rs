@@ -66,7 +66,7 @@ impl Scene {
     }
 
     /// Who replaces a key that was put there by hand and that Keyward has not seen, deletes it: nobody else can know it.
-    async fn take_away_unseen_key(&self) {
+    pub(super) async fn take_away_unseen_key(&self) {
         let key = self.world.current_key();
         let print = ApiKey::new(&key).fingerprint();
         let versions = self.world.outside.inventory.all_versions();

@@ -87,6 +87,8 @@ impl Scene {
         world.live_through(SignedDuration::from_hours(27)).await;
         self.incidents_are_over();
         self.part_with_neighbour().await;
+        // What a person put into a secret that no rotation looks at any more is that person's own.
+        self.take_away_unseen_key().await;
         self.watch.borrow().contained_keys_stay_dead();
         let made = self.provider.ever_made().len();
         let _ = world

@@ -231,3 +231,36 @@ async fn twenty_rotations_in_a_day_suspend_the_slot_and_page() {
     assert_eq!(alerts(&world, AlertKind::KillDone).len(), 1);
     assert_eq!(alerts(&world, AlertKind::NotReplaced), []);
 }
+
+/// The slot's records are read one by one: the first incident ends between its versions and itself.
+#[tokio::test]
+async fn a_replacement_that_comes_into_use_while_the_claim_is_read_is_spared() {
+    let gate = Arc::new(Gate::default());
+    let world = busy_world(&gate).await;
+    let first = order(&world, "first", Evidence::Alarm);
+    kill_on(&world.ports, &first, "one").await.unwrap();
+    let second = order(&world, "second", Evidence::Alarm);
+    let world = Arc::new(world);
+    let ends = {
+        let (open, secret, confirm) = (world.open.clone(), world.outside.clone(), world.confirm);
+        let world = world.clone();
+        async move {
+            world.pass(SignedDuration::from_secs(30));
+            for started in secret.secrets.take_started() {
+                for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+                    world.step_on(&open, step, &started.token).await.unwrap();
+                }
+            }
+            keyward_retire::handle(&open, &confirm, world.deadline())
+                .await
+                .unwrap();
+        }
+    };
+    gate.before(2, ends);
+    let outcome = kill_on(&world.ports, &second, "two").await.unwrap();
+    let (calls, fired) = gate.disarm();
+    assert_eq!(fired, Some("inventory.incident_of_slot"), "{calls:?}");
+    assert_eq!(outcome, KillOutcome::OfDeadKeys);
+    assert!(world.outside.provider.accepts(&world.current_key()));
+    assert_eq!(world.slot().await.epoch, Epoch(1));
+}

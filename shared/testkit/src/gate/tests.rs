@@ -97,7 +97,7 @@ async fn calls_that_one_task_makes_at_once_pass_one_in_a_turn() {
     let gate = Gate::default();
     gate.take_turns(1, Losses::default());
     let call = |name| gate.pass(name, || (), async {});
-    let both = async { tokio::join!(call("one"), call("other")) };
+    let both = futures::future::join(call("one"), call("other"));
     let mut both = std::pin::pin!(both);
     let mut turns = Vec::new();
     while one_turn(both.as_mut()).await.is_pending() {

@@ -75,7 +75,7 @@ const LATE_BILLS: Catch = Catch {
 
 const COMES_AGAIN: Catch = Catch {
     target: "kill_messages",
-    test: "k_29_a_message_that_comes_again_has_the_trigger_of_the_first",
+    test: "a_change_that_is_published_anew_has_the_trigger_of_the_first",
 };
 
 const CREATE: &str = "shared/core/src/usecases/rotate/create.rs";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::future::{Either, join, select};
 use futures::try_join;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::save::written;
 use super::{Invocation, KillOrder};
@@ -13,7 +13,7 @@ use crate::model::names::SlotName;
 use crate::model::slot::Slot;
 use crate::model::version::Version;
 use crate::ports::{InventoryError, KeyProvider, ProviderError};
-use crate::rules::kill::{Claim, ClaimFacts, claim as decide};
+use crate::rules::kill::{Claim, ClaimFacts, LOOP_WINDOW, claim as decide};
 use crate::usecases::Ports;
 
 /// If the inventory has not taken the claim by then, the slot is contained without it.
@@ -142,9 +142,13 @@ async fn attempt(
     read: Option<Read>,
     invocation: &Invocation,
 ) -> Result<Claimed, InventoryError> {
-    let Some(read) = read else {
+    let Some(mut read) = read else {
         return Ok(Claimed::NoSuchSlot);
     };
+    if was_killed_lately(&read, ports.clock.now()) && read.open.is_none() {
+        // Its last incident may have closed, and its replacement come into use, since the versions were read.
+        read.versions = ports.inventory.versions(&order.slot).await?;
+    }
     if super::observes(&read.slot, order) && read.open.is_none() {
         return Ok(Claimed::Observed(Box::new(read.slot), read.versions));
     }
@@ -180,6 +184,11 @@ async fn attempt(
         }
         Claim::OfDeadKeys => Ok(Claimed::OfDeadKeys(Box::new(read.slot))),
     }
+}
+
+fn was_killed_lately(read: &Read, now: Timestamp) -> bool {
+    let killed = read.slot.killed;
+    killed.is_some_and(|killed| now.duration_since(killed.at) < LOOP_WINDOW)
 }
 
 async fn read(

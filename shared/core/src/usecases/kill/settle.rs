@@ -59,7 +59,8 @@ pub(super) async fn settle(
 fn is_served(version: &Version) -> bool {
     match version.state {
         VersionState::Current | VersionState::Promoting => true,
-        VersionState::Pending => version.tested.is_some(),
+        // What is drawn from a pool stands by suspended until setSecret; whether it is taken, testSecret sees.
+        VersionState::Pending => version.tested.is_some() || version.label.is_some(),
         VersionState::Intended
         | VersionState::Restoring
         | VersionState::Retiring

@@ -51,7 +51,7 @@ const fn left(kind: NotKilled) -> &'static str {
             "Look which slot spends. If one must be cut off: keyward kill, with its name."
         }
         NotKilled::OrderNotTaken => {
-            "Find out who sent it. People's orders are given with keyward kill, leak or drill."
+            "Find out who sent it. People's orders are given with keyward kill and keyward restore."
         }
         NotKilled::Unreadable => {
             "Find out who sent it, and whether an alarm is behind it that was to be acted on."
