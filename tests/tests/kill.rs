@@ -3,6 +3,8 @@
 
 #[path = "kill/blind.rs"]
 mod blind;
+#[path = "kill/breaking.rs"]
+mod breaking;
 #[path = "kill/crashes.rs"]
 mod crashes;
 #[path = "kill/life.rs"]

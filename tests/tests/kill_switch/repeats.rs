@@ -1,5 +1,8 @@
 //! When the event is wanted again, and what its repetition does.
 
+use keyward_core::model::kill_order::MonitorOrder;
+use keyward_core::model::text::OutsideText;
+
 use super::*;
 
 #[tokio::test]
@@ -159,4 +162,34 @@ async fn an_event_that_comes_twice_is_one_kill() {
     assert_eq!(incident.triggers.len(), 1);
     assert_eq!(switched.alerts(AlertKind::Contained).len(), 1);
     assert!(!switched.is_alive());
+}
+
+/// The monitor judges all slots at the same time.
+#[tokio::test]
+async fn two_slots_over_their_line_at_one_time_are_two_kills() {
+    let switched = Switched::new().await;
+    let slot = switched.world.slot().await;
+    let other = Slot {
+        name: "other".parse().unwrap(),
+        agent: "another-agent".parse().unwrap(),
+        secret: "arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/other-a1B2c3"
+            .parse()
+            .unwrap(),
+        ..slot.clone()
+    };
+    let inventory = &switched.world.outside.inventory;
+    inventory.create_slot(&other, None).await.unwrap();
+    for (name, id) in [(&other.name, "one"), (&slot.name, "two")] {
+        let order = MonitorOrder {
+            stack: "prod".parse().unwrap(),
+            slot: name.clone(),
+            score_thousandths: 2000,
+            judged: switched.now(),
+            reason: OutsideText::new("cost per hour"),
+        };
+        let report = switched.handle_as(&order.to_json(), id).await.unwrap();
+        assert_eq!(report.contained, 1, "{name}: {report:?}");
+    }
+    assert!(!switched.is_alive());
+    assert_eq!(switched.incidents().len(), 2);
 }

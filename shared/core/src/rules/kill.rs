@@ -267,7 +267,7 @@ fn sift_order(
     is_fresh(&format!("the order to cut off `{slot}`"), *judged, now)?;
     Ok(Sifted::Decided(Decision::Kill(Kill {
         slot: slot.clone(),
-        trigger: Trigger::Monitor(*judged),
+        trigger: Trigger::Monitor(slot.clone(), *judged),
         evidence: Evidence::Monitor,
         cause: OutsideText::new(&format!("the monitor, at {judged}: {reason}")),
         figures: Figures::OfLiveKeys,

@@ -37,8 +37,8 @@ pub struct Kill {
 pub enum Trigger {
     /// An alarm went to ALARM.
     Alarm(Transition),
-    /// The monitor found the slot over its line at this time.
-    Monitor(Timestamp),
+    /// The monitor found this slot over its line at this time. It judges all slots at once.
+    Monitor(SlotName, Timestamp),
 }
 
 impl Trigger {
@@ -46,7 +46,7 @@ impl Trigger {
     pub fn id(&self) -> String {
         match self {
             Self::Alarm(transition) => transition.id(),
-            Self::Monitor(judged) => format!("monitor@{judged:.3}"),
+            Self::Monitor(slot, judged) => format!("monitor {slot}@{judged:.3}"),
         }
     }
 
@@ -54,7 +54,7 @@ impl Trigger {
     pub fn seen(&self) -> Timestamp {
         match self {
             Self::Alarm(transition) => transition.changed(),
-            Self::Monitor(judged) => *judged,
+            Self::Monitor(_, judged) => *judged,
         }
     }
 }

@@ -319,8 +319,8 @@ fn a_kill_says_what_set_it_off_and_only_a_leak_is_final() {
     assert_eq!(kill.trigger, Trigger::Alarm(ours().transition));
     assert_eq!(kill.trigger.id(), ours().transition.id());
     assert_eq!(
-        Trigger::Monitor(at(0)).id(),
-        "monitor@2026-11-25T15:00:00.000Z"
+        Trigger::Monitor("chat-eu".parse().unwrap(), at(0)).id(),
+        "monitor chat-eu@2026-11-25T15:00:00.000Z"
     );
     assert_eq!(
         kill.cause.as_str(),

@@ -42,7 +42,8 @@ pub(super) async fn look_at_cut_keys(
     policy: &ConfirmPolicy,
     incident: Incident,
 ) -> Incident {
-    if incident.done(KillStep::Confirm).is_some() {
+    let is_open = incident.undo.iter().any(Undo::is_unconfirmed);
+    if incident.done(KillStep::Confirm).is_some() && !is_open {
         return incident;
     }
     let looks = match looks(ports, slot, provider, policy, &incident).await {
@@ -69,7 +70,9 @@ pub(super) async fn look_at_cut_keys(
                 .any(|(seen, look)| seen.version == undo.version && matches!(look, Look::NotOurs))
         };
         let all = || incident.undo.iter();
-        if all().all(|undo| !undo.is_unconfirmed() || not_ours(undo)) {
+        // What is not cut off yet cannot have been seen dead.
+        let is_contained = incident.done(KillStep::Contain).is_some();
+        if is_contained && all().all(|undo| !undo.is_unconfirmed() || not_ours(undo)) {
             let last = all().filter_map(|undo| Some(undo.confirmed?.at)).max();
             incident.take(KillStep::Confirm, last.unwrap_or(now), StepResult::Done);
         }

@@ -12,7 +12,7 @@ use crate::model::incident::{Containment, HowCut, Incident};
 use crate::model::names::KeyHandle;
 use crate::model::slot::{Scope, Slot};
 use crate::model::text::OutsideText;
-use crate::model::version::{IllegalTransition, Version, VersionId};
+use crate::model::version::{IllegalTransition, Version, VersionId, VersionState};
 use crate::ports::{
     Advice, Deadline, Fence, InventoryError, KeyProvider, ProviderError, Suspension,
 };
@@ -172,6 +172,7 @@ impl Containing<'_> {
         loop {
             let containment = incident.containment;
             contained.containment = containment;
+            incident = self.note_cuts_of_others(incident, &versions).await;
             versions.retain(|v| contained.wants(v, &incident));
             if !versions.is_empty() {
                 let all_failed = versions
@@ -225,6 +226,22 @@ impl Containing<'_> {
                 {
                     undo.cut = Some((*how, now));
                 }
+            }
+        })
+        .await
+    }
+
+    /// Notes what the versions' records say of cuts that the incident does not: a run ended in between.
+    async fn note_cuts_of_others(&self, incident: Incident, versions: &[Version]) -> Incident {
+        let now = self.ports.clock.now();
+        let suspension = self.provider.abilities().suspension;
+        update(self.ports, incident, |incident| {
+            let containment = incident.containment;
+            let unknown = incident.undo.iter_mut().filter(|undo| undo.cut.is_none());
+            for undo in unknown {
+                let version = versions.iter().find(|v| v.id == undo.version);
+                let version = version.filter(|v| !is_to_be_cut(v, containment));
+                undo.cut = version.map(|version| (how_cut(version, suspension), now));
             }
         })
         .await
@@ -323,6 +340,16 @@ impl Containing<'_> {
             }
         }
         Err(last.into())
+    }
+}
+
+/// What was done to a version that its record says is cut off.
+const fn how_cut(version: &Version, suspension: Suspension) -> HowCut {
+    match (version.state, &version.handle, suspension) {
+        (VersionState::Contained, None, _) => HowCut::NothingFound,
+        (VersionState::Contained, Some(_), Suspension::Refuses) => HowCut::Suspended,
+        (VersionState::Contained, Some(_), Suspension::Narrows) => HowCut::Narrowed,
+        _ => HowCut::Deleted,
     }
 }
 
