@@ -182,7 +182,8 @@ impl Scene {
             }
             // Two judgements of one minute would be one.
             Evidence::Monitor => {
-                Trigger::Monitor(seen - SignedDuration::from_millis(number as i64))
+                let judged = seen - SignedDuration::from_millis(number as i64);
+                Trigger::Monitor(self.world.slot.clone(), judged)
             }
             Evidence::Cap | Evidence::Leak | Evidence::Person | Evidence::CutUnrecorded => {
                 return by_hand();
