@@ -5,6 +5,7 @@ mod adopt;
 pub mod apply;
 pub mod enforce;
 mod find;
+pub mod keep_alarms;
 mod key_text;
 pub mod kill;
 pub mod kill_switch;
