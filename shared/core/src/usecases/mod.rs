@@ -4,6 +4,7 @@
 mod adopt;
 pub mod apply;
 pub mod enforce;
+pub mod expect;
 mod find;
 pub mod keep_alarms;
 mod key_text;
