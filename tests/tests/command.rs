@@ -311,6 +311,8 @@ async fn acts_of_people_are_in_the_record_with_their_reason() {
         format!("keyward register {fleet} {slot} --reason 'the first one'"),
         format!("keyward enforce {slot} --reason 'two quiet weeks'"),
         format!("keyward enforce {slot} --observe --reason 'too eager'"),
+        format!("keyward expect {slot} x2 --until $(date -u -d +1day +%FT%TZ) --reason launch"),
+        format!("keyward expect {slot} --normal --reason 'it is over'"),
     ] {
         let output = shell(&local, &line, "").await;
         assert!(output.status.success(), "{line}: {}", text(&output.stderr));
@@ -329,6 +331,10 @@ async fn acts_of_people_are_in_the_record_with_their_reason() {
             (Phase::Ended, "/enforce", "two quiet weeks"),
             (Phase::Begun, "/enforce", "too eager"),
             (Phase::Ended, "/enforce", "too eager"),
+            (Phase::Begun, "/expect", "launch"),
+            (Phase::Ended, "/expect", "launch"),
+            (Phase::Begun, "/expect", "it is over"),
+            (Phase::Ended, "/expect", "it is over"),
         ]
     );
     assert!(

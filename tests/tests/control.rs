@@ -1,6 +1,8 @@
 //! The control function on embedded parts: each operation, each refusal, and the record of acts.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "control/expect.rs"]
+mod expect;
 #[path = "control/kill.rs"]
 mod kill;
 #[path = "control/refused.rs"]

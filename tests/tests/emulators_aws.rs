@@ -20,13 +20,16 @@ use keyward_aws::{
 use keyward_core::model::alarm::AlarmArn;
 use keyward_core::model::alert::Alert;
 use keyward_core::model::names::{SecretArn, SlotName};
-use keyward_core::ports::{Acts, AlarmSource, Alerts, Clock, Inventory, SecretStore};
+use keyward_core::ports::{Acts, AlarmSource, Alerts, Clock, Inventory, KillAlarms, SecretStore};
 use keyward_lambda::clock::SystemClock;
 use keyward_testkit::contract::alarms::{AlarmOn, AlarmSubject};
 use keyward_testkit::contract::alerts::AlertSubject;
+use keyward_testkit::contract::kill_alarms::KillAlarmSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
-use keyward_testkit::contract::{self, Deviation, acts, alarms, alerts, inventory, pools, secrets};
+use keyward_testkit::contract::{
+    self, Deviation, acts, alarms, alerts, inventory, kill_alarms, pools, secrets,
+};
 use keyward_tests::emulators::{Function, Ministack, Moto, Topic, http_client};
 use serde_json::{Value, json};
 
@@ -334,6 +337,35 @@ async fn alarms_on_ministack() {
     };
     let count = contract::run(alarms::CHECKS, &subject as &dyn AlarmSubject, &[]).await;
     assert_eq!(count, alarms::CHECKS.len());
+}
+
+impl KillAlarmSubject for InCloudWatch {
+    fn keeper(&self) -> &dyn KillAlarms {
+        &self.alarms
+    }
+
+    fn source(&self) -> &dyn AlarmSource {
+        &self.alarms
+    }
+
+    fn topic(&self) -> String {
+        "arn:aws:sns:us-east-1:000000000000:alarms".to_owned()
+    }
+}
+
+#[tokio::test]
+async fn kill_alarms_on_ministack() {
+    let Some(ministack) = Ministack::start().await else {
+        return;
+    };
+    let config = ministack.sdk_config().await;
+    let subject = InCloudWatch {
+        alarms: CloudWatchAlarms::new(&config),
+        client: aws_sdk_cloudwatch::Client::new(&config),
+    };
+    let subject = &subject as &dyn KillAlarmSubject;
+    let count = contract::run(kill_alarms::CHECKS, subject, &[]).await;
+    assert_eq!(count, kill_alarms::CHECKS.len());
 }
 
 fn accepts_everything() -> Function<'static> {

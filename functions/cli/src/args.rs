@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use keyward_core::model::names::{AccountName, SlotName};
 
-use crate::commands::Offline;
+use crate::commands::{Factor, Offline};
 
 /// Looks after the API keys that AI agents use.
 ///
-/// Acts (apply, register, enforce, kill, restore, pool add) go through the deployment's control function, which records who asked and
+/// Acts (apply, register, enforce, expect, kill, restore, pool add) go through the deployment's control function, which records who asked and
 /// why. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
 #[derive(Parser)]
 #[command(name = "keyward", version, after_help = SETTINGS)]
@@ -21,7 +21,7 @@ pub(crate) struct Args {
 
 const SETTINGS: &str = "\
 Settings, by environment variables:
-  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, kill, restore, pool add)
+  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, expect, kill, restore, pool add)
   KEYWARD_TABLE        the inventory's table (status, rotate, pool status)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them";
@@ -94,6 +94,29 @@ pub(crate) enum Command {
         /// Why; goes into the record.
         #[arg(long)]
         reason: String,
+    },
+    /// Say that a slot will spend more for a while: a launch, the end of a month.
+    ///
+    /// Its limit at the provider and what counts as far above normal follow until then. Example: keyward expect search-bot
+    /// x2 --until 2026-12-01T00:00:00Z --reason "launch week"
+    Expect {
+        /// The slot.
+        slot: SlotName,
+        /// How many times what is normal: x2, x1.5, up to x20.
+        #[arg(required_unless_present = "normal", requires = "until")]
+        factor: Option<Factor>,
+        /// Until when (UTC, as 2026-12-01T00:00:00Z), within the next 35 days.
+        #[arg(long, requires = "factor")]
+        until: Option<jiff::Timestamp>,
+        /// What is normal is expected again.
+        #[arg(long, conflicts_with_all = ["factor", "until"])]
+        normal: bool,
+        /// Why; goes into the record.
+        #[arg(long)]
+        reason: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Cut a slot off now: every key of it, and a replacement is made.
     ///

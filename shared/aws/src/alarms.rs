@@ -15,11 +15,6 @@ use serde_json::Value;
 
 use crate::fault::{Failure, Fault, examine};
 
-/// What AWS answers about an alarm that is not there:
-/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListTagsForResource.html>. The shorter form is
-/// that of CloudWatch's other operations on alarms.
-const NOT_THERE: [&str; 2] = ["ResourceNotFoundException", "ResourceNotFound"];
-
 const TAGS: &str = "ListTagsForResource";
 const STATE: &str = "DescribeAlarms";
 const HISTORY: &str = "DescribeAlarmHistory";
@@ -36,6 +31,10 @@ impl CloudWatchAlarms {
         Self {
             client: Client::new(config),
         }
+    }
+
+    pub(crate) const fn client(&self) -> &Client {
+        &self.client
     }
 }
 
@@ -111,7 +110,7 @@ fn state_of(answer: &DescribeAlarmsOutput) -> AlarmState {
 }
 
 fn failed(failure: Failure) -> AlarmError {
-    match NOT_THERE.contains(&failure.code()) {
+    match failure.is_not_there() {
         true => AlarmError::NotThere,
         false => AlarmError::CouldNotAsk(failure.fault.into()),
     }

@@ -52,11 +52,21 @@ impl Failure {
         }
     }
 
+    /// Whether CloudWatch said that what was named is not there.
+    pub(crate) fn is_not_there(&self) -> bool {
+        NOT_THERE.contains(&self.code())
+    }
+
     /// Whether AWS said that the caller may not do this.
     pub(crate) fn is_denied(&self) -> bool {
         matches!(self.code(), "AccessDeniedException" | "AccessDenied")
     }
 }
+
+/// What CloudWatch answers about an alarm that is not there:
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_ListTagsForResource.html>. The shorter form is
+/// that of its other operations on alarms.
+const NOT_THERE: [&str; 2] = ["ResourceNotFoundException", "ResourceNotFound"];
 
 /// Codes that pass, of those that come with status 400:
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>, and credentials that ran out.

@@ -6,6 +6,7 @@ mod config;
 mod fault;
 mod http;
 mod inventory;
+mod kill_alarms;
 mod secrets;
 mod signer;
 

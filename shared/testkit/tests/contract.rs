@@ -5,12 +5,15 @@ use jiff::Timestamp;
 use keyward_core::model::alarm::{AlarmArn, AlarmState};
 use keyward_core::model::alert::Alert;
 use keyward_core::model::names::SecretArn;
-use keyward_core::ports::{Acts, AlarmSource, Alerts, SecretStore};
+use keyward_core::ports::{Acts, AlarmSource, Alerts, KillAlarms, SecretStore};
 use keyward_testkit::contract::alarms::{AlarmOn, AlarmSubject};
 use keyward_testkit::contract::alerts::AlertSubject;
+use keyward_testkit::contract::kill_alarms::KillAlarmSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
-use keyward_testkit::contract::{self, acts, alarms, alerts, inventory, pools, secrets};
+use keyward_testkit::contract::{
+    self, acts, alarms, alerts, inventory, kill_alarms, pools, secrets,
+};
 use keyward_testkit::memory::{MemoryAlarms, MemoryAlerts, MemoryInventory, MemorySecrets};
 
 #[tokio::test]
@@ -126,4 +129,26 @@ async fn memory_alarms() {
     let subject = Alarms(MemoryAlarms::default());
     let count = contract::run(alarms::CHECKS, &subject as &dyn AlarmSubject, &[]).await;
     assert_eq!(count, alarms::CHECKS.len());
+}
+
+impl KillAlarmSubject for Alarms {
+    fn keeper(&self) -> &dyn KillAlarms {
+        &self.0
+    }
+
+    fn source(&self) -> &dyn AlarmSource {
+        &self.0
+    }
+
+    fn topic(&self) -> String {
+        "arn:aws:sns:us-east-1:111122223333:alarms".to_owned()
+    }
+}
+
+#[tokio::test]
+async fn memory_kill_alarms() {
+    let subject = Alarms(MemoryAlarms::default());
+    let subject = &subject as &dyn KillAlarmSubject;
+    let count = contract::run(kill_alarms::CHECKS, subject, &[]).await;
+    assert_eq!(count, kill_alarms::CHECKS.len());
 }

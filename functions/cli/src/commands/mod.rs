@@ -3,6 +3,7 @@
 mod apply;
 mod confirm;
 mod enforce;
+mod expect;
 mod kill;
 mod offline;
 mod operations;
@@ -14,6 +15,7 @@ mod status;
 
 use anyhow::Result;
 
+pub(crate) use expect::Factor;
 pub(crate) use offline::Offline;
 
 use crate::args::{Args, Command};
@@ -31,6 +33,21 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             observe,
             reason,
         } => enforce::enforce(&slot, observe.into(), &reason).await,
+        Command::Expect {
+            slot,
+            factor,
+            until,
+            reason,
+            json,
+            ..
+        } => {
+            let words = expect::Words {
+                slot,
+                more: factor.zip(until),
+                reason,
+            };
+            expect::expect(&words, json.into()).await
+        }
         Command::Kill {
             slot,
             reason,

@@ -2,6 +2,7 @@
 
 mod apply;
 mod enforce;
+mod expect;
 mod kill;
 mod pool;
 mod restore;
@@ -14,7 +15,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str = "/plan, /apply, /register, /enforce, /kill, /restore and /pool/add";
+const KNOWN: &str = "/plan, /apply, /register, /enforce, /expect, /kill, /restore and /pool/add";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -26,6 +27,7 @@ pub(crate) async fn carry_out(
         "/apply" => apply::apply_fleet(deps, request, deadline).await,
         "/register" => apply::register_slot(deps, request, deadline).await,
         "/enforce" => enforce::enforce(deps, request).await,
+        "/expect" => expect::expect_spend(deps, request).await,
         "/kill" => kill::kill_slot(deps, request, deadline).await,
         "/restore" => restore::restore_slot(deps, request, deadline).await,
         "/pool/add" => pool::add_keys(deps, request, deadline).await,

@@ -73,11 +73,15 @@ pub enum AlertKind {
     KillDone,
     /// A message came to the kill switch that kills nobody.
     KillRefused,
+    /// Somebody changed the alarm that guards a slot; it was set right.
+    AlarmChanged,
+    /// A slot has no alarm that guards it.
+    AlarmMissing,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -101,6 +105,8 @@ impl AlertKind {
         Self::OfDeadKeys,
         Self::KillDone,
         Self::KillRefused,
+        Self::AlarmChanged,
+        Self::AlarmMissing,
     ];
 }
 

@@ -6,6 +6,7 @@ pub mod alert;
 pub mod fleet;
 pub mod incident;
 pub mod key;
+pub mod kill_alarm;
 pub mod kill_order;
 pub mod money;
 pub mod names;

@@ -297,6 +297,9 @@ pub struct Slot {
     /// What a person asked to have restored, where a second must agree.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub restore_asked: Option<RestoreAsked>,
+    /// What it is expected to spend for a while, if that is not what is normal.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub expectation: Option<Expectation>,
     /// An AWSPENDING label that stands on a version other than AWSCURRENT, and since when it was seen.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pending_seen: Option<PendingSeen>,
@@ -305,6 +308,23 @@ pub struct Slot {
     pub told_failed: Option<Timestamp>,
     /// When `retire` looks at the slot next.
     pub due_at: Timestamp,
+}
+
+impl Slot {
+    /// Of what is normal, in percent, what the slot is expected to spend at `now`: 100 unless a person said otherwise.
+    pub fn expected_percent(&self, now: Timestamp) -> u32 {
+        let said = self.expectation.filter(|said| now < said.until);
+        said.map_or(100, |said| said.percent)
+    }
+}
+
+/// What a person says of a slot's spend for a while: a launch, the end of a month.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expectation {
+    /// Of what is normal, in percent: 200 is twice.
+    pub percent: u32,
+    /// Until when; from then on, what is normal is normal again.
+    pub until: Timestamp,
 }
 
 /// The last kill of a slot.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Text made fit for one line of a log or an alert: control characters become spaces, and what is longer than `MAX`
 /// characters is cut. Escaping for HTML or CSV is left to whoever writes those.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct CleanText<const MAX: usize>(String);
 

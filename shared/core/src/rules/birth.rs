@@ -12,16 +12,21 @@ const ACTIVE_PERCENT_OF_A_DAY: u64 = 250;
 /// Of a normal day's spend, what a restricted slot's key may spend in one.
 const RESTRICTED_PERCENT_OF_A_DAY: u64 = 100;
 
-/// The hard limit of a slot's next key: two and a half normal days in a day, one after a kill.
-pub const fn cap(slot: &Slot) -> SpendCap {
-    let percent = match slot.state {
-        SlotState::Active => ACTIVE_PERCENT_OF_A_DAY,
+/// The hard limit of a slot's key at `now`: two and a half days in a day, as they are expected; one normal day after a
+/// kill, whatever was expected before it.
+pub fn cap(slot: &Slot, now: Timestamp) -> SpendCap {
+    let day = slot.expected.daily;
+    let amount = match slot.state {
+        SlotState::Active => {
+            let expected = day.percent(slot.expected_percent(now).into());
+            expected.percent(ACTIVE_PERCENT_OF_A_DAY)
+        }
         SlotState::Restricted | SlotState::Suspended | SlotState::Decommissioned => {
-            RESTRICTED_PERCENT_OF_A_DAY
+            day.percent(RESTRICTED_PERCENT_OF_A_DAY)
         }
     };
     SpendCap {
-        amount: slot.expected.daily.percent(percent),
+        amount,
         period: CapPeriod::Daily,
     }
 }

@@ -1,7 +1,9 @@
 //! Rules: pure functions from facts to a decision. They read no clock and touch nothing.
 
+pub mod alarms;
 pub mod birth;
 pub mod change;
+pub mod expect;
 pub mod kill;
 pub mod overlap;
 pub mod policy;

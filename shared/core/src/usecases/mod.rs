@@ -4,7 +4,9 @@
 mod adopt;
 pub mod apply;
 pub mod enforce;
+pub mod expect;
 mod find;
+pub mod keep_alarms;
 mod key_text;
 pub mod kill;
 pub mod kill_switch;

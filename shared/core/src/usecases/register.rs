@@ -172,6 +172,7 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         pending_seen: None,
         killed: None,
         restore_asked: None,
+        expectation: None,
         told_failed: None,
         due_at: now,
     }

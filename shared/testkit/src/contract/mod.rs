@@ -5,6 +5,7 @@ pub mod acts;
 pub mod alarms;
 pub mod alerts;
 pub mod inventory;
+pub mod kill_alarms;
 pub mod pools;
 pub mod provider;
 pub mod secrets;

@@ -4,7 +4,13 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::alarm::{AlarmArn, AlarmState, Change};
-use keyward_core::ports::{AlarmError, AlarmSource};
+use keyward_core::model::kill_alarm::{AlarmSetup, FoundAlarm, KillAlarm};
+use keyward_core::ports::{
+    AlarmError, AlarmSource, KillAlarmError, KillAlarms, TAG_SLOT, TAG_STACK,
+};
+
+/// The account and region of alarms that are made by name.
+const PLACE: &str = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:";
 
 /// Alarms that are made and changed by hand.
 #[derive(Debug, Default)]
@@ -21,6 +27,7 @@ struct State {
 struct Alarm {
     tags: BTreeMap<String, String>,
     changes: Vec<Change>,
+    setup: Option<AlarmSetup>,
 }
 
 impl MemoryAlarms {
@@ -34,6 +41,16 @@ impl MemoryAlarms {
         let tags = tags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let mut state = self.state();
         state.alarms.entry(alarm.clone()).or_default().tags = tags.collect();
+    }
+
+    /// Changes how an alarm is set up, as somebody else does.
+    ///
+    /// # Panics
+    /// If there is none, or none that was set up.
+    pub fn set_up(&self, alarm: &AlarmArn, change: impl FnOnce(&mut AlarmSetup)) {
+        let mut state = self.state();
+        let alarm = state.alarms.get_mut(alarm).expect("an alarm");
+        change(alarm.setup.as_mut().expect("one that was set up"));
     }
 
     /// Lets an alarm go to a state. One that is not there is made, without tags.
@@ -84,4 +101,54 @@ impl AlarmSource for MemoryAlarms {
             .cloned()
             .collect())
     }
+}
+
+#[async_trait]
+impl KillAlarms for MemoryAlarms {
+    async fn list(&self, prefix: &str) -> Result<Vec<FoundAlarm>, KillAlarmError> {
+        let state = self.state();
+        let found = state.alarms.iter();
+        let found = found.filter(|(arn, _)| arn.name().starts_with(prefix));
+        Ok(found
+            .map(|(arn, alarm)| FoundAlarm {
+                arn: arn.clone(),
+                setup: alarm.setup.clone(),
+            })
+            .collect())
+    }
+
+    async fn make(&self, alarm: &KillAlarm) -> Result<(), KillAlarmError> {
+        let arn = format!("{PLACE}{}", alarm.name).parse().expect("an ARN");
+        let mut state = self.state();
+        let is_new = !state.alarms.contains_key(&arn);
+        let kept = state.alarms.entry(arn).or_default();
+        kept.setup = Some(alarm.setup.clone());
+        if is_new {
+            kept.tags.extend(tags(alarm));
+        }
+        Ok(())
+    }
+
+    async fn tag(&self, arn: &AlarmArn, alarm: &KillAlarm) -> Result<(), KillAlarmError> {
+        let mut state = self.state();
+        match state.alarms.get_mut(arn) {
+            Some(kept) => {
+                kept.tags.extend(tags(alarm));
+                Ok(())
+            }
+            None => Err(KillAlarmError::Refused("there is no such alarm".into())),
+        }
+    }
+
+    async fn remove(&self, arn: &AlarmArn) -> Result<(), KillAlarmError> {
+        self.state().alarms.remove(arn);
+        Ok(())
+    }
+}
+
+fn tags(alarm: &KillAlarm) -> [(String, String); 2] {
+    [
+        (TAG_STACK.to_owned(), alarm.stack.to_string()),
+        (TAG_SLOT.to_owned(), alarm.slot.to_string()),
+    ]
 }

@@ -24,7 +24,12 @@ pub struct Deployment {
 impl Deployment {
     /// The name of the alarm that Keyward makes for a slot.
     pub fn alarm_name(&self, slot: &SlotName) -> String {
-        format!("keyward-{}-kill-{slot}", self.stack)
+        format!("{}{slot}", self.alarm_prefix())
+    }
+
+    /// How the names of those alarms begin.
+    pub fn alarm_prefix(&self) -> String {
+        format!("keyward-{}-kill-", self.stack)
     }
 }
 

@@ -87,7 +87,7 @@ async fn write(ports: &Ports, name: &SlotName, epoch: Epoch) -> Result<Slot, Res
 
 /// Sets the normal limit on the current key, and reads it back.
 async fn raise_cap(ports: &Ports, slot: &Slot, current: &Version) -> Result<CapSet, RestoreError> {
-    let cap = birth::cap(slot);
+    let cap = birth::cap(slot, ports.clock.now());
     let set = async {
         let provider = ports.providers.open(&slot.account, slot.provider).await?;
         let (Some(caps), Some(handle)) = (provider.caps(), &current.handle) else {

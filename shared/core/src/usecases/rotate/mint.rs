@@ -63,7 +63,7 @@ impl Rotation<'_> {
         let now = self.ports.clock.now();
         let mut version = Version::intended(&self.slot.name, self.next_id(), self.slot.epoch, now);
         version.scope = self.slot.scope.clone();
-        version.cap = provider.caps().map(|_| birth::cap(&self.slot));
+        version.cap = provider.caps().map(|_| birth::cap(&self.slot, now));
         version.expires = Some(birth::expires(&self.slot.policy, now));
         version.beside = beside;
         version.lease_until = Some(self.request.deadline.0);
@@ -108,7 +108,9 @@ impl Rotation<'_> {
         Ok(IssueRequest {
             label: label.ok_or(ProviderError::Unsupported("create keys"))?,
             scope: version.scope.clone(),
-            cap: version.cap.unwrap_or_else(|| birth::cap(&self.slot)),
+            cap: version
+                .cap
+                .unwrap_or_else(|| birth::cap(&self.slot, version.created)),
             expires: version
                 .expires
                 .unwrap_or_else(|| birth::expires(&self.slot.policy, version.created)),

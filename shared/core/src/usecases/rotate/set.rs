@@ -36,7 +36,9 @@ impl Rotation<'_> {
         version: &Version,
         handle: &KeyHandle,
     ) -> Result<(), RotationError> {
-        let cap = provider.caps().map(|caps| (caps, birth::cap(&self.slot)));
+        let cap = provider
+            .caps()
+            .map(|caps| (caps, birth::cap(&self.slot, self.ports.clock.now())));
         if let Some((caps, cap)) = cap
             && let Err(error) = caps.set_cap(handle, cap).await
         {

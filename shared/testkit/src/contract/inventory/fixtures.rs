@@ -5,8 +5,8 @@ use keyward_core::model::key::{ApiKey, Fingerprint, KeyFormat};
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{
-    CredentialKind, Environment, Epoch, ExpectedSpend, Killed, Mode, PendingSeen, Policy,
-    ProviderName, RestoreAsked, Revision, Scope, Slot, SlotState,
+    CredentialKind, Environment, Epoch, Expectation, ExpectedSpend, Killed, Mode, PendingSeen,
+    Policy, ProviderName, RestoreAsked, Revision, Scope, Slot, SlotState,
 };
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{
@@ -63,6 +63,10 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
             at: at("2026-11-30T09:00:00.5Z"),
             what: OutsideText::new("key newest"),
             epoch: Epoch(3),
+        }),
+        expectation: Some(Expectation {
+            percent: 250,
+            until: at("2026-12-03T00:00:00Z"),
         }),
         told_failed: Some(at("2026-12-01T08:05:00Z")),
         due_at: at("2030-01-01T00:00:00Z"),
