@@ -1,6 +1,7 @@
 //! The operations, one each.
 
 mod apply;
+mod drill;
 mod enforce;
 mod kill;
 mod pool;
@@ -14,7 +15,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str = "/plan, /apply, /register, /enforce, /kill, /restore and /pool/add";
+const KNOWN: &str = "/plan, /apply, /register, /enforce, /kill, /restore, /drill and /pool/add";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -28,6 +29,7 @@ pub(crate) async fn carry_out(
         "/enforce" => enforce::enforce(deps, request).await,
         "/kill" => kill::kill_slot(deps, request, deadline).await,
         "/restore" => restore::restore_slot(deps, request, deadline).await,
+        "/drill" => drill::drill_slot(deps, request).await,
         "/pool/add" => pool::add_keys(deps, request, deadline).await,
         _ => Err(Refusal::new(
             404,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::act::ActId;
 use super::names::SlotName;
 use super::text::{AlertText, CleanText, OutsideText};
 
@@ -73,11 +74,15 @@ pub enum AlertKind {
     KillDone,
     /// A message came to the kill switch that kills nobody.
     KillRefused,
+    /// A drill of the kill switch is over, with the time of each stage.
+    DrillDone,
+    /// A drill of the kill switch did not end as it should.
+    DrillFailed,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -101,6 +106,8 @@ impl AlertKind {
         Self::OfDeadKeys,
         Self::KillDone,
         Self::KillRefused,
+        Self::DrillDone,
+        Self::DrillFailed,
     ];
 }
 
@@ -170,6 +177,9 @@ pub struct Alert {
     /// The incident that it belongs to: the same in all alerts about one kill.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub incident: Option<OutsideText>,
+    /// The drill that it is part of: nothing is amiss. Absent where it is in earnest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drill: Option<OutsideText>,
     /// What set it off.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cause: Option<OutsideText>,
@@ -204,6 +214,7 @@ impl Alert {
             left,
             command: None,
             incident: None,
+            drill: None,
             cause: None,
             at: None,
         }
@@ -220,6 +231,13 @@ impl Alert {
     #[must_use]
     pub fn with_incident(mut self, id: &str) -> Self {
         self.incident = Some(OutsideText::new(id));
+        self
+    }
+
+    /// Names the drill that it is part of.
+    #[must_use]
+    pub fn with_drill(mut self, drill: &ActId) -> Self {
+        self.drill = Some(OutsideText::new(drill.as_str()));
         self
     }
 

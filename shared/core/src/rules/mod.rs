@@ -2,6 +2,7 @@
 
 pub mod birth;
 pub mod change;
+pub mod drill;
 pub mod kill;
 pub mod overlap;
 pub mod policy;

@@ -3,7 +3,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use keyward_core::model::alarm::{AlarmArn, AlarmState, Change};
+use keyward_core::model::alarm::{AlarmArn, AlarmMetric, AlarmSettings, AlarmState, Change};
+use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{AlarmError, AlarmSource};
 
 /// Alarms that are made and changed by hand.
@@ -21,6 +22,9 @@ struct State {
 struct Alarm {
     tags: BTreeMap<String, String>,
     changes: Vec<Change>,
+    watches: Option<AlarmMetric>,
+    actions: Vec<OutsideText>,
+    silent: bool,
 }
 
 impl MemoryAlarms {
@@ -34,6 +38,21 @@ impl MemoryAlarms {
         let tags = tags.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
         let mut state = self.state();
         state.alarms.entry(alarm.clone()).or_default().tags = tags.collect();
+    }
+
+    /// Lets an alarm that is there watch a metric and publish to a topic, or no more publish to any.
+    pub fn set_up(&self, alarm: &AlarmArn, metric: Option<AlarmMetric>, topic: Option<&str>) {
+        let mut state = self.state();
+        let alarm = state.alarms.get_mut(alarm).expect("an alarm that is there");
+        alarm.watches = metric;
+        alarm.actions = topic.into_iter().map(OutsideText::new).collect();
+    }
+
+    /// Turns the actions of an alarm that is there off.
+    pub fn silence(&self, alarm: &AlarmArn) {
+        let mut state = self.state();
+        let alarm = state.alarms.get_mut(alarm).expect("an alarm that is there");
+        alarm.silent = true;
     }
 
     /// Lets an alarm go to a state. One that is not there is made, without tags.
@@ -83,5 +102,17 @@ impl AlarmSource for MemoryAlarms {
             .filter(|change| from <= change.at && change.at <= to)
             .cloned()
             .collect())
+    }
+
+    async fn settings(&self, alarm: &AlarmArn) -> Result<AlarmSettings, AlarmError> {
+        let state = self.state();
+        let alarm = state.alarms.get(alarm).ok_or(AlarmError::NotThere)?;
+        let last = alarm.changes.last().map(|change| change.to.clone());
+        Ok(AlarmSettings {
+            state: last.unwrap_or(AlarmState::InsufficientData),
+            actions_enabled: !alarm.silent,
+            actions: alarm.actions.clone(),
+            metric: alarm.watches.clone(),
+        })
     }
 }
