@@ -229,6 +229,7 @@ async fn everything_with_a_pool(said: &mut Said, secrets: &mut Vec<String>) {
 /// The same keys through the control function, in their place and in every other: its answer, and what it records.
 async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> String {
     let deps = keyward_control::Deps {
+        drills: None,
         ports: world.open.clone(),
         acts: world.outside.inventory.clone(),
         alarms: std::sync::Arc::new(keyward_core::ports::NoAlarmStates),

@@ -1,6 +1,8 @@
 //! The control function on embedded parts: each operation, each refusal, and the record of acts.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "control/drill.rs"]
+mod drill;
 #[path = "control/expect.rs"]
 mod expect;
 #[path = "control/kill.rs"]
@@ -58,6 +60,7 @@ fn deps(world: &World) -> Deps {
         ports: world.open.clone(),
         acts: world.outside.inventory.clone(),
         alarms: Arc::new(NoAlarmStates),
+        drills: None,
         restore_second: Second::NotNeeded,
     }
 }

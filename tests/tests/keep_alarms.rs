@@ -160,7 +160,7 @@ async fn what_somebody_changed_is_set_right_and_told_in_one_message() {
         let arn = kept.arn(&slot.name);
         kept.watched
             .alarms
-            .set_up(&arn, |setup| setup.is_enabled = false);
+            .change_setup(&arn, |setup| setup.is_enabled = false);
         kept.watched.alarms.make(&arn, &[]);
     }
     let report = kept.keep(&slots).await.unwrap();

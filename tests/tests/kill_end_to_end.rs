@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use keyward_core::model::alert::{AlertKind, Severity};
+use keyward_core::model::drill::DrillOutcome;
 use keyward_core::model::incident::{Incident, Stage};
 use keyward_core::model::slot::{Mode, Slot, SlotState};
 use keyward_core::model::version::{Confirmation, VersionState};
@@ -124,4 +125,57 @@ async fn a_metric_over_its_line_ends_in_a_dead_key_and_a_new_one_with_nobody_awa
     let log = deployment.ministack.log("kill-switch");
     assert!(log.contains("an order to cut off a slot"), "{log}");
     canary.assert_absent("the log of kill-switch", log);
+}
+
+/// The metric is put by `control`, and nobody else does anything by hand.
+#[tokio::test]
+async fn k_32_a_drill_goes_the_whole_way_and_its_seconds_are_kept() {
+    let Some(deployment) = Deployment::start().await else {
+        return;
+    };
+    let (secret, key) = enforced(&deployment, "canary-bot").await;
+    let canary = Slot {
+        canary: true,
+        ..deployment.slot(&secret.slot).await
+    };
+    deployment.ports.inventory.save_slot(&canary).await.unwrap();
+    let guard = deployment.guard().await;
+    guard.watch(&secret.slot).await;
+    guard.recovers(&secret.slot).await;
+    deployment.drill(&secret.slot).await;
+    deployment
+        .until("the end of the key", async || !deployment.accepts(&key))
+        .await;
+    deployment
+        .until("the end of the drill", async || {
+            deployment.retire().await.unwrap();
+            let slot = deployment.slot(&secret.slot).await;
+            if slot.drill.is_some() && slot.due_at > deployment.ports.clock.now() {
+                // A minute is not waited for.
+                let due = Slot {
+                    due_at: deployment.ports.clock.now(),
+                    ..slot.clone()
+                };
+                let _ = deployment.ports.inventory.save_slot(&due).await;
+            }
+            slot.drill.is_none()
+        })
+        .await;
+    let inventory = &deployment.ports.inventory;
+    let drills = inventory.drills(&secret.slot).await.unwrap();
+    let [drill] = &drills[..] else {
+        panic!("one drill: {drills:?}");
+    };
+    assert_eq!(drill.outcome, DrillOutcome::Passed);
+    say(format_args!("seconds after the drill's score was put:"));
+    for reached in &drill.stages {
+        let seconds = reached.millis as f64 / 1000.0;
+        say(format_args!("{seconds:>8.2}  {}", reached.words()));
+    }
+    let alerts = deployment.alerts().await;
+    let done = alerts.iter().find(|a| a.kind == AlertKind::DrillDone);
+    assert_eq!(done.unwrap().severity, Severity::Notice);
+    let contained = alerts.iter().find(|a| a.kind == AlertKind::Contained);
+    assert!(contained.unwrap().what.as_str().starts_with("DRILL: "));
+    deployment.assert_no_key_text().await;
 }

@@ -4,6 +4,8 @@
 
 #[path = "kill_switch/crashes.rs"]
 mod crashes;
+#[path = "kill_switch/drill.rs"]
+mod drill;
 #[path = "kill_switch/repeats.rs"]
 mod repeats;
 #[path = "kill_switch/trips.rs"]

@@ -10,7 +10,7 @@ use crate::commands::{Factor, Offline};
 
 /// Looks after the API keys that AI agents use.
 ///
-/// Acts (apply, register, enforce, expect, kill, restore, pool add) go through the deployment's control function, which records who asked and
+/// Acts (apply, register, enforce, expect, kill, restore, drill, pool add) go through the deployment's control function, which records who asked and
 /// why. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
 #[derive(Parser)]
 #[command(name = "keyward", version, after_help = SETTINGS)]
@@ -21,8 +21,8 @@ pub(crate) struct Args {
 
 const SETTINGS: &str = "\
 Settings, by environment variables:
-  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, expect, kill, restore, pool add)
-  KEYWARD_TABLE        the inventory's table (status, rotate, pool status)
+  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, expect, kill, restore, drill, pool add)
+  KEYWARD_TABLE        the inventory's table (status, rotate, drill --wait, pool status)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them";
 
@@ -163,6 +163,33 @@ pub(crate) enum Command {
         /// Only say what would be done.
         #[arg(long)]
         dry_run: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Cut a canary off by the kill switch's real path, to see that it works and how long each stage takes.
+    ///
+    /// The slot must be a canary by the fleet file, and enforce. Its score is put, and its alarm does the rest; its agent gets
+    /// a new key. With --wait, ends with 0 only if the key was seen refused and a replacement is in use. Example: keyward
+    /// drill canary-openrouter --wait --reason "monthly drill"
+    Drill {
+        /// The slot.
+        slot: SlotName,
+        /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only say whether a drill could begin.
+        #[arg(long, conflicts_with = "wait")]
+        dry_run: bool,
+        /// Wait for its end, and print each stage as it comes.
+        #[arg(long)]
+        wait: bool,
+        /// How long to wait at most, in seconds.
+        #[arg(long, default_value_t = 1200, requires = "wait")]
+        timeout: u32,
+        /// Do not ask for the slot's name to be typed.
+        #[arg(long)]
+        yes: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use keyward_core::model::text::{OutsideText, without_keys};
 use keyward_core::ports::{Acts, AlarmStates, Deadline};
 use keyward_core::usecases::Ports;
+use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::restore::Second;
 use serde_json::Value;
 
@@ -26,6 +27,8 @@ pub struct Deps {
     pub acts: Arc<dyn Acts>,
     /// Whether the alarm that set a kill off goes on.
     pub alarms: Arc<dyn AlarmStates>,
+    /// What a drill works with; `None` where the deployment does not say which alarms and topic are its own.
+    pub drills: Option<Drills>,
     /// Whether a restore waits for a second person.
     pub restore_second: Second,
 }

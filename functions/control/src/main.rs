@@ -9,13 +9,14 @@ use lambda_runtime::LambdaEvent;
 use serde_json::Value;
 
 fn main() -> ExitCode {
-    start::start(config::environment, async |config| {
-        let (ports, acts, alarms) = deployment::control(&config).await?;
+    start::start_control(config::environment, async |config| {
+        let deps = deployment::control(&config).await?;
         let deps = Deps {
-            ports,
-            acts,
-            alarms,
-            restore_second: config.restore_second,
+            ports: deps.ports,
+            acts: deps.acts,
+            alarms: deps.alarms,
+            drills: deps.drills,
+            restore_second: config.common.restore_second,
         };
         run::run(async |event: LambdaEvent<Value>| {
             let deadline = deadline(&event.context, MARGIN);

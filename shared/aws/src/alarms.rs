@@ -5,11 +5,18 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::operation::describe_alarms::DescribeAlarmsOutput;
+use aws_sdk_cloudwatch::operation::describe_alarms::{DescribeAlarmsError, DescribeAlarmsOutput};
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{AlarmHistoryItem, AlarmType, HistoryItemType, StateValue};
+use aws_sdk_cloudwatch::types::{
+    AlarmHistoryItem, AlarmType, HistoryItemType, MetricAlarm, StateValue,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
 use jiff::Timestamp;
-use keyward_core::model::alarm::{AlarmArn, AlarmState, Change};
+use keyward_core::model::alarm::{
+    AlarmArn, AlarmMetric, AlarmSettings, AlarmState, Change, Dimension,
+};
+use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{AlarmError, AlarmSource, AlarmStates};
 use serde_json::Value;
 
@@ -35,6 +42,18 @@ impl CloudWatchAlarms {
 
     pub(crate) const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Without types, DescribeAlarms shows alarms on metrics only.
+    async fn describe(
+        &self,
+        alarm: &AlarmArn,
+    ) -> Result<DescribeAlarmsOutput, SdkError<DescribeAlarmsError, HttpResponse>> {
+        let request = self.client.describe_alarms().alarm_names(alarm.name());
+        let request = request
+            .alarm_types(AlarmType::MetricAlarm)
+            .alarm_types(AlarmType::CompositeAlarm);
+        request.send().await
     }
 }
 
@@ -78,17 +97,19 @@ impl AlarmSource for CloudWatchAlarms {
         }
         Ok(changes)
     }
+
+    async fn settings(&self, alarm: &AlarmArn) -> Result<AlarmSettings, AlarmError> {
+        let answer = self.describe(alarm).await;
+        let answer = answer.map_err(|error| failed(examine(STATE, &error)))?;
+        settings_of(&answer).ok_or(AlarmError::NotThere)
+    }
 }
 
 #[async_trait]
 impl AlarmStates for CloudWatchAlarms {
     /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_DescribeAlarms.html>
     async fn state(&self, alarm: &AlarmArn) -> Option<AlarmState> {
-        let request = self.client.describe_alarms().alarm_names(alarm.name());
-        let request = request
-            .alarm_types(AlarmType::MetricAlarm)
-            .alarm_types(AlarmType::CompositeAlarm);
-        match request.send().await {
+        match self.describe(alarm).await {
             Ok(answer) => Some(state_of(&answer)),
             Err(error) => {
                 let error = examine(STATE, &error).fault;
@@ -107,6 +128,39 @@ fn state_of(answer: &DescribeAlarmsOutput) -> AlarmState {
         None => AlarmState::InsufficientData,
         Some(state) => AlarmState::new(state.map_or("", StateValue::as_str)),
     }
+}
+
+/// How the one alarm of an answer is set up. An alarm on alarms watches no metric.
+fn settings_of(answer: &DescribeAlarmsOutput) -> Option<AlarmSettings> {
+    let cleaned = |actions: &[String]| actions.iter().map(|a| OutsideText::new(a)).collect();
+    let state = state_of(answer);
+    if let Some(alarm) = answer.metric_alarms().first() {
+        return Some(AlarmSettings {
+            state,
+            actions_enabled: alarm.actions_enabled().unwrap_or(true),
+            actions: cleaned(alarm.alarm_actions()),
+            metric: metric_of(alarm),
+        });
+    }
+    let alarm = answer.composite_alarms().first()?;
+    Some(AlarmSettings {
+        state,
+        actions_enabled: alarm.actions_enabled().unwrap_or(true),
+        actions: cleaned(alarm.alarm_actions()),
+        metric: None,
+    })
+}
+
+fn metric_of(alarm: &MetricAlarm) -> Option<AlarmMetric> {
+    let dimensions = alarm.dimensions().iter().map(|dimension| Dimension {
+        name: OutsideText::new(dimension.name().unwrap_or_default()),
+        value: OutsideText::new(dimension.value().unwrap_or_default()),
+    });
+    Some(AlarmMetric {
+        namespace: OutsideText::new(alarm.namespace()?),
+        name: OutsideText::new(alarm.metric_name()?),
+        dimensions: dimensions.collect(),
+    })
 }
 
 fn failed(failure: Failure) -> AlarmError {
@@ -176,7 +230,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_alarm_is_in_the_state_that_is_told_and_unknown_where_none_is() {
-        use aws_sdk_cloudwatch::types::{CompositeAlarm, MetricAlarm};
+        use aws_sdk_cloudwatch::types::CompositeAlarm;
         let simple = MetricAlarm::builder().state_value(StateValue::Alarm);
         let composite = CompositeAlarm::builder().state_value(StateValue::Ok);
         let answer = DescribeAlarmsOutput::builder;
@@ -229,11 +283,12 @@ mod tests {
             (Answer::Body(200, "hello".to_owned()), true),
             (Answer::TimedOut, true),
         ] {
-            let recorded = Recorded::new([answer.clone(), answer.clone()]);
+            let recorded = Recorded::new([answer.clone(), answer.clone(), answer.clone()]);
             let alarms = CloudWatchAlarms::new(&recorded.config());
             let tags = alarms.tags(&alarm).await.err();
             let changes = alarms.changes(&alarm, now, now).await.err();
-            for error in [tags, changes] {
+            let settings = alarms.settings(&alarm).await.err();
+            for error in [tags, changes, settings] {
                 let error = error.unwrap_or_else(|| panic!("{answer:?}"));
                 let could_not_ask = matches!(error, AlarmError::CouldNotAsk(_));
                 assert_eq!(could_not_ask, is_there, "{answer:?}: {error:?}");

@@ -7,21 +7,22 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderName, HeaderValue};
 use keyward_aws::{
-    CloudWatchAlarms, DynamoInventory, RequestSigner, SdkConfig, SecretsManager, SignError,
-    SnsAlerts,
+    CloudWatchAlarms, CloudWatchMetrics, DynamoInventory, RequestSigner, SdkConfig, SecretsManager,
+    SignError, SnsAlerts,
 };
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{Acts, AlarmStates, Clock, ProviderError};
 use keyward_core::usecases::Ports;
+use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::kill_switch::KillSwitch;
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, AwsSigner, ConfiguredProviders, ToSign};
 
 use crate::clock::SystemClock;
-use crate::config::{Config, KillConfig};
+use crate::config::{Config, ControlConfig, KillConfig};
 use crate::http::{Http, HttpError};
 
 /// A function cannot start. A person must mend the deployment.
@@ -49,16 +50,35 @@ pub async fn ports(config: &Config) -> Result<Ports, DeploymentError> {
 ///
 /// # Errors
 /// [`DeploymentError`].
-pub async fn control(config: &Config) -> Result<ControlPorts, DeploymentError> {
-    let http = Http::new(&config.http)?;
+pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentError> {
+    let http = Http::new(&config.common.http)?;
     let aws = keyward_aws::load(aws_client(&http)?).await;
-    let (ports, acts) = ports_on(config, &http, &aws)?;
+    let (ports, acts) = ports_on(&config.common, &http, &aws)?;
     let alarms = Arc::new(CloudWatchAlarms::new(&keyward_aws::hurried(&aws)));
-    Ok((ports, acts, alarms))
+    let drills = config.deployment.clone().map(|deployment| Drills {
+        alarms: alarms.clone(),
+        metrics: Arc::new(CloudWatchMetrics::new(&aws)),
+        deployment,
+    });
+    Ok(ControlPorts {
+        ports,
+        acts,
+        alarms,
+        drills,
+    })
 }
 
-/// The ports, the record of acts, and what alarms say now.
-pub type ControlPorts = (Ports, Arc<dyn Acts>, Arc<dyn AlarmStates>);
+/// What the control function works with.
+pub struct ControlPorts {
+    /// The outside world of a use case.
+    pub ports: Ports,
+    /// The record of acts.
+    pub acts: Arc<dyn Acts>,
+    /// What alarms say now.
+    pub alarms: Arc<dyn AlarmStates>,
+    /// What a drill works with; `None` where the deployment is not told who it is.
+    pub drills: Option<Drills>,
+}
 
 /// What the kill switch works with. Nothing is sent.
 ///

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tracing::Level;
 
-use crate::config::{Config, ConfigError, KillConfig};
+use crate::config::{Config, ConfigError, ControlConfig, KillConfig};
 use crate::diagnostic::chain;
 use crate::logging;
 
@@ -26,6 +26,15 @@ where
     F: AsyncFnOnce(KillConfig) -> Result<(), lambda_runtime::Error>,
 {
     let config = KillConfig::from_lookup(lookup);
+    started(config, |config| config.common.log, main)
+}
+
+/// The same for the control function, which may be told more.
+pub fn start_control<F>(lookup: impl Fn(&str) -> Option<String>, main: F) -> ExitCode
+where
+    F: AsyncFnOnce(ControlConfig) -> Result<(), lambda_runtime::Error>,
+{
+    let config = ControlConfig::from_lookup(lookup);
     started(config, |config| config.common.log, main)
 }
 

@@ -36,7 +36,7 @@ pub struct Failed {
 pub(super) struct Binaries {
     rotate: PathBuf,
     retire: PathBuf,
-    control: PathBuf,
+    pub(super) control: PathBuf,
     pub(super) kill_switch: PathBuf,
 }
 

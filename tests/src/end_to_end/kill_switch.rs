@@ -3,13 +3,18 @@
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricDatum, Statistic, Tag};
 use keyward_core::model::names::SlotName;
 use keyward_core::ports::{TAG_SLOT, TAG_STACK};
+use serde_json::json;
 
 use super::Deployment;
 use super::functions::{TIMEOUT, binaries};
 use crate::emulators::Function;
+use crate::local::event;
 
 /// The name of the deployment.
 pub const STACK: &str = "e2e";
+
+/// The control function that can drill.
+const CONTROL: &str = "control-with-drills";
 
 /// What Keyward's metric is called.
 const NAMESPACE: &str = "Keyward";
@@ -44,12 +49,30 @@ impl Deployment {
             timeout: TIMEOUT,
         };
         let function = self.ministack.deploy(&function).await;
+        // The same control function as elsewhere, told which alarms and topic are its own.
+        let function_of_people = Function {
+            name: CONTROL,
+            program: &binaries().control,
+            variables: &variables,
+            timeout: TIMEOUT,
+        };
+        self.moto.deploy(&function_of_people).await;
         let subscribe = sns.subscribe().topic_arn(&topic).protocol("lambda");
         subscribe.endpoint(function).send().await.unwrap();
         Guard {
             topic,
             alarms: aws_sdk_cloudwatch::Client::new(&aws),
         }
+    }
+}
+
+impl Deployment {
+    /// Asks for a drill of the slot, as a person does. Only after [`Deployment::guard`].
+    pub async fn drill(&self, slot: &SlotName) {
+        let body = json!({"reason": "the monthly drill", "slot": slot}).to_string();
+        let event = event("POST", "/drill", body.as_bytes());
+        let answer = self.invoke(CONTROL, &event).await.unwrap();
+        assert_eq!(answer["statusCode"], 200, "{answer}");
     }
 }
 
@@ -77,6 +100,14 @@ impl Guard {
             alarm = alarm.dimensions(dimension);
         }
         alarm.send().await.unwrap();
+    }
+
+    /// Sets the alarm's state as if it had been read anew.
+    pub async fn recovers(&self, slot: &SlotName) {
+        let request = self.alarms.set_alarm_state();
+        let request = request.alarm_name(format!("keyward-{STACK}-kill-{slot}"));
+        let request = request.state_value("OK".into()).state_reason("a test");
+        request.send().await.unwrap();
     }
 
     /// Puts the slot's score, as the monitor does.

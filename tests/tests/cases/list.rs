@@ -9,7 +9,14 @@ use crate::{files, folder};
 fn test_sources() -> String {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let mut sources = String::new();
-    let folders = ["", "cases", "azure", "bedrock", "kill_messages"];
+    let folders = [
+        "",
+        "cases",
+        "azure",
+        "bedrock",
+        "kill_messages",
+        "kill_switch",
+    ];
     for folder in folders.map(|folder| tests.join(folder)) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -2,6 +2,7 @@
 
 mod apply;
 mod confirm;
+mod drill;
 mod enforce;
 mod expect;
 mod kill;
@@ -88,6 +89,25 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
                 "dry_run": dry_run,
             });
             restore::restore(&slot, &request, json.into()).await
+        }
+        Command::Drill {
+            slot,
+            reason,
+            dry_run,
+            wait,
+            timeout,
+            yes,
+            json,
+        } => {
+            let order = drill::Order {
+                slot,
+                reason: reason.unwrap_or_default(),
+                wait: wait.then_some(timeout),
+            };
+            match dry_run {
+                true => drill::foresee(&order.slot, json.into()).await,
+                false => drill::drill(&order, yes.into(), json.into()).await,
+            }
         }
         Command::Status { slot, json } => status::status(slot.as_ref(), json.into()).await,
         Command::Rotate {

@@ -154,6 +154,14 @@ fn notes(status: &SlotStatus) -> Vec<String> {
         0 => {}
         n => note(format!("{n} being revoked")),
     }
+    match &status.slot.drill {
+        Some(drill) => note(format!(
+            "a drill is under way, since {}",
+            short(drill.started)
+        )),
+        None if status.slot.canary => note("a canary: keyward drill may cut it off".to_owned()),
+        None => {}
+    }
     if status.slot.kind == CredentialKind::Pool {
         note(format!("keys from the pool of {}", status.slot.account));
     }
@@ -195,6 +203,8 @@ fn json_row((name, status): &Row) -> Value {
             "secret": status.slot.secret,
             "state": status.slot.state,
             "mode": status.slot.mode,
+            "canary": status.slot.canary,
+            "drill_since": status.slot.drill.as_ref().map(|drill| drill.started),
             "current": status.current.as_ref().map(|current| json!({
                 "key": current.version.shown(),
                 "fingerprint": current.version.fingerprint.map(|f| f.to_string()),

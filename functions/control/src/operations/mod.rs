@@ -1,6 +1,7 @@
 //! The operations, one each.
 
 mod apply;
+mod drill;
 mod enforce;
 mod expect;
 mod kill;
@@ -15,7 +16,8 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str = "/plan, /apply, /register, /enforce, /expect, /kill, /restore and /pool/add";
+const KNOWN: &str =
+    "/plan, /apply, /register, /enforce, /expect, /kill, /restore, /drill and /pool/add";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -30,6 +32,7 @@ pub(crate) async fn carry_out(
         "/expect" => expect::expect_spend(deps, request).await,
         "/kill" => kill::kill_slot(deps, request, deadline).await,
         "/restore" => restore::restore_slot(deps, request, deadline).await,
+        "/drill" => drill::drill_slot(deps, request).await,
         "/pool/add" => pool::add_keys(deps, request, deadline).await,
         _ => Err(Refusal::new(
             404,

@@ -75,15 +75,23 @@ fn attributes(alert: &Alert) -> Vec<(&'static str, String)> {
         ("kind", name(&alert.kind)),
         ("severity", name(&alert.severity)),
     ];
-    slot.into_iter().chain(always).collect()
+    let drill = alert
+        .drill
+        .as_ref()
+        .map(|drill| ("drill", drill.to_string()));
+    slot.into_iter().chain(drill).chain(always).collect()
 }
 
 /// How bad, where and what, in one line.
 fn title(alert: &Alert) -> String {
     let (severity, kind) = (name(&alert.severity), name(&alert.kind));
+    let drill = match alert.drill {
+        None => "",
+        Some(_) => "DRILL: ",
+    };
     match &alert.slot {
-        Some(slot) => format!("[{severity}] Keyward: {slot}: {kind}"),
-        None => format!("[{severity}] Keyward: {kind}"),
+        Some(slot) => format!("[{severity}] Keyward: {drill}{slot}: {kind}"),
+        None => format!("[{severity}] Keyward: {drill}{kind}"),
     }
 }
 
@@ -106,6 +114,7 @@ fn text(alert: &Alert) -> String {
             alert.command.as_ref().map(|c| c.as_str().to_owned()),
         ),
         ("Set off by", alert.cause.as_ref().map(ToString::to_string)),
+        ("Drill", alert.drill.as_ref().map(ToString::to_string)),
         ("Incident", alert.incident.as_ref().map(ToString::to_string)),
         ("When", alert.at.map(|at| format!("{at:.0}"))),
     ];

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use keyward_core::model::SCHEMA;
 use keyward_core::model::act::{Act, Phase};
+use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::TriggerId;
 use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::slot::{Revision, Slot};
@@ -41,6 +42,9 @@ pub(super) const CLOSED: &str = "closed";
 pub(super) const OF_INCIDENT: &str = "incident";
 /// Sort keys of versions begin so.
 pub(super) const VERSION_PREFIX: &str = "VERSION#";
+
+/// Sort keys of drills that are over begin so.
+pub(super) const DRILL_PREFIX: &str = "DRILL#";
 
 const SLOT_PREFIX: &str = "SLOT#";
 const INCIDENT_PREFIX: &str = "INCIDENT#";
@@ -81,6 +85,14 @@ impl Key {
     /// Where a slot's open incident is; absent while it has none.
     pub(super) fn open_incident(slot: &SlotName) -> Self {
         Self::new(format!("{SLOT_PREFIX}{slot}"), "INCIDENT")
+    }
+
+    /// Drills stand under their slot, by time.
+    pub(super) fn drill(drill: &Drill) -> Self {
+        Self::new(
+            format!("{SLOT_PREFIX}{}", drill.slot),
+            format!("{DRILL_PREFIX}{}", sortable(drill.started)),
+        )
     }
 
     pub(super) fn pool(account: &AccountName) -> Self {

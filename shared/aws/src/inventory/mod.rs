@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use keyward_core::model::act::Act;
+use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::key::Fingerprint;
 use keyward_core::model::names::{AccountName, SlotName};
@@ -20,8 +21,10 @@ use keyward_core::model::slot::Slot;
 use keyward_core::model::version::Version;
 use keyward_core::ports::{Acts, Due, Fence, Inventory, InventoryError, StandbyPools, UniqueItem};
 
+use serde::de::DeserializeOwned;
+
 use crate::fault::examine;
-use items::{Item, Key, PK, SK, VERSION_PREFIX};
+use items::{DRILL_PREFIX, Item, Key, PK, SK, VERSION_PREFIX};
 pub use table::{DUE_INDEX, create_table};
 use writes::{Write, Writes};
 
@@ -58,6 +61,31 @@ impl DynamoInventory {
         }
     }
 
+    /// The items under a slot whose sort keys begin with `prefix`, in the order of those.
+    async fn of_slot<T: DeserializeOwned>(
+        &self,
+        slot: &SlotName,
+        prefix: &str,
+    ) -> Result<Vec<T>, InventoryError> {
+        let request = self.client.query().table_name(&self.table);
+        let mut pages = request
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_values(":pk", AttributeValue::S(Key::slot(slot).pk))
+            .expression_attribute_values(":sk", AttributeValue::S(prefix.to_owned()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut found = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
+            found.push(items::decode(item)?);
+        }
+        Ok(found)
+    }
+
     /// The provider account that the handles of a slot's versions are unique in.
     async fn account(&self, slot: &SlotName) -> Result<AccountName, InventoryError> {
         match self.slot(slot).await? {
@@ -77,22 +105,7 @@ impl Inventory for DynamoInventory {
     }
 
     async fn versions(&self, slot: &SlotName) -> Result<Vec<Version>, InventoryError> {
-        let request = self.client.query().table_name(&self.table);
-        let mut pages = request
-            .consistent_read(true)
-            .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":pk", AttributeValue::S(Key::slot(slot).pk))
-            .expression_attribute_values(":sk", AttributeValue::S(VERSION_PREFIX.to_owned()))
-            .into_paginator()
-            .items()
-            .send();
-        let mut versions: Vec<Version> = Vec::new();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
-            versions.push(items::decode(item)?);
-        }
+        let mut versions: Vec<Version> = self.of_slot(slot, VERSION_PREFIX).await?;
         versions.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         Ok(versions)
     }
@@ -159,6 +172,17 @@ impl Inventory for DynamoInventory {
             writes.claim_version(version, account.as_ref())?;
         }
         writes.commit(&self.client).await
+    }
+
+    async fn end_drill(&self, slot: &Slot, drill: &Drill) -> Result<(), InventoryError> {
+        let mut writes = Writes::to(&self.table);
+        writes.push(Write::Slot(slot))?;
+        writes.push(Write::NewDrill(drill))?;
+        writes.commit(&self.client).await
+    }
+
+    async fn drills(&self, slot: &SlotName) -> Result<Vec<Drill>, InventoryError> {
+        self.of_slot(slot, DRILL_PREFIX).await
     }
 
     async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError> {

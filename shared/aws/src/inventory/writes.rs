@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::{
 };
 use keyward_core::model::SCHEMA;
 use keyward_core::model::act::Act;
+use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::pool::Pool;
@@ -37,6 +38,7 @@ pub(super) enum Write<'a> {
     Trigger(&'a TriggerId, &'a Incident),
     Pool(&'a Pool),
     NewAct(&'a Act),
+    NewDrill(&'a Drill),
 }
 
 /// What is at stake in the condition of one item.
@@ -134,6 +136,10 @@ impl<'a> Writes<'a> {
             }
             Write::NewAct(act) => {
                 let item = items::encode(&Key::act(act), act, Revision::default(), None)?;
+                self.put(Guard::Revision, Condition::Absent, item)
+            }
+            Write::NewDrill(drill) => {
+                let item = items::encode(&Key::drill(drill), drill, Revision::default(), None)?;
                 self.put(Guard::Revision, Condition::Absent, item)
             }
         }

@@ -93,6 +93,47 @@ impl AlarmState {
     }
 }
 
+/// How an alarm is set up, as CloudWatch tells it:
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricAlarm.html>.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmSettings {
+    /// What it is in.
+    pub state: AlarmState,
+    /// Whether its changes set anything off.
+    pub actions_enabled: bool,
+    /// What its change to ALARM sets off, by ARN.
+    pub actions: Vec<OutsideText>,
+    /// The one metric that it watches; `None` if it watches anything else.
+    pub metric: Option<AlarmMetric>,
+}
+
+impl AlarmSettings {
+    /// Whether it watches this metric with these dimensions and no others.
+    pub fn watches(&self, namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> bool {
+        let has = |metric: &AlarmMetric, (name, value): &(&str, &str)| {
+            let is_it = |d: &Dimension| d.name.as_str() == *name && d.value.as_str() == *value;
+            metric.dimensions.iter().any(is_it)
+        };
+        self.metric.as_ref().is_some_and(|metric| {
+            metric.namespace.as_str() == namespace
+                && metric.name.as_str() == name
+                && metric.dimensions.len() == dimensions.len()
+                && dimensions.iter().all(|dimension| has(metric, dimension))
+        })
+    }
+}
+
+/// The metric of an alarm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlarmMetric {
+    /// Its namespace.
+    pub namespace: OutsideText,
+    /// Its name.
+    pub name: OutsideText,
+    /// Its dimensions.
+    pub dimensions: Vec<Dimension>,
+}
+
 /// What an alarm watches.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Watches {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::act::ActId;
 use super::names::SlotName;
 use super::text::{AlertText, CleanText, OutsideText};
 
@@ -77,11 +78,15 @@ pub enum AlertKind {
     AlarmChanged,
     /// A slot has no alarm that guards it.
     AlarmMissing,
+    /// A drill of the kill switch is over, with the time of each stage.
+    DrillDone,
+    /// A drill of the kill switch did not end as it should.
+    DrillFailed,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -107,6 +112,8 @@ impl AlertKind {
         Self::KillRefused,
         Self::AlarmChanged,
         Self::AlarmMissing,
+        Self::DrillDone,
+        Self::DrillFailed,
     ];
 }
 
@@ -176,6 +183,9 @@ pub struct Alert {
     /// The incident that it belongs to: the same in all alerts about one kill.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub incident: Option<OutsideText>,
+    /// The drill that it is part of: nothing is amiss. Absent where it is in earnest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drill: Option<OutsideText>,
     /// What set it off.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cause: Option<OutsideText>,
@@ -210,6 +220,7 @@ impl Alert {
             left,
             command: None,
             incident: None,
+            drill: None,
             cause: None,
             at: None,
         }
@@ -226,6 +237,13 @@ impl Alert {
     #[must_use]
     pub fn with_incident(mut self, id: &str) -> Self {
         self.incident = Some(OutsideText::new(id));
+        self
+    }
+
+    /// Names the drill that it is part of.
+    #[must_use]
+    pub fn with_drill(mut self, drill: &ActId) -> Self {
+        self.drill = Some(OutsideText::new(drill.as_str()));
         self
     }
 

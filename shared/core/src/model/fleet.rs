@@ -117,6 +117,9 @@ pub struct SlotEntry {
     /// Whether usage statistics may kill; a new slot observes.
     #[serde(default = "observe")]
     pub mode: Mode,
+    /// Whether its key may be cut off to drill the kill switch: only for a slot that nobody depends on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub canary: bool,
 }
 
 const fn observe() -> Mode {

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::act::ActId;
 use super::money::SpendCap;
 use super::names::SlotName;
 use super::slot::{Epoch, Revision, Scope};
@@ -231,6 +232,9 @@ pub struct Incident {
     pub trigger: OutsideText,
     /// When it was opened.
     pub opened: Timestamp,
+    /// The drill that set it off; absent if it is in earnest.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drill: Option<ActId>,
     /// Everything that set it off, [`Incident::MAX_TRIGGERS`] at most, oldest first.
     #[serde(default)]
     pub triggers: Vec<Triggered>,
@@ -279,6 +283,7 @@ impl Incident {
             epoch,
             trigger,
             opened: now,
+            drill: None,
             triggers: Vec::new(),
             containment: Containment::Reversible,
             owner: None,

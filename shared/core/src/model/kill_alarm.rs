@@ -6,15 +6,6 @@ use super::alarm::AlarmArn;
 use super::names::{SlotName, StackName};
 use super::text::OutsideText;
 
-/// The namespace of Keyward's metrics.
-pub const NAMESPACE: &str = "Keyward";
-/// The metric that a slot's alarm watches.
-pub const METRIC: &str = "KillScore";
-/// The dimension that names the deployment.
-pub const STACK: &str = "Stack";
-/// The dimension that names the slot.
-pub const SLOT: &str = "Slot";
-
 /// An alarm as it is to be: for one slot of one deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KillAlarm {

@@ -3,11 +3,13 @@
 pub mod act;
 pub mod alarm;
 pub mod alert;
+pub mod drill;
 pub mod fleet;
 pub mod incident;
 pub mod key;
 pub mod kill_alarm;
 pub mod kill_order;
+pub mod metric;
 pub mod money;
 pub mod names;
 pub mod pool;

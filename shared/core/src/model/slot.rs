@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::act::CallerArn;
+use super::drill::DrillUnderWay;
 use super::money::MicroDollars;
 use super::names::{
     AccountName, AgentName, Endpoint, IamUser, ModelName, Network, Permission, Principal, ScopeId,
@@ -287,6 +288,12 @@ pub struct Slot {
     pub expected: ExpectedSpend,
     /// Whether statistics may kill.
     pub mode: Mode,
+    /// Whether its key may be cut off to drill the kill switch: nobody depends on it.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub canary: bool,
+    /// The drill that is under way.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drill: Option<DrillUnderWay>,
     /// What the slot may do now.
     pub state: SlotState,
     /// Raised by each kill, suspension and decommissioning.
@@ -334,6 +341,27 @@ pub struct Killed {
     pub at: Timestamp,
     /// The epoch that it began: versions of it and of later ones were made after the containment.
     pub epoch: Epoch,
+    /// Set if it was a drill.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub drill: Option<Drilled>,
+}
+
+impl Killed {
+    /// When the slot was last cut off for what its key did, and not for a drill.
+    pub const fn in_earnest(self) -> Option<Timestamp> {
+        match self.drill {
+            None => Some(self.at),
+            Some(drilled) => drilled.before,
+        }
+    }
+}
+
+/// That a kill was a drill, and what it must not hide.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drilled {
+    /// When the slot was last cut off in earnest before it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub before: Option<Timestamp>,
 }
 
 /// One person's word for a restore.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 
-use crate::model::alarm::{AlarmArn, Change};
+use crate::model::alarm::{AlarmArn, AlarmSettings, Change};
 
 /// The tag of an alarm that Keyward made which names the deployment it belongs to. `keyward:slot` beside it names the slot.
 pub const TAG_STACK: &str = "keyward:stack";
@@ -30,6 +30,12 @@ pub trait AlarmSource: Send + Sync {
         from: Timestamp,
         to: Timestamp,
     ) -> Result<Vec<Change>, AlarmError>;
+
+    /// How the alarm is set up, and what it is in.
+    ///
+    /// # Errors
+    /// [`AlarmError`].
+    async fn settings(&self, alarm: &AlarmArn) -> Result<AlarmSettings, AlarmError>;
 }
 
 /// Why there is no answer about an alarm.

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::model::drill::Drill;
 use crate::model::incident::{Incident, TriggerId};
 use crate::model::key::Fingerprint;
 use crate::model::names::SlotName;
@@ -79,6 +80,18 @@ pub trait Inventory: Send + Sync {
     /// [`InventoryError::Fenced`], [`InventoryError::Taken`] or [`InventoryError::Conflict`]; nothing was written.
     async fn save_versions(&self, versions: &[Version], fence: Fence)
     -> Result<(), InventoryError>;
+
+    /// Writes a slot whose drill is over, in one transaction with the record of the drill.
+    ///
+    /// # Errors
+    /// [`InventoryError::Conflict`], also if there is a record of that drill already.
+    async fn end_drill(&self, slot: &Slot, drill: &Drill) -> Result<(), InventoryError>;
+
+    /// The drills of a slot that are over, oldest first.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn drills(&self, slot: &SlotName) -> Result<Vec<Drill>, InventoryError>;
 
     /// Opens an incident, in one transaction with the slot's raised epoch and with what finds it by its triggers.
     ///

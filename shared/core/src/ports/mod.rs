@@ -11,6 +11,7 @@ mod clock;
 mod found;
 mod inventory;
 mod kill_alarms;
+mod metrics;
 mod pools;
 mod provider;
 mod secrets;
@@ -25,6 +26,7 @@ pub use clock::{Clock, Deadline};
 pub use found::{Gone, GonePage, LookUp};
 pub use inventory::{Due, Fence, Inventory, InventoryError, UniqueItem};
 pub use kill_alarms::{KillAlarmError, KillAlarms};
+pub use metrics::{Metrics, MetricsError};
 pub use pools::StandbyPools;
 pub use provider::{
     Abilities, Advice, Disabled, Extent, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::kill::Deployment;
 use crate::model::alarm::AlarmArn;
-use crate::model::kill_alarm::{AlarmSetup, FoundAlarm, KillAlarm, METRIC, NAMESPACE, SLOT, STACK};
+use crate::model::kill_alarm::{AlarmSetup, FoundAlarm, KillAlarm};
+use crate::model::metric::{KILL_SCORE, NAMESPACE, SLOT, STACK};
 use crate::model::names::SlotName;
 use crate::model::text::OutsideText;
 
@@ -53,7 +54,7 @@ pub fn wanted(deployment: &Deployment, slot: &SlotName) -> KillAlarm {
         slot: slot.clone(),
         setup: AlarmSetup {
             namespace: text(NAMESPACE),
-            metric: text(METRIC),
+            metric: text(KILL_SCORE),
             dimensions: BTreeMap::from(dimensions),
             statistic: text("Maximum"),
             period: PERIOD,

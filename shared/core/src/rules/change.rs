@@ -77,6 +77,8 @@ fn mutable(slot: &Slot, planned: &PlannedSlot) -> Change {
     set("readers", slot.readers != planned.entry.readers);
     set("policy", slot.policy != planned.policy);
     set("expected_spend", slot.expected != planned.expected);
+    set("canary", slot.canary != planned.entry.canary);
+    next.canary = planned.entry.canary;
     next.owner = planned.people.owner.clone();
     next.backup_owner = planned.people.backup_owner.clone();
     next.readers = planned.entry.readers.clone();
@@ -156,6 +158,7 @@ mod tests {
                 |p| p.expected.daily = MicroDollars(1),
                 changed(&["expected_spend"]),
             ),
+            ("canary", |p| p.entry.canary = true, changed(&["canary"])),
             (
                 "mode",
                 |p| p.entry.mode = Mode::Enforce,

@@ -3,6 +3,7 @@
 pub mod alarms;
 pub mod birth;
 pub mod change;
+pub mod drill;
 pub mod expect;
 pub mod kill;
 pub mod overlap;

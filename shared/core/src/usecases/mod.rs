@@ -3,6 +3,7 @@
 
 mod adopt;
 pub mod apply;
+pub mod drill;
 pub mod enforce;
 pub mod expect;
 mod find;

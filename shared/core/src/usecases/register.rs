@@ -167,6 +167,8 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         policy: planned.policy,
         expected: planned.expected,
         mode: planned.entry.mode,
+        canary: planned.entry.canary,
+        drill: None,
         state: SlotState::Active,
         epoch: Epoch::default(),
         pending_seen: None,

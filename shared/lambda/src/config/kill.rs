@@ -12,8 +12,8 @@ use serde_json::Value;
 
 use super::{Config, ConfigError, Reader, TOPIC_RULE, is_topic_arn};
 
-const STACK: &str = "KEYWARD_STACK";
-const TOPIC: &str = "KEYWARD_ALARM_TOPIC_ARN";
+pub(super) const STACK: &str = "KEYWARD_STACK";
+pub(super) const TOPIC: &str = "KEYWARD_ALARM_TOPIC_ARN";
 const MAP: &str = "KEYWARD_ALARM_MAP";
 
 const STACK_RULE: &str = "the deployment's name, as its alarms carry it";
@@ -41,21 +41,8 @@ impl KillConfig {
             problems: Vec::new(),
         };
         let common = reader.common();
-        let stack = reader.stack();
-        let topic = reader.required(TOPIC, TOPIC_RULE, is_topic_arn);
-        let (region, account) = place(&topic);
-        let map = reader.map(&region, &account);
-        match stack {
-            Some(stack) if reader.problems.is_empty() => Ok(Self {
-                common,
-                deployment: Deployment {
-                    account,
-                    region,
-                    stack,
-                    topic: TopicArn::new(&topic),
-                    map,
-                },
-            }),
+        match reader.deployment() {
+            Some(deployment) if reader.problems.is_empty() => Ok(Self { common, deployment }),
             _ => Err(ConfigError(reader.problems)),
         }
     }
@@ -69,6 +56,21 @@ fn place(topic: &str) -> (String, String) {
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    /// Who we are, and which alarms of others kill whom.
+    pub(super) fn deployment(&mut self) -> Option<Deployment> {
+        let stack = self.stack();
+        let topic = self.required(TOPIC, TOPIC_RULE, is_topic_arn);
+        let (region, account) = place(&topic);
+        let map = self.map(&region, &account);
+        Some(Deployment {
+            account,
+            region,
+            stack: stack?,
+            topic: TopicArn::new(&topic),
+            map,
+        })
+    }
+
     fn stack(&mut self) -> Option<StackName> {
         let text = self.required(STACK, STACK_RULE, |text| text.parse::<StackName>().is_ok());
         text.parse().ok()

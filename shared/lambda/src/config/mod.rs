@@ -2,6 +2,7 @@
 //!
 //! Messages about it name the variable and what it may be, never what it is: a key can be pasted into any of them.
 
+mod control;
 mod kill;
 
 use std::ops::RangeInclusive;
@@ -16,6 +17,7 @@ use tracing::Level;
 
 use crate::http::HttpSettings;
 
+pub use control::ControlConfig;
 pub use kill::KillConfig;
 
 /// A variable of this process's environment. Text that is not Unicode comes with replacement characters, which no

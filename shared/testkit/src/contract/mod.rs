@@ -6,6 +6,7 @@ pub mod alarms;
 pub mod alerts;
 pub mod inventory;
 pub mod kill_alarms;
+pub mod metrics;
 pub mod pools;
 pub mod provider;
 pub mod secrets;

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard};
 use fastrand::Rng;
 use tokio::sync::Notify;
 
-pub use ports::{gated, gated_alarms};
+pub use ports::{gated, gated_alarms, gated_metrics};
 use slow::Slow;
 pub use slow::{Timed, in_sequence};
 

@@ -3,11 +3,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use keyward_core::model::alarm::{AlarmArn, Change};
+use keyward_core::model::alarm::{AlarmArn, AlarmSettings, Change};
 use keyward_core::model::alert::Alert;
+use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::key::Fingerprint;
-use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId, SlotName};
+use keyward_core::model::metric::KillScore;
+use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId, SlotName, StackName};
 use keyward_core::model::pool::Pool;
 use keyward_core::model::secret_document::SecretText;
 use keyward_core::model::slot::{ProviderName, Slot};
@@ -15,8 +17,8 @@ use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::Version;
 use keyward_core::ports::{
     AlarmError, AlarmSource, AlertError, Alerts, Due, Fence, Inventory, InventoryError,
-    KeyProvider, PoolSettings, ProviderError, Providers, RotationToken, SecretDescription,
-    SecretError, SecretStore, StandbyPools, VersionSelector,
+    KeyProvider, Metrics, MetricsError, PoolSettings, ProviderError, Providers, RotationToken,
+    SecretDescription, SecretError, SecretStore, StandbyPools, VersionSelector,
 };
 use keyward_core::usecases::Ports;
 
@@ -215,6 +217,17 @@ impl Inventory for Gated<dyn Inventory> {
             .await
     }
 
+    async fn end_drill(&self, slot: &Slot, drill: &Drill) -> Result<(), InventoryError> {
+        let call = self.inner.end_drill(slot, drill);
+        self.gate.pass("inventory.end_drill", no_item, call).await
+    }
+
+    async fn drills(&self, slot: &SlotName) -> Result<Vec<Drill>, InventoryError> {
+        self.gate
+            .pass("inventory.drills", no_item, self.inner.drills(slot))
+            .await
+    }
+
     async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError> {
         let call = self.inner.open_incident(incident, slot);
         self.gate
@@ -339,6 +352,40 @@ impl AlarmSource for Gated<dyn AlarmSource> {
     ) -> Result<Vec<Change>, AlarmError> {
         let call = self.inner.changes(alarm, from, to);
         self.gate.pass("alarms.changes", not_asked, call).await
+    }
+
+    async fn settings(&self, alarm: &AlarmArn) -> Result<AlarmSettings, AlarmError> {
+        let call = self.inner.settings(alarm);
+        self.gate.pass("alarms.settings", not_asked, call).await
+    }
+}
+
+/// The same metrics, each call passing `gate`.
+pub fn gated_metrics(metrics: Arc<dyn Metrics>, gate: &Arc<Gate>) -> Arc<dyn Metrics> {
+    Arc::new(Gated {
+        gate: gate.clone(),
+        inner: metrics,
+    })
+}
+
+fn not_put() -> Result<(), MetricsError> {
+    Err(MetricsError::Unavailable(Box::new(Lost)))
+}
+
+#[async_trait]
+impl Metrics for Gated<dyn Metrics> {
+    async fn put_scores(
+        &self,
+        stack: &StackName,
+        scores: &[KillScore],
+    ) -> Result<(), MetricsError> {
+        let call = self.inner.put_scores(stack, scores);
+        self.gate.pass("metrics.put_scores", not_put, call).await
+    }
+
+    async fn beat(&self, stack: &StackName, at: Timestamp) -> Result<(), MetricsError> {
+        let call = self.inner.beat(stack, at);
+        self.gate.pass("metrics.beat", not_put, call).await
     }
 }
 

@@ -3,8 +3,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use keyward_core::model::alarm::{AlarmArn, AlarmState, Change};
+use keyward_core::model::alarm::{AlarmArn, AlarmMetric, AlarmSettings, AlarmState, Change};
 use keyward_core::model::kill_alarm::{AlarmSetup, FoundAlarm, KillAlarm};
+use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     AlarmError, AlarmSource, KillAlarmError, KillAlarms, TAG_SLOT, TAG_STACK,
 };
@@ -28,6 +29,9 @@ struct Alarm {
     tags: BTreeMap<String, String>,
     changes: Vec<Change>,
     setup: Option<AlarmSetup>,
+    watches: Option<AlarmMetric>,
+    actions: Vec<OutsideText>,
+    silent: bool,
 }
 
 impl MemoryAlarms {
@@ -47,10 +51,25 @@ impl MemoryAlarms {
     ///
     /// # Panics
     /// If there is none, or none that was set up.
-    pub fn set_up(&self, alarm: &AlarmArn, change: impl FnOnce(&mut AlarmSetup)) {
+    pub fn change_setup(&self, alarm: &AlarmArn, change: impl FnOnce(&mut AlarmSetup)) {
         let mut state = self.state();
         let alarm = state.alarms.get_mut(alarm).expect("an alarm");
         change(alarm.setup.as_mut().expect("one that was set up"));
+    }
+
+    /// Lets an alarm that is there watch a metric and publish to a topic, or no more publish to any.
+    pub fn set_up(&self, alarm: &AlarmArn, metric: Option<AlarmMetric>, topic: Option<&str>) {
+        let mut state = self.state();
+        let alarm = state.alarms.get_mut(alarm).expect("an alarm that is there");
+        alarm.watches = metric;
+        alarm.actions = topic.into_iter().map(OutsideText::new).collect();
+    }
+
+    /// Turns the actions of an alarm that is there off.
+    pub fn silence(&self, alarm: &AlarmArn) {
+        let mut state = self.state();
+        let alarm = state.alarms.get_mut(alarm).expect("an alarm that is there");
+        alarm.silent = true;
     }
 
     /// Lets an alarm go to a state. One that is not there is made, without tags.
@@ -100,6 +119,18 @@ impl AlarmSource for MemoryAlarms {
             .filter(|change| from <= change.at && change.at <= to)
             .cloned()
             .collect())
+    }
+
+    async fn settings(&self, alarm: &AlarmArn) -> Result<AlarmSettings, AlarmError> {
+        let state = self.state();
+        let alarm = state.alarms.get(alarm).ok_or(AlarmError::NotThere)?;
+        let last = alarm.changes.last().map(|change| change.to.clone());
+        Ok(AlarmSettings {
+            state: last.unwrap_or(AlarmState::InsufficientData),
+            actions_enabled: !alarm.silent,
+            actions: alarm.actions.clone(),
+            metric: alarm.watches.clone(),
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::act::Act;
+use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::key::Fingerprint;
 use keyward_core::model::names::{AccountName, SlotName};
@@ -93,8 +94,8 @@ impl MemoryInventory {
         let acts = tables.acts.values();
         let acts = serde_json::to_string(&acts.collect::<Vec<_>>()).expect("serialises");
         let rest = format!(
-            "{:?} {:?} {:?} {pools} {acts}",
-            tables.unique, tables.incidents, tables.open
+            "{:?} {:?} {:?} {:?} {pools} {acts}",
+            tables.unique, tables.incidents, tables.open, tables.drills
         );
         slots
             .chain(versions)
@@ -179,6 +180,24 @@ impl Inventory for MemoryInventory {
             }
             Ok(())
         })
+    }
+
+    async fn end_drill(&self, slot: &Slot, drill: &Drill) -> Result<(), InventoryError> {
+        let key = (drill.slot.clone(), drill.started);
+        self.transact(|tables| {
+            if tables.drills.contains_key(&key) {
+                return Err(InventoryError::Conflict);
+            }
+            tables.save_slot(slot)?;
+            tables.drills.insert(key, drill.clone());
+            Ok(())
+        })
+    }
+
+    async fn drills(&self, slot: &SlotName) -> Result<Vec<Drill>, InventoryError> {
+        let tables = self.tables();
+        let of_slot = tables.drills.values().filter(|drill| drill.slot == *slot);
+        Ok(of_slot.cloned().collect())
     }
 
     async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use keyward_core::model::alarm::{AlarmArn, Change};
+use keyward_core::model::alarm::{AlarmArn, AlarmSettings, Change};
 use keyward_core::ports::{AlarmError, AlarmSource};
 use keyward_testkit::memory::MemoryAlarms;
 
@@ -51,6 +51,12 @@ impl AlarmSource for Seen {
     ) -> Result<Vec<Change>, AlarmError> {
         let answer = self.alarms.changes(alarm, from, to).await;
         self.note("DescribeAlarmHistory", &answer);
+        answer
+    }
+
+    async fn settings(&self, alarm: &AlarmArn) -> Result<AlarmSettings, AlarmError> {
+        let answer = self.alarms.settings(alarm).await;
+        self.note("DescribeAlarms", &answer);
         answer
     }
 }

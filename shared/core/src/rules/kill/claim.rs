@@ -4,8 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::KillOrder;
 use crate::model::incident::{Evidence, Figures, Incident, OwnerId, Suspends};
-use crate::model::slot::{Killed, Slot, SlotState};
+use crate::model::slot::{Drilled, Killed, Slot, SlotState};
 use crate::model::version::Version;
+use crate::rules::drill::drill_of;
 
 /// A second kill within this time hands out no third key.
 pub const LOOP_WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -136,9 +137,13 @@ const fn is_without_a_future(slot: &Slot) -> bool {
 }
 
 /// Whether a key that was made after the last containment is abused already: whoever took it can take the next. A person
-/// who wants a kill says nothing about that, nor does a key that was cut off by mistake.
+/// who wants a kill says nothing about that, nor does a key that was cut off by mistake, nor a drill: what was cut off for
+/// one was not abused.
 fn is_loop(facts: &ClaimFacts<'_>) -> bool {
     let Some(killed) = facts.slot.killed else {
+        return false;
+    };
+    let Some(in_earnest) = killed.in_earnest() else {
         return false;
     };
     // One that a person brought back was not made after the containment.
@@ -151,9 +156,9 @@ fn is_loop(facts: &ClaimFacts<'_>) -> bool {
     let says_nothing = matches!(
         facts.order.evidence,
         Evidence::Person | Evidence::CutUnrecorded
-    );
+    ) || drill_of(facts.slot, facts.order).is_some();
     !says_nothing
-        && facts.now.duration_since(killed.at) < LOOP_WINDOW
+        && facts.now.duration_since(in_earnest) < LOOP_WINDOW
         && facts.versions.iter().any(is_replacement)
 }
 
@@ -168,6 +173,7 @@ fn begin(facts: &ClaimFacts<'_>) -> Claim {
     let mut incident = Incident::open(&slot.name, slot.epoch, order.cause.clone(), now);
     incident.attach(order.triggered(now));
     incident.lease(owner, facts.until);
+    incident.drill = drill_of(slot, order).map(|drill| drill.id.clone());
     let containment = incident.containment;
     let live = facts.versions.iter();
     live.filter(|v| super::is_to_be_cut(v, containment))
@@ -185,9 +191,19 @@ fn begin(facts: &ClaimFacts<'_>) -> Claim {
         SlotState::Active => SlotState::Restricted,
         state => state,
     };
+    if let Some(drill) = restricted
+        .drill
+        .as_mut()
+        .filter(|_| incident.drill.is_some())
+    {
+        drill.incident = Some(incident.id.clone());
+    }
     restricted.killed = Some(Killed {
         at: now,
         epoch: incident.epoch,
+        drill: incident.drill.as_ref().map(|_| Drilled {
+            before: slot.killed.and_then(Killed::in_earnest),
+        }),
     });
     Claim::Open(Box::new(incident), Box::new(restricted))
 }

@@ -31,6 +31,15 @@ impl Deployment {
     pub fn alarm_prefix(&self) -> String {
         format!("keyward-{}-kill-", self.stack)
     }
+
+    /// Its ARN, in the partition, region and account of the alarm topic; `None` if that cannot be one.
+    pub fn alarm_arn(&self, slot: &SlotName) -> Option<AlarmArn> {
+        let partition = self.topic.as_str().split(':').nth(1)?;
+        let (region, account) = (&self.region, &self.account);
+        let name = self.alarm_name(slot);
+        let arn = format!("arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}");
+        arn.parse().ok()
+    }
 }
 
 /// Which slot an alarm cuts off that Keyward did not make: by the alarm's ARN, or by its name in our account and region.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::alarm::{AlarmMessage, WatchedMetric, Watches};
-use crate::model::kill_alarm::{NAMESPACE, SLOT, STACK};
+use crate::model::metric::{NAMESPACE, SLOT, STACK};
 use crate::model::names::SlotName;
 
 use super::{AlertOnly, Deployment, NamedBy, NotKilled};

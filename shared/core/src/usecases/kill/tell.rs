@@ -182,10 +182,19 @@ fn listed(mut items: Vec<String>) -> String {
 
 /// An alert about an incident.
 fn about(incident: &Incident, severity: Severity, kind: AlertKind, text: [&str; 3]) -> Alert {
-    Alert::about(&incident.slot, severity, kind, text)
+    let [what, done, left] = text;
+    let marked = match incident.drill {
+        None => what.to_owned(),
+        Some(_) => format!("DRILL: {what}"),
+    };
+    let alert = Alert::about(&incident.slot, severity, kind, [&marked, done, left])
         .with_incident(&incident.id)
         .with_cause(&incident.trigger)
-        .at(incident.opened)
+        .at(incident.opened);
+    match &incident.drill {
+        None => alert,
+        Some(drill) => alert.with_drill(drill),
+    }
 }
 
 /// The command that lets a slot make keys again, or lifts the limit on its replacement.

@@ -13,6 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Ports;
+use super::drill::{self, Told};
 use super::find::FindError;
 use super::kill::{self, Invocation};
 use super::restore::{self, TakeBackError};
@@ -147,7 +148,12 @@ async fn carry_slot(ports: &Ports, name: &SlotName) -> Result<(), ItemError> {
     if slot.due_at > ports.clock.now() {
         return Ok(());
     }
-    watch::watch(ports, slot).await
+    let (slot, told) = drill::see_to(ports, slot).await?;
+    watch::watch(ports, slot).await?;
+    match told {
+        Told::Yes => Ok(()),
+        Told::No => Err(ItemError::Untold),
+    }
 }
 
 async fn carry_version(

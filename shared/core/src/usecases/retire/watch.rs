@@ -11,6 +11,7 @@ use crate::ports::{Fence, SecretDescription, SecretError, Stage, TAG_HANDLE_PREF
 use crate::rules::policy;
 use crate::usecases::Ports;
 use crate::usecases::adopt::retiring;
+use crate::usecases::drill;
 
 /// How often a slot is looked at when nothing is the matter.
 const REGULAR: SignedDuration = SignedDuration::from_mins(30);
@@ -29,7 +30,7 @@ pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError
     if can_rotate && needs_rotation && found != Stray::Stays {
         start_rotation(ports, &slot, &versions).await?;
     }
-    slot.due_at = now + REGULAR;
+    slot.due_at = drill::next_look(&slot, now).unwrap_or(now + REGULAR);
     slot.told_failed = None;
     ports.inventory.save_slot(&slot).await?;
     match found {

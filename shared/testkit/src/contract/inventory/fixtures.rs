@@ -1,12 +1,13 @@
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::SCHEMA;
-use keyward_core::model::act::CallerArn;
+use keyward_core::model::act::{ActId, CallerArn};
+use keyward_core::model::drill::DrillUnderWay;
 use keyward_core::model::key::{ApiKey, Fingerprint, KeyFormat};
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{
-    CredentialKind, Environment, Epoch, Expectation, ExpectedSpend, Killed, Mode, PendingSeen,
-    Policy, ProviderName, RestoreAsked, Revision, Scope, Slot, SlotState,
+    CredentialKind, Drilled, Environment, Epoch, Expectation, ExpectedSpend, Killed, Mode,
+    PendingSeen, Policy, ProviderName, RestoreAsked, Revision, Scope, Slot, SlotState,
 };
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{
@@ -48,6 +49,14 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
             monthly: MicroDollars(u64::from(u32::MAX) * 1_000_000),
         },
         mode: Mode::Enforce,
+        canary: true,
+        drill: Some(DrillUnderWay {
+            id: ActId::new("e1506fd5-9e7b-434f-bd42-000000000001-0"),
+            by: CallerArn::new("arn:aws:iam::123456789012:user/ana"),
+            reason: OutsideText::new("the monthly drill"),
+            started: at("2026-11-30T07:59:00.25Z"),
+            incident: Some("contract-3".to_owned()),
+        }),
         state: SlotState::Active,
         epoch: Epoch(3),
         pending_seen: Some(PendingSeen {
@@ -57,6 +66,9 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
         killed: Some(Killed {
             at: at("2026-11-30T08:00:00.5Z"),
             epoch: Epoch(3),
+            drill: Some(Drilled {
+                before: Some(at("2026-11-29T08:00:00.5Z")),
+            }),
         }),
         restore_asked: Some(RestoreAsked {
             by: CallerArn::new("arn:aws:iam::123456789012:user/ana"),

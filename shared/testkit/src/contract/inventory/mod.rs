@@ -1,5 +1,6 @@
 //! What every [`Inventory`] promises.
 
+mod drills;
 mod due;
 mod epochs;
 mod fixtures;
@@ -16,6 +17,7 @@ use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Due, Fence, Inventory, InventoryError, UniqueItem};
 
 use super::{Check, checks};
+use drills::*;
 use due::*;
 use epochs::*;
 pub(super) use fixtures::{at, bare, full, print, slot, version_id};
@@ -57,6 +59,8 @@ pub const CHECKS: &[Check<dyn Inventory>] = checks![dyn Inventory:
     a_trigger_belongs_to_one_incident,
     an_incident_is_due_work,
     a_closed_incident_is_followed_up,
+    a_drill_ends_with_its_slot_or_not_at_all,
+    drills_are_listed_oldest_first_and_by_slot,
     work_is_due_in_order_of_time,
     work_that_is_done_is_not_due,
 ];

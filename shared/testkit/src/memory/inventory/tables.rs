@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use keyward_core::model::act::{Act, ActId, Phase};
+use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::pool::Pool;
@@ -28,6 +29,7 @@ pub(super) struct Tables {
     pub(super) triggers: BTreeMap<String, String>,
     pub(super) pools: BTreeMap<AccountName, Pool>,
     pub(super) acts: BTreeMap<(Timestamp, ActId, Phase), Act>,
+    pub(super) drills: BTreeMap<(SlotName, Timestamp), Drill>,
     /// What the transaction under way has replaced, in order.
     pub(super) replaced: Vec<Replaced>,
 }

@@ -13,7 +13,7 @@ fn slot(state: SlotState) -> Slot {
         "kind": "minted", "mode": "enforce", "epoch": 4, "due_at": at(0),
         "state": state, "expected": {"daily": MicroDollars(1), "monthly": MicroDollars(30)},
         "policy": {"max_age": 5_184_000, "overlap": 7200, "deadline": 86_400, "refresh": 1800},
-        "killed": Killed { at: at(0), epoch: Epoch(4) },
+        "killed": Killed { at: at(0), epoch: Epoch(4), drill: None },
     });
     serde_json::from_value(entry).unwrap()
 }

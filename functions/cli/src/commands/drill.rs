@@ -1,0 +1,242 @@
+//! `keyward drill`.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use jiff::Timestamp;
+use keyward_core::model::act::ActId;
+use keyward_core::model::drill::{DrillStage, SETS_OFF_WITHIN, stages};
+use keyward_core::model::incident::{KillStep, Stage};
+use keyward_core::model::names::SlotName;
+use keyward_core::ports::InventoryError;
+use keyward_core::usecases::Ports;
+use keyward_providers::config::ProviderAccounts;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Format;
+use super::confirm::{Confirm, confirmed};
+use crate::aws::Aws;
+use crate::control::Control;
+use crate::print::{Outcome, clean, complain, line};
+use crate::settings::{TABLE, required};
+
+/// How often the incident is looked at while waiting.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// Whom to drill, why, and how long to wait for it.
+pub(super) struct Order {
+    pub(super) slot: SlotName,
+    pub(super) reason: String,
+    /// Seconds; `None` if it is not waited for.
+    pub(super) wait: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    drill: Option<ActId>,
+    #[serde(default)]
+    started: Option<Timestamp>,
+    #[serde(default)]
+    alarm: Option<String>,
+    #[serde(default)]
+    unrecorded: bool,
+}
+
+/// Says whether a drill could begin.
+pub(super) async fn foresee(slot: &SlotName, format: Format) -> Result<Outcome> {
+    let request = json!({ "slot": slot, "dry_run": true });
+    let answer = Control::open().await?.post("/drill", &request).await?;
+    let read = read(&answer)?;
+    match format {
+        Format::Json => line(&answer.to_string()),
+        Format::Table => line(&format!(
+            "{slot}: nothing was changed; its score would be put, and its key cut off through the alarm {}",
+            read.alarm.as_deref().map_or("?".to_owned(), clean)
+        )),
+    }
+    Ok(Outcome::Done)
+}
+
+/// Begins a drill, and waits for its end if that is wanted.
+pub(super) async fn drill(order: &Order, confirm: Confirm, format: Format) -> Result<Outcome> {
+    let slot = &order.slot;
+    // What waiting needs is looked for before anything is cut off.
+    let waiting = match order.wait {
+        Some(seconds) => Some((ports().await?, seconds)),
+        None => None,
+    };
+    let control = Control::open().await?;
+    let what =
+        format!("The key of the canary {slot} is cut off within minutes, to see that it can be");
+    confirmed(slot, &what, confirm)?;
+    let request = json!({ "reason": order.reason, "slot": slot });
+    let answer = control.post("/drill", &request).await?;
+    let begun = read(&answer)?;
+    if begun.unrecorded {
+        complain(&format!(
+            "{slot}: the drill is under way, but the record of acts does not have it whole"
+        ));
+    }
+    let (Some(id), Some(started)) = (begun.drill.clone(), begun.started) else {
+        bail!(
+            "the answer cannot be read: it names no drill. Look at it with keyward status {slot}"
+        );
+    };
+    let Some((ports, seconds)) = waiting else {
+        match format {
+            Format::Json => line(&answer.to_string()),
+            Format::Table => line(&format!(
+                "{slot}: drill {} is under way; an alert tells its end with the time of each stage, or within 15 minutes that it set nothing off",
+                id.as_str()
+            )),
+        }
+        return Ok(outcome(!begun.unrecorded));
+    };
+    if format == Format::Table {
+        line(&format!("{slot}: {:>8.1} s  score put", 0.0));
+    }
+    let watch = Watch {
+        ports: &ports,
+        slot,
+        id: &id,
+        started,
+        format,
+    };
+    let reached = watch.until_done(seconds).await?;
+    if format == Format::Json {
+        line(&with_stages(answer, &reached).to_string());
+    }
+    Ok(outcome(!begun.unrecorded))
+}
+
+const fn outcome(all: bool) -> Outcome {
+    match all {
+        true => Outcome::Done,
+        false => Outcome::NotAll,
+    }
+}
+
+fn read(answer: &Value) -> Result<Answer> {
+    serde_json::from_value(answer.clone()).context("the answer cannot be read")
+}
+
+async fn ports() -> Result<Ports> {
+    let [table] = required([TABLE])?;
+    let aws = Aws::load().await?;
+    aws.ports(&table, ProviderAccounts::default()).await
+}
+
+/// The answer with what was reached, and that it is done.
+fn with_stages(mut answer: Value, reached: &[DrillStage]) -> Value {
+    answer["result"] = json!("done");
+    answer["stages"] = json!(reached);
+    answer
+}
+
+/// How a drill stands.
+enum Standing {
+    /// Its incident has reached these stages.
+    UnderWay(Vec<DrillStage>),
+    /// Its incident is done.
+    Done(Vec<DrillStage>),
+    /// Its incident is done, and left the slot without a replacement.
+    Suspended,
+    /// It is over and set off no incident of its own.
+    Nothing,
+}
+
+/// A drill that is waited for.
+struct Watch<'a> {
+    ports: &'a Ports,
+    slot: &'a SlotName,
+    id: &'a ActId,
+    started: Timestamp,
+    format: Format,
+}
+
+impl Watch<'_> {
+    /// Prints each stage as it is seen, and returns all of them.
+    async fn until_done(&self, seconds: u32) -> Result<Vec<DrillStage>> {
+        let slot = self.slot;
+        let mut shown: Vec<Stage> = Vec::new();
+        for _ in 0..=u64::from(seconds) / LOOK_EVERY.as_secs() {
+            match self.look().await {
+                Ok(Standing::UnderWay(reached)) => self.show(&reached, &mut shown),
+                Ok(Standing::Done(reached)) => {
+                    self.show(&reached, &mut shown);
+                    return Ok(reached);
+                }
+                Ok(Standing::Suspended) => bail!(
+                    "{slot}: its key was cut off, but no replacement could be made, and it is suspended. Its alerts say why; then: keyward restore {slot} --reason TEXT"
+                ),
+                Ok(Standing::Nothing) => bail!(
+                    "{slot}: the drill set off no incident of its own; an alert says why, and where to look"
+                ),
+                Err(error) if error.is_retryable() => {}
+                Err(error) => {
+                    return Err(error).context(format!(
+                        "{slot}: the drill goes on, but cannot be looked at; an alert tells its end"
+                    ));
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let minutes = SETS_OFF_WITHIN.as_mins();
+        match shown.is_empty() {
+            true => bail!(
+                "{slot}: the drill set nothing off within {seconds} s. It is waited for {minutes} minutes, then an alert says what to look at: whether the alarm changed, whether it could publish to its topic, and the log of the kill switch"
+            ),
+            false => bail!(
+                "{slot}: the drill is not done after {seconds} s. It goes on by itself, and an alert tells its end. Look at it with keyward status {slot}"
+            ),
+        }
+    }
+
+    async fn look(&self) -> Result<Standing, InventoryError> {
+        let inventory = &self.ports.inventory;
+        let under_way = inventory.slot(self.slot).await?.and_then(|slot| slot.drill);
+        let under_way = under_way.filter(|drill| drill.id == *self.id);
+        let id = match under_way {
+            Some(drill) => drill.incident,
+            None => {
+                let mut over = inventory.drills(self.slot).await?.into_iter();
+                match over.rfind(|drill| drill.id == *self.id) {
+                    Some(drill) if drill.incident.is_none() => return Ok(Standing::Nothing),
+                    over => over.and_then(|drill| drill.incident),
+                }
+            }
+        };
+        let incident = match id {
+            Some(id) => inventory.incident(&id).await?,
+            None => None,
+        };
+        let Some(incident) = incident else {
+            return Ok(Standing::UnderWay(Vec::new()));
+        };
+        let reached = stages(self.started, &incident);
+        Ok(match incident.done(KillStep::TellDone) {
+            None => Standing::UnderWay(reached),
+            Some(_) if incident.suspends.is_some() => Standing::Suspended,
+            Some(_) => Standing::Done(reached),
+        })
+    }
+
+    fn show(&self, reached: &[DrillStage], shown: &mut Vec<Stage>) {
+        for stage in reached {
+            if shown.contains(&stage.stage) {
+                continue;
+            }
+            shown.push(stage.stage);
+            if self.format == Format::Table {
+                let seconds = stage.millis as f64 / 1000.0;
+                line(&format!(
+                    "{}: {seconds:>8.1} s  {}",
+                    self.slot,
+                    stage.words()
+                ));
+            }
+        }
+    }
+}
