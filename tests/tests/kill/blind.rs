@@ -272,8 +272,9 @@ async fn an_old_key_under_awscurrent_that_is_cut_off_without_a_record_is_replace
     world.pass(SignedDuration::from_mins(15));
     world.rotate(&token(8)).await.unwrap();
     secrets.move_current(&world.secret, &holder);
-    let of_old = world.versions().await.into_iter();
-    let of_old = of_old.rfind(|v| v.id.secret_version == holder).unwrap();
+    let mut of_old = world.versions().await;
+    of_old.retain(|v| v.id.secret_version == holder);
+    let of_old = of_old.pop().unwrap();
     assert_eq!(of_old.state, VersionState::Retiring);
     let driver = world.outside.provider.driver();
     driver.disable(&of_old.handle.unwrap()).await.unwrap();
