@@ -287,3 +287,38 @@ async fn an_old_key_under_awscurrent_that_is_cut_off_without_a_record_is_replace
     let current = world.current_key();
     assert!(world.outside.provider.accepts(&current) && current != old);
 }
+
+/// Two messages, each of which finds the replacement cut off: the second's look may be older than the first's incident.
+#[tokio::test]
+async fn a_key_that_is_cut_off_without_a_record_becomes_one_incident_whoever_looks_meanwhile() {
+    let mut ran = 0;
+    for at in 0.. {
+        let gate = Arc::new(Gate::default());
+        let (world, alarm, _) = replacement_cut_off(&gate, SignedDuration::from_mins(30)).await;
+        let opened = incidents(&world)[0].opened;
+        let (open, again) = (
+            world.open.clone(),
+            order_for(&world.slot, "late alarm", Evidence::Alarm, opened),
+        );
+        gate.before(at, async move {
+            kill_on(&open, &again, "three").await.unwrap();
+        });
+        kill_on(&world.ports, &alarm, "four").await.unwrap();
+        if gate.disarm().1.is_none() {
+            break;
+        }
+        ran += 1;
+        let incidents = incidents(&world);
+        let unrecorded = |i: &&Incident| i.triggers[0].evidence == Evidence::CutUnrecorded;
+        assert_eq!(
+            incidents.iter().filter(unrecorded).count(),
+            1,
+            "before call {at}"
+        );
+        assert_eq!(world.slot().await.epoch, Epoch(2), "before call {at}");
+        world.rotate_as_asked().await;
+        let current = world.current_key();
+        assert!(world.outside.provider.accepts(&current), "before call {at}");
+    }
+    assert!(ran >= 10, "{ran}");
+}
