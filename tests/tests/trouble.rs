@@ -3,6 +3,8 @@
 
 #[path = "trouble/odd_input.rs"]
 mod odd_input;
+#[path = "trouble/served.rs"]
+mod served;
 
 use std::sync::Arc;
 

@@ -61,7 +61,7 @@ impl Scene {
         let Some(outcome) = outcome else { return false };
         self.note(name_of(&outcome));
         if step == "finishSecret" && outcome.is_ok() {
-            self.watch.borrow().finished(token);
+            self.watch.borrow().served.finished(token);
         }
         outcome.is_ok()
     }

@@ -13,6 +13,7 @@ use keyward_core::ports::KeyRecord;
 use keyward_core::rules::kill::{LATE_BILLS, LOOP_WINDOW};
 use keyward_core::usecases::kill::KillOrder;
 
+use super::restores::AT_WORK;
 use super::versions::has_label;
 
 /// What an incident is held against.
@@ -33,6 +34,8 @@ pub(super) struct Incidents {
     alive_at_claim: BTreeMap<Epoch, BTreeSet<KeyHandle>>,
     /// A replacement was abused within a day.
     looped: bool,
+    /// All work has ended.
+    at_rest: bool,
     seen: Vec<&'static str>,
 }
 
@@ -50,6 +53,26 @@ impl Incidents {
     /// Whether no further key may be made.
     pub(super) fn is_looped(&self) -> bool {
         self.looped
+    }
+
+    /// A person has lifted the slot: keys may be made again.
+    pub(super) fn lifted(&mut self) {
+        self.looped = false;
+    }
+
+    /// A person brings this key back: what was cut off before need not stay dead.
+    pub(super) fn may_come_back(&mut self, version: &Version) {
+        let Some(handle) = &version.handle else {
+            return;
+        };
+        for (_, alive) in self.alive_at_claim.range_mut(..=version.epoch) {
+            alive.remove(handle);
+        }
+    }
+
+    /// All work has ended: nothing is excused by what is under way.
+    pub(super) fn come_to_rest(&mut self) {
+        self.at_rest = true;
     }
 
     /// The things worth counting that happened since this was last asked.
@@ -202,19 +225,33 @@ impl Incidents {
         versions: &BTreeMap<VersionId, Version>,
         live: &[(String, KeyRecord)],
     ) {
-        let undone = self.known.values().flat_map(|incident| &incident.undo);
-        let cut = undone
-            .filter(|undo| matches!(undo.cut, Some((HowCut::Suspended | HowCut::Deleted, _))));
-        for undo in cut {
-            let handle = versions.get(&undo.version).and_then(|v| v.handle.as_ref());
-            assert!(
-                !live
-                    .iter()
-                    .any(|(_, record)| Some(&record.handle) == handle),
-                "rule 5: {} works again after it was contained",
-                undo.version
-            );
+        for incident in self.known.values() {
+            for undo in &incident.undo {
+                let Some((HowCut::Suspended | HowCut::Deleted, at)) = undo.cut else {
+                    continue;
+                };
+                let version = versions.get(&undo.version);
+                if version.is_some_and(|v| self.may_work_again(v, incident, at)) {
+                    continue;
+                }
+                let handle = version.and_then(|v| v.handle.as_ref());
+                assert!(
+                    !live
+                        .iter()
+                        .any(|(_, record)| Some(&record.handle) == handle),
+                    "rule 5: {} works again after it was contained",
+                    undo.version
+                );
+            }
         }
+    }
+
+    /// Whether a person has brought the key back since the incident; or began to before it, and the request may have
+    /// reached the provider after the kill's: then the restore or the incident cuts it off again.
+    fn may_work_again(&self, version: &Version, incident: &Incident, cut: Timestamp) -> bool {
+        version.restored.is_some_and(|restored| {
+            version.epoch >= incident.epoch || !self.at_rest && cut < restored + AT_WORK
+        })
     }
 
     /// When all is over: every incident is closed and its last word said, and every order has come to something.
@@ -276,6 +313,18 @@ fn replacements<'a>(last: &'a Incident, facts: &'a Facts<'_>) -> impl Iterator<I
 /// What dead keys spent is no evidence against a key that came after them.
 fn is_no_evidence_of_dead_keys(order: &KillOrder, last: &Incident, facts: &Facts<'_>) {
     let is_old = |v: &Version| v.state.is_promoted() && v.epoch < last.epoch;
+    // A kill beside a restore wins, whatever it was seen by: also where the restore has closed the incident before its
+    // replacement came, and that comes into use while the kill is claimed.
+    let mut restored = facts.versions.values().filter_map(|v| v.restored);
+    let is_closed_early =
+        restored.any(|at| at >= last.opened) && last.done(KillStep::Replace).is_none();
+    let beside = |v: &Version| {
+        let came = v.promoted.filter(|_| is_closed_early).max(v.restored);
+        came.is_some_and(|at| facts.now < at + AT_WORK)
+    };
+    if replacements(last, facts).any(beside) {
+        return;
+    }
     let first = replacements(last, facts).filter_map(|v| v.promoted).min();
     let (Some(first), false) = (first, facts.versions.values().any(is_old)) else {
         return;
@@ -305,7 +354,8 @@ fn is_about_a_replacement(
     last: &Incident,
     facts: &Facts<'_>,
 ) -> bool {
-    let mut used = replacements(last, facts).filter_map(|v| v.promoted);
+    let made = replacements(last, facts).filter(|v| v.restored.is_none());
+    let mut used = made.filter_map(|v| v.promoted);
     !matches!(order.evidence, Evidence::Person | Evidence::CutUnrecorded)
         && incident.opened.duration_since(last.opened) < LOOP_WINDOW
         && used.any(|promoted| order.seen > promoted)

@@ -49,6 +49,7 @@ impl Messages {
 #[derive(Default)]
 pub(super) struct UnderWay {
     pub(super) retiring: usize,
+    pub(super) restoring: usize,
     killing: usize,
     /// createSecret, setSecret, testSecret, finishSecret.
     steps: [usize; 4],
@@ -68,9 +69,10 @@ impl UnderWay {
         *self.of_step(step) -= 1;
     }
 
-    fn beside_a_kill(&self) -> Vec<&'static str> {
+    fn side_by_side(&self) -> Vec<&'static str> {
         let Self {
             retiring,
+            restoring,
             killing,
             steps: [create, set, test, finish],
         } = *self;
@@ -80,10 +82,18 @@ impl UnderWay {
             (test, "a kill beside testSecret"),
             (finish, "a kill beside finishSecret"),
             (retiring, "a kill beside retire"),
+            (restoring, "a kill beside a restore"),
             (killing.saturating_sub(1), "a kill beside another"),
         ];
-        let beside = all.into_iter().filter(|_| killing > 0);
-        beside
+        let beside_restore = [
+            (create + set + test + finish, "a rotation beside a restore"),
+            (retiring, "retire beside a restore"),
+            (restoring.saturating_sub(1), "a restore beside another"),
+        ];
+        let beside_kill = all.into_iter().filter(|_| killing > 0);
+        let beside_restore = beside_restore.into_iter().filter(|_| restoring > 0);
+        beside_kill
+            .chain(beside_restore)
             .filter(|(n, _)| *n > 0)
             .map(|(_, what)| what)
             .collect()
@@ -277,7 +287,7 @@ impl Scene {
 
     /// Takes down what is under way at the same time.
     pub(super) fn note_what_is_side_by_side(&self) {
-        for what in self.under_way.borrow().beside_a_kill() {
+        for what in self.under_way.borrow().side_by_side() {
             self.note(what);
         }
     }

@@ -12,7 +12,7 @@ use tokio::runtime::Builder;
 use super::{Interleaving, Shown, play};
 
 /// What a run of many seeds must have tried: the rules are hard to keep where these happen.
-pub const MUST_HAPPEN: [&str; 44] = [
+pub const MUST_HAPPEN: [&str; 54] = [
     "secrets.promote",
     "person: PutSecretValue",
     "person: PutSecretValue, unknown key",
@@ -57,6 +57,16 @@ pub const MUST_HAPPEN: [&str; 44] = [
     "incident: replaced",
     "incident: a cut that was not recorded",
     "incident: loop guard",
+    "provider.restore",
+    "a kill beside a restore",
+    "a rotation beside a restore",
+    "retire beside a restore",
+    "a restore beside another",
+    "restore: a key is back",
+    "restore: the slot is lifted",
+    "restore: a kill came meanwhile",
+    "restore: not accepted",
+    "restore: refused, cut off again",
 ];
 
 /// Fewer seeds need not try everything.

@@ -9,7 +9,9 @@ mod many;
 mod people;
 mod plan;
 mod rest;
+mod restores;
 mod scene;
+mod served;
 mod versions;
 mod watch;
 

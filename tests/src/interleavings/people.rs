@@ -26,7 +26,7 @@ impl Scene {
                 Act::PutUnknownKey => {
                     self.gate.act("person: PutSecretValue, unknown key").await;
                     let key = made_up_key(UNKNOWN + number as u64);
-                    self.watch.borrow_mut().excuse(&key);
+                    self.watch.borrow_mut().served.excuse(&key);
                     self.put(number as u32, &key).await;
                 }
                 Act::Unstage => self.unstage().await,
@@ -55,7 +55,7 @@ impl Scene {
                 && matches!(v.state, VersionState::Current | VersionState::Retiring)
         });
         if !is_held || self.under_way.borrow().retiring > 0 {
-            self.watch.borrow_mut().excuse(&key);
+            self.watch.borrow_mut().served.excuse(&key);
         }
     }
 
@@ -73,7 +73,7 @@ impl Scene {
         if versions.iter().any(|v| v.fingerprint == Some(print)) {
             return;
         }
-        self.watch.borrow_mut().excuse(&key);
+        self.watch.borrow_mut().served.excuse(&key);
         let mut made = self.provider.ever_made().into_iter();
         if let Some((_, record)) = made.find(|(text, _)| *text == key) {
             let _ = self.provider.delete(&record.handle).await;

@@ -21,6 +21,8 @@ pub struct Plan {
     pub(super) outage: Option<&'static str>,
     /// What a person does meanwhile.
     pub(super) acts: Vec<Act>,
+    /// What people want restored, by turns of two of them.
+    pub(super) restores: Vec<Restoring>,
     /// Steps of any rotation that come late, or twice.
     pub(super) late_steps: usize,
     /// How fast time passes.
@@ -127,6 +129,24 @@ impl Act {
     ];
 }
 
+/// A restore that is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Restoring {
+    /// Whether the newest key is wanted back; else the slot is only lifted.
+    pub(super) key: bool,
+    /// It is asked for so many turns after the one before, at most.
+    pub(super) pause: usize,
+}
+
+impl Restoring {
+    fn draw(chance: &mut Rng) -> Self {
+        Self {
+            key: chance.u32(..4) > 0,
+            pause: [40, 150, 400, 800][chance.usize(..4)],
+        }
+    }
+}
+
 /// How fast time passes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
@@ -140,11 +160,13 @@ impl Plan {
     /// Draws what happens.
     pub(super) fn draw(chance: &mut Rng) -> Self {
         let age = SignedDuration::from_mins(chance.i64(0..150));
+        // Apart from the rest, so that a plan with restores is the same plan and more.
+        let mut of_restores = Rng::with_seed(!chance.clone().u64(..));
         let before = match chance.u32(..4) {
             0 => Before::Registered(age),
             _ => Before::Rotated(age),
         };
-        Self {
+        let mut plan = Self {
             before,
             deliveries: chance.usize(1..=2),
             retires: chance.usize(0..=2),
@@ -181,6 +203,14 @@ impl Plan {
             },
             crash_one_in: [0, 0, 300, 60][chance.usize(..4)],
             switch_one_in: [1, 1, 4, 20][chance.usize(..4)],
+            restores: Vec::new(),
+        };
+        if !plan.orders.is_empty() {
+            let restores = [0, 0, 1, 1, 2, 3][of_restores.usize(..6)];
+            plan.restores = (0..restores)
+                .map(|_| Restoring::draw(&mut of_restores))
+                .collect();
         }
+        plan
     }
 }

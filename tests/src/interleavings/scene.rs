@@ -18,6 +18,7 @@ use keyward_testkit::memory::MemoryProvider;
 use super::functions::NETWORK;
 use super::kills::{KILL_SWITCHES, Messages, UnderWay};
 use super::plan::{Before, Plan};
+use super::restores::RESTORERS;
 use super::watch::Watch;
 use crate::support::{World, token};
 
@@ -115,6 +116,9 @@ impl Scene {
             for name in KILL_SWITCHES {
                 tasks.push(Task::new(name, self.kill_switch()));
             }
+        }
+        for (number, name) in RESTORERS.into_iter().enumerate().take(plan.restores.len()) {
+            tasks.push(Task::new(name, self.restorer(number)));
         }
         if plan.outage.is_some() {
             tasks.push(Task::new("outage", self.outage()));

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use keyward_core::model::slot::Epoch;
 use keyward_core::model::version::{Version, VersionState};
 
+use super::restores::RESTORERS;
+
 /// Whether the version's key is called `label` at the provider.
 pub(super) fn has_label(version: &Version, label: &str) -> bool {
     version.label.as_ref().is_some_and(|l| l.as_str() == label)
@@ -63,7 +65,11 @@ pub(super) fn goes_on_rightly(before: &Version, version: &Version, epoch: Epoch)
         from == to || from.may_become(to) || is_cut_off_for_good,
         "{id} went from {from:?} to {to:?}"
     );
-    assert_eq!(before.epoch, version.epoch, "{id}: its epoch changed");
+    let is_restored = to == VersionState::Restoring;
+    assert!(
+        before.epoch == version.epoch || is_restored,
+        "{id}: its epoch changed"
+    );
     assert_eq!(before.label, version.label, "{id}: its label changed");
     assert_eq!(before.created, version.created, "{id}: its birth changed");
     assert!(
@@ -74,11 +80,14 @@ pub(super) fn goes_on_rightly(before: &Version, version: &Version, epoch: Epoch)
         before.fingerprint.is_none() || before.fingerprint == version.fingerprint,
         "{id}: its key changed"
     );
+    let comes_back = from == VersionState::Restoring && to == VersionState::Retiring;
     let nearer = from != to
-        && matches!(
-            to,
-            VersionState::Pending | VersionState::Promoting | VersionState::Current
-        );
+        && (is_restored
+            || comes_back
+            || matches!(
+                to,
+                VersionState::Pending | VersionState::Promoting | VersionState::Current
+            ));
     let tested = before.tested != version.tested;
     assert!(
         !(nearer || tested) || version.epoch == epoch,
@@ -86,8 +95,22 @@ pub(super) fn goes_on_rightly(before: &Version, version: &Version, epoch: Epoch)
     );
     if to == VersionState::Promoting || to == VersionState::Current {
         assert!(
-            version.tested.is_some_and(|t| t.epoch == version.epoch) || id.attempt == 0,
+            version.tested.is_some_and(|t| t.epoch == version.epoch)
+                || version.restored.is_some()
+                || id.attempt == 0,
             "rule 1: {id} is {to:?} without a test in its epoch"
         );
     }
+}
+
+/// What was cut off comes back by a restore alone.
+pub(super) fn only_a_person_restores(before: &Version, version: &Version, task: &str) {
+    let (from, to) = (before.state, version.state);
+    let comes_back = from != to
+        && (to == VersionState::Restoring || from == VersionState::Restoring && to.is_promoted());
+    assert!(
+        !comes_back || RESTORERS.contains(&task),
+        "rule 5: `{task}` brought {} back, from {from:?} to {to:?}",
+        version.id
+    );
 }

@@ -3,13 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::alert::AlertKind;
-use keyward_core::model::key::{ApiKey, Fingerprint};
-use keyward_core::model::names::{SecretArn, SecretVersionId};
 use keyward_core::model::slot::{Epoch, Slot, SlotState};
 use keyward_core::model::version::{KeyLabel, Version, VersionId, VersionState};
-use keyward_core::ports::{Clock, Stage};
+use keyward_core::ports::Clock;
 use keyward_core::usecases::kill::{KillOrder, KillOutcome};
 use keyward_testkit::drive::Turn;
 use keyward_testkit::gate::{Fate, ISSUE, PROMOTE};
@@ -18,17 +15,12 @@ use keyward_testkit::memory::MemoryProvider;
 use super::functions::NETWORK;
 use super::incidents::{Facts, Incidents, incident_of};
 use super::kills::KILL_SWITCHES;
-use super::versions::{begins_rightly, goes_on_rightly, has_label, no_two_own_one_key};
+use super::restores::RESTORERS;
+use super::served::ServedKeys;
+use super::versions::{
+    begins_rightly, goes_on_rightly, has_label, no_two_own_one_key, only_a_person_restores,
+};
 use crate::support::{Outside, World};
-
-/// A key that was under AWSCURRENT.
-struct Served {
-    key: String,
-    print: Fingerprint,
-    /// Until when agents may use it; `None` while it is under AWSCURRENT.
-    until: Option<Timestamp>,
-    claim: Claim,
-}
 
 /// The call that tells people.
 const ALERT: &str = "alerts.send";
@@ -47,37 +39,14 @@ fn is_cut_off(version: &Version) {
     );
 }
 
-/// Whether a key has an overlap once it is not under AWSCURRENT any more.
-#[derive(PartialEq, Eq)]
-enum Claim {
-    Known,
-    /// A person has moved AWSCURRENT back to it, and `retire` has not looked since.
-    NotYetSeen,
-}
-
-impl Served {
-    fn new(key: String) -> Self {
-        Self {
-            print: ApiKey::new(&key).fingerprint(),
-            key,
-            until: None,
-            claim: Claim::Known,
-        }
-    }
-}
-
 /// Compares what stands in the fakes after each call with what stood there before.
 pub(super) struct Watch {
     outside: Arc<Outside>,
     provider: Arc<MemoryProvider>,
-    secret: SecretArn,
-    overlap: SignedDuration,
     versions: BTreeMap<VersionId, Version>,
     epoch: Epoch,
-    holder: Option<SecretVersionId>,
-    holders: BTreeSet<SecretVersionId>,
-    served: Vec<Served>,
-    excused: BTreeSet<String>,
+    state: SlotState,
+    pub(super) served: ServedKeys,
     pub(super) incidents: Incidents,
     /// A key of another slot, with a name much like this one's.
     neighbour: String,
@@ -102,14 +71,10 @@ impl Watch {
         let mut watch = Self {
             outside: world.outside.clone(),
             provider: provider.clone(),
-            secret: world.secret.clone(),
-            overlap: slot.policy.overlap,
             versions: BTreeMap::new(),
             epoch: slot.epoch,
-            holder: None,
-            holders: BTreeSet::new(),
-            served: Vec::new(),
-            excused: BTreeSet::new(),
+            state: slot.state,
+            served: ServedKeys::begin(world, slot.policy.overlap),
             incidents: Incidents::default(),
             neighbour: provider.seed(&neighbour_label(&slot)),
             blind: false,
@@ -122,20 +87,7 @@ impl Watch {
         for version in world.outside.inventory.all_versions() {
             watch.versions.insert(version.id.clone(), version);
         }
-        watch.holder = world.outside.secrets.holder(&world.secret, &Stage::Current);
-        watch.holders.extend(watch.holder.clone());
-        watch.served.push(Served::new(world.current_key()));
         watch
-    }
-
-    /// A person has put this key where it need not work.
-    pub(super) fn excuse(&mut self, key: &str) {
-        self.excused.insert(key.to_owned());
-    }
-
-    /// Whether a key need not work.
-    pub(super) fn excuses(&self, key: &str) -> bool {
-        self.excused.contains(key)
     }
 
     /// Takes in what stands there now, after calls that were not seen.
@@ -198,14 +150,6 @@ impl Watch {
         }
     }
 
-    /// finishSecret says that all is done.
-    pub(super) fn finished(&self, token: &SecretVersionId) {
-        assert!(
-            self.holders.contains(token),
-            "rule 1: finishSecret succeeded, but {token} was never under AWSCURRENT"
-        );
-    }
-
     /// Whether keys of the slot were cut off.
     pub(super) fn was_killed(&self) -> bool {
         self.blind || self.incidents.any()
@@ -214,7 +158,7 @@ impl Watch {
     /// An agent has called with a key that it fetched lately.
     pub(super) fn agent_called(&self, key: &str, works: bool) {
         assert!(
-            works || self.was_killed() || self.excused.contains(key),
+            works || self.was_killed() || self.served.excuses(key),
             "rule 1: an agent's key was refused"
         );
     }
@@ -239,14 +183,16 @@ impl Watch {
             ISSUE => self.key_was_made(turn.task),
             _ => {}
         }
-        self.label_moved(world);
-        self.served_keys_work();
+        self.served.label_moved(world, &self.versions);
+        if !self.was_killed() {
+            self.served.work(&self.provider);
+        }
         if passed.call.starts_with("provider.") {
             self.contained_keys_stay_dead();
             self.neighbour_works();
         }
         if passed.call == PROMOTE {
-            self.promoted_was_tested();
+            self.served.promoted_was_tested(&self.versions);
         }
     }
 
@@ -255,6 +201,7 @@ impl Watch {
         assert!(slot.epoch >= self.epoch, "rule 5: the epoch went back");
         let epoch = slot.epoch;
         self.epoch = epoch;
+        self.slot_became(slot.state, task);
         let versions = self.outside.inventory.all_versions();
         assert!(
             versions.len() >= self.versions.len(),
@@ -283,15 +230,27 @@ impl Watch {
                     self.keeps_its_lease(before, &version, task);
                     if version.state == VersionState::Retiring && version.told.moved_back.is_some()
                     {
-                        let mut served = self.served.iter_mut();
-                        let is_it = |s: &&mut Served| Some(s.print) == version.fingerprint;
-                        if let Some(held) = served.find(is_it) {
-                            held.claim = Claim::Known;
-                        }
+                        self.served.is_known_to_be_back(&version);
                     }
+                    if version.state == VersionState::Restoring {
+                        self.incidents.may_come_back(&version);
+                    }
+                    only_a_person_restores(before, &version, task);
                 }
             }
             self.versions.insert(version.id.clone(), version);
+        }
+    }
+
+    /// Only a person lifts a slot out of suspension: then keys are made for it again.
+    fn slot_became(&mut self, state: SlotState, task: &'static str) {
+        let before = std::mem::replace(&mut self.state, state);
+        if before == SlotState::Suspended && state != before {
+            assert!(
+                RESTORERS.contains(&task),
+                "rule 7: `{task}` lifted the slot out of suspension"
+            );
+            self.incidents.lifted();
         }
     }
 
@@ -372,72 +331,6 @@ impl Watch {
         }
     }
 
-    /// Keyward moves AWSCURRENT only to a key that was accepted in testSecret, in the epoch it was made in.
-    fn label_moved(&mut self, world: &World) {
-        let holder = self.outside.secrets.holder(&self.secret, &Stage::Current);
-        if holder == self.holder {
-            return;
-        }
-        self.holders.extend(holder.clone());
-        self.holder = holder;
-        let now = self.outside.clock.now();
-        for served in self.served.iter_mut().filter(|s| s.until.is_none()) {
-            served.until = Some(match served.claim {
-                Claim::Known => now + self.overlap,
-                Claim::NotYetSeen => now,
-            });
-        }
-        self.forget_what_left_no_trace(now);
-        let key = world.current_key();
-        match self.served.iter_mut().find(|served| served.key == key) {
-            Some(again) => {
-                again.until = None;
-                again.claim = Claim::NotYetSeen;
-            }
-            None => {
-                let mut new = Served::new(key);
-                let is_old = |v: &Version| {
-                    v.fingerprint == Some(new.print) && v.state == VersionState::Retiring
-                };
-                if self.versions.values().any(is_old) {
-                    new.claim = Claim::NotYetSeen;
-                }
-                self.served.push(new);
-            }
-        }
-    }
-
-    /// A rotation that was cut off right after it moved AWSCURRENT has not recorded so; AWSPREVIOUS tells it until that
-    /// goes elsewhere too.
-    fn forget_what_left_no_trace(&mut self, now: Timestamp) {
-        let previous = self.outside.secrets.holder(&self.secret, &Stage::Previous);
-        for served in self.served.iter_mut().filter(|s| s.until.is_some()) {
-            let untold = self.versions.values().any(|v| {
-                v.fingerprint == Some(served.print)
-                    && v.state.is_in_rotation()
-                    && Some(&v.id.secret_version) != previous.as_ref()
-            });
-            if untold {
-                served.until = Some(now);
-            }
-        }
-    }
-
-    /// A key that was under AWSCURRENT works until its overlap is over, as long as nobody has cut the slot off.
-    fn served_keys_work(&self) {
-        if self.was_killed() {
-            return;
-        }
-        let now = self.outside.clock.now();
-        for served in &self.served {
-            let in_use = served.until.is_none_or(|until| now < until);
-            assert!(
-                !in_use || self.excused.contains(&served.key) || self.provider.accepts(&served.key),
-                "rule 3: a key that agents may have fetched was cut off before its overlap was over"
-            );
-        }
-    }
-
     /// Nothing brings a contained key back.
     pub(super) fn contained_keys_stay_dead(&self) {
         self.incidents
@@ -457,20 +350,5 @@ impl Watch {
         self.neighbour_works();
         let record = self.provider.record(&self.neighbour).expect("it works");
         record.handle
-    }
-
-    /// AWSCURRENT is on a version of a rotation: it was accepted by testSecret in its epoch.
-    fn promoted_was_tested(&self) {
-        let Some(holder) = &self.holder else { return };
-        let mut of_holder = self
-            .versions
-            .values()
-            .filter(|v| v.id.secret_version == *holder && v.id.attempt > 0)
-            .peekable();
-        assert!(
-            of_holder.peek().is_none()
-                || of_holder.any(|v| v.tested.is_some_and(|tested| tested.epoch == v.epoch)),
-            "rule 1: AWSCURRENT was moved to {holder}, which was not tested in its epoch"
-        );
     }
 }

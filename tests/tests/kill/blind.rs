@@ -1,7 +1,7 @@
 //! The inventory is down, or slow: keys are cut off without it, and recorded later.
 
 use keyward_core::model::slot::{ProviderName, Slot};
-use keyward_core::ports::{SecretStore, TAG_ACCOUNT, TAG_PLACE};
+use keyward_core::ports::{SecretStore, Stage, TAG_ACCOUNT, TAG_PLACE};
 use keyward_testkit::gate::Cut;
 
 use super::*;
@@ -209,4 +209,116 @@ async fn a_replacement_that_is_cut_off_without_the_inventory_is_replaced_too() {
         assert_eq!(outcome, KillOutcome::Over);
         assert!(world.outside.provider.accepts(&world.current_key()));
     }
+}
+
+/// A slot whose replacement a message that came again has cut off without the inventory. The order is returned, with the
+/// replacement.
+async fn replacement_cut_off(gate: &Arc<Gate>, rest: SignedDuration) -> (World, KillOrder, String) {
+    let world = busy_world(gate).await;
+    let order = order(&world, "alarm", Evidence::Alarm);
+    kill_on(&world.ports, &order, "one").await.unwrap();
+    world.rotate_as_asked().await;
+    world.live_through(rest).await;
+    let replacement = world.current_key();
+    gate.silence(&READS);
+    kill_on(&world.ports, &order, "two").await.unwrap();
+    gate.disarm();
+    assert!(!world.outside.provider.accepts(&replacement));
+    (world, order, replacement)
+}
+
+#[tokio::test]
+async fn what_a_kill_cannot_look_at_is_looked_at_by_whoever_goes_on_with_its_incident() {
+    let gate = Arc::new(Gate::default());
+    let (world, order, replacement) = replacement_cut_off(&gate, SignedDuration::ZERO).await;
+    gate.silence(&["provider.get"]);
+    let outcome = kill_on(&world.ports, &order, "three").await.unwrap();
+    assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
+    assert_eq!(incidents(&world).len(), 1);
+    gate.disarm();
+    world.live_through(SignedDuration::from_mins(30)).await;
+    let [_, second] = &incidents(&world)[..] else {
+        panic!("two incidents");
+    };
+    assert_eq!(second.triggers[0].evidence, Evidence::CutUnrecorded);
+    let current = world.current_key();
+    assert!(world.outside.provider.accepts(&current) && current != replacement);
+}
+
+#[tokio::test]
+async fn what_cannot_be_looked_at_is_needed_again_where_no_incident_is_due() {
+    let gate = Arc::new(Gate::default());
+    let rest = SignedDuration::from_mins(30);
+    let (world, order, _) = replacement_cut_off(&gate, rest).await;
+    gate.silence(&["provider.get"]);
+    let outcome = kill_on(&world.ports, &order, "three").await.unwrap();
+    assert_eq!(outcome, KillOutcome::Unrecorded(0));
+    gate.disarm();
+    let outcome = kill_on(&world.ports, &order, "four").await.unwrap();
+    assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
+}
+
+/// An old key is what agents fetch once a person has moved the label back to it.
+#[tokio::test]
+async fn an_old_key_under_awscurrent_that_is_cut_off_without_a_record_is_replaced_too() {
+    let gate = Arc::new(Gate::default());
+    let world = busy_world(&gate).await;
+    let alarm = order(&world, "alarm", Evidence::Alarm);
+    kill_on(&world.ports, &alarm, "one").await.unwrap();
+    world.rotate_as_asked().await;
+    let old = world.current_key();
+    let secrets = &world.outside.secrets;
+    let holder = secrets.holder(&world.secret, &Stage::Current).unwrap();
+    world.pass(SignedDuration::from_mins(15));
+    world.rotate(&token(8)).await.unwrap();
+    secrets.move_current(&world.secret, &holder);
+    let mut of_old = world.versions().await;
+    of_old.retain(|v| v.id.secret_version == holder);
+    let of_old = of_old.pop().unwrap();
+    assert_eq!(of_old.state, VersionState::Retiring);
+    let driver = world.outside.provider.driver();
+    driver.disable(&of_old.handle.unwrap()).await.unwrap();
+
+    let outcome = kill_on(&world.ports, &alarm, "two").await.unwrap();
+    assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
+    let second = incidents(&world).pop().unwrap();
+    assert_eq!(second.triggers[0].evidence, Evidence::CutUnrecorded);
+    world.rotate_as_asked().await;
+    let current = world.current_key();
+    assert!(world.outside.provider.accepts(&current) && current != old);
+}
+
+/// Two messages, each of which finds the replacement cut off: the second's look may be older than the first's incident.
+#[tokio::test]
+async fn a_key_that_is_cut_off_without_a_record_becomes_one_incident_whoever_looks_meanwhile() {
+    let mut ran = 0;
+    for at in 0.. {
+        let gate = Arc::new(Gate::default());
+        let (world, alarm, _) = replacement_cut_off(&gate, SignedDuration::from_mins(30)).await;
+        let opened = incidents(&world)[0].opened;
+        let (open, again) = (
+            world.open.clone(),
+            order_for(&world.slot, "late alarm", Evidence::Alarm, opened),
+        );
+        gate.before(at, async move {
+            kill_on(&open, &again, "three").await.unwrap();
+        });
+        kill_on(&world.ports, &alarm, "four").await.unwrap();
+        if gate.disarm().1.is_none() {
+            break;
+        }
+        ran += 1;
+        let incidents = incidents(&world);
+        let unrecorded = |i: &&Incident| i.triggers[0].evidence == Evidence::CutUnrecorded;
+        assert_eq!(
+            incidents.iter().filter(unrecorded).count(),
+            1,
+            "before call {at}"
+        );
+        assert_eq!(world.slot().await.epoch, Epoch(2), "before call {at}");
+        world.rotate_as_asked().await;
+        let current = world.current_key();
+        assert!(world.outside.provider.accepts(&current), "before call {at}");
+    }
+    assert!(ran >= 10, "{ran}");
 }

@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::Ports;
 use super::find;
-use crate::model::alert::{Alert, AlertKind, Severity};
+use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::names::{KeyHandle, SecretVersionId};
 use crate::model::secret_document::SecretDocument;
-use crate::model::slot::{Epoch, Scope, Slot};
+use crate::model::slot::{Epoch, Scope, Slot, SlotState};
 use crate::model::version::{Version, VersionId, VersionState};
 use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError};
 use crate::rules::birth;
@@ -58,7 +58,7 @@ pub(crate) struct FoundAt<'a> {
 }
 
 /// Takes in the key that somebody put under AWSCURRENT by hand, if the inventory does not know it. What was current
-/// before is retired. Returns the key's handle, if that is known.
+/// before is retired.
 ///
 /// # Errors
 /// [`AdoptError`]; nothing was changed.
@@ -69,15 +69,15 @@ pub(crate) async fn adopt_current(
     secret_version: &SecretVersionId,
     document: &SecretDocument,
     versions: &[Version],
-) -> Result<Option<KeyHandle>, AdoptError> {
+) -> Result<Adopted, AdoptError> {
     let fingerprint = document.key().fingerprint();
     let is_it = |v: &&Version| v.fingerprint == Some(fingerprint);
     if let Some(known) = versions.iter().find(is_it) {
-        return Ok(known.handle.clone());
+        return Ok(Adopted::known(known));
     }
     let versions = ports.inventory.versions(&slot.name).await?;
     if let Some(known) = versions.iter().find(is_it) {
-        return Ok(known.handle.clone());
+        return Ok(Adopted::known(known));
     }
     let now = ports.clock.now();
     let place = FoundAt {
@@ -102,8 +102,28 @@ pub(crate) async fn adopt_current(
             .save_versions(&superseded, Fence::Epoch(slot.epoch))
             .await?;
     }
-    ports.tell(foreign_change(slot, &found)).await;
-    Ok(found.handle)
+    let told = ports.tell(foreign_change(slot, &found)).await;
+    Ok(Adopted {
+        handle: found.handle,
+        told: Some(told),
+    })
+}
+
+/// The key under AWSCURRENT, as the inventory has it.
+pub(crate) struct Adopted {
+    /// The key's handle, if that is known.
+    pub(crate) handle: Option<KeyHandle>,
+    /// Whether people were told that it was taken in; `None` if the inventory had it.
+    pub(crate) told: Option<bool>,
+}
+
+impl Adopted {
+    fn known(version: &Version) -> Self {
+        Self {
+            handle: version.handle.clone(),
+            told: None,
+        }
+    }
 }
 
 /// Why a key was not taken in.
@@ -132,9 +152,19 @@ fn foreign_change(slot: &Slot, found: &Version) -> Alert {
     } else {
         "It was not found at the provider, so Keyward cannot revoke it."
     };
+    let (severity, left) = match slot.state {
+        SlotState::Suspended => (
+            Severity::Page,
+            "The slot is suspended, and this key works all the same: it was not cut off. Find out who changed the secret; CloudTrail names the caller of PutSecretValue. If it was not meant, cut the slot off.",
+        ),
+        _ => (
+            Severity::Warning,
+            "Find out who changed the secret; CloudTrail names the caller of PutSecretValue. If it was not meant, cut the slot off.",
+        ),
+    };
     Alert::about(
         &slot.name,
-        Severity::Warning,
+        severity,
         AlertKind::ForeignSecretChange,
         [
             &format!(
@@ -143,9 +173,10 @@ fn foreign_change(slot: &Slot, found: &Version) -> Alert {
                 found.fingerprint.map(|f| f.to_string()).unwrap_or_default(),
             ),
             &format!("The key was taken into the inventory. {revocable}"),
-            "Find out who changed the secret; CloudTrail names the caller of PutSecretValue.",
+            left,
         ],
     )
+    .with_command(Command::about("kill", &slot.name).with("--reason \"...\""))
 }
 
 /// A current key is looked at again when it comes near its end.

@@ -88,10 +88,12 @@ pub fn claim(facts: &ClaimFacts<'_>) -> Claim {
 }
 
 /// Whether the open incident's keys are dead and its replacement is in use, which the order is about. A key that was cut
-/// off without a record is always one that no incident has.
+/// off without a record is one that no incident has: where no key came since the open one, that has it.
 fn is_about_the_replacement(facts: &ClaimFacts<'_>, open: &Incident) -> bool {
     if facts.order.evidence == Evidence::CutUnrecorded {
-        return true;
+        let came = |v: &Version| v.state.is_promoted() || v.state.is_in_rotation();
+        let mut since = facts.versions.iter().filter(|v| v.epoch >= open.epoch);
+        return since.any(came);
     }
     let in_use = || facts.versions.iter().filter(|v| v.state.is_promoted());
     in_use().next().is_some() && in_use().all(|v| v.epoch >= open.epoch) && !is_of_dead_keys(facts)

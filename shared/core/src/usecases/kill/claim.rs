@@ -145,6 +145,12 @@ async fn attempt(
     let Some(mut read) = read else {
         return Ok(Claimed::NoSuchSlot);
     };
+    if let Some(open) = &read.open
+        && open.epoch > read.slot.epoch
+    {
+        // It was opened while all this was read: the slot and its versions are of before.
+        return Err(InventoryError::Conflict);
+    }
     if was_killed_lately(&read, ports.clock.now()) && read.open.is_none() {
         // Its last incident may have closed, and its replacement come into use, since the versions were read.
         read.versions = ports.inventory.versions(&order.slot).await?;

@@ -53,7 +53,8 @@ pub enum KillOutcome {
     /// A version is not cut off, or not known to be. The incident is due again at once.
     Unfinished(Vec<CutVersion>),
     /// The inventory is down. What could be found without it is cut off, as many keys as this; nothing is recorded, and
-    /// there may be more; or it is not known whether a key that is recorded as in use still works. Give the order again.
+    /// there may be more; or it is not known whether a key that is recorded as in use still works, and no incident is due
+    /// that would have it looked at. Give the order again.
     Unrecorded(usize),
     /// Somebody else is at work on the slot's incident, and knows of the order.
     Attached,
@@ -220,13 +221,20 @@ pub async fn resume(
     };
     let versions = ports.inventory.versions(&slot.name).await?;
     let provider = ports.providers.open(&slot.account, slot.provider).await;
+    let incident = save::written(incident);
     let ours = Ours {
-        incident: save::written(incident),
+        incident: incident.clone(),
         slot,
         versions,
         provider,
     };
-    Ok(Some(carry(ports, ours, invocation, Some(confirm)).await))
+    let outcome = carry(ports, ours, invocation, Some(confirm)).await;
+    Ok(Some(match outcome {
+        KillOutcome::Contained(_) => {
+            settle::settle_again(ports, &incident, invocation, outcome).await
+        }
+        _ => outcome,
+    }))
 }
 
 /// Whether the order only tells people: the slot observes, and the evidence is a judgement about what is usual.

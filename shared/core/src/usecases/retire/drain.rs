@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::{ItemError, NEAR_END, ROUND, RetireReport, STUCK_AFTER, Work};
-use crate::model::alert::{AlertKind, Severity};
+use crate::model::alert::{AlertKind, Command, Severity};
 use crate::model::version::{UsageSeen, Version, VersionState};
 use crate::ports::{Fence, SecretDescription, SecretError, Stage, Verdict};
 use crate::rules::birth;
@@ -154,19 +154,21 @@ impl Work<'_> {
     /// its overlap has no end until it is replaced again.
     async fn hold_what_agents_fetch(&self, mut version: Version) -> Result<(), ItemError> {
         if version.told.moved_back.is_none() {
-            let alert = self.alert(
-                Severity::Page,
-                AlertKind::ForeignSecretChange,
-                [
-                    &format!(
-                        "AWSCURRENT of slot {} is back on the old key {}.",
-                        self.slot.name,
-                        version.shown()
-                    ),
-                    "The old key is not revoked while agents fetch it.",
-                    "Find out who moved the label, then rotate the secret.",
-                ],
-            );
+            let alert = self
+                .alert(
+                    Severity::Page,
+                    AlertKind::ForeignSecretChange,
+                    [
+                        &format!(
+                            "AWSCURRENT of slot {} is back on the old key {}.",
+                            self.slot.name,
+                            version.shown()
+                        ),
+                        "The old key is not revoked while agents fetch it.",
+                        "Find out who moved the label, then rotate the secret.",
+                    ],
+                )
+                .with_command(Command::about("rotate", &self.slot.name));
             if self.ports.tell(alert).await {
                 version.told.moved_back = Some(self.ports.clock.now());
             }

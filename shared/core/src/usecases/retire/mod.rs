@@ -3,6 +3,7 @@
 
 mod drain;
 mod revoke;
+mod serving;
 mod watch;
 
 pub(crate) use watch::{needs_a_key, start_rotation};
@@ -13,6 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Ports;
+use super::adopt::AdoptError;
 use super::drill::{self, Told};
 use super::find::FindError;
 use super::kill::{self, Invocation};
@@ -113,6 +115,15 @@ pub(crate) enum ItemError {
     StillListed,
     #[error("what was done could not be told to anybody; the log has it")]
     Untold,
+}
+
+impl From<AdoptError> for ItemError {
+    fn from(error: AdoptError) -> Self {
+        match error {
+            AdoptError::Provider(error) => error.into(),
+            AdoptError::Inventory(error) => error.into(),
+        }
+    }
 }
 
 impl From<FindError> for ItemError {

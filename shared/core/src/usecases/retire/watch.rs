@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{ItemError, STUCK_AFTER};
+use super::serving::{self, Serving};
+use super::{ItemError, ROUND, STUCK_AFTER};
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::SecretVersionId;
 use crate::model::slot::{PendingSeen, Slot, SlotState};
@@ -24,18 +25,35 @@ pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError
     let found = clear_stray(ports, &mut slot, stray.as_ref(), &versions).await?;
     retire_superseded(ports, &slot, &secret, &versions).await?;
     untag_revoked(ports, &slot, &secret, &versions).await?;
+    // Read after the records: what a rotation promotes meanwhile is recorded by then, or on its way.
+    let serving = serving::look(ports, &slot, &secret, &versions).await;
     let now = ports.clock.now();
-    let needs_rotation = needs_a_key(&slot, &versions) || is_overdue(&slot, &versions, now);
+    let needs_rotation = match &serving {
+        Ok(Serving::TakenIn { .. }) => false,
+        Ok(Serving::Dead { .. }) => {
+            is_open(&slot) && !versions.iter().any(|v| is_on_its_way(&slot, v))
+        }
+        Ok(Serving::Known) | Err(_) => {
+            needs_a_key(&slot, &versions) || is_overdue(&slot, &versions, now)
+        }
+    };
     let can_rotate = secret.rotation_enabled && !is_full(&slot, &versions);
     if can_rotate && needs_rotation && found != Stray::Stays {
         start_rotation(ports, &slot, &versions).await?;
     }
-    slot.due_at = drill::next_look(&slot, now).unwrap_or(now + REGULAR);
+    let serving = serving?;
+    let untold = found == Stray::Cleared { told: false }
+        || matches!(
+            serving,
+            Serving::TakenIn { told: false } | Serving::Dead { told: false }
+        );
+    let next = now + if untold { ROUND } else { REGULAR };
+    slot.due_at = drill::next_look(&slot, now).map_or(next, |look| look.min(next));
     slot.told_failed = None;
     ports.inventory.save_slot(&slot).await?;
-    match found {
-        Stray::Cleared { told: false } => Err(ItemError::Untold),
-        Stray::None | Stray::Stays | Stray::Cleared { told: true } => Ok(()),
+    match untold {
+        true => Err(ItemError::Untold),
+        false => Ok(()),
     }
 }
 

@@ -154,7 +154,10 @@ impl Rotation<'_> {
         )
         .await;
         match adopted {
-            Ok(handle) => Ok(Some(Replaced { document, handle })),
+            Ok(adopted) => Ok(Some(Replaced {
+                document,
+                handle: adopted.handle,
+            })),
             Err(AdoptError::Provider(error)) => Err(self.provider_failed(error).await),
             Err(AdoptError::Inventory(error)) => Err(error.into()),
         }
