@@ -14,6 +14,7 @@ pub mod pool_document;
 pub mod secret_document;
 pub mod slot;
 pub mod text;
+pub mod usage;
 pub mod version;
 
 /// The item layout that this release writes. A release reads its own and the one before.
