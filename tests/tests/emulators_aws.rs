@@ -15,18 +15,22 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use jiff::Timestamp;
 use keyward_aws::{
-    CloudWatchAlarms, DynamoInventory, ReqwestClient, SecretsManager, SnsAlerts, create_table,
+    CloudWatchAlarms, CloudWatchMetrics, DynamoInventory, ReqwestClient, SecretsManager, SnsAlerts,
+    create_table,
 };
 use keyward_core::model::alarm::AlarmArn;
 use keyward_core::model::alert::Alert;
 use keyward_core::model::names::{SecretArn, SlotName};
-use keyward_core::ports::{Acts, AlarmSource, Alerts, Clock, Inventory, SecretStore};
+use keyward_core::ports::{Acts, AlarmSource, Alerts, Clock, Inventory, Metrics, SecretStore};
 use keyward_lambda::clock::SystemClock;
 use keyward_testkit::contract::alarms::{AlarmOn, AlarmSubject};
 use keyward_testkit::contract::alerts::AlertSubject;
+use keyward_testkit::contract::metrics::MetricSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
-use keyward_testkit::contract::{self, Deviation, acts, alarms, alerts, inventory, pools, secrets};
+use keyward_testkit::contract::{
+    self, Deviation, acts, alarms, alerts, inventory, metrics, pools, secrets,
+};
 use keyward_tests::emulators::{Function, Ministack, Moto, Topic, http_client};
 use serde_json::{Value, json};
 
@@ -392,4 +396,54 @@ async fn a_function_that_ends_is_an_error() {
     let (answer, is_error) = moto.invoke("ends", &json!({})).await;
     assert!(is_error);
     assert_eq!(answer["errorType"], "Runtime.ExitError");
+}
+
+/// Metrics that are read back as an alarm reads them.
+struct PutMetrics {
+    metrics: CloudWatchMetrics,
+    client: aws_sdk_cloudwatch::Client,
+}
+
+#[async_trait]
+impl MetricSubject for PutMetrics {
+    fn metrics(&self) -> &dyn Metrics {
+        &self.metrics
+    }
+
+    fn now(&self) -> Timestamp {
+        SystemClock.now()
+    }
+
+    async fn maximum(&self, name: &str, dimensions: &[(&str, &str)]) -> Option<f64> {
+        use aws_sdk_cloudwatch::primitives::DateTime;
+        use aws_sdk_cloudwatch::types::{Dimension, Statistic};
+        let dimension = |(name, value): &(&str, &str)| {
+            let dimension = Dimension::builder().name(*name).value(*value);
+            dimension.build()
+        };
+        let now = SystemClock.now().as_second();
+        let request = self.client.get_metric_statistics();
+        let request = request.namespace("Keyward").metric_name(name);
+        let request = request.set_dimensions(Some(dimensions.iter().map(dimension).collect()));
+        let request = request.start_time(DateTime::from_secs(now - 7200));
+        let request = request.end_time(DateTime::from_secs(now + 60)).period(60);
+        let answer = request.statistics(Statistic::Maximum).send().await;
+        let answer = answer.expect("statistics");
+        let values = answer.datapoints().iter().filter_map(|d| d.maximum());
+        values.reduce(f64::max)
+    }
+}
+
+#[tokio::test]
+async fn metrics_on_ministack() {
+    let Some(ministack) = Ministack::start().await else {
+        return;
+    };
+    let config = ministack.sdk_config().await;
+    let subject = PutMetrics {
+        metrics: CloudWatchMetrics::new(&config),
+        client: aws_sdk_cloudwatch::Client::new(&config),
+    };
+    let count = contract::run(metrics::CHECKS, &subject as &dyn MetricSubject, &[]).await;
+    assert_eq!(count, metrics::CHECKS.len());
 }

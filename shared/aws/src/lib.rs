@@ -6,6 +6,7 @@ mod config;
 mod fault;
 mod http;
 mod inventory;
+mod metrics;
 mod secrets;
 mod signer;
 
@@ -16,6 +17,7 @@ pub use config::{CONNECT_TIMEOUT, hurried, load, loader};
 pub use fault::Fault;
 pub use http::ReqwestClient;
 pub use inventory::{DUE_INDEX, DynamoInventory, create_table};
+pub use metrics::CloudWatchMetrics;
 pub use secrets::SecretsManager;
 pub use signer::{RequestSigner, SignError};
 

@@ -4,14 +4,18 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::alarm::{AlarmArn, AlarmState};
 use keyward_core::model::alert::Alert;
+use keyward_core::model::metric::{HEARTBEAT, KILL_SCORE, SLOT, STACK};
 use keyward_core::model::names::SecretArn;
-use keyward_core::ports::{Acts, AlarmSource, Alerts, SecretStore};
+use keyward_core::ports::{Acts, AlarmSource, Alerts, Metrics, SecretStore};
 use keyward_testkit::contract::alarms::{AlarmOn, AlarmSubject};
 use keyward_testkit::contract::alerts::AlertSubject;
+use keyward_testkit::contract::metrics::MetricSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
-use keyward_testkit::contract::{self, acts, alarms, alerts, inventory, pools, secrets};
-use keyward_testkit::memory::{MemoryAlarms, MemoryAlerts, MemoryInventory, MemorySecrets};
+use keyward_testkit::contract::{self, acts, alarms, alerts, inventory, metrics, pools, secrets};
+use keyward_testkit::memory::{
+    MemoryAlarms, MemoryAlerts, MemoryInventory, MemoryMetrics, MemorySecrets,
+};
 
 #[tokio::test]
 async fn memory_inventory() {
@@ -126,4 +130,40 @@ async fn memory_alarms() {
     let subject = Alarms(MemoryAlarms::default());
     let count = contract::run(alarms::CHECKS, &subject as &dyn AlarmSubject, &[]).await;
     assert_eq!(count, alarms::CHECKS.len());
+}
+
+#[derive(Default)]
+struct Put(MemoryMetrics);
+
+#[async_trait]
+impl MetricSubject for Put {
+    fn metrics(&self) -> &dyn Metrics {
+        &self.0
+    }
+
+    fn now(&self) -> Timestamp {
+        "2026-12-01T09:00:00Z".parse().expect("a time")
+    }
+
+    async fn maximum(&self, name: &str, dimensions: &[(&str, &str)]) -> Option<f64> {
+        let value = |wanted| dimensions.iter().find(|(name, _)| *name == wanted);
+        let stack = value(STACK)?.1.parse().expect("a valid name");
+        let values: Vec<f64> = match (name, value(SLOT)) {
+            (KILL_SCORE, Some((_, slot))) => {
+                let scores = self.0.scores(&stack).into_iter();
+                let of_slot = scores.filter(|score| score.slot.as_str() == *slot);
+                of_slot.map(|score| score.value()).collect()
+            }
+            (HEARTBEAT, None) => self.0.beats(&stack).iter().map(|_| 1.0).collect(),
+            _ => panic!("{name} {dimensions:?}"),
+        };
+        values.into_iter().reduce(f64::max)
+    }
+}
+
+#[tokio::test]
+async fn memory_metrics() {
+    let subject = Put::default();
+    let count = contract::run(metrics::CHECKS, &subject as &dyn MetricSubject, &[]).await;
+    assert_eq!(count, metrics::CHECKS.len());
 }

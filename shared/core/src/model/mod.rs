@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod incident;
 pub mod key;
 pub mod kill_order;
+pub mod metric;
 pub mod money;
 pub mod names;
 pub mod pool;

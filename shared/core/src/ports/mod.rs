@@ -10,6 +10,7 @@ mod alerts;
 mod clock;
 mod found;
 mod inventory;
+mod metrics;
 mod pools;
 mod provider;
 mod secrets;
@@ -23,6 +24,7 @@ pub use alerts::{AlertError, Alerts};
 pub use clock::{Clock, Deadline};
 pub use found::{Gone, GonePage, LookUp};
 pub use inventory::{Due, Fence, Inventory, InventoryError, UniqueItem};
+pub use metrics::{Metrics, MetricsError};
 pub use pools::StandbyPools;
 pub use provider::{
     Abilities, Advice, Disabled, Extent, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,

@@ -22,6 +22,7 @@ pub use crate::model::incident::{Containment, Evidence, Figures};
 use crate::model::kill_order::{
     BudgetBasis, Content, KillMessage, MonitorOrder, Notice, Order, Source, TopicArn,
 };
+use crate::model::metric::KillScore;
 use crate::model::names::SlotName;
 use crate::model::text::{OutsideText, without_keys};
 
@@ -30,9 +31,6 @@ pub const FRESH: SignedDuration = SignedDuration::from_mins(60);
 
 /// How far a message's clock may be ahead of ours.
 pub const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
-
-/// From this score on, in thousandths, the monitor's order is one.
-const KILL_SCORE_THOUSANDTHS: u32 = 1000;
 
 /// Everything that a message is judged by.
 #[derive(Debug, Clone)]
@@ -261,7 +259,7 @@ fn sift_order(
     if *stack != deployment.stack {
         return Err(refused(&format!("from the monitor of `{stack}`")));
     }
-    if *score < KILL_SCORE_THOUSANDTHS {
+    if *score < KillScore::LINE {
         return Err(refused("with a score under 1"));
     }
     is_fresh(&format!("the order to cut off `{slot}`"), *judged, now)?;

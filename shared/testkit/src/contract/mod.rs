@@ -5,6 +5,7 @@ pub mod acts;
 pub mod alarms;
 pub mod alerts;
 pub mod inventory;
+pub mod metrics;
 pub mod pools;
 pub mod provider;
 pub mod secrets;

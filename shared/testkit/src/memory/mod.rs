@@ -3,11 +3,13 @@
 mod alarms;
 mod alerts;
 mod inventory;
+mod metrics;
 mod provider;
 mod secrets;
 
 pub use alarms::MemoryAlarms;
 pub use alerts::MemoryAlerts;
 pub use inventory::MemoryInventory;
+pub use metrics::MemoryMetrics;
 pub use provider::{MemoryProvider, OneAccount, made_up_key};
 pub use secrets::{MemorySecrets, StartedRotation};

@@ -3,14 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::model::alarm::{AlarmMessage, WatchedMetric, Watches};
+use crate::model::metric::{NAMESPACE, SLOT, STACK};
 use crate::model::names::SlotName;
 
 use super::{AlertOnly, Deployment, NamedBy, NotKilled};
-
-/// The namespace of Keyward's metrics and the dimensions that each of a slot's has.
-const NAMESPACE: &str = "Keyward";
-const STACK: &str = "Stack";
-const SLOT: &str = "Slot";
 
 /// The one slot that an alarm means. Where a dimension and the map name different ones, nobody is meant.
 pub(super) fn slot_of(
