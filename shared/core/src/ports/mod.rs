@@ -15,6 +15,7 @@ mod pools;
 mod provider;
 mod secrets;
 mod usage;
+mod usage_store;
 
 pub use ability::{Ability, missing};
 pub use acts::Acts;
@@ -38,3 +39,4 @@ pub use secrets::{
 pub use usage::{
     ByKey, Cost, CostPage, Reporting, Tokens, Usage, UsagePage, UsageReports, Width, Window,
 };
+pub use usage_store::{Held, Leases, UsageStore};

@@ -9,6 +9,7 @@ pub mod metrics;
 pub mod pools;
 pub mod provider;
 pub mod secrets;
+pub mod usage;
 
 use futures::future::BoxFuture;
 

@@ -6,6 +6,7 @@ mod inventory;
 mod metrics;
 mod provider;
 mod secrets;
+mod usage;
 
 pub use alarms::MemoryAlarms;
 pub use alerts::MemoryAlerts;
@@ -13,3 +14,4 @@ pub use inventory::MemoryInventory;
 pub use metrics::MemoryMetrics;
 pub use provider::{MemoryProvider, OneAccount, made_up_key};
 pub use secrets::{MemorySecrets, StartedRotation};
+pub use usage::MemoryUsage;
