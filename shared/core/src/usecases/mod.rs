@@ -8,6 +8,7 @@ mod find;
 mod key_text;
 pub mod kill;
 pub mod kill_switch;
+pub mod monitor;
 pub mod pool;
 pub mod register;
 pub mod restore;

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -49,17 +48,12 @@ fn put<K: Ord, T: Clone>(
     let mut item = item.clone();
     let read = *revision(&mut item);
     *revision(&mut item) = read.next();
-    match items.entry(key) {
-        Entry::Vacant(place) if read == Revision(0) => {
-            place.insert(item);
-            Ok(())
-        }
-        Entry::Occupied(mut place) if *revision(place.get_mut()) == read => {
-            place.insert(item);
-            Ok(())
-        }
-        Entry::Vacant(_) | Entry::Occupied(_) => Err(InventoryError::Conflict),
+    let found = items.get_mut(&key);
+    if found.map_or(Revision(0), |known| *revision(known)) != read {
+        return Err(InventoryError::Conflict);
     }
+    items.insert(key, item);
+    Ok(())
 }
 
 #[async_trait]
