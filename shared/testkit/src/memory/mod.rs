@@ -5,6 +5,7 @@ mod alerts;
 mod inventory;
 mod metrics;
 mod provider;
+mod reports;
 mod secrets;
 mod usage;
 
@@ -13,5 +14,6 @@ pub use alerts::MemoryAlerts;
 pub use inventory::MemoryInventory;
 pub use metrics::MemoryMetrics;
 pub use provider::{MemoryProvider, OneAccount, made_up_key};
+pub use reports::{MemoryReports, ReportingAccounts, listed_key};
 pub use secrets::{MemorySecrets, StartedRotation};
 pub use usage::MemoryUsage;

@@ -6,7 +6,9 @@ use crate::model::slot::Epoch;
 use crate::ports::Tokens;
 
 fn version(slot: &str, n: u32, handle: &str) -> Version {
-    let id = format!("11111111-aaaa-4bbb-8ccc-{n:012}.1").parse().unwrap();
+    let id = format!("11111111-aaaa-4bbb-8ccc-{n:012}.1")
+        .parse()
+        .unwrap();
     let slot = slot.parse().unwrap();
     Version {
         handle: Some(handle.parse().unwrap()),
@@ -66,13 +68,22 @@ fn rows_add_up_by_model_and_those_of_nobody_stand_apart() {
         .cells
         .iter()
         .flat_map(|((_, _, bucket), models)| {
-            models.iter().map(|(model, c)| (bucket.0, model.as_str(), c.cost.0))
+            models
+                .iter()
+                .map(|(model, c)| (bucket.0, model.as_str(), c.cost.0))
         })
         .collect();
-    let expected = [(0, "gpt-4o", 1000), (0, "gpt-5", 2000), (1, "gpt-from-tomorrow", 30)];
+    let expected = [
+        (0, "gpt-4o", 1000),
+        (0, "gpt-5", 2000),
+        (1, "gpt-from-tomorrow", 30),
+    ];
     assert_eq!(costs, expected);
     assert_eq!(folded.unattributed[&Bucket(0)].cost.0, 1_250_000);
-    assert_eq!(folded.unknown_models, BTreeSet::from(["gpt-from-tomorrow".to_owned()]));
+    assert_eq!(
+        folded.unknown_models,
+        BTreeSet::from(["gpt-from-tomorrow".to_owned()])
+    );
 }
 
 #[test]
@@ -88,18 +99,46 @@ fn a_total_becomes_buckets() {
     };
     let known = Some(figure(100, 10));
     for (name, (known, spent, now, born), expected) in [
-        ("first look", (None, 100, 10, None), (vec![], 0, figure(100, 10), false)),
-        ("same bucket", (known, 130, 10, None), (vec![], 30, figure(100, 10), false)),
-        ("next", (known, 130, 11, None), (vec![(10, 30)], 0, figure(130, 11), false)),
+        (
+            "first look",
+            (None, 100, 10, None),
+            (vec![], 0, figure(100, 10), false),
+        ),
+        (
+            "same bucket",
+            (known, 130, 10, None),
+            (vec![], 30, figure(100, 10), false),
+        ),
+        (
+            "next",
+            (known, 130, 11, None),
+            (vec![(10, 30)], 0, figure(130, 11), false),
+        ),
         (
             "after a gap",
             (known, 110, 13, None),
             (vec![(10, 3), (11, 3), (12, 4)], 0, figure(110, 13), false),
         ),
-        ("no growth", (known, 100, 11, None), (vec![(10, 0)], 0, figure(100, 11), false)),
-        ("it fell", (known, 99, 12, None), (vec![], 0, figure(99, 12), true)),
-        ("a new key", (None, 7, 11, Some(10)), (vec![(10, 7)], 0, figure(7, 11), false)),
-        ("a clock that went back", (known, 130, 9, None), (vec![], 30, figure(100, 10), false)),
+        (
+            "no growth",
+            (known, 100, 11, None),
+            (vec![(10, 0)], 0, figure(100, 11), false),
+        ),
+        (
+            "it fell",
+            (known, 99, 12, None),
+            (vec![], 0, figure(99, 12), true),
+        ),
+        (
+            "a new key",
+            (None, 7, 11, Some(10)),
+            (vec![(10, 7)], 0, figure(7, 11), false),
+        ),
+        (
+            "a clock that went back",
+            (known, 130, 9, None),
+            (vec![], 30, figure(100, 10), false),
+        ),
     ] {
         assert_eq!(look(known, spent, now, born), expected, "{name}");
     }
@@ -133,9 +172,19 @@ fn waits_are_as_asked_or_grow_to_a_limit() {
     assert_eq!(secs(Some(SignedDuration::from_secs(20)), 9), 20);
     assert_eq!(secs(Some(SignedDuration::from_hours(9)), 1), 3600);
     assert_eq!(secs(Some(SignedDuration::from_secs(-5)), 1), 0);
-    for (failures, least) in [(0, 30), (1, 30), (2, 60), (5, 480), (6, 600), (u32::MAX, 600)] {
+    for (failures, least) in [
+        (0, 30),
+        (1, 30),
+        (2, 60),
+        (5, 480),
+        (6, 600),
+        (u32::MAX, 600),
+    ] {
         let waited = secs(None, failures);
-        assert!((least..=least * 5 / 4).contains(&waited), "{failures}: {waited}");
+        assert!(
+            (least..=least * 5 / 4).contains(&waited),
+            "{failures}: {waited}"
+        );
     }
 }
 

@@ -79,8 +79,7 @@ pub(super) async fn read(
             });
         }
     }
-    let read = |state: &mut AccountUsage| state.costs_at = Some(turn.now);
-    Ok(keep::account(store, turn.account, state, read).await?)
+    Ok(())
 }
 
 /// Bills one day of one slot, and returns what the table makes of it.

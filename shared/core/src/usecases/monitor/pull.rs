@@ -102,9 +102,8 @@ impl Turn<'_> {
     fn is_early(&self, state: &AccountUsage) -> bool {
         let next = state.read_at.map(|at| at + self.settings.poll_every);
         // A time that lies ahead is a clock's fault, and not waited for.
-        let polled = next.is_some_and(|next| {
-            next > self.now && state.read_at.is_some_and(|at| at <= self.now)
-        });
+        let polled = next
+            .is_some_and(|next| next > self.now && state.read_at.is_some_and(|at| at <= self.now));
         let asked = state.wait_until.is_some_and(|until| until > self.now);
         asked || polled && state.failures == 0
     }
@@ -136,7 +135,8 @@ impl Turn<'_> {
         let span = harvest.span;
         self.keep(state.clone(), harvest, out).await?;
         if self.bills_are_due(state) {
-            out.bills = bills::read(self, reports, reader, out).await.err();
+            let read = bills::read(self, reports, reader, out).await;
+            out.bills = self.billed(read).await.err();
         }
         Ok(Sight::Seen(span.from, span.until))
     }
@@ -193,7 +193,9 @@ impl Turn<'_> {
             .reread_at
             .is_none_or(|at| self.now.duration_since(at) >= settings.reread_every);
         let last = state.seen_until().unwrap_or(day);
-        let last = last.minus(settings.trail).min(open.minus(settings.trail.max(1)));
+        let last = last
+            .minus(settings.trail)
+            .min(open.minus(settings.trail.max(1)));
         let reread = is_due || state.failures > 0;
         let from = if reread { last.min(day) } else { last };
         (from.max(open.minus(settings.catch_up)), reread)
@@ -304,6 +306,22 @@ impl Turn<'_> {
             tracing::error!(account = %self.account, %error, "that an account is not seen was not kept");
         }
         Sight::NotSeen(since, why)
+    }
+
+    /// Keeps that costs were read; those that could not be are asked for again when the last day is.
+    async fn billed(&self, read: Result<(), NotSeen>) -> Result<(), NotSeen> {
+        let at = match &read {
+            Ok(()) => self.now,
+            Err(_) => self.now - self.settings.bills_every + self.settings.reread_every,
+        };
+        let store = &*self.ports.usage;
+        let state = store.account(self.account).await?;
+        let state = state.unwrap_or_else(|| AccountUsage::empty(self.account.clone()));
+        let kept = keep::account(store, self.account, state, |state| {
+            state.costs_at = Some(at);
+        });
+        kept.await?;
+        read
     }
 
     fn bills_are_due(&self, state: &AccountUsage) -> bool {
