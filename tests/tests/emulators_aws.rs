@@ -31,8 +31,9 @@ use keyward_testkit::contract::kill_alarms::KillAlarmSubject;
 use keyward_testkit::contract::metrics::MetricSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
+use keyward_testkit::contract::usage::UsageSubject;
 use keyward_testkit::contract::{
-    self, Deviation, acts, alarms, alerts, inventory, kill_alarms, metrics, pools, secrets,
+    self, Deviation, acts, alarms, alerts, inventory, kill_alarms, metrics, pools, secrets, usage,
 };
 use keyward_tests::emulators::{Function, Ministack, Moto, Topic, http_client};
 use serde_json::{Value, json};
@@ -155,7 +156,7 @@ async fn inventory_on_ministack() {
 }
 
 #[tokio::test]
-async fn pools_and_acts_on_ministack() {
+async fn pools_acts_and_usage_on_ministack() {
     let Some(ministack) = Ministack::start().await else {
         return;
     };
@@ -166,6 +167,8 @@ async fn pools_and_acts_on_ministack() {
     assert_eq!(count, pools::CHECKS.len());
     let count = contract::run(acts::CHECKS, &inventory as &dyn Acts, &[]).await;
     assert_eq!(count, acts::CHECKS.len());
+    let count = contract::run(usage::CHECKS, &inventory as &dyn UsageSubject, &[]).await;
+    assert_eq!(count, usage::CHECKS.len());
 }
 
 /// Passes requests on, but loses the answer to the first write.

@@ -13,11 +13,12 @@ use keyward_testkit::contract::kill_alarms::KillAlarmSubject;
 use keyward_testkit::contract::metrics::MetricSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
+use keyward_testkit::contract::usage::UsageSubject;
 use keyward_testkit::contract::{
-    self, acts, alarms, alerts, inventory, kill_alarms, metrics, pools, secrets,
+    self, acts, alarms, alerts, inventory, kill_alarms, metrics, pools, secrets, usage,
 };
 use keyward_testkit::memory::{
-    MemoryAlarms, MemoryAlerts, MemoryInventory, MemoryMetrics, MemorySecrets,
+    MemoryAlarms, MemoryAlerts, MemoryInventory, MemoryMetrics, MemorySecrets, MemoryUsage,
 };
 
 #[tokio::test]
@@ -32,6 +33,13 @@ async fn memory_pools() {
     let memory = MemoryInventory::default();
     let count = contract::run(pools::CHECKS, &memory as &dyn PoolSubject, &[]).await;
     assert_eq!(count, pools::CHECKS.len());
+}
+
+#[tokio::test]
+async fn memory_usage() {
+    let memory = MemoryUsage::default();
+    let count = contract::run(usage::CHECKS, &memory as &dyn UsageSubject, &[]).await;
+    assert_eq!(count, usage::CHECKS.len());
 }
 
 #[tokio::test]

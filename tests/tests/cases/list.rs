@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use crate::{files, folder};
+use crate::{files, folder, folder_of};
 
 /// The sources of all tests that `CASES.md` can name.
 fn test_sources() -> String {
@@ -16,6 +16,7 @@ fn test_sources() -> String {
         "bedrock",
         "kill_messages",
         "kill_switch",
+        "usage",
     ];
     for folder in folders.map(|folder| tests.join(folder)) {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -26,6 +27,13 @@ fn test_sources() -> String {
         }
     }
     sources
+}
+
+/// The files that are played, those of usage among them.
+fn all_files() -> Vec<String> {
+    let usage = std::fs::read_dir(folder_of("usage")).unwrap();
+    let usage = usage.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    files().into_iter().chain(usage).collect()
 }
 
 #[test]
@@ -57,7 +65,7 @@ fn every_case_has_a_line_and_every_named_test_is_there() {
                 "{id}: there is no test {test}"
             );
         }
-        let is_played = files().iter().any(|file| file.starts_with(*id));
+        let is_played = all_files().iter().any(|file| file.starts_with(*id));
         assert!(!is_played || !tests.is_empty(), "{id} is shown by no test");
         assert!(
             is_played || shown.contains("Later:") || shown.contains("Shown:"),
@@ -70,7 +78,7 @@ fn every_case_has_a_line_and_every_named_test_is_there() {
 #[test]
 fn every_file_is_played() {
     let source = test_sources();
-    for file in files() {
+    for file in all_files() {
         assert!(
             source.contains(&format!("\"{file}\"")),
             "{file} is played by no test"

@@ -2,6 +2,7 @@
 
 mod items;
 mod table;
+mod usage;
 mod writes;
 
 use std::collections::BTreeSet;
@@ -26,6 +27,7 @@ use serde::de::DeserializeOwned;
 use crate::fault::examine;
 use items::{DRILL_PREFIX, Item, Key, PK, SK, VERSION_PREFIX};
 pub use table::{DUE_INDEX, create_table};
+pub use usage::EXPIRES;
 use writes::{Write, Writes};
 
 /// Slots, versions and incidents in one table, laid out as [`create_table`] makes it.

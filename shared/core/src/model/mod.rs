@@ -14,9 +14,12 @@ pub mod money;
 pub mod names;
 pub mod pool;
 pub mod pool_document;
+pub mod price;
 pub mod secret_document;
 pub mod slot;
 pub mod text;
+pub mod usage;
+pub mod usage_items;
 pub mod version;
 
 /// The item layout that this release writes. A release reads its own and the one before.

@@ -16,6 +16,7 @@ mod pools;
 mod provider;
 mod secrets;
 mod usage;
+mod usage_store;
 
 pub use ability::{Ability, missing};
 pub use acts::Acts;
@@ -40,3 +41,4 @@ pub use secrets::{
 pub use usage::{
     ByKey, Cost, CostPage, Reporting, Tokens, Usage, UsagePage, UsageReports, Width, Window,
 };
+pub use usage_store::{Held, Leases, UsageStore};

@@ -13,3 +13,4 @@ pub mod restore;
 pub mod revoke;
 pub mod rotation;
 pub mod scope;
+pub mod usage;

@@ -11,6 +11,7 @@ pub mod keep_alarms;
 mod key_text;
 pub mod kill;
 pub mod kill_switch;
+pub mod monitor;
 pub mod pool;
 pub mod register;
 pub mod restore;

@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod pools;
 pub mod provider;
 pub mod secrets;
+pub mod usage;
 
 use futures::future::BoxFuture;
 

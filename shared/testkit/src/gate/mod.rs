@@ -4,6 +4,7 @@
 mod ports;
 mod provider;
 mod slow;
+mod usage;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 pub use ports::{gated, gated_alarms, gated_metrics};
 use slow::Slow;
 pub use slow::{Timed, in_sequence};
+pub use usage::gated_usage;
 
 /// What is done to one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,15 @@ mod alerts;
 mod inventory;
 mod metrics;
 mod provider;
+mod reports;
 mod secrets;
+mod usage;
 
 pub use alarms::MemoryAlarms;
 pub use alerts::MemoryAlerts;
 pub use inventory::MemoryInventory;
 pub use metrics::MemoryMetrics;
 pub use provider::{MemoryProvider, OneAccount, made_up_key};
+pub use reports::{MemoryReports, ReportingAccounts, listed_key};
 pub use secrets::{MemorySecrets, StartedRotation};
+pub use usage::MemoryUsage;

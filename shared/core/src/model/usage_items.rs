@@ -1,0 +1,323 @@
+//! What is kept of usage: the hours of a slot, and how far each provider account was read.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::SCHEMA;
+use super::money::MicroDollars;
+use super::names::{AccountName, SlotName};
+use super::slot::Revision;
+use super::usage::{Bucket, Counts, Reading};
+use super::version::VersionId;
+
+/// How long usage is kept after its hour: five weeks of history and what a person takes to look.
+pub const KEPT: SignedDuration = SignedDuration::from_hours(40 * 24);
+
+/// Models of one version and bucket that are kept apart. Those that cost least stand together as [`OTHER_MODELS`].
+const MOST_MODELS: usize = 16;
+
+/// The models beyond those that are kept apart.
+pub const OTHER_MODELS: &str = "(other)";
+
+/// The model of usage that no model is told of.
+pub const UNTOLD_MODEL: &str = "(untold)";
+
+/// What one version used in one bucket. All of it is absolute: it overwrites what was known before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cell {
+    /// Whose it is.
+    pub version: VersionId,
+    /// When it was.
+    pub bucket: Bucket,
+    /// When the provider was asked. What was asked for later wins.
+    pub read_at: Timestamp,
+    /// By model, priced by the table.
+    pub models: BTreeMap<String, Counts>,
+    /// What the provider's own report of costs makes of it, once it tells.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub billed: Option<MicroDollars>,
+}
+
+impl Cell {
+    /// A cell of these models, the smallest put together where there are too many.
+    pub fn new(
+        version: VersionId,
+        bucket: Bucket,
+        read_at: Timestamp,
+        mut models: BTreeMap<String, Counts>,
+    ) -> Self {
+        models.retain(|_, counts| counts.used());
+        if models.len() > MOST_MODELS {
+            let mut by_cost: Vec<(String, Counts)> =
+                std::mem::take(&mut models).into_iter().collect();
+            by_cost.sort_by(|(a, x), (b, y)| y.cost.cmp(&x.cost).then_with(|| a.cmp(b)));
+            let mut other = Counts::default();
+            for (_, counts) in by_cost.drain(MOST_MODELS - 1..) {
+                other += counts;
+            }
+            models.extend(by_cost);
+            *models.entry(OTHER_MODELS.to_owned()).or_default() += other;
+        }
+        Self {
+            version,
+            bucket,
+            read_at,
+            models,
+            billed: None,
+        }
+    }
+
+    /// All models together, with the bill in place of the table's price where there is one.
+    pub fn counts(&self) -> Counts {
+        let mut all = Counts::default();
+        for counts in self.models.values() {
+            all += *counts;
+        }
+        Counts {
+            cost: self.billed.unwrap_or(all.cost),
+            ..all
+        }
+    }
+
+    /// What the table makes of it.
+    pub fn priced(&self) -> MicroDollars {
+        let costs = self.models.values().map(|counts| counts.cost.0);
+        MicroDollars(costs.fold(0, u64::saturating_add))
+    }
+}
+
+/// One hour of one slot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageHour {
+    /// The item layout.
+    pub schema: u32,
+    /// Counts the writes of this item; zero for one that is not written yet.
+    pub revision: Revision,
+    /// Whose it is.
+    pub slot: SlotName,
+    /// Which hour, UTC, counted from 1970.
+    pub hour: u32,
+    /// In order of bucket and version. Buckets without use have none.
+    pub cells: Vec<Cell>,
+}
+
+impl UsageHour {
+    /// An hour of which nothing is known.
+    pub const fn empty(slot: SlotName, hour: u32) -> Self {
+        Self {
+            schema: SCHEMA,
+            revision: Revision(0),
+            slot,
+            hour,
+            cells: Vec::new(),
+        }
+    }
+
+    /// When it began.
+    pub fn begins(&self) -> Timestamp {
+        Bucket(self.hour.saturating_mul(Bucket::PER_HOUR)).begins()
+    }
+
+    /// From when on the store may drop it.
+    pub fn expires(&self) -> Timestamp {
+        let ends = self.begins() + SignedDuration::from_hours(1);
+        ends.checked_add(KEPT).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Takes a reading of a bucket of this hour over, and says whether that changes anything. One that was asked for
+    /// before what is known changes nothing, so a run that was held up undoes no later one's work. A bill stays: it is
+    /// of the same usage, and comes later.
+    pub fn put(&mut self, cell: Cell) -> bool {
+        if cell.bucket.hour() != self.hour {
+            return false;
+        }
+        match self.find(cell.bucket, &cell.version) {
+            Ok(at) => {
+                let known = &mut self.cells[at];
+                if cell.read_at < known.read_at || cell.models == known.models {
+                    return false;
+                }
+                let billed = known.billed;
+                *known = Cell { billed, ..cell };
+                true
+            }
+            Err(_) if cell.models.is_empty() => false,
+            Err(at) => {
+                self.cells.insert(at, cell);
+                true
+            }
+        }
+    }
+
+    /// Takes the provider's own cost of a bucket over, and says whether that changes anything.
+    pub fn bill(
+        &mut self,
+        version: &VersionId,
+        bucket: Bucket,
+        amount: MicroDollars,
+        at: Timestamp,
+    ) -> bool {
+        if bucket.hour() != self.hour {
+            return false;
+        }
+        match self.find(bucket, version) {
+            Ok(found) => {
+                let known = &mut self.cells[found];
+                let changes = known.billed != Some(amount);
+                known.billed = Some(amount);
+                changes
+            }
+            Err(_) if amount.0 == 0 => false,
+            Err(place) => {
+                let mut cell = Cell::new(version.clone(), bucket, at, BTreeMap::new());
+                cell.billed = Some(amount);
+                self.cells.insert(place, cell);
+                true
+            }
+        }
+    }
+
+    fn find(&self, bucket: Bucket, version: &VersionId) -> Result<usize, usize> {
+        self.cells
+            .binary_search_by(|cell| (cell.bucket, &cell.version).cmp(&(bucket, version)))
+    }
+}
+
+/// Buckets in a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The first.
+    pub from: Bucket,
+    /// The one after the last.
+    pub until: Bucket,
+}
+
+/// A provider's running total for one key, and from which bucket on its growth is still to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Figure {
+    /// What the key had spent over its life before `bucket`.
+    pub spent: MicroDollars,
+    /// The first bucket whose growth is not settled.
+    pub bucket: Bucket,
+}
+
+/// How far an account's usage was read, and how it went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountUsage {
+    /// The item layout.
+    pub schema: u32,
+    /// Counts the writes of this item; zero for one that is not written yet.
+    pub revision: Revision,
+    /// Which account.
+    pub account: AccountName,
+    /// The buckets that the provider told of whole, in order and apart. What is in none of them is not known.
+    #[serde(default)]
+    pub seen: Vec<Span>,
+    /// When it was last read whole.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub read_at: Option<Timestamp>,
+    /// When the last day was last read again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reread_at: Option<Timestamp>,
+    /// When its costs were last read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub costs_at: Option<Timestamp>,
+    /// Not to be asked before.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub wait_until: Option<Timestamp>,
+    /// Since when it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub blind_since: Option<Timestamp>,
+    /// Readings that failed since.
+    #[serde(default)]
+    pub failures: u32,
+    /// Running totals by handle, where usage is told no other way.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub figures: BTreeMap<String, Figure>,
+}
+
+impl AccountUsage {
+    /// An account that was never read.
+    pub const fn empty(account: AccountName) -> Self {
+        Self {
+            schema: SCHEMA,
+            revision: Revision(0),
+            account,
+            seen: Vec::new(),
+            read_at: None,
+            reread_at: None,
+            costs_at: None,
+            wait_until: None,
+            blind_since: None,
+            failures: 0,
+            figures: BTreeMap::new(),
+        }
+    }
+
+    /// The bucket after the last one that was seen.
+    pub fn seen_until(&self) -> Option<Bucket> {
+        self.seen.last().map(|span| span.until)
+    }
+
+    /// Adds what was seen now, and forgets what is no longer kept at `now`.
+    pub fn see(&mut self, span: Span, now: Timestamp) {
+        if span.from < span.until {
+            self.seen.push(span);
+        }
+        self.seen.sort_by_key(|span| span.from);
+        let mut merged: Vec<Span> = Vec::new();
+        let oldest = Bucket::of(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN));
+        for span in self.seen.drain(..).filter(|span| span.until > oldest) {
+            match merged.last_mut() {
+                Some(last) if span.from <= last.until => last.until = last.until.max(span.until),
+                _ => merged.push(span),
+            }
+        }
+        self.seen = merged;
+    }
+
+    /// Whether the provider told of a bucket.
+    pub fn saw(&self, bucket: Bucket) -> bool {
+        let mut spans = self.seen.iter();
+        spans.any(|span| (span.from..span.until).contains(&bucket))
+    }
+}
+
+/// What is known of a slot's buckets from `from` on and before `until`, all versions together: what is not stored is
+/// zero where its account was seen, and not known elsewhere.
+pub fn readings(
+    account: &AccountUsage,
+    hours: &[UsageHour],
+    from: Bucket,
+    until: Bucket,
+) -> BTreeMap<Bucket, Reading> {
+    let mut sums: BTreeMap<Bucket, Counts> = BTreeMap::new();
+    for cell in hours.iter().flat_map(|hour| &hour.cells) {
+        *sums.entry(cell.bucket).or_default() += cell.counts();
+    }
+    let reading = |bucket: Bucket| match sums.get(&bucket) {
+        Some(counts) => Reading::Known(*counts),
+        None if account.saw(bucket) => Reading::Known(Counts::default()),
+        None => Reading::Unknown,
+    };
+    let all = (from.0..until.0).map(Bucket);
+    all.map(|bucket| (bucket, reading(bucket))).collect()
+}
+
+/// What the detector remembers of a slot, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The item layout.
+    pub schema: u32,
+    /// Counts the writes of this item; zero for one that is not written yet.
+    pub revision: Revision,
+    /// Whose it is.
+    pub slot: SlotName,
+    /// JSON that only the detector reads.
+    pub memory: String,
+}
+
+#[cfg(test)]
+mod tests;

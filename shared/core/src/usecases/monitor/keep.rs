@@ -1,0 +1,120 @@
+//! Cells are kept where they change something.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, stream};
+
+use crate::model::names::{AccountName, SlotName};
+use crate::model::usage::Bucket;
+use crate::model::usage_items::{AccountUsage, Cell, UsageHour};
+use crate::ports::{InventoryError, UsageStore};
+
+/// How often an item is read and written anew where somebody else wrote it meanwhile.
+const TRIES: usize = 5;
+
+/// Keeps cells by slot, several slots at once. What was written is returned for every slot, together with the first
+/// failure: one slot's costs no other its cells.
+pub(super) async fn cells(
+    store: &dyn UsageStore,
+    by_slot: BTreeMap<SlotName, Vec<Cell>>,
+    at_once: usize,
+) -> (BTreeMap<SlotName, BTreeSet<Bucket>>, Option<InventoryError>) {
+    let slots = by_slot.into_iter().map(|(slot, cells)| async move {
+        let mut changed = BTreeSet::new();
+        let kept = slot_cells(store, &slot, cells, &mut changed).await;
+        (slot, changed, kept.err())
+    });
+    let mut done = stream::iter(slots).buffer_unordered(at_once.max(1));
+    let (mut all, mut failed) = (BTreeMap::new(), None);
+    while let Some((slot, changed, error)) = done.next().await {
+        if !changed.is_empty() {
+            all.insert(slot, changed);
+        }
+        failed = failed.or(error);
+    }
+    (all, failed)
+}
+
+/// Keeps the cells of one slot. Those that hold what is known already cost a read and no write.
+async fn slot_cells(
+    store: &dyn UsageStore,
+    slot: &SlotName,
+    cells: Vec<Cell>,
+    changed: &mut BTreeSet<Bucket>,
+) -> Result<(), InventoryError> {
+    let mut by_hour: BTreeMap<u32, Vec<Cell>> = BTreeMap::new();
+    for cell in cells {
+        by_hour.entry(cell.bucket.hour()).or_default().push(cell);
+    }
+    let (Some((first, _)), Some((last, _))) = (by_hour.first_key_value(), by_hour.last_key_value())
+    else {
+        return Ok(());
+    };
+    let known = store.hours(slot, *first, last + 1).await?;
+    let mut known: BTreeMap<u32, UsageHour> =
+        known.into_iter().map(|hour| (hour.hour, hour)).collect();
+    for (hour, cells) in by_hour {
+        let item = known.remove(&hour);
+        let put = |item: &mut UsageHour| {
+            let mut changed = BTreeSet::new();
+            for cell in &cells {
+                if item.put(cell.clone()) {
+                    changed.insert(cell.bucket);
+                }
+            }
+            changed
+        };
+        changed.extend(hour_with(store, slot, hour, item, put).await?);
+    }
+    Ok(())
+}
+
+/// Changes one hour of a slot, again and again until nobody else has changed it meanwhile.
+pub(super) async fn hour_with(
+    store: &dyn UsageStore,
+    slot: &SlotName,
+    hour: u32,
+    known: Option<UsageHour>,
+    mut change: impl FnMut(&mut UsageHour) -> BTreeSet<Bucket> + Send,
+) -> Result<BTreeSet<Bucket>, InventoryError> {
+    let mut item = known.unwrap_or_else(|| UsageHour::empty(slot.clone(), hour));
+    let mut all = BTreeSet::new();
+    for _ in 0..TRIES {
+        let changed = change(&mut item);
+        if changed.is_empty() {
+            return Ok(all);
+        }
+        // Of a write whose answer was lost the next try finds nothing to change.
+        all.extend(changed);
+        match store.save_hour(&item).await {
+            Ok(()) => return Ok(all),
+            Err(InventoryError::Conflict) => {
+                let read = store.hours(slot, hour, hour + 1).await?.pop();
+                item = read.unwrap_or_else(|| UsageHour::empty(slot.clone(), hour));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(InventoryError::Conflict)
+}
+
+/// Changes what is known of an account, in the same way.
+pub(super) async fn account(
+    store: &dyn UsageStore,
+    name: &AccountName,
+    known: AccountUsage,
+    mut change: impl FnMut(&mut AccountUsage) + Send,
+) -> Result<(), InventoryError> {
+    let mut item = known;
+    for _ in 0..TRIES {
+        change(&mut item);
+        match store.save_account(&item).await {
+            Err(InventoryError::Conflict) => {
+                let read = store.account(name).await?;
+                item = read.unwrap_or_else(|| AccountUsage::empty(name.clone()));
+            }
+            done => return done,
+        }
+    }
+    Err(InventoryError::Conflict)
+}

@@ -1,0 +1,358 @@
+//! Usage of all accounts, side by side: one paged report for each, however many slots it has.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use jiff::Timestamp;
+
+use super::read::Reader;
+use super::{AccountPull, NotSeen, PullSettings, Pulled, Sight, UsagePorts, Watched, bills, keep};
+use crate::model::names::{AccountName, SlotName};
+use crate::model::price::PriceTable;
+use crate::model::slot::{ProviderName, Scope};
+use crate::model::usage::{Bucket, Counts};
+use crate::model::usage_items::{AccountUsage, Cell, Figure, Span, UNTOLD_MODEL};
+use crate::model::version::Version;
+use crate::ports::{Deadline, KeyProvider, UsageReports, Width, Window};
+use crate::rules::usage::{Folded, Owner, Owners, growth, vanished, wait};
+
+/// Pulls what the slots of `fleet` used, keeps what changed of the buckets that are over, and tells of each account how
+/// far it is known. One account's failure is no other's. What is not read whole is not seen: nothing is kept of it, and
+/// the next pull begins where the last whole one ended.
+///
+/// It can be stopped anywhere, run again, run twice at once or late: buckets are absolute, later readings win over earlier
+/// ones, and an account counts as read only after its buckets are kept. Where a provider tells running totals alone, sums
+/// stay exact and when within a gap they grew is an estimate: [`growth`].
+pub async fn pull(
+    ports: &UsagePorts,
+    settings: &PullSettings,
+    prices: &PriceTable,
+    fleet: &[Watched],
+    deadline: Deadline,
+) -> Pulled {
+    let mut accounts: BTreeMap<(&AccountName, ProviderName), Vec<&Watched>> = BTreeMap::new();
+    for watched in fleet {
+        let account = (&watched.slot.account, watched.slot.provider);
+        accounts.entry(account).or_default().push(watched);
+    }
+    let turns = accounts.into_iter().map(|((account, provider), fleet)| {
+        let turn = Turn {
+            ports,
+            settings,
+            prices,
+            fleet,
+            deadline,
+            account,
+            provider,
+            now: ports.clock.now(),
+        };
+        turn.run()
+    });
+    let accounts = join_all(turns).await;
+    Pulled { accounts }
+}
+
+/// The pull of one account.
+pub(super) struct Turn<'a> {
+    pub(super) ports: &'a UsagePorts,
+    pub(super) settings: &'a PullSettings,
+    prices: &'a PriceTable,
+    fleet: Vec<&'a Watched>,
+    deadline: Deadline,
+    pub(super) account: &'a AccountName,
+    pub(super) provider: ProviderName,
+    pub(super) now: Timestamp,
+}
+
+/// What was read whole: what to keep, and what is known once it is kept.
+struct Harvest {
+    cells: BTreeMap<SlotName, Vec<Cell>>,
+    span: Span,
+    reread: bool,
+    figures: BTreeMap<String, Figure>,
+}
+
+impl Turn<'_> {
+    async fn run(self) -> AccountPull {
+        let mut out = AccountPull::new(self.account, self.provider);
+        let state = match self.ports.usage.account(self.account).await {
+            Ok(state) => state.unwrap_or_else(|| AccountUsage::empty(self.account.clone())),
+            Err(error) => {
+                out.sight = Sight::NotSeen(self.now, error.into());
+                return out;
+            }
+        };
+        if self.is_early(&state) {
+            out.sight = Sight::Waiting(state.blind_since);
+            return out;
+        }
+        let mut reader = Reader {
+            clock: &*self.ports.clock,
+            deadline: self.deadline,
+            calls: 0,
+        };
+        out.sight = match self.turn(&state, &mut reader, &mut out).await {
+            Ok(sight) => sight,
+            Err(why) => self.failed(state, why).await,
+        };
+        out.calls = reader.calls;
+        out
+    }
+
+    fn is_early(&self, state: &AccountUsage) -> bool {
+        let next = state.read_at.map(|at| at + self.settings.poll_every);
+        // A time that lies ahead is a clock's fault, and not waited for.
+        let polled = next
+            .is_some_and(|next| next > self.now && state.read_at.is_some_and(|at| at <= self.now));
+        let asked = state.wait_until.is_some_and(|until| until > self.now);
+        asked || polled && state.failures == 0
+    }
+
+    async fn turn(
+        &self,
+        state: &AccountUsage,
+        reader: &mut Reader<'_>,
+        out: &mut AccountPull,
+    ) -> Result<Sight, NotSeen> {
+        let open = self.ports.providers.open(self.account, self.provider);
+        let provider = open.await?;
+        let Some(reports) = provider.reports() else {
+            return Ok(Sight::Untold);
+        };
+        let harvest = match reports.reporting().usage {
+            Some(Width::Minute) => self.rows(state, reports, reader, out).await?,
+            Some(_) | None => self.totals(state, &*provider, reader, out).await?,
+        };
+        if harvest.reread && reports.reporting().usage == Some(Width::Minute) {
+            match reader.list(&*provider, &self.places()).await {
+                Ok(listed) => {
+                    let listed = listed.into_keys().collect();
+                    out.vanished = vanished(self.versions(), &listed);
+                }
+                Err(why) => out.unlisted = Some(why),
+            }
+        }
+        let span = harvest.span;
+        self.keep(state.clone(), harvest, out).await?;
+        if self.bills_are_due(state) {
+            let read = bills::read(self, reports, reader, out).await;
+            out.bills = self.billed(read).await.err();
+        }
+        Ok(Sight::Seen(span.from, span.until))
+    }
+
+    /// Buckets as the provider has them, from the last that was known whole, and a few before it or the whole last day.
+    async fn rows(
+        &self,
+        state: &AccountUsage,
+        reports: &dyn UsageReports,
+        reader: &mut Reader<'_>,
+        out: &mut AccountPull,
+    ) -> Result<Harvest, NotSeen> {
+        let (from, reread) = self.begin(state);
+        let open = Bucket::of(self.now);
+        let window = Window {
+            from: from.begins(),
+            until: self.now,
+            width: Width::Minute,
+        };
+        let owners = self.owners();
+        let mut folded = Folded::default();
+        let rows = reader.usage(reports, &window, |row| {
+            folded.add(&owners, self.prices, self.provider, row);
+        });
+        rows.await?;
+        let mut cells: BTreeMap<SlotName, Vec<Cell>> = BTreeMap::new();
+        for ((slot, version, bucket), models) in folded.cells {
+            let cell = Cell::new(version, bucket, self.now, models);
+            if bucket < open {
+                cells.entry(slot).or_default().push(cell);
+            } else {
+                let owner = (slot, cell.version.clone());
+                *out.open.entry(owner).or_default() += cell.counts();
+            }
+        }
+        out.unattributed = folded.unattributed;
+        out.unknown_models = folded.unknown_models;
+        Ok(Harvest {
+            cells,
+            span: Span { from, until: open },
+            reread,
+            figures: BTreeMap::new(),
+        })
+    }
+
+    /// The first bucket to read, and whether that makes it a whole day. There is always a bucket that is over: providers
+    /// refuse a range without one. After a failure the whole day is read, so that a range that was refused is not asked
+    /// again.
+    fn begin(&self, state: &AccountUsage) -> (Bucket, bool) {
+        let settings = self.settings;
+        let open = Bucket::of(self.now);
+        let day = open.minus(settings.reread.max(1));
+        let is_due = state
+            .reread_at
+            .is_none_or(|at| self.now.duration_since(at) >= settings.reread_every);
+        let last = state.seen_until().unwrap_or(day);
+        let last = last
+            .minus(settings.trail)
+            .min(open.minus(settings.trail.max(1)));
+        let reread = is_due || state.failures > 0;
+        let from = if reread { last.min(day) } else { last };
+        (from.max(open.minus(settings.catch_up)), reread)
+    }
+
+    /// Running totals, from the list of keys.
+    async fn totals(
+        &self,
+        state: &AccountUsage,
+        provider: &dyn KeyProvider,
+        reader: &mut Reader<'_>,
+        out: &mut AccountPull,
+    ) -> Result<Harvest, NotSeen> {
+        let open = Bucket::of(self.now);
+        let listed = reader.list(provider, &self.places()).await?;
+        let mut cells: BTreeMap<SlotName, Vec<Cell>> = BTreeMap::new();
+        let mut figures = BTreeMap::new();
+        for version in self.versions() {
+            let Some(handle) = version.handle.as_ref().map(|handle| handle.as_str()) else {
+                continue;
+            };
+            let Some(key) = listed.get(handle) else {
+                continue;
+            };
+            let owner: Owner = (version.slot.clone(), version.id.clone());
+            let Some(spent) = key.spent else {
+                out.untold.push(owner);
+                continue;
+            };
+            let is_new = state.read_at.is_some_and(|at| version.created > at);
+            let born = is_new.then(|| Bucket::of(version.created));
+            let known = state.figures.get(handle).copied();
+            let growth = growth(known, spent, open, born);
+            if growth.fell {
+                out.fell.push(owner.clone());
+            }
+            let slot = cells.entry(version.slot.clone()).or_default();
+            for (bucket, cost) in growth.closed {
+                let counts = Counts {
+                    cost,
+                    ..Counts::default()
+                };
+                let models = BTreeMap::from([(UNTOLD_MODEL.to_owned(), counts)]);
+                slot.push(Cell::new(version.id.clone(), bucket, self.now, models));
+            }
+            if growth.open.0 > 0 {
+                out.open.entry(owner).or_default().cost = growth.open;
+            }
+            figures.insert(handle.to_owned(), growth.figure);
+        }
+        out.vanished = vanished(self.versions(), &listed.into_keys().collect());
+        let from = state.seen_until().unwrap_or(open).min(open);
+        Ok(Harvest {
+            cells,
+            span: Span { from, until: open },
+            reread: true,
+            figures,
+        })
+    }
+
+    /// Keeps the cells, and then that the account was read.
+    async fn keep(
+        &self,
+        state: AccountUsage,
+        harvest: Harvest,
+        out: &mut AccountPull,
+    ) -> Result<(), NotSeen> {
+        let store = &*self.ports.usage;
+        let (changed, failed) = keep::cells(store, harvest.cells, self.settings.at_once).await;
+        out.changed = changed;
+        if let Some(error) = failed {
+            return Err(error.into());
+        }
+        let saw = |state: &mut AccountUsage| {
+            state.see(harvest.span, self.now);
+            // Another run that asked later has said more.
+            if state.read_at.is_some_and(|at| at > self.now) {
+                return;
+            }
+            state.read_at = Some(self.now);
+            if harvest.reread {
+                state.reread_at = Some(self.now);
+            }
+            (state.wait_until, state.blind_since, state.failures) = (None, None, 0);
+            state.figures.clone_from(&harvest.figures);
+        };
+        Ok(keep::account(store, self.account, state, saw).await?)
+    }
+
+    /// What stays known of an account that could not be read.
+    async fn failed(&self, state: AccountUsage, why: NotSeen) -> Sight {
+        let since = state.blind_since.or(state.read_at).unwrap_or(self.now);
+        let failures = state.failures.saturating_add(1);
+        let until = match &why {
+            NotSeen::Provider(error) => Some(self.now + wait(self.account, error, failures)),
+            NotSeen::Store(_) | NotSeen::OutOfTime => None,
+        };
+        let failed = |state: &mut AccountUsage| {
+            if state.read_at.is_some_and(|at| at > self.now) {
+                return;
+            }
+            state.failures = failures;
+            state.blind_since = Some(since);
+            state.wait_until = until;
+        };
+        let kept = keep::account(&*self.ports.usage, self.account, state, failed).await;
+        if let Err(error) = kept {
+            tracing::error!(account = %self.account, %error, "that an account is not seen was not kept");
+        }
+        Sight::NotSeen(since, why)
+    }
+
+    /// Keeps that costs were read; those that could not be are asked for again when the last day is.
+    async fn billed(&self, read: Result<(), NotSeen>) -> Result<(), NotSeen> {
+        let at = match &read {
+            Ok(()) => self.now,
+            Err(_) => self.now - self.settings.bills_every + self.settings.reread_every,
+        };
+        let store = &*self.ports.usage;
+        let state = store.account(self.account).await?;
+        let state = state.unwrap_or_else(|| AccountUsage::empty(self.account.clone()));
+        let kept = keep::account(store, self.account, state, |state| {
+            state.costs_at = Some(at);
+        });
+        kept.await?;
+        read
+    }
+
+    fn bills_are_due(&self, state: &AccountUsage) -> bool {
+        let every = self.settings.bills_every;
+        let last = state.costs_at;
+        last.is_none_or(|at| self.now.duration_since(at) >= every)
+    }
+
+    pub(super) fn versions(&self) -> impl Iterator<Item = &Version> {
+        self.fleet.iter().flat_map(|watched| &watched.versions)
+    }
+
+    pub(super) fn owners(&self) -> Owners {
+        Owners::of(self.versions())
+    }
+
+    /// The places that the slots' keys live in, each once.
+    pub(super) fn places(&self) -> Vec<Scope> {
+        let mut places: Vec<Scope> = Vec::new();
+        for watched in &self.fleet {
+            let scope = &watched.slot.scope;
+            let place = Scope {
+                workspace: scope.workspace.clone(),
+                project: scope.project.clone(),
+                user: scope.user.clone(),
+                ..Scope::default()
+            };
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places
+    }
+}

@@ -1,0 +1,160 @@
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::slot::Revision;
+use keyward_core::model::usage_items::{AccountUsage, Baseline, UsageHour};
+use keyward_core::ports::{Held, InventoryError, Leases, UsageStore};
+
+/// Usage and leases in memory, with the same conditions on every write as the table.
+#[derive(Debug, Default)]
+pub struct MemoryUsage(Mutex<Tables>);
+
+#[derive(Debug, Default)]
+struct Tables {
+    hours: BTreeMap<(SlotName, u32), UsageHour>,
+    accounts: BTreeMap<AccountName, AccountUsage>,
+    baselines: BTreeMap<SlotName, Baseline>,
+    prices: Option<String>,
+    leases: BTreeMap<String, (String, Timestamp)>,
+    writes: usize,
+}
+
+impl MemoryUsage {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.0.lock().expect("not poisoned")
+    }
+
+    /// All hours of all slots, in order of slot and time, for looking at from a test.
+    pub fn all_hours(&self) -> Vec<UsageHour> {
+        self.tables().hours.values().cloned().collect()
+    }
+
+    /// How many items were written so far.
+    pub fn writes(&self) -> usize {
+        self.tables().writes
+    }
+}
+
+/// Writes `item` where the one that is there has the revision that it was read at.
+fn put<K: Ord, T: Clone>(
+    items: &mut BTreeMap<K, T>,
+    key: K,
+    item: &T,
+    revision: fn(&mut T) -> &mut Revision,
+) -> Result<(), InventoryError> {
+    let mut item = item.clone();
+    let read = *revision(&mut item);
+    *revision(&mut item) = read.next();
+    let found = items.get_mut(&key);
+    if found.map_or(Revision(0), |known| *revision(known)) != read {
+        return Err(InventoryError::Conflict);
+    }
+    items.insert(key, item);
+    Ok(())
+}
+
+#[async_trait]
+impl UsageStore for MemoryUsage {
+    async fn hours(
+        &self,
+        slot: &SlotName,
+        from: u32,
+        until: u32,
+    ) -> Result<Vec<UsageHour>, InventoryError> {
+        let tables = self.tables();
+        let all = tables.hours.values();
+        let found = all.filter(|hour| hour.slot == *slot && (from..until).contains(&hour.hour));
+        Ok(found.cloned().collect())
+    }
+
+    async fn save_hour(&self, hour: &UsageHour) -> Result<(), InventoryError> {
+        let mut tables = self.tables();
+        let key = (hour.slot.clone(), hour.hour);
+        put(&mut tables.hours, key, hour, |hour| &mut hour.revision)?;
+        tables.writes += 1;
+        Ok(())
+    }
+
+    async fn account(&self, account: &AccountName) -> Result<Option<AccountUsage>, InventoryError> {
+        Ok(self.tables().accounts.get(account).cloned())
+    }
+
+    async fn save_account(&self, account: &AccountUsage) -> Result<(), InventoryError> {
+        let mut tables = self.tables();
+        let key = account.account.clone();
+        put(&mut tables.accounts, key, account, |a| &mut a.revision)?;
+        tables.writes += 1;
+        Ok(())
+    }
+
+    async fn baseline(&self, slot: &SlotName) -> Result<Option<Baseline>, InventoryError> {
+        Ok(self.tables().baselines.get(slot).cloned())
+    }
+
+    async fn save_baseline(&self, baseline: &Baseline) -> Result<(), InventoryError> {
+        let mut tables = self.tables();
+        let key = baseline.slot.clone();
+        put(&mut tables.baselines, key, baseline, |b| &mut b.revision)?;
+        tables.writes += 1;
+        Ok(())
+    }
+
+    async fn prices(&self) -> Result<Option<String>, InventoryError> {
+        Ok(self.tables().prices.clone())
+    }
+
+    async fn save_prices(&self, json: &str) -> Result<(), InventoryError> {
+        self.tables().prices = Some(json.to_owned());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Leases for MemoryUsage {
+    async fn take(
+        &self,
+        name: &str,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Held, InventoryError> {
+        let mut tables = self.tables();
+        let is_anothers = tables
+            .leases
+            .get(name)
+            .is_some_and(|(by, end)| by != owner && *end > now);
+        if is_anothers {
+            return Ok(Held::No);
+        }
+        tables
+            .leases
+            .insert(name.to_owned(), (owner.to_owned(), until));
+        Ok(Held::Yes)
+    }
+
+    async fn renew(
+        &self,
+        name: &str,
+        owner: &str,
+        until: Timestamp,
+    ) -> Result<Held, InventoryError> {
+        match self.tables().leases.get_mut(name) {
+            Some((by, end)) if by == owner => {
+                *end = until;
+                Ok(Held::Yes)
+            }
+            _ => Ok(Held::No),
+        }
+    }
+
+    async fn give_back(&self, name: &str, owner: &str) -> Result<(), InventoryError> {
+        let mut tables = self.tables();
+        if tables.leases.get(name).is_some_and(|(by, _)| by == owner) {
+            tables.leases.remove(name);
+        }
+        Ok(())
+    }
+}
