@@ -265,6 +265,52 @@ mod tests {
         }
     }
 
+    #[test]
+    fn an_alarm_is_set_up_as_it_is_told() {
+        use aws_sdk_cloudwatch::types::{CompositeAlarm, Dimension as Given};
+        let topic = "arn:aws:sns:us-east-1:111122223333:alarms";
+        let given = Given::builder().name("Slot").value("chat-eu").build();
+        let simple = MetricAlarm::builder()
+            .state_value(StateValue::Ok)
+            .actions_enabled(false)
+            .alarm_actions(topic)
+            .namespace("Keyward")
+            .metric_name("KillScore")
+            .dimensions(given)
+            .build();
+        let answer = DescribeAlarmsOutput::builder()
+            .metric_alarms(simple)
+            .build();
+        let told = settings_of(&answer).unwrap();
+        assert_eq!(
+            (&told.state, told.actions_enabled),
+            (&AlarmState::Ok, false)
+        );
+        assert_eq!(told.actions, [OutsideText::new(topic)]);
+        assert!(told.watches("Keyward", "KillScore", &[("Slot", "chat-eu")]));
+        for (namespace, name, dimensions) in [
+            ("Other", "KillScore", &[("Slot", "chat-eu")][..]),
+            ("Keyward", "Spend", &[("Slot", "chat-eu")]),
+            ("Keyward", "KillScore", &[("Slot", "chat")]),
+            ("Keyward", "KillScore", &[]),
+            (
+                "Keyward",
+                "KillScore",
+                &[("Slot", "chat-eu"), ("Stack", "prod")],
+            ),
+        ] {
+            assert!(
+                !told.watches(namespace, name, dimensions),
+                "{name} {dimensions:?}"
+            );
+        }
+        let composite = CompositeAlarm::builder().alarm_actions(topic).build();
+        let answer = DescribeAlarmsOutput::builder();
+        let told = settings_of(&answer.composite_alarms(composite).build()).unwrap();
+        assert_eq!((told.metric, told.actions_enabled), (None, true));
+        assert_eq!(settings_of(&DescribeAlarmsOutput::builder().build()), None);
+    }
+
     #[tokio::test]
     async fn only_an_alarm_that_aws_does_not_know_is_not_there() {
         let alarm: AlarmArn = ARN.parse().unwrap();

@@ -2,6 +2,7 @@
 
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricDatum, Statistic, Tag};
 use keyward_core::model::names::SlotName;
+use keyward_core::model::slot::Slot;
 use keyward_core::ports::{TAG_SLOT, TAG_STACK};
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::local::event;
 pub const STACK: &str = "e2e";
 
 /// The control function that can drill.
-const CONTROL: &str = "control-with-drills";
+pub(crate) const CONTROL: &str = "control-with-drills";
 
 /// What Keyward's metric is called.
 const NAMESPACE: &str = "Keyward";
@@ -73,6 +74,26 @@ impl Deployment {
         let event = event("POST", "/drill", body.as_bytes());
         let answer = self.invoke(CONTROL, &event).await.unwrap();
         assert_eq!(answer["statusCode"], 200, "{answer}");
+    }
+
+    /// Lets `retire` do its work until a drill of the slot is over. A minute is not waited for.
+    pub async fn until_drilled(&self, slot: &SlotName) {
+        let inventory = &self.ports.inventory;
+        self.until("the end of the drill", async || {
+            self.retire().await.unwrap();
+            let stored = self.slot(slot).await;
+            let now = self.ports.clock.now();
+            if stored.drill.is_some() && stored.due_at > now {
+                let due = Slot {
+                    due_at: now,
+                    ..stored.clone()
+                };
+                // Whoever wrote it meanwhile looks at it too.
+                let _ = inventory.save_slot(&due).await;
+            }
+            !inventory.drills(slot).await.unwrap().is_empty()
+        })
+        .await;
     }
 }
 

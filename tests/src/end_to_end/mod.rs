@@ -29,6 +29,7 @@ use crate::support::{Backend as _, Several, THREE};
 pub use agents::{Agent, Agents};
 pub use cloudwatch::CloudWatch;
 pub use functions::{Failed, ROTATION_TOKEN};
+pub(crate) use kill_switch::CONTROL;
 pub use kill_switch::{Guard, STACK};
 pub use secrets::Secret;
 

@@ -12,7 +12,7 @@ use keyward_core::rules::policy::interval_days;
 use serde_json::{Value, json};
 
 use crate::emulators::REGION;
-use crate::end_to_end::{Deployment, TABLE};
+use crate::end_to_end::{CONTROL, Deployment, Guard, TABLE};
 use front::Front;
 pub(crate) use front::event;
 
@@ -53,7 +53,7 @@ impl Local {
         let made = (0..STANDBY)
             .map(|n| deployment.seed_at(ProviderName::Anthropic, &format!("standby {n}")) + "\n");
         fs::write(&standby, made.collect::<String>()).expect("a file");
-        let front = Front::start(deployment.moto.url()).await;
+        let front = Front::start(deployment.moto.url(), "control").await;
         let settings = folder.join("env");
         fs::write(&settings, exports(&deployment, &front, command)).expect("a file");
         Some(Self {
@@ -63,6 +63,20 @@ impl Local {
             standby,
             _front: front,
         })
+    }
+
+    /// Deploys the kill switch behind its topic, and has the command talk to a control function that is told of both.
+    ///
+    /// # Panics
+    /// If a part does not start.
+    pub async fn with_drills(&mut self) -> Guard {
+        let guard = self.deployment.guard().await;
+        let front = Front::start(self.deployment.moto.url(), CONTROL).await;
+        let settings = fs::read_to_string(&self.settings).expect("a file");
+        let url = format!("export KEYWARD_CONTROL_URL='{}'\n", front.url);
+        fs::write(&self.settings, settings + &url).expect("a file");
+        self._front = front;
+        guard
     }
 }
 

@@ -122,10 +122,11 @@ impl Drill {
     }
 }
 
-/// The stages that an incident has reached, by the time since `started`.
+/// The stages that an incident has reached, by the time since `started`. An alarm's time may be cut to the second: what
+/// would lie before it is at zero.
 pub fn stages(started: Timestamp, incident: &Incident) -> Vec<DrillStage> {
     let timeline = incident.timeline().into_iter();
-    let after = |at: Timestamp| at.as_millisecond() - started.as_millisecond();
+    let after = |at: Timestamp| (at.as_millisecond() - started.as_millisecond()).max(0);
     timeline
         .map(|(stage, at)| DrillStage {
             stage,

@@ -143,7 +143,7 @@ fn left(outcome: DrillOutcome, command: &Command) -> String {
 
 fn times(stages: &[DrillStage]) -> String {
     let each = stages.iter().map(|reached| {
-        let tenths = (reached.millis + 50).div_euclid(100);
+        let tenths = (reached.millis + 50) / 100;
         format!(
             "{} after {}.{} s",
             reached.words(),
