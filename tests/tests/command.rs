@@ -3,6 +3,8 @@
 
 #[path = "command/died.rs"]
 mod died;
+#[path = "command/drilled.rs"]
+mod drilled;
 #[path = "command/killed.rs"]
 mod killed;
 

@@ -146,21 +146,7 @@ async fn k_32_a_drill_goes_the_whole_way_and_its_seconds_are_kept() {
     deployment
         .until("the end of the key", async || !deployment.accepts(&key))
         .await;
-    deployment
-        .until("the end of the drill", async || {
-            deployment.retire().await.unwrap();
-            let slot = deployment.slot(&secret.slot).await;
-            if slot.drill.is_some() && slot.due_at > deployment.ports.clock.now() {
-                // A minute is not waited for.
-                let due = Slot {
-                    due_at: deployment.ports.clock.now(),
-                    ..slot.clone()
-                };
-                let _ = deployment.ports.inventory.save_slot(&due).await;
-            }
-            slot.drill.is_none()
-        })
-        .await;
+    deployment.until_drilled(&secret.slot).await;
     let inventory = &deployment.ports.inventory;
     let drills = inventory.drills(&secret.slot).await.unwrap();
     let [drill] = &drills[..] else {

@@ -1,0 +1,66 @@
+//! `keyward drill`: a canary is cut off through emulated CloudWatch and SNS and the built kill switch.
+
+use super::*;
+
+const SLOT: &str = "support-bot-openrouter";
+
+#[tokio::test]
+async fn a_canary_is_drilled_by_a_person_who_waits_and_sees_each_stage() {
+    let Some(mut local) = local("drilled").await else {
+        return;
+    };
+    let fleet = local.fleet.display().to_string();
+    let register = format!("keyward register {fleet} {SLOT} --reason first");
+    assert!(shell(&local, &register, "").await.status.success());
+    let drill = format!("keyward drill {SLOT} --reason 'monthly drill'");
+    let untold = shell(&local, &format!("{drill} --yes"), "").await;
+    assert_eq!(untold.status.code(), Some(1));
+    let said = text(&untold.stderr);
+    assert!(said.contains("KEYWARD_ALARM_TOPIC_ARN"), "{said}");
+
+    let guard = local.with_drills().await;
+    let slot = SLOT.parse().unwrap();
+    guard.watch(&slot).await;
+    guard.recovers(&slot).await;
+    let refused = shell(&local, &format!("{drill} --yes"), "").await;
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    assert!(said.contains("it is no canary"), "{said}");
+    let mut entries: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&local.fleet).unwrap()).unwrap();
+    entries["slots"][SLOT]["canary"] = true.into();
+    std::fs::write(&local.fleet, entries.to_string()).unwrap();
+    for line in [
+        format!("keyward register {fleet} {SLOT} --reason canary"),
+        format!("keyward enforce {SLOT} --reason canary"),
+        format!("keyward drill {SLOT} --dry-run"),
+    ] {
+        let done = shell(&local, &line, "").await;
+        assert!(done.status.success(), "{line}: {}", text(&done.stderr));
+    }
+    let unsaid = shell(&local, &drill, SLOT).await;
+    assert_eq!(unsaid.status.code(), Some(1));
+    let said = text(&unsaid.stderr);
+    assert!(said.contains("nothing was changed: say --yes"), "{said}");
+
+    let deployment = &local.deployment;
+    let current = deployment.version(&slot, VersionState::Current).await;
+    let waits = format!("{drill} --yes --wait --timeout 240");
+    let (done, ()) = tokio::join!(shell(&local, &waits, ""), deployment.until_drilled(&slot));
+    let said = text(&done.stdout);
+    assert!(done.status.success(), "{said}{}", text(&done.stderr));
+    for stage in [
+        "score put",
+        "alarm changed",
+        "claimed",
+        "cut off",
+        "people told",
+        "replacement in use",
+        "confirmed dead",
+        "done",
+    ] {
+        assert!(said.contains(stage), "{stage}: {said}");
+    }
+    deployment.assert_at_provider(&slot, &current, false).await;
+    deployment.assert_no_key_text().await;
+}
