@@ -3,6 +3,7 @@
 pub mod act;
 pub mod alarm;
 pub mod alert;
+pub mod baseline;
 pub mod fleet;
 pub mod incident;
 pub mod key;
