@@ -242,8 +242,7 @@ impl Baseline {
         let Some(counts) = counts else { return };
         *filling.requests.get_or_insert(0) += counts.requests;
         *filling.tokens.get_or_insert(0) += counts.tokens.total();
-        if counts.requests > 0 {
-            let size = counts.tokens.total() / counts.requests;
+        if let Some(size) = counts.tokens.total().checked_div(counts.requests) {
             self.size_seen(bucket.day(), size, counts.requests);
         }
     }
