@@ -215,6 +215,23 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 300, requires = "wait")]
         timeout: u32,
     },
+    /// Replay recorded traffic through the detector and count what it would have done.
+    ///
+    /// False kills and alerts; with --inject, thefts and harmless changes are put in. Ends with 0 only if every figure
+    /// is what it must be. Example: keyward backtest traces/ --inject --json
+    Backtest {
+        /// A folder of CSV traces.
+        traces: PathBuf,
+        /// Put thefts and harmless changes in.
+        #[arg(long)]
+        inject: bool,
+        /// How many times, each with other chance; the worst figure of all is shown.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
+        seeds: u64,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Standby keys for providers whose API makes none.
     #[command(subcommand)]
     Pool(Pool),

@@ -1,6 +1,7 @@
 //! The commands.
 
 mod apply;
+mod backtest;
 mod confirm;
 mod drill;
 mod enforce;
@@ -15,6 +16,7 @@ mod rotate;
 mod status;
 
 use anyhow::Result;
+use keyward_backtest::Inject;
 
 pub(crate) use expect::Factor;
 pub(crate) use offline::Offline;
@@ -115,6 +117,18 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             wait,
             timeout,
         } => rotate::rotate(&slot, wait.then_some(timeout)).await,
+        Command::Backtest {
+            traces,
+            inject,
+            seeds,
+            json,
+        } => {
+            let inject = match inject {
+                true => Inject::All,
+                false => Inject::Nothing,
+            };
+            backtest::run(&traces, inject, seeds, json.into())
+        }
         Command::Pool(pool) => pool::run(pool).await,
         // The JSON has the operations of each provider anyway.
         Command::Providers {

@@ -3,6 +3,7 @@
 pub mod act;
 pub mod alarm;
 pub mod alert;
+pub mod baseline;
 pub mod drill;
 pub mod fleet;
 pub mod incident;

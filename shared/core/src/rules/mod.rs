@@ -1,6 +1,7 @@
 //! Rules: pure functions from facts to a decision. They read no clock and touch nothing.
 
 pub mod alarms;
+pub mod anomaly;
 pub mod birth;
 pub mod change;
 pub mod drill;

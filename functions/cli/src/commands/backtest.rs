@@ -1,0 +1,110 @@
+//! `keyward backtest`.
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+
+use anyhow::Result;
+use keyward_backtest::{Figures, Inject, Report, Target, TheftFigures, backtest, targets};
+
+use super::Format;
+use crate::print::{Outcome, line, table};
+
+/// Replays the traces of a folder and shows what it came to. Ends well only if everything that must be reached is.
+pub(super) fn run(folder: &Path, inject: Inject, seeds: u64, format: Format) -> Result<Outcome> {
+    let report = backtest(folder, inject, seeds, &progress)?;
+    let held_to = targets(&report.worst);
+    match format {
+        Format::Json => line(&serde_json::to_string_pretty(&json(&report, &held_to))?),
+        Format::Table => show(&report, &held_to),
+    }
+    Ok(match held_to.iter().all(Target::must_reached) {
+        true => Outcome::Done,
+        false => Outcome::NotAll,
+    })
+}
+
+/// On a terminal's standard error: how much is done.
+fn progress(done: usize, all: usize) {
+    let mut out = std::io::stderr();
+    if !out.is_terminal() {
+        return;
+    }
+    let filled = 30 * done / all.max(1);
+    let end = if done == all { "\r\x1b[K" } else { "" };
+    let bar = format!("{}{}", "#".repeat(filled), "-".repeat(30 - filled));
+    let _ = write!(out, "\r[{bar}] {done} of {all} keys{end}");
+}
+
+fn json(report: &Report, held_to: &[Target]) -> serde_json::Value {
+    let target = |target: &Target| {
+        serde_json::json!({
+            "name": target.name,
+            "value": target.value,
+            "must": target.must,
+            "aim": target.aim,
+            "more_is_better": target.more_is_better,
+            "must_reached": target.must_reached(),
+            "aim_reached": target.aim_reached(),
+        })
+    };
+    let targets: Vec<_> = held_to.iter().map(target).collect();
+    serde_json::json!({"targets": targets, "worst": report.worst, "seeds": report.seeds})
+}
+
+fn show(report: &Report, held_to: &[Target]) {
+    let Figures {
+        keys, key_months, ..
+    } = report.worst;
+    let seeds = report.seeds.len();
+    line(&format!(
+        "{keys} keys, {key_months:.1} key-months, {seeds} seeds; each figure is the worst seed's.\n"
+    ));
+    let rows: Vec<_> = held_to.iter().map(target_row).collect();
+    table(["MEASURE", "VALUE", "MUST", "AIM", "REACHED"], &rows);
+    if report.worst.thefts.is_empty() {
+        return;
+    }
+    line("");
+    let rows: Vec<_> = report.worst.thefts.iter().map(theft_row).collect();
+    table(
+        [
+            "THEFT", "COUNT", "STOPPED", "MINUTES", "95 %", "DOLLARS", "95 %",
+        ],
+        &rows,
+    );
+    line("");
+    let row = |change: &keyward_backtest::HarmlessFigures| {
+        let kills = format!("{:.0}", change.kills_per_100_key_months);
+        [change.name.to_owned(), kills]
+    };
+    let rows: Vec<_> = report.worst.harmless.iter().map(row).collect();
+    table(["WITHOUT A THEFT", "KILLS PER 100 KEY-MONTHS"], &rows);
+}
+
+fn target_row(target: &Target) -> [String; 5] {
+    let reached = match (target.must_reached(), target.aim_reached()) {
+        (_, true) => "aim",
+        (true, false) => "must",
+        (false, false) => "no",
+    };
+    [
+        target.name.clone(),
+        format!("{:.1}", target.value),
+        target.must.to_string(),
+        target.aim.to_string(),
+        reached.to_owned(),
+    ]
+}
+
+fn theft_row(theft: &TheftFigures) -> [String; 7] {
+    let whole = |value: f64| format!("{value:.0}");
+    [
+        theft.name.clone(),
+        theft.thefts.to_string(),
+        format!("{:.0} %", theft.caught_percent),
+        whole(theft.median_minutes),
+        whole(theft.p95_minutes),
+        whole(theft.median_dollars),
+        whole(theft.p95_dollars),
+    ]
+}

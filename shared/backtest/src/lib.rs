@@ -1,0 +1,218 @@
+#![doc = include_str!("../README.md")]
+
+mod chance;
+mod figures;
+mod key;
+mod replay;
+mod scenarios;
+mod targets;
+mod traces;
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::Serialize;
+
+pub use figures::{Figures, HarmlessFigures, TheftFigures};
+pub use targets::{Target, targets};
+pub use traces::TraceError;
+
+use figures::HarmlessFigures as Kills;
+use key::{Habit, Key};
+use replay::{Events, Outcome};
+use scenarios::{Harmless, THEFTS, Theft};
+
+/// Buckets in an hour and in a day.
+const HOUR: usize = 12;
+const DAY: usize = 24 * HOUR;
+
+/// What is put into the recorded traffic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Inject {
+    /// Nothing: false kills and alerts are counted.
+    Nothing,
+    /// Harmless changes and thefts.
+    All,
+}
+
+/// What several runs came to.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// Each figure of the seed for which it is worst.
+    pub worst: Figures,
+    /// All seeds, in order.
+    pub seeds: Vec<Figures>,
+}
+
+/// Replays the traces of a folder, once for each seed from 1 to `seeds`, one at least. `progress` is told how many of how
+/// many keys are done.
+///
+/// # Errors
+/// Traces that cannot be read; nothing is replayed then.
+pub fn backtest(
+    folder: &Path,
+    inject: Inject,
+    seeds: u64,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Report, TraceError> {
+    let files = traces::files(folder)?;
+    let mut work = Vec::new();
+    for seed in 1..=seeds.max(1) {
+        for file in &files {
+            let traffic = file.traffic(seed)?;
+            work.extend(traffic.iter().filter_map(Key::new).map(|key| (seed, key)));
+        }
+    }
+    if work.is_empty() {
+        let path = folder.to_owned();
+        return Err(TraceError::None { path });
+    }
+    let played = side_by_side(&work, inject, progress);
+    let of_seed = |seed: u64| {
+        let played = work.iter().zip(&played).filter(|((of, _), _)| *of == seed);
+        sum_up(
+            &played
+                .map(|((_, key), played)| (key, played))
+                .collect::<Vec<_>>(),
+        )
+    };
+    let seeds: Vec<Figures> = (1..=seeds.max(1)).map(of_seed).collect();
+    let mut worst = seeds[0].clone();
+    for figures in &seeds[1..] {
+        worst = worst.worse(figures);
+    }
+    Ok(Report { worst, seeds })
+}
+
+/// What one key's replays came to.
+#[derive(Debug, Clone, Default)]
+struct Played {
+    harmless: Vec<Events>,
+    thefts: Vec<Option<Outcome>>,
+}
+
+/// Plays every key, on as many threads as there are processors; the result does not depend on their number.
+fn side_by_side(
+    work: &[(u64, Key)],
+    inject: Inject,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Vec<Played> {
+    let next = AtomicUsize::new(0);
+    let done = AtomicUsize::new(0);
+    let played = Mutex::new(vec![Played::default(); work.len()]);
+    std::thread::scope(|scope| {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((seed, key)) = work.get(at) else {
+                        break;
+                    };
+                    let one = play(key, *seed, inject);
+                    if let Ok(mut played) = played.lock() {
+                        played[at] = one;
+                    }
+                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, work.len());
+                }
+            });
+        }
+    });
+    played.into_inner().unwrap_or_default()
+}
+
+fn play(key: &Key, seed: u64, inject: Inject) -> Played {
+    if inject == Inject::Nothing {
+        let harmless = vec![replay::harmless(key, &key.cost, |_, _| {})];
+        let thefts = Vec::new();
+        return Played { harmless, thefts };
+    }
+    let theft = |kind: scenarios::Kind| {
+        let mut rng = chance::of(&key.name, kind.name, seed);
+        Theft::of(kind, key, &mut rng)
+    };
+    let planned = THEFTS.map(theft);
+    let mut thefts = vec![None; planned.len()];
+    let play_thefts = |at: usize, watch: &keyward_core::rules::anomaly::Watch| {
+        for (theft, outcome) in planned.iter().zip(&mut thefts) {
+            let Some(theft) = theft else { continue };
+            if theft.asleep_from(key).unwrap_or(theft.start) == at {
+                *outcome = Some(replay::theft(key, theft, watch.clone()));
+            }
+        }
+    };
+    let mut harmless = vec![replay::harmless(key, &key.cost, play_thefts)];
+    for change in &Harmless::ALL[1..] {
+        harmless.push(replay::harmless(key, &change.apply(key), |_, _| {}));
+    }
+    Played { harmless, thefts }
+}
+
+fn sum_up(played: &[(&Key, &Played)]) -> Figures {
+    let months = |of: &dyn Fn(&Key) -> bool| -> f64 {
+        let keys = played.iter().filter(|(key, _)| of(key));
+        keys.map(|(key, _)| key.months()).sum()
+    };
+    let events = |change: usize, of: &dyn Fn(&Key) -> bool, count: fn(&Events) -> u32| -> f64 {
+        let keys = played.iter().filter(|(key, _)| of(key));
+        let counts = keys.filter_map(|(_, played)| played.harmless.get(change).map(count));
+        f64::from(counts.sum::<u32>())
+    };
+    let all = |_: &Key| true;
+    let regular = |key: &Key| key.habit == Habit::Regular;
+    let kills: fn(&Events) -> u32 = |events| events.kills;
+    let key_months = months(&all);
+    let changes = played
+        .first()
+        .map_or(0, |(_, played)| played.harmless.len());
+    let harmless = Harmless::ALL.into_iter().take(changes).enumerate();
+    let outcomes = || {
+        played
+            .iter()
+            .flat_map(|(_, played)| played.thefts.iter().flatten())
+    };
+    let again: Vec<bool> = outcomes().filter_map(|outcome| outcome.again).collect();
+    let second = again.iter().filter(|&&again| again).count();
+    Figures {
+        keys: played.len(),
+        key_months,
+        false_kills_per_100_key_months: 100.0 * events(0, &all, kills) / key_months,
+        regular_false_kills_per_100_key_months: 100.0 * events(0, &regular, kills)
+            / months(&regular).max(1e-9),
+        alerts_per_key_month: events(0, &all, |events| events.alerts) / key_months,
+        harmless: harmless
+            .map(|(at, change)| Kills {
+                name: change.name(),
+                kills_per_100_key_months: 100.0 * events(at, &all, kills) / key_months,
+            })
+            .collect(),
+        thefts: thefts(played),
+        second_kills_percent: 100.0 * second as f64 / again.len().max(1) as f64,
+    }
+}
+
+/// Keys with a baseline, of $10 a day or more, are told apart: others are too small for a multiple to be much money.
+const BIG_KEY: f64 = 10.0;
+
+fn thefts(played: &[(&Key, &Played)]) -> Vec<TheftFigures> {
+    let mut figures = Vec::new();
+    for (at, kind) in THEFTS.iter().enumerate() {
+        let outcomes = |of: &dyn Fn(&Key) -> bool| -> Vec<Outcome> {
+            let keys = played.iter().filter(|(key, _)| of(key));
+            keys.filter_map(|(_, played)| *played.thefts.get(at)?)
+                .collect()
+        };
+        let all = outcomes(&|_| true);
+        if all.is_empty() {
+            continue;
+        }
+        figures.push(TheftFigures::of(kind.name.to_owned(), &all));
+        if [scenarios::X3, scenarios::X10, scenarios::X50].contains(&kind.name) {
+            let big = |key: &Key| key.habit != Habit::Unlearned && key.daily_dollars() >= BIG_KEY;
+            let name = format!("{}{}", kind.name, targets::OF_BIG_KEYS);
+            figures.push(TheftFigures::of(name, &outcomes(&big)));
+        }
+    }
+    figures
+}

@@ -1,0 +1,142 @@
+//! What a slot's owner accepts to lose, and the figures of the rules.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::baseline::Span;
+use crate::model::money::MicroDollars;
+use crate::model::slot::ExpectedSpend;
+
+/// What the rules need to know of a slot beside its usage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// What its owner calls normal.
+    pub expected: ExpectedSpend,
+    /// What may be lost so that no agent is stopped by mistake: less is never worth a kill.
+    pub loss_floor: MicroDollars,
+    /// So much above anything on record is never normal, however much that was.
+    pub loss_ceiling: MicroDollars,
+    /// How far back the busiest stretch on record is looked for, as far as there is a record.
+    pub record_days: u32,
+    /// A launch or a month's end that was announced.
+    pub announced: Option<Announced>,
+    /// What another kind of evidence does to the limits of money.
+    pub evidence: Evidence,
+}
+
+impl Limits {
+    /// Those of a slot whose owner set nothing but what is normal.
+    pub const fn of(expected: ExpectedSpend) -> Self {
+        Self {
+            expected,
+            loss_floor: MicroDollars::from_dollars(25),
+            loss_ceiling: MicroDollars::from_dollars(250),
+            record_days: 35,
+            announced: None,
+            evidence: Evidence::None,
+        }
+    }
+}
+
+/// More spend than usual was announced: what is normal counts so much more until then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// 200 is twice as much.
+    pub percent: u32,
+    /// The bucket from which on it is over.
+    pub until: crate::model::usage::Bucket,
+}
+
+/// Signs of a theft beside money: a model that the slot never used, requests far larger than its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// None, or it is not weighed.
+    None,
+    /// There is: what must be exceeded on record, and the excess that is accepted, are halved.
+    Halves,
+}
+
+/// One level of judgement: the same form with other figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Level {
+    /// Tenths of the mean that must be exceeded.
+    pub(super) ratio: u64,
+    /// For each span.
+    pub(super) spans: [SpanLevel; 3],
+    /// The least excess; a kill's is a setting.
+    pub(super) floor: Option<MicroDollars>,
+    /// Declared normal days in 24 hours, for a slot without a baseline.
+    pub(super) unlearned_days: u64,
+}
+
+/// The figures for one span.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct SpanLevel {
+    pub(super) span: Span,
+    /// Percent of the busiest such span on record.
+    pub(super) record: u64,
+    /// Excess in percent of a normal day.
+    pub(super) share: u64,
+}
+
+const fn spans(figures: [(u64, u64); 3]) -> [SpanLevel; 3] {
+    let [hour, six_hours, day] = figures;
+    [
+        level(Span::Hour, hour),
+        level(Span::SixHours, six_hours),
+        level(Span::Day, day),
+    ]
+}
+
+const fn level(span: Span, (record, share): (u64, u64)) -> SpanLevel {
+    SpanLevel {
+        span,
+        record,
+        share,
+    }
+}
+
+/// Cut off.
+pub(super) const KILL: Level = Level {
+    ratio: 20,
+    spans: spans([(300, 50), (200, 75), (150, 100)]),
+    floor: None,
+    unlearned_days: 3,
+};
+
+/// Tell.
+pub(super) const ALERT: Level = Level {
+    ratio: 15,
+    spans: spans([(200, 25), (150, 35), (115, 50)]),
+    floor: Some(MicroDollars::from_dollars(10)),
+    unlearned_days: 2,
+};
+
+/// The share of a normal day or month, in percent, that caps allow.
+pub mod caps {
+    use super::Limits;
+    use crate::model::money::MicroDollars;
+
+    /// Whether a slot is used every day or now and then.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Habit {
+        /// On most days.
+        Steady,
+        /// Now and then.
+        Sporadic,
+    }
+
+    /// What a slot may spend in a day, UTC: twice a normal day, three times one where use is sporadic.
+    pub const fn daily(limits: &Limits, habit: Habit) -> MicroDollars {
+        let percent = match habit {
+            Habit::Steady => 200,
+            Habit::Sporadic => 300,
+        };
+        limits.expected.daily.percent(percent)
+    }
+
+    /// What a slot may spend in a month, UTC: 30 % above what is expected.
+    pub const fn monthly(limits: &Limits) -> MicroDollars {
+        limits.expected.monthly.percent(130)
+    }
+}
