@@ -1,4 +1,5 @@
 //! The rules on money against the same formulas written down a second time: `tests/oracle/export.py`.
+#![allow(clippy::unwrap_used, reason = "test code")]
 
 use keyward_core::model::baseline::Baseline;
 use keyward_core::model::money::MicroDollars;

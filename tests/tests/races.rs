@@ -10,7 +10,7 @@ fn whatever_happens_side_by_side_the_rules_hold() {
     assert!(totals.are_various(), "{totals}");
     for what in MUST_HAPPEN {
         let seeds = totals.seen.get(what).copied().unwrap_or(0);
-        assert!(seeds >= 5, "`{what}` happened under {seeds} seeds only");
+        assert!(seeds >= 3, "`{what}` happened under {seeds} seeds only");
     }
 }
 
