@@ -32,3 +32,6 @@ pub use finding::{Act, Finding, Measured, OtherCalls, Rule, blind};
 pub use form::Score;
 pub use settings::{Announced, Evidence, Limits, caps};
 pub use watch::{Assessment, Judgement, Memory, Settled, Watch};
+
+#[cfg(test)]
+mod tests;
