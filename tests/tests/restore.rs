@@ -19,10 +19,11 @@ use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{AlarmStates, Clock, Deadline, Inventory};
 use keyward_core::usecases::Ports;
+use keyward_core::usecases::cap::CapSet;
 use keyward_core::usecases::kill::{Invocation, KillOrder, KillOutcome, kill};
 use keyward_core::usecases::restore::{
-    AlarmCounts, CapSet, NewKey, Refused, RestoreError, RestoreOrder, RestoreOutcome, Restored,
-    Second, Wanted, restore,
+    AlarmCounts, NewKey, Refused, RestoreError, RestoreOrder, RestoreOutcome, Restored, Second,
+    Wanted, restore,
 };
 use keyward_testkit::gate::Gate;
 use keyward_tests::support::{World, token};

@@ -1,6 +1,7 @@
 //! Answers over HTTP.
 
 use keyward_core::ports::InventoryError;
+use keyward_core::usecases::known_slot::SlotError;
 use keyward_lambda::diagnostic::chain;
 use serde_json::{Value, json};
 
@@ -61,6 +62,18 @@ impl Refusal {
 impl From<InventoryError> for Refusal {
     fn from(error: InventoryError) -> Self {
         Self::of(&error, error.is_retryable())
+    }
+}
+
+impl From<SlotError> for Refusal {
+    fn from(error: SlotError) -> Self {
+        match error {
+            SlotError::Unknown(_) => {
+                Self::new(404, error.to_string(), "Look at the names: keyward status")
+            }
+            SlotError::Decommissioned(_) => Self::of(&error, false),
+            SlotError::Inventory(error) => error.into(),
+        }
     }
 }
 

@@ -13,9 +13,7 @@ use aws_sdk_cloudwatch::types::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use jiff::Timestamp;
-use keyward_core::model::alarm::{
-    AlarmArn, AlarmMetric, AlarmSettings, AlarmState, Change, Dimension,
-};
+use keyward_core::model::alarm::{AlarmArn, AlarmMetric, AlarmSettings, AlarmState, Change};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{AlarmError, AlarmSource, AlarmStates};
 use serde_json::Value;
@@ -151,16 +149,17 @@ fn settings_of(answer: &DescribeAlarmsOutput) -> Option<AlarmSettings> {
     })
 }
 
-fn metric_of(alarm: &MetricAlarm) -> Option<AlarmMetric> {
-    let dimensions = alarm.dimensions().iter().map(|dimension| Dimension {
-        name: OutsideText::new(dimension.name().unwrap_or_default()),
-        value: OutsideText::new(dimension.value().unwrap_or_default()),
-    });
-    Some(AlarmMetric {
-        namespace: OutsideText::new(alarm.namespace()?),
-        name: OutsideText::new(alarm.metric_name()?),
-        dimensions: dimensions.collect(),
-    })
+/// The one metric that an alarm watches.
+pub(crate) fn metric_of(alarm: &MetricAlarm) -> Option<AlarmMetric> {
+    let dimensions = alarm.dimensions().iter();
+    let dimensions: Vec<(&str, &str)> = dimensions
+        .map(|d| (d.name().unwrap_or_default(), d.value().unwrap_or_default()))
+        .collect();
+    Some(AlarmMetric::new(
+        alarm.namespace()?,
+        alarm.metric_name()?,
+        &dimensions,
+    ))
 }
 
 fn failed(failure: Failure) -> AlarmError {
@@ -287,7 +286,8 @@ mod tests {
             (&AlarmState::Ok, false)
         );
         assert_eq!(told.actions, [OutsideText::new(topic)]);
-        assert!(told.watches("Keyward", "KillScore", &[("Slot", "chat-eu")]));
+        let metric = AlarmMetric::new("Keyward", "KillScore", &[("Slot", "chat-eu")]);
+        assert_eq!(told.metric, Some(metric));
         for (namespace, name, dimensions) in [
             ("Other", "KillScore", &[("Slot", "chat-eu")][..]),
             ("Keyward", "Spend", &[("Slot", "chat-eu")]),
@@ -299,10 +299,8 @@ mod tests {
                 &[("Slot", "chat-eu"), ("Stack", "prod")],
             ),
         ] {
-            assert!(
-                !told.watches(namespace, name, dimensions),
-                "{name} {dimensions:?}"
-            );
+            let other = AlarmMetric::new(namespace, name, dimensions);
+            assert_ne!(told.metric, Some(other), "{name} {dimensions:?}");
         }
         let composite = CompositeAlarm::builder().alarm_actions(topic).build();
         let answer = DescribeAlarmsOutput::builder();

@@ -1,6 +1,6 @@
 //! The alarms that guard slots, in CloudWatch.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use aws_sdk_cloudwatch::types::{
@@ -11,7 +11,7 @@ use keyward_core::model::kill_alarm::{AlarmSetup, FoundAlarm, KillAlarm};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{KillAlarmError, KillAlarms, TAG_SLOT, TAG_STACK};
 
-use crate::alarms::CloudWatchAlarms;
+use crate::alarms::{CloudWatchAlarms, metric_of};
 use crate::fault::{Failure, Fault, examine};
 
 const LIST: &str = "DescribeAlarms";
@@ -48,7 +48,7 @@ impl KillAlarms for CloudWatchAlarms {
     /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html>.
     async fn make(&self, alarm: &KillAlarm) -> Result<(), KillAlarmError> {
         let setup = &alarm.setup;
-        let dimensions = setup.dimensions.iter();
+        let dimensions = setup.metric.dimensions.iter();
         let dimensions = dimensions.map(|(name, value)| {
             let dimension = Dimension::builder().name(name.as_str());
             dimension.value(value.as_str()).build()
@@ -59,8 +59,8 @@ impl KillAlarms for CloudWatchAlarms {
             .put_metric_alarm()
             .alarm_name(&alarm.name)
             .alarm_description(DESCRIPTION)
-            .namespace(setup.namespace.as_str())
-            .metric_name(setup.metric.as_str())
+            .namespace(setup.metric.namespace.as_str())
+            .metric_name(setup.metric.name.as_str())
             .set_dimensions(Some(dimensions.collect()))
             .statistic(Statistic::from(setup.statistic.as_str()))
             .period(setup.period)
@@ -128,20 +128,9 @@ fn read(alarm: &MetricAlarm) -> Option<FoundAlarm> {
 /// How an alarm on one metric is set up. What is not told has AWS's own default, or is nothing that is ever wanted.
 fn setup(alarm: &MetricAlarm) -> Option<AlarmSetup> {
     let text = OutsideText::new;
-    let dimensions = alarm.dimensions().iter();
-    let dimensions: BTreeMap<OutsideText, OutsideText> = dimensions
-        .map(|d| {
-            (
-                text(d.name().unwrap_or_default()),
-                text(d.value().unwrap_or_default()),
-            )
-        })
-        .collect();
     let periods = alarm.evaluation_periods()?;
     Some(AlarmSetup {
-        namespace: text(alarm.namespace()?),
-        metric: text(alarm.metric_name()?),
-        dimensions,
+        metric: metric_of(alarm)?,
         statistic: text(alarm.statistic().map_or("", Statistic::as_str)),
         period: alarm.period()?,
         periods,

@@ -1,9 +1,8 @@
 //! `/drill`: what is refused, what is recorded. What a drill sets off: suite `kill_switch`.
 
-use keyward_core::model::alarm::{AlarmArn, AlarmMetric, AlarmState, Dimension};
+use keyward_core::model::alarm::{AlarmArn, AlarmMetric, AlarmState};
 use keyward_core::model::kill_order::TopicArn;
 use keyward_core::model::slot::Slot;
-use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{Clock, TAG_SLOT, TAG_STACK};
 use keyward_core::rules::kill::{AlarmMap, Deployment};
 use keyward_core::usecases::drill::{Drills, SCORE};
@@ -27,17 +26,8 @@ async fn range() -> (World, Deps, Arc<MemoryMetrics>) {
     let arn = format!("arn:aws:cloudwatch:us-east-1:111122223333:alarm:keyward-prod-kill-{name}");
     let arn: AlarmArn = arn.parse().unwrap();
     alarms.make(&arn, &[(TAG_STACK, "prod"), (TAG_SLOT, name.as_str())]);
-    let dimension = |(name, value): (&str, &str)| Dimension {
-        name: OutsideText::new(name),
-        value: OutsideText::new(value),
-    };
-    let metric = AlarmMetric {
-        namespace: OutsideText::new("Keyward"),
-        name: OutsideText::new("KillScore"),
-        dimensions: [("Slot", name.as_str()), ("Stack", "prod")]
-            .map(dimension)
-            .to_vec(),
-    };
+    let dimensions = [("Slot", name.as_str()), ("Stack", "prod")];
+    let metric = AlarmMetric::new("Keyward", "KillScore", &dimensions);
     alarms.set_up(&arn, Some(metric), Some(TOPIC));
     alarms.change(&arn, world.outside.clock.now(), AlarmState::Ok);
     let drills = Drills {

@@ -2,7 +2,7 @@
 
 use keyward_control::{Deps, handle as control};
 use keyward_core::model::act::{ActId, CallerArn};
-use keyward_core::model::alarm::{AlarmMetric, Dimension};
+use keyward_core::model::alarm::AlarmMetric;
 use keyward_core::model::drill::{Drill, DrillOutcome, DrillUnderWay};
 use keyward_core::model::incident::{Stage, Suspends};
 use keyward_core::model::text::OutsideText;
@@ -121,15 +121,7 @@ impl Range {
 }
 
 fn metric(namespace: &str, name: &str, stack: &str, slot: &str) -> AlarmMetric {
-    let dimension = |(name, value): (&str, &str)| Dimension {
-        name: OutsideText::new(name),
-        value: OutsideText::new(value),
-    };
-    AlarmMetric {
-        namespace: OutsideText::new(namespace),
-        name: OutsideText::new(name),
-        dimensions: [("Stack", stack), ("Slot", slot)].map(dimension).to_vec(),
-    }
+    AlarmMetric::new(namespace, name, &[("Stack", stack), ("Slot", slot)])
 }
 
 #[tokio::test]
@@ -338,7 +330,7 @@ async fn a_drill_begins_only_where_it_can_be_seen_to_work() {
     alarms.make(&alarm, &[(TAG_STACK, "prod"), (TAG_SLOT, "another-slot")]);
     assert_eq!(range.refused().await, NotDrilled::NotOurs);
     alarms.make(&alarm, &[(TAG_STACK, "prod"), (TAG_SLOT, &slot)]);
-    alarms.silence(&alarm);
+    alarms.change_setup(&alarm, |setup| setup.is_enabled = false);
     assert_eq!(range.refused().await, NotDrilled::ActionsOff);
     assert!(range.metrics.scores(&"prod".parse().unwrap()).is_empty());
 

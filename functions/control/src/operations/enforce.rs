@@ -3,7 +3,8 @@
 use keyward_core::model::act::Subject;
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::Mode;
-use keyward_core::usecases::enforce::{ModeError, find, set_mode};
+use keyward_core::usecases::enforce::set_mode;
+use keyward_core::usecases::known_slot::known_slot;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -23,7 +24,7 @@ struct Body {
 pub(super) async fn enforce(deps: &Deps, request: &Request) -> Result<Value, Refusal> {
     let body: Body = request.body("{reason, slot, mode: observe or enforce}")?;
     let why = reason(&body.reason)?;
-    let slot = find(&deps.ports, &body.slot).await.map_err(refusal)?;
+    let slot = known_slot(&deps.ports, &body.slot).await?;
     let before = slot.mode;
     if before == body.mode {
         return Ok(json!({ "slot": body.slot, "before": before, "mode": before }));
@@ -40,25 +41,15 @@ pub(super) async fn enforce(deps: &Deps, request: &Request) -> Result<Value, Ref
             }))
         }
         Err(error) => {
-            let after = find(&deps.ports, &body.slot).await.ok();
+            let after = known_slot(&deps.ports, &body.slot).await.ok();
             let after = after.map(|slot| slot.mode);
             act.end(&error.to_string(), json!({ "mode": after })).await;
-            let refusal = refusal(error);
+            let refusal = Refusal::from(error);
             Err(if after == Some(before) {
                 refusal
             } else {
                 refusal.unsure()
             })
         }
-    }
-}
-
-fn refusal(error: ModeError) -> Refusal {
-    match error {
-        ModeError::Unknown(_) => {
-            Refusal::new(404, error.to_string(), "Look at the names: keyward status")
-        }
-        ModeError::Decommissioned(_) => Refusal::of(&error, false),
-        ModeError::Inventory(error) => error.into(),
     }
 }

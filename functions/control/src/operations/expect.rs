@@ -3,10 +3,11 @@
 use jiff::Timestamp;
 use keyward_core::model::act::Subject;
 use keyward_core::model::names::SlotName;
-use keyward_core::usecases::expect::{CapFollowed, ExpectError, Said, expect, find};
+use keyward_core::usecases::expect::{ExpectError, Said, expect, find};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::cap_parts;
 use crate::Deps;
 use crate::record::{Recorded, Written};
 use crate::request::{Request, reason};
@@ -46,11 +47,7 @@ pub(super) async fn expect_spend(deps: &Deps, request: &Request) -> Result<Value
         Ok((slot, followed)) => {
             let after = json!({ "expectation": slot.expectation });
             let unrecorded = act.end("set", after).await == Written::BeginningOnly;
-            let (cap, cap_failed) = match followed {
-                CapFollowed::To(cap) => (Some(cap), None),
-                CapFollowed::NotThere => (None, None),
-                CapFollowed::Failed(error) => (None, Some(error.to_string())),
-            };
+            let (cap, cap_failed) = cap_parts(&followed);
             Ok(json!({
                 "slot": body.slot, "before": before, "expectation": slot.expectation,
                 "cap": cap, "cap_failed": cap_failed, "unrecorded": unrecorded,
@@ -72,11 +69,7 @@ pub(super) async fn expect_spend(deps: &Deps, request: &Request) -> Result<Value
 
 fn refusal(error: ExpectError) -> Refusal {
     match error {
-        ExpectError::Unknown(_) => {
-            Refusal::new(404, error.to_string(), "Look at the names: keyward status")
-        }
-        ExpectError::Decommissioned(_) => Refusal::of(&error, false),
+        ExpectError::Slot(error) => error.into(),
         ExpectError::NotExpected(_) => Refusal::bad(error.to_string()),
-        ExpectError::Inventory(error) => error.into(),
     }
 }

@@ -8,7 +8,9 @@ mod kill;
 mod pool;
 mod restore;
 
+use keyward_core::model::money::SpendCap;
 use keyward_core::ports::Deadline;
+use keyward_core::usecases::cap::CapSet;
 use serde_json::Value;
 
 use crate::Deps;
@@ -39,5 +41,14 @@ pub(crate) async fn carry_out(
             format!("there is no such operation; known are {KNOWN}"),
             "Use the keyward command of this release.",
         )),
+    }
+}
+
+/// The limit that was set, and why one was not.
+fn cap_parts(set: &CapSet) -> (Option<&SpendCap>, Option<String>) {
+    match set {
+        CapSet::To(cap) => (Some(cap), None),
+        CapSet::NoKey | CapSet::NotThere => (None, None),
+        CapSet::Failed(error) => (None, Some(error.to_string())),
     }
 }

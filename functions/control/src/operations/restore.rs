@@ -8,13 +8,14 @@ use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Advice, Deadline, ProviderError};
 use keyward_core::usecases::kill::Invocation;
 use keyward_core::usecases::restore::{
-    AlarmCounts, CONSENT, CapSet, Foreseen, NewKey, Refused, RestoreError, RestoreOrder,
-    RestoreOutcome, Restored, Wanted, foresee, restore,
+    AlarmCounts, CONSENT, Foreseen, NewKey, Refused, RestoreError, RestoreOrder, RestoreOutcome,
+    Restored, Wanted, foresee, restore,
 };
 use keyward_lambda::diagnostic::chain;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::cap_parts;
 use super::kill::unknown;
 use crate::Deps;
 use crate::record::{Recorded, Written};
@@ -143,11 +144,7 @@ fn asked_for(order: &RestoreOrder, asked: &RestoreAsked) -> Value {
 
 fn done(order: &RestoreOrder, restored: &Restored) -> Value {
     let slot = &restored.slot;
-    let (cap, cap_failed) = match &restored.cap {
-        CapSet::To(cap) => (Some(cap), None),
-        CapSet::NoKey | CapSet::NotThere => (None, None),
-        CapSet::Failed(error) => (None, Some(error.to_string())),
-    };
+    let (cap, cap_failed) = cap_parts(&restored.cap);
     let (new_key, why) = match &restored.new_key {
         NewKey::NotNeeded => ("not_needed", None),
         NewKey::AskedFor => ("asked_for", None),

@@ -1,11 +1,13 @@
 //! A CloudWatch alarm's change of state, as the alarm itself told it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
-use super::names::NameError;
+use super::metric::{KILL_SCORE, NAMESPACE, SLOT, STACK};
+use super::names::{NameError, SlotName, StackName};
 use super::text::{OutsideText, without_keys};
 
 /// What an alarm says about one of its changes. Nothing of it is proved: the text came from outside.
@@ -107,22 +109,6 @@ pub struct AlarmSettings {
     pub metric: Option<AlarmMetric>,
 }
 
-impl AlarmSettings {
-    /// Whether it watches this metric with these dimensions and no others.
-    pub fn watches(&self, namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> bool {
-        let has = |metric: &AlarmMetric, (name, value): &(&str, &str)| {
-            let is_it = |d: &Dimension| d.name.as_str() == *name && d.value.as_str() == *value;
-            metric.dimensions.iter().any(is_it)
-        };
-        self.metric.as_ref().is_some_and(|metric| {
-            metric.namespace.as_str() == namespace
-                && metric.name.as_str() == name
-                && metric.dimensions.len() == dimensions.len()
-                && dimensions.iter().all(|dimension| has(metric, dimension))
-        })
-    }
-}
-
 /// The metric of an alarm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlarmMetric {
@@ -130,8 +116,27 @@ pub struct AlarmMetric {
     pub namespace: OutsideText,
     /// Its name.
     pub name: OutsideText,
-    /// Its dimensions.
-    pub dimensions: Vec<Dimension>,
+    /// Its dimensions, by name. There are no others.
+    pub dimensions: BTreeMap<OutsideText, OutsideText>,
+}
+
+impl AlarmMetric {
+    /// The metric of this name with these dimensions.
+    pub fn new(namespace: &str, name: &str, dimensions: &[(&str, &str)]) -> Self {
+        let text = OutsideText::new;
+        let dimensions = dimensions.iter();
+        Self {
+            namespace: text(namespace),
+            name: text(name),
+            dimensions: dimensions.map(|(n, v)| (text(n), text(v))).collect(),
+        }
+    }
+
+    /// A slot's `KillScore`.
+    pub fn kill_score(stack: &StackName, slot: &SlotName) -> Self {
+        let dimensions = [(STACK, stack.as_str()), (SLOT, slot.as_str())];
+        Self::new(NAMESPACE, KILL_SCORE, &dimensions)
+    }
 }
 
 /// What an alarm watches.

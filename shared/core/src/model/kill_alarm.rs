@@ -1,8 +1,8 @@
 //! The alarm that guards a slot: one on its `KillScore`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::alarm::AlarmArn;
+use super::alarm::{AlarmArn, AlarmMetric};
 use super::names::{SlotName, StackName};
 use super::text::OutsideText;
 
@@ -22,12 +22,8 @@ pub struct KillAlarm {
 /// What decides when an alarm fires and whom it tells then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlarmSetup {
-    /// The metric's namespace.
-    pub namespace: OutsideText,
-    /// The metric.
-    pub metric: OutsideText,
-    /// The metric's dimensions.
-    pub dimensions: BTreeMap<OutsideText, OutsideText>,
+    /// What it watches.
+    pub metric: AlarmMetric,
     /// How the values of a period become one: `Maximum`.
     pub statistic: OutsideText,
     /// How long a period is, in seconds.
@@ -60,7 +56,7 @@ pub struct FoundAlarm {
 impl FoundAlarm {
     /// The value of a dimension of the metric that it watches.
     pub fn dimension(&self, name: &str) -> Option<&OutsideText> {
-        let dimensions = &self.setup.as_ref()?.dimensions;
+        let dimensions = &self.setup.as_ref()?.metric.dimensions;
         dimensions.get(&OutsideText::new(name))
     }
 }

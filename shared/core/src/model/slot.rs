@@ -320,8 +320,7 @@ pub struct Slot {
 impl Slot {
     /// Of what is normal, in percent, what the slot is expected to spend at `now`: 100 unless a person said otherwise.
     pub fn expected_percent(&self, now: Timestamp) -> u32 {
-        let said = self.expectation.filter(|said| now < said.until);
-        said.map_or(100, |said| said.percent)
+        self.expectation.map_or(100, |said| said.percent_at(now))
     }
 }
 
@@ -332,6 +331,16 @@ pub struct Expectation {
     pub percent: u32,
     /// Until when; from then on, what is normal is normal again.
     pub until: Timestamp,
+}
+
+impl Expectation {
+    /// What it makes of what is normal, in percent, at `now`.
+    pub fn percent_at(self, now: Timestamp) -> u32 {
+        match now < self.until {
+            true => self.percent,
+            false => 100,
+        }
+    }
 }
 
 /// The last kill of a slot.

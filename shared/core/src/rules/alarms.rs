@@ -5,14 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 use super::kill::Deployment;
-use crate::model::alarm::AlarmArn;
+use crate::model::alarm::{AlarmArn, AlarmMetric};
 use crate::model::kill_alarm::{AlarmSetup, FoundAlarm, KillAlarm};
-use crate::model::metric::{KILL_SCORE, NAMESPACE, SLOT, STACK};
+use crate::model::metric::{KillScore, SLOT, STACK};
 use crate::model::names::SlotName;
 use crate::model::text::OutsideText;
-
-/// A score of one.
-const LINE_THOUSANDTHS: i64 = 1000;
 
 /// Five minutes: what usage is counted by.
 const PERIOD: i32 = 300;
@@ -45,27 +42,31 @@ impl AlarmChange {
 
 /// The alarm that a slot must have. A score of 1 or more in any five minutes sets it off; no score is none.
 pub fn wanted(deployment: &Deployment, slot: &SlotName) -> KillAlarm {
-    let text = OutsideText::new;
-    let dimensions = [(STACK, deployment.stack.as_str()), (SLOT, slot.as_str())];
-    let dimensions = dimensions.map(|(name, value)| (text(name), text(value)));
     KillAlarm {
         name: deployment.alarm_name(slot),
         stack: deployment.stack.clone(),
         slot: slot.clone(),
-        setup: AlarmSetup {
-            namespace: text(NAMESPACE),
-            metric: text(KILL_SCORE),
-            dimensions: BTreeMap::from(dimensions),
-            statistic: text("Maximum"),
-            period: PERIOD,
-            periods: 1,
-            to_alarm: 1,
-            comparison: text("GreaterThanOrEqualToThreshold"),
-            line_thousandths: Some(LINE_THOUSANDTHS),
-            missing: text("notBreaching"),
-            is_enabled: true,
-            tells: BTreeSet::from([text(deployment.topic.as_str())]),
-        },
+        setup: set_up(
+            AlarmMetric::kill_score(&deployment.stack, slot),
+            Some(deployment.topic.as_str()),
+        ),
+    }
+}
+
+/// An alarm on a score: from its line on in any five minutes, where no score is none, it tells a topic.
+pub fn set_up(metric: AlarmMetric, topic: Option<&str>) -> AlarmSetup {
+    let text = OutsideText::new;
+    AlarmSetup {
+        metric,
+        statistic: text("Maximum"),
+        period: PERIOD,
+        periods: 1,
+        to_alarm: 1,
+        comparison: text("GreaterThanOrEqualToThreshold"),
+        line_thousandths: Some(KillScore::LINE.into()),
+        missing: text("notBreaching"),
+        is_enabled: true,
+        tells: topic.into_iter().map(text).collect(),
     }
 }
 
@@ -116,19 +117,10 @@ fn differences(wanted: &AlarmSetup, found: Option<&AlarmSetup>) -> Vec<&'static 
     let Some(found) = found else {
         return vec!["what it watches"];
     };
-    let watches = |setup: &AlarmSetup| {
-        let AlarmSetup {
-            namespace,
-            metric,
-            dimensions,
-            ..
-        } = setup;
-        (namespace.clone(), metric.clone(), dimensions.clone())
-    };
     let counts = |setup: &AlarmSetup| (setup.period, setup.periods, setup.to_alarm);
     let line = |setup: &AlarmSetup| (setup.line_thousandths, setup.comparison.clone());
     let pairs = [
-        ("what it watches", watches(wanted) == watches(found)),
+        ("what it watches", wanted.metric == found.metric),
         ("its statistic", wanted.statistic == found.statistic),
         ("its periods", counts(wanted) == counts(found)),
         ("its line", line(wanted) == line(found)),
@@ -206,12 +198,15 @@ mod tests {
         let alarm = wanted(&prod, &"chat".parse().unwrap());
         type Edit = fn(&mut AlarmSetup);
         let edits: [(&str, Edit); 12] = [
-            ("what it watches", |s| s.metric = OutsideText::new("Score")),
             ("what it watches", |s| {
-                s.namespace = OutsideText::new("Other")
+                s.metric.name = OutsideText::new("Score")
             }),
             ("what it watches", |s| {
-                s.dimensions
+                s.metric.namespace = OutsideText::new("Other")
+            }),
+            ("what it watches", |s| {
+                s.metric
+                    .dimensions
                     .insert(OutsideText::new(SLOT), OutsideText::new("other"));
             }),
             ("its statistic", |s| {

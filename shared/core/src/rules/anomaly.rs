@@ -30,7 +30,7 @@ mod watch;
 
 pub use finding::{Act, Finding, Measured, OtherCalls, Rule, blind};
 pub use form::Score;
-pub use settings::{Announced, Evidence, Limits, caps};
+pub use settings::{Evidence, Limits};
 pub use watch::{Assessment, Judgement, Memory, Settled, Watch};
 
 #[cfg(test)]

@@ -2,10 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::alarm::{AlarmSettings, AlarmState};
+use crate::model::alarm::{AlarmMetric, AlarmSettings, AlarmState};
 use crate::model::drill::{DONE_WITHIN, DrillOutcome, DrillUnderWay, SETS_OFF_WITHIN};
 use crate::model::incident::{Evidence, Figures, Incident, KillStep};
-use crate::model::metric::{KILL_SCORE, NAMESPACE, SLOT, STACK};
 use crate::model::slot::{Mode, Slot, SlotState};
 use crate::model::version::{Version, VersionState};
 use crate::rules::kill::{Deployment, KillOrder};
@@ -134,11 +133,8 @@ fn of_alarm(facts: &DrillFacts<'_>) -> Result<(), NotDrilled> {
     if !facts.is_tagged {
         return Err(NotDrilled::NotOurs);
     }
-    let dimensions = [
-        (STACK, deployment.stack.as_str()),
-        (SLOT, slot.name.as_str()),
-    ];
-    if !alarm.watches(NAMESPACE, KILL_SCORE, &dimensions) {
+    let score = AlarmMetric::kill_score(&deployment.stack, &slot.name);
+    if alarm.metric != Some(score) {
         return Err(NotDrilled::WatchesOther);
     }
     if !alarm.actions_enabled {

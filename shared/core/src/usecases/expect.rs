@@ -4,12 +4,13 @@
 use jiff::Timestamp;
 
 use super::Ports;
+use super::cap::{CapSet, set_cap};
+use super::known_slot::{SlotError, known_slot};
 use crate::model::money::SpendCap;
 use crate::model::names::SlotName;
-use crate::model::slot::{Expectation, Slot, SlotState};
-use crate::model::text::OutsideText;
+use crate::model::slot::{Expectation, Slot};
 use crate::model::version::{Version, VersionState};
-use crate::ports::{Fence, InventoryError, ProviderError};
+use crate::ports::InventoryError;
 use crate::rules::birth;
 use crate::rules::expect::{NotExpected, expectation};
 
@@ -22,32 +23,15 @@ pub enum Said {
     Normal,
 }
 
-/// Why it was not taken down; where the inventory's answer was lost, it may be.
+/// Why it was not taken down.
 #[derive(Debug, thiserror::Error)]
 pub enum ExpectError {
-    /// There is no such slot.
-    #[error("there is no slot `{0}` in the inventory")]
-    Unknown(SlotName),
-    /// Its agent is gone.
-    #[error("slot `{0}` is decommissioned")]
-    Decommissioned(SlotName),
+    /// The slot.
+    #[error(transparent)]
+    Slot(#[from] SlotError),
     /// It cannot be said.
     #[error(transparent)]
     NotExpected(#[from] NotExpected),
-    /// The inventory.
-    #[error(transparent)]
-    Inventory(#[from] InventoryError),
-}
-
-/// The limit at the provider.
-#[derive(Debug)]
-pub enum CapFollowed {
-    /// It is this now, on every key that agents may use.
-    To(SpendCap),
-    /// The provider has none.
-    NotThere,
-    /// It was not set on every key. Say it again.
-    Failed(ProviderError),
 }
 
 /// The slot as it is, if something can be expected of it; and what, as it is to be.
@@ -64,12 +48,7 @@ pub async fn find(
         Said::Normal => None,
         Said::More(percent, until) => Some(expectation(percent, until, now)?),
     };
-    let slot = ports.inventory.slot(name).await?;
-    let slot = slot.ok_or_else(|| ExpectError::Unknown(name.clone()))?;
-    if slot.state == SlotState::Decommissioned {
-        return Err(ExpectError::Decommissioned(name.clone()));
-    }
-    Ok((slot, wanted))
+    Ok((known_slot(ports, name).await?, wanted))
 }
 
 /// Takes down what is expected of a slot that was just found, and lets the limit of its keys follow. May be repeated.
@@ -80,7 +59,7 @@ pub async fn expect(
     ports: &Ports,
     mut slot: Slot,
     wanted: Option<Expectation>,
-) -> Result<(Slot, CapFollowed), InventoryError> {
+) -> Result<(Slot, CapSet), InventoryError> {
     if slot.expectation != wanted {
         slot.expectation = wanted;
         ports.inventory.save_slot(&slot).await?;
@@ -91,45 +70,24 @@ pub async fn expect(
     Ok((slot, followed))
 }
 
-/// Sets the limit on every key that agents may use, and reads it back.
-async fn follow(ports: &Ports, slot: &Slot, cap: SpendCap) -> Result<CapFollowed, InventoryError> {
+/// Sets the limit on every key that agents may use.
+async fn follow(ports: &Ports, slot: &Slot, cap: SpendCap) -> Result<CapSet, InventoryError> {
     let provider = match ports.providers.open(&slot.account, slot.provider).await {
         Ok(provider) => provider,
-        Err(error) => return Ok(CapFollowed::Failed(error)),
+        Err(error) => return Ok(CapSet::Failed(error)),
     };
-    let Some(caps) = provider.caps() else {
-        return Ok(CapFollowed::NotThere);
-    };
-    let versions = ports.inventory.versions(&slot.name).await?;
-    for version in versions.into_iter().filter(is_used) {
-        let Some(handle) = &version.handle else {
-            continue;
-        };
-        if version.cap == Some(cap) {
-            continue;
-        }
-        let set = async {
-            caps.set_cap(handle, cap).await?;
-            match provider.get(handle).await? {
-                Some(kept) if kept.cap == Some(cap) => Ok(()),
-                _ => Err(ProviderError::Refused {
-                    detail: OutsideText::new("the key reads back another limit"),
-                }),
-            }
-        };
-        if let Err(error) = set.await {
-            return Ok(CapFollowed::Failed(error));
-        }
-        let known = Version {
-            cap: Some(cap),
-            ..version
-        };
-        ports
-            .inventory
-            .save_versions(&[known], Fence::Epoch(slot.epoch))
-            .await?;
+    if provider.caps().is_none() {
+        return Ok(CapSet::NotThere);
     }
-    Ok(CapFollowed::To(cap))
+    let versions = ports.inventory.versions(&slot.name).await?;
+    let others = versions.iter().filter(|v| is_used(v) && v.cap != Some(cap));
+    for version in others {
+        let set = set_cap(ports, slot, provider.as_ref(), version, cap).await?;
+        if let CapSet::Failed(error) = set {
+            return Ok(CapSet::Failed(error));
+        }
+    }
+    Ok(CapSet::To(cap))
 }
 
 /// A key that is being made gets its limit in setSecret.

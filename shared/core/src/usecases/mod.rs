@@ -3,6 +3,7 @@
 
 mod adopt;
 pub mod apply;
+pub mod cap;
 pub mod drill;
 pub mod enforce;
 pub mod expect;
@@ -11,6 +12,7 @@ pub mod keep_alarms;
 mod key_text;
 pub mod kill;
 pub mod kill_switch;
+pub mod known_slot;
 pub mod monitor;
 pub mod pool;
 pub mod register;

@@ -5,10 +5,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::alarm::{AlarmArn, AlarmMetric, AlarmSettings, AlarmState, Change};
 use keyward_core::model::kill_alarm::{AlarmSetup, FoundAlarm, KillAlarm};
-use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     AlarmError, AlarmSource, KillAlarmError, KillAlarms, TAG_SLOT, TAG_STACK,
 };
+use keyward_core::rules::alarms::set_up;
 
 /// The account and region of alarms that are made by name.
 const PLACE: &str = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:";
@@ -29,9 +29,6 @@ struct Alarm {
     tags: BTreeMap<String, String>,
     changes: Vec<Change>,
     setup: Option<AlarmSetup>,
-    watches: Option<AlarmMetric>,
-    actions: Vec<OutsideText>,
-    silent: bool,
 }
 
 impl MemoryAlarms {
@@ -57,19 +54,14 @@ impl MemoryAlarms {
         change(alarm.setup.as_mut().expect("one that was set up"));
     }
 
-    /// Lets an alarm that is there watch a metric and publish to a topic, or no more publish to any.
+    /// Lets an alarm that is there watch a metric, or none, and publish to a topic, or to none.
+    ///
+    /// # Panics
+    /// If there is none.
     pub fn set_up(&self, alarm: &AlarmArn, metric: Option<AlarmMetric>, topic: Option<&str>) {
         let mut state = self.state();
         let alarm = state.alarms.get_mut(alarm).expect("an alarm that is there");
-        alarm.watches = metric;
-        alarm.actions = topic.into_iter().map(OutsideText::new).collect();
-    }
-
-    /// Turns the actions of an alarm that is there off.
-    pub fn silence(&self, alarm: &AlarmArn) {
-        let mut state = self.state();
-        let alarm = state.alarms.get_mut(alarm).expect("an alarm that is there");
-        alarm.silent = true;
+        alarm.setup = metric.map(|metric| set_up(metric, topic));
     }
 
     /// Lets an alarm go to a state. One that is not there is made, without tags.
@@ -125,11 +117,12 @@ impl AlarmSource for MemoryAlarms {
         let state = self.state();
         let alarm = state.alarms.get(alarm).ok_or(AlarmError::NotThere)?;
         let last = alarm.changes.last().map(|change| change.to.clone());
+        let setup = alarm.setup.as_ref();
         Ok(AlarmSettings {
             state: last.unwrap_or(AlarmState::InsufficientData),
-            actions_enabled: !alarm.silent,
-            actions: alarm.actions.clone(),
-            metric: alarm.watches.clone(),
+            actions_enabled: setup.is_none_or(|setup| setup.is_enabled),
+            actions: setup.map_or_else(Vec::new, |s| s.tells.iter().cloned().collect()),
+            metric: setup.map(|setup| setup.metric.clone()),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use super::settings::{Evidence, Level, Limits, SpanLevel};
 use crate::model::baseline::{Mean, Span};
+use crate::model::metric::KillScore;
 use crate::model::usage::Bucket;
 
 /// Thousandths: from 1,000 on a limit is exceeded.
@@ -10,7 +11,7 @@ pub struct Score(pub u32);
 
 impl Score {
     /// A limit is exceeded, or what it takes to act is there.
-    pub const FIRES: Self = Self(1_000);
+    pub const FIRES: Self = Self(KillScore::LINE);
     /// Proof: a key that is known to be dead is in use.
     pub const PROOF: Self = Self(10_000);
     /// More is not told apart.

@@ -1,7 +1,7 @@
 //! What the month allows.
 
 use super::finding::{Act, Finding, Measured, Rule};
-use super::settings::{Limits, caps};
+use super::settings::{Limits, monthly_cap};
 use crate::model::money::MicroDollars;
 use crate::model::usage::Bucket;
 
@@ -16,7 +16,7 @@ pub(super) fn judge(
     now: Bucket,
     spent: u64,
 ) -> Option<Finding> {
-    let cap = caps::monthly(limits);
+    let cap = monthly_cap(limits);
     let (over, whole) = (now.0 + 1 - first.0, next.0 - first.0);
     let projected = u128::from(spent) * u128::from(whole) / u128::from(over);
     let projected = u64::try_from(projected).unwrap_or(u64::MAX);

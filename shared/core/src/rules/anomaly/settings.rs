@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::baseline::Span;
 use crate::model::money::MicroDollars;
-use crate::model::slot::ExpectedSpend;
+use crate::model::slot::{Expectation, ExpectedSpend};
 
 /// What the rules need to know of a slot beside its usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,8 +17,8 @@ pub struct Limits {
     pub loss_ceiling: MicroDollars,
     /// How far back the busiest stretch on record is looked for, as far as there is a record.
     pub record_days: u32,
-    /// A launch or a month's end that was announced.
-    pub announced: Option<Announced>,
+    /// A launch or a month's end that was announced: what is normal counts so much more until then.
+    pub announced: Option<Expectation>,
     /// What another kind of evidence does to the limits of money.
     pub evidence: Evidence,
 }
@@ -35,15 +35,6 @@ impl Limits {
             evidence: Evidence::None,
         }
     }
-}
-
-/// More spend than usual was announced: what is normal counts so much more until then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Announced {
-    /// 200 is twice as much.
-    pub percent: u32,
-    /// The bucket from which on it is over.
-    pub until: crate::model::usage::Bucket,
 }
 
 /// Signs of a theft beside money: a model that the slot never used, requests far larger than its own.
@@ -112,31 +103,7 @@ pub(super) const ALERT: Level = Level {
     unlearned_days: 2,
 };
 
-/// The share of a normal day or month, in percent, that caps allow.
-pub mod caps {
-    use super::Limits;
-    use crate::model::money::MicroDollars;
-
-    /// Whether a slot is used every day or now and then.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    pub enum Habit {
-        /// On most days.
-        Steady,
-        /// Now and then.
-        Sporadic,
-    }
-
-    /// What a slot may spend in a day, UTC: twice a normal day, three times one where use is sporadic.
-    pub const fn daily(limits: &Limits, habit: Habit) -> MicroDollars {
-        let percent = match habit {
-            Habit::Steady => 200,
-            Habit::Sporadic => 300,
-        };
-        limits.expected.daily.percent(percent)
-    }
-
-    /// What a slot may spend in a month, UTC: 30 % above what is expected.
-    pub const fn monthly(limits: &Limits) -> MicroDollars {
-        limits.expected.monthly.percent(130)
-    }
+/// What a slot may spend in a month, UTC: 30 % above what is expected.
+pub(super) const fn monthly_cap(limits: &Limits) -> MicroDollars {
+    limits.expected.monthly.percent(130)
 }

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::model::baseline::Place;
 use crate::model::money::MicroDollars;
-use crate::model::slot::ExpectedSpend;
+use crate::model::slot::{Expectation, ExpectedSpend};
 use crate::model::text::OutsideText;
 use crate::model::usage::{Bucket, Counts, Reading, TokenCounts};
 
@@ -215,7 +215,7 @@ fn what_was_contained_fires_nothing_again_and_what_goes_on_does() {
 fn what_a_person_expects_is_not_far_above_normal() {
     let normal = used(1_000_000, 10, 1_000);
     let busy = used(5_000_000, 50, 5_000);
-    let kills = |announced: Option<Announced>| {
+    let kills = |announced: Option<Expectation>| {
         let limits = Limits {
             announced,
             ..limits(288, 9_000)
@@ -226,10 +226,10 @@ fn what_a_person_expects_is_not_far_above_normal() {
     };
     assert!(kills(None));
     let percent = 500;
-    let until = Bucket(START + 16 * DAY);
-    assert!(!kills(Some(Announced { percent, until })));
-    let until = Bucket(START + 15 * DAY);
-    assert!(kills(Some(Announced { percent, until })), "it is over");
+    let until = Bucket(START + 16 * DAY).begins();
+    assert!(!kills(Some(Expectation { percent, until })));
+    let until = Bucket(START + 15 * DAY).begins();
+    assert!(kills(Some(Expectation { percent, until })), "it is over");
 }
 
 #[test]

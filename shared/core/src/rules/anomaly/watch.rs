@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::finding::{Act, Finding, Measured, Rule};
 use super::form::{Facts, Fired, Score};
 use super::recent::Recent;
-use super::settings::{ALERT, KILL, Limits, caps};
+use super::settings::{ALERT, KILL, Limits};
 use crate::model::baseline::{Baseline, Mean, Place, Span, month_of};
 use crate::model::text::OutsideText;
 use crate::model::usage::{Bucket, Reading};
@@ -255,20 +255,9 @@ impl Watch {
         (used >= LEARNED_DAYS && day >= LEAST_DAY).then_some(mean)
     }
 
-    /// How the slot is used, for its daily cap.
-    pub fn habit(&self) -> caps::Habit {
-        let now = self.recent.to().unwrap_or_default();
-        match self.baseline.used_days(now, LEARNED_OF) {
-            0..10 => caps::Habit::Sporadic,
-            _ => caps::Habit::Steady,
-        }
-    }
-
     fn facts<'a>(&self, limits: &'a Limits, now: Bucket) -> Facts<'a> {
-        let factor = match limits.announced {
-            Some(announced) if now < announced.until => announced.percent.max(100).into(),
-            _ => 100,
-        };
+        let announced = limits.announced.map(|said| said.percent_at(now.begins()));
+        let factor = announced.map_or(100, |percent| percent.max(100).into());
         let peak = |span| self.baseline.peak(span, limits.record_days);
         Facts {
             limits,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::pull::Turn;
 use super::read::Reader;
@@ -137,8 +137,5 @@ async fn bill(
 }
 
 fn midnight(day: u32) -> Timestamp {
-    let since = SignedDuration::from_hours(24) * i32::try_from(day).unwrap_or(i32::MAX);
-    Timestamp::UNIX_EPOCH
-        .checked_add(since)
-        .unwrap_or(Timestamp::MAX)
+    Bucket(day.saturating_mul(Bucket::PER_DAY)).begins()
 }

@@ -2,28 +2,15 @@
 //! a key gets one.
 
 use super::RestoreError;
-use crate::model::money::SpendCap;
 use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Slot, SlotState};
 use crate::model::version::{Version, VersionState};
-use crate::ports::{Fence, InventoryError, ProviderError};
+use crate::ports::InventoryError;
 use crate::rules::birth;
 use crate::rules::rotation::{Refusal, refused_now};
 use crate::usecases::Ports;
+use crate::usecases::cap::{CapSet, set_cap};
 use crate::usecases::retire::{ItemError, needs_a_key, start_rotation};
-
-/// What the key that agents fetch may spend now.
-#[derive(Debug)]
-pub enum CapSet {
-    /// So much; the provider was seen to keep it.
-    To(SpendCap),
-    /// There is no key in use.
-    NoKey,
-    /// The provider has no limits for a key, or does not know this one by an id.
-    NotThere,
-    /// Its limit could not be set, and is what it was. Send the restore again.
-    Failed(ProviderError),
-}
 
 /// Whether a new key is made for the slot.
 #[derive(Debug)]
@@ -88,38 +75,14 @@ async fn write(ports: &Ports, name: &SlotName, epoch: Epoch) -> Result<Slot, Res
 /// Sets the normal limit on the current key, and reads it back.
 async fn raise_cap(ports: &Ports, slot: &Slot, current: &Version) -> Result<CapSet, RestoreError> {
     let cap = birth::cap(slot, ports.clock.now());
-    let set = async {
-        let provider = ports.providers.open(&slot.account, slot.provider).await?;
-        let (Some(caps), Some(handle)) = (provider.caps(), &current.handle) else {
-            return Ok(None);
-        };
-        caps.set_cap(handle, cap).await?;
-        let kept = provider.get(handle).await?;
-        match kept.is_some_and(|kept| kept.cap == Some(cap)) {
-            true => Ok(Some(cap)),
-            false => Err(ProviderError::Refused {
-                detail: crate::model::text::OutsideText::new("the key reads back another limit"),
-            }),
-        }
-    };
-    let set: Result<Option<SpendCap>, ProviderError> = set.await;
-    match set {
-        Ok(None) => return Ok(CapSet::NotThere),
+    let provider = match ports.providers.open(&slot.account, slot.provider).await {
+        Ok(provider) => provider,
         Err(error) => return Ok(CapSet::Failed(error)),
-        Ok(Some(_)) => {}
+    };
+    match set_cap(ports, slot, provider.as_ref(), current, cap).await {
+        Err(InventoryError::Fenced(_)) => Err(RestoreError::KilledMeanwhile),
+        set => Ok(set?),
     }
-    if current.cap != Some(cap) {
-        let known = Version {
-            cap: Some(cap),
-            ..current.clone()
-        };
-        let fence = Fence::Epoch(slot.epoch);
-        match ports.inventory.save_versions(&[known], fence).await {
-            Err(InventoryError::Fenced(_)) => return Err(RestoreError::KilledMeanwhile),
-            saved => saved?,
-        }
-    }
-    Ok(CapSet::To(cap))
 }
 
 /// Asks for a key where the slot has none. What cannot be asked for now is asked for by `retire`, which looks at the slot

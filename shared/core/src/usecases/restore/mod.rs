@@ -7,7 +7,7 @@ mod lift;
 use std::sync::Arc;
 
 pub(crate) use key::{TakeBackError, take_back};
-pub use lift::{CapSet, NewKey};
+pub use lift::NewKey;
 
 use super::{Ports, key_text};
 use crate::model::act::CallerArn;
@@ -23,6 +23,7 @@ use crate::rules::restore::{
     Consent, KeyFacts, Picked, Place, alarms, consent, is_over, may_be_lifted, may_come_back, pick,
     place,
 };
+use crate::usecases::cap::CapSet;
 use crate::usecases::kill::Invocation;
 
 /// So many of a slot's incidents are looked through for the one that cut a key off, latest first.
