@@ -10,12 +10,11 @@ use serde::Serialize;
 
 use super::held::Held;
 use super::judge::Judging;
+use super::order::Ordered;
 use super::{AccountPull, PullSettings, UsagePorts, Watched, account, order, prices, pull};
 use crate::model::alert::Alert;
-use crate::model::kill_order::MonitorOrder;
 use crate::model::metric::KillScore;
 use crate::model::names::{AccountName, SlotName};
-use crate::model::slot::Mode;
 use crate::ports::{
     AlarmSource, Deadline, InventoryError, KillAlarms, KillOrders, Leases, Metrics, UsageStore,
 };
@@ -190,7 +189,7 @@ pub(super) struct Run<'a> {
     pub(super) deadline: Deadline,
     pub(super) report: MonitorReport,
     pub(super) scores: Vec<KillScore>,
-    pub(super) orders: Vec<(MonitorOrder, Mode)>,
+    pub(super) orders: Vec<Ordered>,
 }
 
 impl Run<'_> {
