@@ -7,6 +7,8 @@ mod drill;
 mod expect;
 #[path = "control/kill.rs"]
 mod kill;
+#[path = "control/prices.rs"]
+mod prices;
 #[path = "control/refused.rs"]
 mod refused;
 #[path = "control/restore.rs"]
@@ -28,7 +30,7 @@ use keyward_core::usecases::restore::Second;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
 use keyward_testkit::gate::Gate;
-use keyward_testkit::memory::MemoryProvider;
+use keyward_testkit::memory::{MemoryProvider, MemoryUsage};
 use keyward_tests::support::{World, say, token};
 use serde_json::{Value, json};
 
@@ -59,6 +61,7 @@ fn deps(world: &World) -> Deps {
     Deps {
         ports: world.open.clone(),
         acts: world.outside.inventory.clone(),
+        usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),
         drills: None,
         restore_second: Second::NotNeeded,
@@ -314,6 +317,7 @@ async fn what_cannot_be_recorded_is_not_done_and_what_was_done_says_so() {
         let failing = Failing(world.outside.inventory.clone(), entries.into());
         let deps = Deps {
             acts: Arc::new(failing),
+            usage: Arc::new(MemoryUsage::default()),
             ..deps(&world)
         };
         let slot = "support-bot-openrouter";

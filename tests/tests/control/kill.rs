@@ -81,6 +81,7 @@ async fn a_kill_does_not_wait_for_its_record() {
         let failing = Failing(world.outside.inventory.clone(), entries.into());
         let deps = Deps {
             acts: Arc::new(failing),
+            usage: Arc::new(MemoryUsage::default()),
             ..deps(&world)
         };
         let (status, body) = post(&deps, "/kill", order(&world)).await;

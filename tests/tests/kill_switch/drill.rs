@@ -13,7 +13,7 @@ use keyward_core::usecases::drill::{DrillError, DrillRequest, Drills, SCORE, beg
 use keyward_core::usecases::restore::Second;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
 use keyward_testkit::gate::gated_metrics;
-use keyward_testkit::memory::MemoryMetrics;
+use keyward_testkit::memory::{MemoryMetrics, MemoryUsage};
 use keyward_tests::support::say;
 
 use super::*;
@@ -384,6 +384,7 @@ async fn ask(range: &Range) -> Value {
     let deps = Deps {
         ports: world.ports.clone(),
         acts: world.outside.inventory.clone(),
+        usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),
         drills: Some(range.drills()),
         restore_second: Second::NotNeeded,
