@@ -44,7 +44,7 @@ fn world_with(gate: &Arc<Gate>) -> World {
     let world = World::unregistered(gate, clock, Box::new(provider));
     let secrets = &world.outside.secrets;
     secrets.create(&world.secret, Some((&token(1), &key)));
-    for slot in fleet()["slots"].as_object().unwrap().values() {
+    for slot in whole_fleet()["slots"].as_object().unwrap().values() {
         let arn = slot["secret"].as_str().unwrap().parse().unwrap();
         if arn != world.secret {
             secrets.create(&arn, None);
@@ -68,7 +68,15 @@ fn deps(world: &World) -> Deps {
     }
 }
 
+/// The sample fleet without its canary: three slots of agents.
 fn fleet() -> Value {
+    let mut fleet = whole_fleet();
+    let canary = fleet["slots"].as_object_mut().unwrap();
+    canary.remove("canary-openrouter").unwrap();
+    fleet
+}
+
+fn whole_fleet() -> Value {
     serde_json::from_str(include_str!("../fixtures/fleet.json")).unwrap()
 }
 
@@ -169,6 +177,17 @@ async fn a_caller_is_recorded_whole_or_refused() {
         assert!(acts.iter().all(|act| act.caller.as_str() == caller));
         assert_eq!(acts.is_empty(), status == 403);
     }
+}
+
+#[tokio::test]
+async fn the_sample_fleet_has_a_canary_that_can_be_drilled_from_its_registration_on() {
+    let world = world();
+    let (status, body) = apply(&world, &whole_fleet()).await;
+    assert_eq!(status, 200, "{body}");
+    let name = "canary-openrouter".parse().unwrap();
+    let canary = world.outside.inventory.slot(&name).await.unwrap().unwrap();
+    assert!(canary.canary);
+    assert_eq!(canary.mode, Mode::Enforce);
 }
 
 #[tokio::test]
