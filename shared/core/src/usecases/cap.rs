@@ -31,8 +31,22 @@ pub(crate) async fn set_cap(
     version: &Version,
     cap: SpendCap,
 ) -> Result<CapSet, InventoryError> {
+    let set = put_cap(provider, version, cap).await;
+    let is_recorded = version.cap == Some(cap) && version.told.uncapped.is_none();
+    if matches!(set, CapSet::To(_)) && !is_recorded {
+        record_cap(ports, slot, version, Some(cap)).await?;
+    }
+    Ok(set)
+}
+
+/// Sets the limit of one key and reads it back. What the inventory has of it is as it was.
+pub(crate) async fn put_cap(
+    provider: &dyn KeyProvider,
+    version: &Version,
+    cap: SpendCap,
+) -> CapSet {
     let (Some(caps), Some(handle)) = (provider.caps(), &version.handle) else {
-        return Ok(CapSet::NotThere);
+        return CapSet::NotThere;
     };
     let set = async {
         caps.set_cap(handle, cap).await?;
@@ -44,16 +58,27 @@ pub(crate) async fn set_cap(
             }),
         }
     };
-    if let Err(error) = set.await {
-        return Ok(CapSet::Failed(error));
+    match set.await {
+        Ok(()) => CapSet::To(cap),
+        Err(error) => CapSet::Failed(error),
     }
-    if version.cap != Some(cap) {
-        let known = Version {
-            cap: Some(cap),
-            ..version.clone()
-        };
-        let fence = Fence::Epoch(slot.epoch);
-        ports.inventory.save_versions(&[known], fence).await?;
-    }
-    Ok(CapSet::To(cap))
+}
+
+/// Records the limit that a key was seen to have.
+///
+/// # Errors
+/// As [`set_cap`].
+pub(crate) async fn record_cap(
+    ports: &Ports,
+    slot: &Slot,
+    version: &Version,
+    cap: Option<SpendCap>,
+) -> Result<(), InventoryError> {
+    let mut known = Version {
+        cap,
+        ..version.clone()
+    };
+    known.told.uncapped = None;
+    let fence = Fence::Epoch(slot.epoch);
+    ports.inventory.save_versions(&[known], fence).await
 }

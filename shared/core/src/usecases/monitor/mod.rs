@@ -1,9 +1,9 @@
 //! The monitor: what keys use is pulled, kept and judged.
 
 mod bills;
-mod keep;
+pub(super) mod keep;
 mod pull;
-mod read;
+pub(super) mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

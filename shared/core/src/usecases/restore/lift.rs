@@ -6,7 +6,7 @@ use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Slot, SlotState};
 use crate::model::version::{Version, VersionState};
 use crate::ports::InventoryError;
-use crate::rules::birth;
+use crate::rules::caps;
 use crate::rules::rotation::{Refusal, refused_now};
 use crate::usecases::Ports;
 use crate::usecases::cap::{CapSet, set_cap};
@@ -74,10 +74,15 @@ async fn write(ports: &Ports, name: &SlotName, epoch: Epoch) -> Result<Slot, Res
 
 /// Sets the normal limit on the current key, and reads it back.
 async fn raise_cap(ports: &Ports, slot: &Slot, current: &Version) -> Result<CapSet, RestoreError> {
-    let cap = birth::cap(slot, ports.clock.now());
     let provider = match ports.providers.open(&slot.account, slot.provider).await {
         Ok(provider) => provider,
         Err(error) => return Ok(CapSet::Failed(error)),
+    };
+    let limit = provider.caps().map(|caps| caps.day_limit());
+    let now = ports.clock.now();
+    // One that is moved each day and was not yet is left to the monitor.
+    let Some(cap) = limit.and_then(|limit| caps::of_key(slot, current, limit, now)) else {
+        return Ok(CapSet::NotThere);
     };
     match set_cap(ports, slot, provider.as_ref(), current, cap).await {
         Err(InventoryError::Fenced(_)) => Err(RestoreError::KilledMeanwhile),
