@@ -7,6 +7,7 @@ use super::form::{Facts, Fired, Score};
 use super::recent::Recent;
 use super::settings::{ALERT, KILL, Limits};
 use crate::model::baseline::{Baseline, Mean, Place, Span, month_of};
+use crate::model::kill_order::Basis;
 use crate::model::text::OutsideText;
 use crate::model::usage::{Bucket, Reading};
 
@@ -88,6 +89,8 @@ pub struct Judgement {
 pub struct Assessment {
     /// The slot's KillScore.
     pub score: Score,
+    /// What its line is made of.
+    pub basis: Basis,
     /// What was found, told before or not.
     pub findings: Vec<Finding>,
 }
@@ -147,6 +150,23 @@ impl Watch {
             }
         }
         self.push(bucket, reading);
+    }
+
+    /// Takes in a bucket that is told of after its time: what was spent in it counts as told late.
+    pub fn catch_up(&mut self, bucket: Bucket, reading: Reading) {
+        if self.recent.to().is_some_and(|to| bucket <= to) {
+            return self.overwrite(bucket, reading);
+        }
+        self.advance(bucket, reading);
+        let spent = reading.known().map_or(0, |counts| counts.cost.0);
+        if spent > 0 {
+            self.late.push((bucket, spent));
+        }
+    }
+
+    /// The newest bucket that was taken in.
+    pub const fn to(&self) -> Option<Bucket> {
+        self.recent.to()
     }
 
     fn push(&mut self, bucket: Bucket, reading: Reading) {
@@ -313,7 +333,12 @@ impl Watch {
             .collect();
         let Some(now) = self.recent.to() else {
             let score = Score::default();
-            return Assessment { score, findings };
+            let basis = Basis::Declared;
+            return Assessment {
+                score,
+                basis,
+                findings,
+            };
         };
         let facts = self.facts(limits, now);
         let late = self.late_spend(&facts, now);
@@ -326,7 +351,15 @@ impl Watch {
         findings.extend(self.requests(now, facts.learned.is_some()));
         findings.extend(self.woke.take());
         findings.append(&mut self.models);
-        Assessment { score, findings }
+        let basis = match facts.learned {
+            Some(_) => Basis::Usual,
+            None => Basis::Declared,
+        };
+        Assessment {
+            score,
+            basis,
+            findings,
+        }
     }
 
     /// Late data may fire a rule for the time that it belongs to, where it still goes on, or is much by itself.

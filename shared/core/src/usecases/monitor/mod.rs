@@ -1,9 +1,18 @@
 //! The monitor: what keys use is pulled, kept and judged.
 
+mod account;
 mod bills;
+mod held;
+mod judge;
 pub(super) mod keep;
+mod order;
+mod proof;
 mod pull;
 pub(super) mod read;
+mod restrict;
+mod run;
+mod tell;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,11 +24,14 @@ use crate::model::names::{AccountName, SlotName};
 use crate::model::price::PriceTable;
 use crate::model::slot::{ProviderName, Slot};
 use crate::model::usage::{Bucket, Counts};
+use crate::model::usage_items::Cell;
 use crate::model::version::Version;
 use crate::ports::{Clock, InventoryError, ProviderError, Providers, UsageStore};
 use crate::rules::usage::Owner;
 
+pub use held::{Held, load};
 pub use pull::pull;
+pub use run::{MonitorError, MonitorPorts, MonitorReport, MonitorSettings, State, run};
 
 /// The outside world of a pull.
 #[derive(Clone)]
@@ -105,8 +117,15 @@ pub struct AccountPull {
     pub provider: ProviderName,
     /// What is known of its usage.
     pub sight: Sight,
-    /// Closed buckets that were written anew, by slot: those to judge again.
+    /// When it was read whole before this, by whomever.
+    pub before: Option<Timestamp>,
+    /// When this pull began.
+    pub at: Timestamp,
+    /// Closed buckets that were written anew, by slot.
     pub changed: BTreeMap<SlotName, BTreeSet<Bucket>>,
+    /// Every closed bucket that the provider told of, by slot, as it is kept: the cells of all versions. A bucket of the
+    /// span that was read and is not here is empty.
+    pub read: BTreeMap<SlotName, BTreeMap<Bucket, Vec<Cell>>>,
     /// What was used so far in the bucket that is not over, by slot and version. It is not kept.
     pub open: BTreeMap<Owner, Counts>,
     /// What no slot can be named for, by bucket.
@@ -132,11 +151,14 @@ pub struct AccountPull {
 }
 
 impl AccountPull {
-    fn new(account: &AccountName, provider: ProviderName) -> Self {
+    fn new(account: &AccountName, provider: ProviderName, at: Timestamp) -> Self {
         Self {
             account: account.clone(),
             provider,
             sight: Sight::Untold,
+            before: None,
+            at,
+            read: BTreeMap::new(),
             changed: BTreeMap::new(),
             open: BTreeMap::new(),
             unattributed: BTreeMap::new(),
@@ -150,6 +172,15 @@ impl AccountPull {
             bills: None,
             calls: 0,
         }
+    }
+
+    fn note(&mut self, slot: &SlotName, kept: keep::Kept) {
+        if !kept.changed.is_empty() {
+            let changed = self.changed.entry(slot.clone()).or_default();
+            changed.extend(kept.changed);
+        }
+        let read = self.read.entry(slot.clone()).or_default();
+        read.extend(kept.read);
     }
 }
 
