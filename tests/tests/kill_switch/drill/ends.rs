@@ -31,7 +31,7 @@ impl Range {
     fn judged(&self) -> Value {
         json!({
             "keyward": "kill", "schema": 1, "stack": "prod", "slot": self.switched.world.slot,
-            "score_thousandths": 2400, "judged": self.switched.now(),
+            "score_thousandths": 2400, "basis": "usual", "judged": self.switched.now(),
             "reason": "3.1 times the baseline",
         })
     }
