@@ -7,7 +7,7 @@ use crate::model::kill_order::Basis;
 use crate::model::money::MicroDollars;
 use crate::model::slot::{Mode, Slot};
 use crate::model::usage::Bucket;
-use crate::model::usage_items::{AccountUsage, Spent, spent};
+use crate::model::usage_items::{AccountUsage, Seen, Spent, spent};
 use crate::model::version::{Version, VersionState};
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::caps;
@@ -88,7 +88,11 @@ pub(super) async fn read(
         .hours(&slot.name, today.hour(), here.hour() + 1)
         .await?;
     let arrived = here.minus(ON_ITS_WAY);
-    let seen = |from: Bucket| spent(Some(&account), &[], (from, arrived), |_| true).seen;
+    let seen = |from: Bucket| match sight {
+        // Just after midnight there is nothing to have seen.
+        Sight::Never => Seen::Partly,
+        Sight::Seen | Sight::Blind(_) => spent(Some(&account), &[], (from, arrived), |_| true).seen,
+    };
     let known = spent(Some(&account), &hours, (today, here), |_| true).known;
     let found = Use {
         today: Spent {
