@@ -60,7 +60,7 @@ pub(super) async fn give(run: &mut Run<'_>) {
         }
         let (what, now) = (format!("order {}", order.slot), run.now());
         if run.state.is_news(&what, now) {
-            let given = given.as_ref().map(|()| ());
+            let given = given.as_ref().copied();
             run.tell(tell::ordered(&order, mode, given)).await;
         }
     }
