@@ -13,7 +13,7 @@ use keyward_aws::{
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{Acts, AlarmStates, Clock, ProviderError};
+use keyward_core::ports::{Acts, AlarmStates, Clock, ProviderError, UsageStore};
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::kill_switch::KillSwitch;
@@ -63,7 +63,8 @@ pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentE
     });
     Ok(ControlPorts {
         ports,
-        acts: inventory,
+        acts: inventory.clone(),
+        usage: inventory,
         alarms,
         drills,
     })
@@ -75,6 +76,8 @@ pub struct ControlPorts {
     pub ports: Ports,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
+    /// Where usage and prices are kept.
+    pub usage: Arc<dyn UsageStore>,
     /// What alarms say now.
     pub alarms: Arc<dyn AlarmStates>,
     /// What a drill works with; `None` where the deployment is not told who it is.

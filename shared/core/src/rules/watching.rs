@@ -123,3 +123,6 @@ pub fn is_to_be_sent(slot: &Slot, standing: &Standing, now: Timestamp) -> bool {
         (Mode::Observe, Basis::Usual) => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,8 @@ pub struct Memory {
     /// What is set apart, first and last bucket; older ones than 36 days are dropped.
     apart: Vec<(Bucket, Bucket)>,
     told: Vec<(Rule, Act, Bucket)>,
+    /// Late spend that fired: when, and what.
+    late: Option<(Bucket, Fired)>,
 }
 
 impl Memory {
@@ -63,6 +65,19 @@ impl Memory {
             }
         }
         untold
+    }
+}
+
+impl Memory {
+    /// Late spend fires once, when it is told: it stands for a while, so that whoever acts on it has the time.
+    fn lasting(&mut self, now: Bucket, fired: Option<Fired>) -> Option<Finding> {
+        if let Some(fired) = fired {
+            self.late = Some((now, fired));
+        }
+        let lasts = |(at, _): &(Bucket, Fired)| now <= at.plus(super::recent::HOT);
+        self.late = self.late.filter(lasts);
+        let (_, fired) = self.late?;
+        Some(Finding::spend(Act::Kill, Rule::LateSpend, now, fired))
     }
 }
 
@@ -229,6 +244,7 @@ impl Watch {
         let first = self.memory.alert_since.take().unwrap_or(last);
         self.memory.calm = 0;
         self.memory.contained = Some(last);
+        self.memory.late = None;
         self.recent.restart_after(last);
         self.late.clear();
         self.set_apart(first, last)
@@ -342,6 +358,7 @@ impl Watch {
         };
         let facts = self.facts(limits, now);
         let late = self.late_spend(&facts, now);
+        let late = self.memory.lasting(now, late);
         let score = match late {
             Some(_) => facts.score(&KILL).max(Score::FIRES),
             None => facts.score(&KILL),
@@ -363,7 +380,7 @@ impl Watch {
     }
 
     /// Late data may fire a rule for the time that it belongs to, where it still goes on, or is much by itself.
-    fn late_spend(&mut self, facts: &Facts<'_>, now: Bucket) -> Option<Finding> {
+    fn late_spend(&mut self, facts: &Facts<'_>, now: Bucket) -> Option<Fired> {
         let late = std::mem::take(&mut self.late);
         let late = late
             .into_iter()
@@ -374,7 +391,7 @@ impl Watch {
         if more == 0 {
             return None;
         }
-        let fired = Span::ALL.into_iter().find_map(|span| {
+        Span::ALL.into_iter().find_map(|span| {
             let goes_on = facts.goes_on(&KILL);
             let much = more > 2 * facts.accepted_excess(&KILL, span);
             if !goes_on && !much {
@@ -384,8 +401,7 @@ impl Watch {
                 let spent = self.recent.spent_until(Bucket(end), span)?;
                 facts.exceeds(&KILL, span, spent)
             })
-        })?;
-        Some(Finding::spend(Act::Kill, Rule::LateSpend, now, fired))
+        })
     }
 
     /// What was spent in the month of a bucket, as far as it was taken in.

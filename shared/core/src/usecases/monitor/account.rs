@@ -9,6 +9,7 @@ use crate::model::usage_items::AccountUsage;
 use crate::ports::MetricsError;
 use crate::rules::anomaly::{Act, OtherCalls, blind};
 use crate::usecases::find::admin_refused;
+use crate::usecases::prices::NotUsed;
 
 /// The same is told again after so long.
 const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(24);
@@ -157,10 +158,7 @@ async fn tell_once(
 }
 
 /// Tells that the table of prices is not used.
-pub(super) async fn tell_prices(
-    run: &mut Run<'_>,
-    error: &(dyn std::error::Error + Send + Sync + 'static),
-) {
+pub(super) async fn tell_prices(run: &mut Run<'_>, error: &NotUsed) {
     tracing::error!(%error, "the table of prices cannot be used");
     if run.state.is_news("prices", run.now()) {
         run.tell(tell::prices_refused(error)).await;

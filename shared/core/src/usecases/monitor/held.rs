@@ -24,6 +24,9 @@ use crate::rules::watching::{Cut, Standing, counted, is_counted};
 /// How long what is remembered may be older in the store than here: so much is read again after a cold start.
 const SAVED_EVERY: SignedDuration = SignedDuration::from_hours(6);
 
+/// A bucket is told of late so long after its end.
+const LATE: SignedDuration = SignedDuration::from_mins(15);
+
 /// Buckets of usage that are kept, and from which everything can be made again.
 const HISTORY: u32 = 40 * Bucket::PER_DAY;
 
@@ -31,12 +34,12 @@ const HISTORY: u32 = 40 * Bucket::PER_DAY;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Notes {
-    /// The last bucket that was judged after it was over. Later ones are news.
-    judged: Option<Bucket>,
     /// The last containment that is taken into account.
     pub(super) cut: Option<Cut>,
     /// Since when the score is over its line without a break.
     pub(super) over_since: Option<Timestamp>,
+    /// When people were last told that the monitor sent the slot to the kill switch.
+    pub(super) told_sent: Option<Timestamp>,
     /// The first day of the last month whose cap was spent, counted from 1970.
     pub(super) restricted: Option<u32>,
     /// The last use of dead keys that was dealt with, and when, by version.
@@ -69,6 +72,8 @@ struct Stored {
 pub struct Held {
     pub(super) watch: Watch,
     pub(super) notes: Notes,
+    /// The last bucket that was taken in after it was over.
+    taken_in: Option<Bucket>,
     /// How it was last judged.
     pub(super) standing: Option<Standing>,
     /// What spoke for a kill when it was last judged, for people.
@@ -140,12 +145,22 @@ async fn replay(
         },
         watch: Watch::new(baseline, memory),
         notes,
+        taken_in: None,
         standing: None,
         reason: String::new(),
         is_stale: false,
     };
-    held.play(watched, account, &hours, (from, until));
+    held.play(watched, account, &hours, (from, until), now);
     Ok(held)
+}
+
+/// Whether a bucket was told of late, and so lately that perhaps nobody has judged it yet. What fires for it twice is told
+/// once.
+fn is_news(cells: &[Cell], now: Timestamp) -> bool {
+    cells.iter().any(|cell| {
+        let late = cell.read_at.duration_since(cell.bucket.ends());
+        late >= LATE && now.duration_since(cell.read_at) < LATE
+    })
 }
 
 /// The cells of hours by bucket.
@@ -164,6 +179,7 @@ impl Held {
         account: &AccountUsage,
         hours: &[UsageHour],
         (from, until): (Bucket, Bucket),
+        now: Timestamp,
     ) {
         let cells = by_bucket(hours);
         let seen = account.seen.iter().map(|span| span.from);
@@ -172,7 +188,6 @@ impl Held {
         let Some(first) = first.map(|first| first.max(from)) else {
             return;
         };
-        let judged = self.notes.judged;
         for bucket in (first.0..until.0).map(Bucket) {
             let of_bucket = cells.get(&bucket).map_or(&[][..], Vec::as_slice);
             let is_known = !of_bucket.is_empty() || account.saw(bucket);
@@ -181,12 +196,12 @@ impl Held {
                 false => Reading::Unknown,
             };
             self.see_models(of_bucket);
-            match judged.is_some_and(|judged| bucket <= judged) {
-                true => self.watch.advance(bucket, reading),
-                false => self.watch.catch_up(bucket, reading),
+            match is_news(of_bucket, now) {
+                true => self.watch.catch_up(bucket, reading),
+                false => self.watch.advance(bucket, reading),
             }
         }
-        self.notes.judged = self.notes.judged.max(until.0.checked_sub(1).map(Bucket));
+        self.taken_in = until.0.checked_sub(1).map(Bucket);
     }
 
     /// Takes in what a pull brought, and the bucket that is not over. It may be given again.
@@ -205,10 +220,10 @@ impl Held {
                 Reading::Known(counted(&watched.versions, cut, cells))
             }
         };
-        let judged = self.notes.judged;
+        let taken_in = self.taken_in;
         for (bucket, cells) in read {
             self.see_models(cells);
-            if judged.is_some_and(|judged| *bucket <= judged) && !is_untold {
+            if taken_in.is_some_and(|last| *bucket <= last) && !is_untold {
                 self.watch
                     .overwrite(*bucket, reading(self.notes.cut, *bucket));
             }
@@ -216,11 +231,11 @@ impl Held {
         let settled = self.watch.baseline().last();
         let mut changed = pulled.changed.get(slot).into_iter().flatten();
         self.is_stale |= changed.any(|bucket| settled.is_some_and(|last| *bucket <= last));
-        let news = judged.map_or(from, |judged| judged.plus(1));
+        let news = taken_in.map_or(from, |last| last.plus(1));
         for bucket in (news.0..until.0).map(Bucket) {
             self.watch.catch_up(bucket, reading(self.notes.cut, bucket));
         }
-        self.notes.judged = self.notes.judged.max(until.0.checked_sub(1).map(Bucket));
+        self.taken_in = self.taken_in.max(until.0.checked_sub(1).map(Bucket));
         if !is_untold {
             self.see_open(watched, pulled, until);
         }
@@ -317,12 +332,8 @@ impl Held {
         let Stored {
             memory, notes, at, ..
         } = &self.stored;
-        let differs = |notes: &Notes| Notes {
-            judged: None,
-            ..notes.clone()
-        };
         *memory != *self.watch.memory()
-            || differs(notes) != differs(&self.notes)
+            || *notes != self.notes
             || at.is_none_or(|at| now.duration_since(at) >= SAVED_EVERY + spread(slot))
     }
 

@@ -72,8 +72,8 @@ impl Judging {
 async fn remember_orders(run: &mut Run<'_>, slots: impl Iterator<Item = &usize>) {
     for at in slots {
         let watched = run.state.fleet[*at].clone();
-        if let Some(held) = run.state.held.remove(&watched.slot.name) {
-            order::consider(run, &watched, &held).await;
+        if let Some(mut held) = run.state.held.remove(&watched.slot.name) {
+            order::consider(run, &watched, &mut held).await;
             run.state.held.insert(watched.slot.name, held);
         }
     }

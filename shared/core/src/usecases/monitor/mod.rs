@@ -21,7 +21,6 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::money::MicroDollars;
 use crate::model::names::{AccountName, SlotName};
-use crate::model::price::PriceTable;
 use crate::model::slot::{ProviderName, Slot};
 use crate::model::usage::{Bucket, Counts};
 use crate::model::usage_items::Cell;
@@ -233,21 +232,4 @@ pub struct CostGap {
     pub priced: MicroDollars,
     /// What the provider says that it cost. This stands from now on.
     pub billed: MicroDollars,
-}
-
-/// The table of prices to use: the shipped one, or the one that was put in its place, if that is sane. The second is why
-/// it is not: people are to be told.
-pub async fn prices(
-    ports: &UsagePorts,
-) -> (PriceTable, Option<Box<dyn std::error::Error + Send + Sync>>) {
-    let shipped = PriceTable::shipped();
-    let today = jiff::tz::Offset::UTC.to_datetime(ports.clock.now()).date();
-    match ports.usage.prices().await {
-        Ok(None) => (shipped, None),
-        Ok(Some(json)) => match shipped.refreshed(&json, today) {
-            Ok(table) => (table, None),
-            Err(refusal) => (shipped, Some(refusal.into())),
-        },
-        Err(error) => (shipped, Some(error.into())),
-    }
 }

@@ -7,6 +7,7 @@ use super::held::Held;
 use super::run::Run;
 use super::{Watched, tell};
 use crate::model::kill_order::{GoOnOrder, MonitorOrder};
+use crate::model::slot::Mode;
 use crate::model::text::OutsideText;
 use crate::ports::Due;
 use crate::rules::watching::is_to_be_sent;
@@ -14,12 +15,23 @@ use crate::rules::watching::is_to_be_sent;
 /// Due work that is looked through for incidents.
 const LOOKED_THROUGH: usize = 500;
 
+/// People are told again after so long.
+const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+
 /// So much time an order may take.
 const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
+/// An order that is to be given.
+pub(super) struct Ordered {
+    pub(super) order: MonitorOrder,
+    pub(super) mode: Mode,
+    /// People were told of it, or need not be.
+    pub(super) is_told: bool,
+}
+
 /// Notes an order, if there is to be one and the slot has no open incident. Where that cannot be seen, there is one: the
 /// claim makes one of both.
-pub(super) async fn consider(run: &mut Run<'_>, watched: &Watched, held: &Held) {
+pub(super) async fn consider(run: &mut Run<'_>, watched: &Watched, held: &mut Held) {
     let Some(standing) = held.standing else {
         return;
     };
@@ -44,12 +56,29 @@ pub(super) async fn consider(run: &mut Run<'_>, watched: &Watched, held: &Held) 
         basis: standing.basis,
         reason: OutsideText::new(&held.reason),
     };
-    run.orders.push((order, slot.mode));
+    let now = run.now();
+    let is_told = held
+        .notes
+        .told_sent
+        .is_some_and(|at| now.duration_since(at) < TELL_AGAIN);
+    if !is_told {
+        held.notes.told_sent = Some(now);
+    }
+    run.orders.push(Ordered {
+        order,
+        mode: slot.mode,
+        is_told,
+    });
 }
 
 /// Gives the orders. Those that are not seen to be taken are given again by the next run.
 pub(super) async fn give(run: &mut Run<'_>) {
-    for (order, mode) in std::mem::take(&mut run.orders) {
+    for ordered in std::mem::take(&mut run.orders) {
+        let Ordered {
+            order,
+            mode,
+            is_told,
+        } = ordered;
         let given = run.monitor.kill_switch.kill(&order).await;
         match &given {
             Ok(()) => run.report.sent += 1,
@@ -58,8 +87,7 @@ pub(super) async fn give(run: &mut Run<'_>) {
                 run.leave(format!("the order to cut off {}", order.slot));
             }
         }
-        let (what, now) = (format!("order {}", order.slot), run.now());
-        if run.state.is_news(&what, now) {
+        if !is_told {
             run.tell(tell::ordered(&order, mode, &given)).await;
         }
     }

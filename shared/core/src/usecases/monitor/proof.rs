@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use super::held::Held;
+use super::order::Ordered;
 use super::run::Run;
 use super::tell::{self, Proof};
 use super::{AccountPull, Watched};
@@ -101,5 +102,9 @@ fn order(run: &mut Run<'_>, watched: &Watched, version: &Version) {
         basis: Basis::Declared,
         reason: OutsideText::new(&reason),
     };
-    run.orders.push((order, watched.slot.mode));
+    run.orders.push(Ordered {
+        order,
+        mode: watched.slot.mode,
+        is_told: true,
+    });
 }

@@ -10,18 +10,18 @@ use serde::Serialize;
 
 use super::held::Held;
 use super::judge::Judging;
-use super::{AccountPull, PullSettings, UsagePorts, Watched, account, order, prices, pull, upkeep};
+use super::order::Ordered;
+use super::{AccountPull, PullSettings, UsagePorts, Watched, account, order, pull, upkeep};
 use crate::model::alert::Alert;
-use crate::model::kill_order::MonitorOrder;
 use crate::model::metric::KillScore;
 use crate::model::names::{AccountName, SlotName};
-use crate::model::slot::Mode;
 use crate::ports::{
     AlarmSource, Deadline, InventoryError, KillAlarms, KillOrders, Leases, Metrics, UsageStore,
 };
 use crate::rules::kill::Deployment;
 use crate::usecases::Ports;
 use crate::usecases::kill::Invocation;
+use crate::usecases::prices::in_use;
 
 /// The lease that runs share: two never overlap.
 const LEASE: &str = "monitor";
@@ -191,7 +191,7 @@ pub(super) struct Run<'a> {
     pub(super) deadline: Deadline,
     pub(super) report: MonitorReport,
     pub(super) scores: Vec<KillScore>,
-    pub(super) orders: Vec<(MonitorOrder, Mode)>,
+    pub(super) orders: Vec<Ordered>,
 }
 
 impl Run<'_> {
@@ -269,9 +269,9 @@ impl Run<'_> {
             usage: self.monitor.usage.clone(),
             clock: self.monitor.ports.clock.clone(),
         };
-        let (prices, refused) = prices(&ports).await;
+        let (prices, refused) = in_use(&*ports.usage, &*ports.clock).await;
         if let Some(error) = refused {
-            account::tell_prices(self, error.as_ref()).await;
+            account::tell_prices(self, &error).await;
         }
         let now = self.now();
         let time = self.deadline.0.duration_since(now) * PULL_PERCENT / 100;
