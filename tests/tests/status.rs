@@ -154,10 +154,10 @@ async fn what_protects_a_slot_is_what_would_really_act() {
     assert_eq!(protected, [Protection::Keyward], "it has no limit");
 }
 
-/// Spends steadily for so many days, a dollar an hour.
+/// Spends steadily for so many days, 30 cents an hour: less than was declared.
 async fn steady(shown: &Shown, days: i64) {
     for hour in 1..days * 24 {
-        shown.spends(100, HOUR * hour as i32).await;
+        shown.spends(30, HOUR * hour as i32).await;
     }
 }
 

@@ -20,7 +20,8 @@ pub(super) async fn status(only: Option<&SlotName>, format: Format) -> Result<Ou
     let [name] = required([TABLE])?;
     let aws = Aws::load().await?;
     let ports = aws.ports(&name, ProviderAccounts::default()).await?;
-    let rows = slots(&ports, &aws.usage(&name), only).await?;
+    let usage = aws.inventory(&name).await?;
+    let rows = slots(&ports, &usage, only).await?;
     if let (Some(name), true) = (only, rows.is_empty()) {
         bail!("there is no slot `{name}` in the inventory");
     }
