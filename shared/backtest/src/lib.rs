@@ -8,6 +8,7 @@ mod scenarios;
 mod targets;
 mod traces;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,7 +21,7 @@ pub use traces::TraceError;
 
 use figures::HarmlessFigures as Kills;
 use key::{Habit, Key};
-use replay::{Events, Outcome};
+use replay::{Again, Events, Outcome};
 use scenarios::{Harmless, THEFTS, Theft};
 
 /// Buckets in an hour and in a day.
@@ -39,6 +40,8 @@ pub enum Inject {
 /// What several runs came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
+    /// All seeds together: every theft of every seed counts once.
+    pub pooled: Figures,
     /// Each figure of the seed for which it is worst.
     pub worst: Figures,
     /// All seeds, in order.
@@ -69,20 +72,30 @@ pub fn backtest(
         return Err(TraceError::None { path });
     }
     let played = side_by_side(&work, inject, progress);
-    let of_seed = |seed: u64| {
-        let played = work.iter().zip(&played).filter(|((of, _), _)| *of == seed);
+    let played: Vec<(u64, &Key, &Played)> = work
+        .iter()
+        .zip(&played)
+        .map(|((seed, key), played)| (*seed, key, played))
+        .collect();
+    let of = |seeds: RangeInclusive<u64>| {
+        let played = played.iter().filter(|(seed, ..)| seeds.contains(seed));
         sum_up(
             &played
-                .map(|((_, key), played)| (key, played))
+                .map(|&(_, key, played)| (key, played))
                 .collect::<Vec<_>>(),
         )
     };
-    let seeds: Vec<Figures> = (1..=seeds.max(1)).map(of_seed).collect();
+    let pooled = of(1..=seeds.max(1));
+    let seeds: Vec<Figures> = (1..=seeds.max(1)).map(|seed| of(seed..=seed)).collect();
     let mut worst = seeds[0].clone();
     for figures in &seeds[1..] {
         worst = worst.worse(figures);
     }
-    Ok(Report { worst, seeds })
+    Ok(Report {
+        pooled,
+        worst,
+        seeds,
+    })
 }
 
 /// What one key's replays came to.
@@ -129,7 +142,7 @@ fn play(key: &Key, seed: u64, inject: Inject) -> Played {
         return Played { harmless, thefts };
     }
     let theft = |kind: scenarios::Kind| {
-        let mut rng = chance::of(&key.name, kind.name, seed);
+        let mut rng = chance::of(&key.name, kind.begins_as(), seed);
         Theft::of(kind, key, &mut rng)
     };
     let planned = THEFTS.map(theft);
@@ -143,6 +156,11 @@ fn play(key: &Key, seed: u64, inject: Inject) -> Played {
         }
     };
     let mut harmless = vec![replay::harmless(key, &key.cost, play_thefts)];
+    for (theft, outcome) in planned.iter().zip(&mut thefts) {
+        if let (Some(theft), Some(outcome)) = (theft, outcome) {
+            outcome.compare(key, theft, &harmless[0]);
+        }
+    }
     for change in &Harmless::ALL[1..] {
         harmless.push(replay::harmless(key, &change.apply(key), |_, _| {}));
     }
@@ -161,26 +179,28 @@ fn sum_up(played: &[(&Key, &Played)]) -> Figures {
     };
     let all = |_: &Key| true;
     let regular = |key: &Key| key.habit == Habit::Regular;
-    let kills: fn(&Events) -> u32 = |events| events.kills;
+    let kills: fn(&Events) -> u32 = Events::kills;
     let key_months = months(&all);
     let changes = played
         .first()
         .map_or(0, |(_, played)| played.harmless.len());
     let harmless = Harmless::ALL.into_iter().take(changes).enumerate();
-    let outcomes = || {
-        played
-            .iter()
-            .flat_map(|(_, played)| played.thefts.iter().flatten())
+    let again: Vec<Again> = played
+        .iter()
+        .flat_map(|(_, played)| played.thefts.iter().flatten())
+        .filter_map(|outcome| outcome.again)
+        .collect();
+    let after = |what: &[Again]| {
+        let count = again.iter().filter(|again| what.contains(again)).count();
+        100.0 * count as f64 / again.len().max(1) as f64
     };
-    let again: Vec<bool> = outcomes().filter_map(|outcome| outcome.again).collect();
-    let second = again.iter().filter(|&&again| again).count();
     Figures {
         keys: played.len(),
         key_months,
         false_kills_per_100_key_months: 100.0 * events(0, &all, kills) / key_months,
         regular_false_kills_per_100_key_months: 100.0 * events(0, &regular, kills)
             / months(&regular).max(1e-9),
-        alerts_per_key_month: events(0, &all, |events| events.alerts) / key_months,
+        alerts_per_key_month: events(0, &all, Events::alerts) / key_months,
         harmless: harmless
             .map(|(at, change)| Kills {
                 name: change.name(),
@@ -188,7 +208,8 @@ fn sum_up(played: &[(&Key, &Played)]) -> Figures {
             })
             .collect(),
         thefts: thefts(played),
-        second_kills_percent: 100.0 * second as f64 / again.len().max(1) as f64,
+        second_kills_percent: after(&[Again::OfTheTheft]),
+        own_second_kills_percent: after(&[Again::Anyway]),
     }
 }
 
@@ -208,7 +229,7 @@ fn thefts(played: &[(&Key, &Played)]) -> Vec<TheftFigures> {
             continue;
         }
         figures.push(TheftFigures::of(kind.name.to_owned(), &all));
-        if [scenarios::X3, scenarios::X10, scenarios::X50].contains(&kind.name) {
+        if kind.is_of_big_keys() {
             let big = |key: &Key| key.habit != Habit::Unlearned && key.daily_dollars() >= BIG_KEY;
             let name = format!("{}{}", kind.name, targets::OF_BIG_KEYS);
             figures.push(TheftFigures::of(name, &outcomes(&big)));

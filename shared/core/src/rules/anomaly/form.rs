@@ -44,6 +44,8 @@ pub(super) struct Facts<'a> {
     pub(super) hot: u64,
     /// 100, or more while more spend is announced.
     pub(super) factor: u64,
+    /// Signs of a theft beside money.
+    pub(super) evidence: Evidence,
 }
 
 /// The three clauses of one span, each as a value and the limit that it must exceed.
@@ -106,9 +108,9 @@ impl Facts<'_> {
         let spent = i128::from(spent);
         let normal = sum * i128::from(figures.span.buckets());
         // With other evidence half of both is enough: everything else counts double.
-        let doubled = match self.limits.evidence {
+        let doubled = match self.evidence {
             Evidence::None => 1,
-            Evidence::Halves => 2,
+            Evidence::LargeRequests => 2,
         };
         let ceiling = peak + i128::from(self.limits.loss_ceiling.0);
         let record = (i128::from(figures.record) * peak).min(100 * doubled * ceiling);

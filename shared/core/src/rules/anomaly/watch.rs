@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::finding::{Act, Finding, Measured, Rule};
 use super::form::{Facts, Fired, Score};
 use super::recent::Recent;
-use super::settings::{ALERT, KILL, Limits};
+use super::requests;
+use super::settings::{ALERT, Evidence, KILL, Limits};
 use crate::model::baseline::{Baseline, Mean, Place, Span, month_of};
 use crate::model::text::OutsideText;
 use crate::model::usage::{Bucket, Reading};
@@ -266,6 +267,22 @@ impl Watch {
             spent: self.recent.spent(),
             hot: self.recent.hot(),
             factor,
+            evidence: Evidence::None,
+        }
+    }
+
+    /// The facts with the signs beside money. Those are looked for only where they make a difference.
+    fn weighed<'a>(&self, limits: &'a Limits, now: Bucket) -> Facts<'a> {
+        let facts = self.facts(limits, now);
+        let halved = Facts {
+            evidence: Evidence::LargeRequests,
+            ..facts
+        };
+        let (requests, tokens) = self.recent.requests();
+        let matters = facts.learned.is_some() && halved.fires(&ALERT).is_some();
+        match matters && requests::too_large(&self.baseline, requests, tokens).is_some() {
+            true => halved,
+            false => facts,
         }
     }
 
@@ -274,7 +291,7 @@ impl Watch {
         let Some(now) = self.recent.to() else {
             return Judgement::default();
         };
-        let facts = self.facts(limits, now);
+        let facts = self.weighed(limits, now);
         let alert = facts.fires(&ALERT);
         let kill = alert.and_then(|_| facts.fires(&KILL));
         self.remember(&facts, now, alert);
@@ -315,7 +332,7 @@ impl Watch {
             let score = Score::default();
             return Assessment { score, findings };
         };
-        let facts = self.facts(limits, now);
+        let facts = self.weighed(limits, now);
         let late = self.late_spend(&facts, now);
         let score = match late {
             Some(_) => facts.score(&KILL).max(Score::FIRES),
@@ -368,7 +385,7 @@ impl Watch {
             return Vec::new();
         }
         let (requests, tokens) = self.recent.requests();
-        super::requests::judge(&self.baseline, now, requests, tokens)
+        requests::judge(&self.baseline, now, requests, tokens)
     }
 }
 
