@@ -1,5 +1,5 @@
 # What people run. Needed are a Rust toolchain, a C compiler and git; Python 3 for `test` and `bench`; cargo-deny for `deny`.
-FUNCTIONS := rotate retire kill-switch control
+FUNCTIONS := rotate retire monitor kill-switch control
 CARGO := cargo --locked
 
 .PHONY: local demo replay test check fmt lint docs unit suites bites conformance fuzz soak bench deny

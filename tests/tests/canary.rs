@@ -14,7 +14,7 @@ use keyward_testkit::canary::Canary;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::contract::provider::ProviderCall;
 use keyward_testkit::logs::CapturedLogs;
-use keyward_testkit::memory::made_up_key;
+use keyward_testkit::memory::{MemoryUsage, made_up_key};
 use keyward_testkit::simulator::{Body, Fault, FaultRule, Settings, Simulator};
 use keyward_tests::support::{ROLE, STEPS, Simulated, World, token};
 use secrecy::ExposeSecret;
@@ -232,6 +232,7 @@ async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> Strin
         drills: None,
         ports: world.open.clone(),
         acts: world.outside.inventory.clone(),
+        usage: Arc::new(MemoryUsage::default()),
         alarms: std::sync::Arc::new(keyward_core::ports::NoAlarmStates),
         restore_second: keyward_core::usecases::restore::Second::NotNeeded,
     };

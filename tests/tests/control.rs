@@ -7,6 +7,8 @@ mod drill;
 mod expect;
 #[path = "control/kill.rs"]
 mod kill;
+#[path = "control/prices.rs"]
+mod prices;
 #[path = "control/refused.rs"]
 mod refused;
 #[path = "control/restore.rs"]
@@ -28,7 +30,7 @@ use keyward_core::usecases::restore::Second;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
 use keyward_testkit::gate::Gate;
-use keyward_testkit::memory::MemoryProvider;
+use keyward_testkit::memory::{MemoryProvider, MemoryUsage};
 use keyward_tests::support::{World, say, token};
 use serde_json::{Value, json};
 
@@ -42,7 +44,7 @@ fn world_with(gate: &Arc<Gate>) -> World {
     let world = World::unregistered(gate, clock, Box::new(provider));
     let secrets = &world.outside.secrets;
     secrets.create(&world.secret, Some((&token(1), &key)));
-    for slot in fleet()["slots"].as_object().unwrap().values() {
+    for slot in whole_fleet()["slots"].as_object().unwrap().values() {
         let arn = slot["secret"].as_str().unwrap().parse().unwrap();
         if arn != world.secret {
             secrets.create(&arn, None);
@@ -59,13 +61,22 @@ fn deps(world: &World) -> Deps {
     Deps {
         ports: world.open.clone(),
         acts: world.outside.inventory.clone(),
+        usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),
         drills: None,
         restore_second: Second::NotNeeded,
     }
 }
 
+/// The sample fleet without its canary: three slots of agents.
 fn fleet() -> Value {
+    let mut fleet = whole_fleet();
+    let canary = fleet["slots"].as_object_mut().unwrap();
+    canary.remove("canary-openrouter").unwrap();
+    fleet
+}
+
+fn whole_fleet() -> Value {
     serde_json::from_str(include_str!("../fixtures/fleet.json")).unwrap()
 }
 
@@ -166,6 +177,17 @@ async fn a_caller_is_recorded_whole_or_refused() {
         assert!(acts.iter().all(|act| act.caller.as_str() == caller));
         assert_eq!(acts.is_empty(), status == 403);
     }
+}
+
+#[tokio::test]
+async fn the_sample_fleet_has_a_canary_that_can_be_drilled_from_its_registration_on() {
+    let world = world();
+    let (status, body) = apply(&world, &whole_fleet()).await;
+    assert_eq!(status, 200, "{body}");
+    let name = "canary-openrouter".parse().unwrap();
+    let canary = world.outside.inventory.slot(&name).await.unwrap().unwrap();
+    assert!(canary.canary);
+    assert_eq!(canary.mode, Mode::Enforce);
 }
 
 #[tokio::test]
@@ -314,6 +336,7 @@ async fn what_cannot_be_recorded_is_not_done_and_what_was_done_says_so() {
         let failing = Failing(world.outside.inventory.clone(), entries.into());
         let deps = Deps {
             acts: Arc::new(failing),
+            usage: Arc::new(MemoryUsage::default()),
             ..deps(&world)
         };
         let slot = "support-bot-openrouter";

@@ -107,6 +107,7 @@ impl Switched {
             ports: ports.clone(),
             alarms: gated_alarms(self.alarms.clone(), &self.gate),
             deployment: self.deployment(),
+            confirm: self.world.confirm,
         }
     }
 

@@ -10,7 +10,7 @@ use crate::commands::{Factor, Offline};
 
 /// Looks after the API keys that AI agents use.
 ///
-/// Acts (apply, register, enforce, expect, kill, restore, drill, pool add) go through the deployment's control function, which records who asked and
+/// Acts (apply, register, enforce, expect, kill, restore, drill, pool add, prices put) go through the deployment's control function, which records who asked and
 /// why. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
 #[derive(Parser)]
 #[command(name = "keyward", version, after_help = SETTINGS)]
@@ -21,8 +21,8 @@ pub(crate) struct Args {
 
 const SETTINGS: &str = "\
 Settings, by environment variables:
-  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, expect, kill, restore, drill, pool add)
-  KEYWARD_TABLE        the inventory's table (status, rotate, drill --wait, pool status)
+  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, expect, kill, restore, drill, pool add, prices put)
+  KEYWARD_TABLE        the inventory's table (status, rotate, drill --wait, pool status, prices show)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them";
 
@@ -235,6 +235,9 @@ pub(crate) enum Command {
     /// Standby keys for providers whose API makes none.
     #[command(subcommand)]
     Pool(Pool),
+    /// What models cost: the table that usage is priced by.
+    #[command(subcommand)]
+    Prices(Prices),
     /// Show what each provider's API can do, and the configured accounts.
     Providers {
         /// As JSON.
@@ -266,6 +269,27 @@ pub(crate) enum Pool {
         /// As JSON.
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Prices {
+    /// Show of which day the table in use is, and where its prices are from.
+    Show {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a table in place of the one in use, without a release.
+    ///
+    /// It has the form of shared/core/prices/prices.json. One that is older, of a day to come, or in which a price moves
+    /// more than twentyfold is refused. Example: keyward prices put prices.json --reason "new models"
+    Put {
+        /// The table (JSON).
+        file: PathBuf,
+        /// Why; goes into the record.
+        #[arg(long)]
+        reason: String,
     },
 }
 

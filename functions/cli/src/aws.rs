@@ -64,11 +64,7 @@ impl Aws {
 
     /// The ports of commands that read, and of `rotate`. No provider is called: there are no admin credentials here.
     pub(crate) async fn ports(&self, table: &str, accounts: ProviderAccounts) -> Result<Ports> {
-        if self.config.region().is_none() {
-            bail!("no region is set, and nothing was sent: set AWS_REGION");
-        }
-        self.credentials().await?;
-        let inventory = Arc::new(DynamoInventory::new(&self.config, table));
+        let inventory = Arc::new(self.inventory(table).await?);
         Ok(Ports {
             secrets: Arc::new(SecretsManager::new(&self.config)),
             pools: inventory.clone(),
@@ -77,6 +73,15 @@ impl Aws {
             alerts: Arc::new(Nobody),
             clock: Arc::new(SystemClock),
         })
+    }
+
+    /// The inventory's table. Nothing is sent but what finding credentials takes.
+    pub(crate) async fn inventory(&self, table: &str) -> Result<DynamoInventory> {
+        if self.config.region().is_none() {
+            bail!("no region is set, and nothing was sent: set AWS_REGION");
+        }
+        self.credentials().await?;
+        Ok(DynamoInventory::new(&self.config, table))
     }
 
     /// The drivers of accounts.

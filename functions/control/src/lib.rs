@@ -8,7 +8,7 @@ mod response;
 use std::sync::Arc;
 
 use keyward_core::model::text::{OutsideText, without_keys};
-use keyward_core::ports::{Acts, AlarmStates, Deadline};
+use keyward_core::ports::{Acts, AlarmStates, Deadline, UsageStore};
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::restore::Second;
@@ -25,6 +25,8 @@ pub struct Deps {
     pub ports: Ports,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
+    /// Where usage and prices are kept.
+    pub usage: Arc<dyn UsageStore>,
     /// Whether the alarm that set a kill off goes on.
     pub alarms: Arc<dyn AlarmStates>,
     /// What a drill works with; `None` where the deployment does not say which alarms and topic are its own.

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         let deps = Deps {
             ports: deps.ports,
             acts: deps.acts,
+            usage: deps.usage,
             alarms: deps.alarms,
             drills: deps.drills,
             restore_second: config.common.restore_second,

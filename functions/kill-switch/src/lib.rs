@@ -65,9 +65,10 @@ impl Report {
                     outcome: Ok(KillOutcome::Contained(_)),
                     ..
                 } => &mut report.contained,
-                Answer::Kill { .. } | Answer::AlertOnly { .. } | Answer::NotYetInHistory => {
-                    &mut report.passed
-                }
+                Answer::Kill { .. }
+                | Answer::GoneOn { .. }
+                | Answer::AlertOnly { .. }
+                | Answer::NotYetInHistory => &mut report.passed,
             };
             *count += 1;
         }

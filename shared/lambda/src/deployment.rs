@@ -7,22 +7,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderName, HeaderValue};
 use keyward_aws::{
-    CloudWatchAlarms, CloudWatchMetrics, DynamoInventory, RequestSigner, SdkConfig, SecretsManager,
-    SignError, SnsAlerts,
+    CloudWatchAlarms, CloudWatchMetrics, DynamoInventory, KillSwitchFunction, RequestSigner,
+    SdkConfig, SecretsManager, SignError, SnsAlerts,
 };
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{Acts, AlarmStates, Clock, ProviderError};
+use keyward_core::ports::{Acts, AlarmStates, Clock, ProviderError, UsageStore};
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::kill_switch::KillSwitch;
+use keyward_core::usecases::monitor::MonitorPorts;
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, AwsSigner, ConfiguredProviders, ToSign};
 
 use crate::clock::SystemClock;
-use crate::config::{Config, ControlConfig, KillConfig};
+use crate::config::{Config, ControlConfig, KillConfig, MonitorConfig};
 use crate::http::{Http, HttpError};
 
 /// A function cannot start. A person must mend the deployment.
@@ -53,7 +54,7 @@ pub async fn ports(config: &Config) -> Result<Ports, DeploymentError> {
 pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentError> {
     let http = Http::new(&config.common.http)?;
     let aws = keyward_aws::load(aws_client(&http)?).await;
-    let (ports, acts) = ports_on(&config.common, &http, &aws)?;
+    let (ports, inventory) = ports_on(&config.common, &http, &aws)?;
     let alarms = Arc::new(CloudWatchAlarms::new(&keyward_aws::hurried(&aws)));
     let drills = config.deployment.clone().map(|deployment| Drills {
         alarms: alarms.clone(),
@@ -62,7 +63,8 @@ pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentE
     });
     Ok(ControlPorts {
         ports,
-        acts,
+        acts: inventory.clone(),
+        usage: inventory,
         alarms,
         drills,
     })
@@ -74,6 +76,8 @@ pub struct ControlPorts {
     pub ports: Ports,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
+    /// Where usage and prices are kept.
+    pub usage: Arc<dyn UsageStore>,
     /// What alarms say now.
     pub alarms: Arc<dyn AlarmStates>,
     /// What a drill works with; `None` where the deployment is not told who it is.
@@ -92,6 +96,28 @@ pub async fn kill_switch(config: &KillConfig) -> Result<KillSwitch, DeploymentEr
         ports,
         alarms: Arc::new(CloudWatchAlarms::new(&keyward_aws::hurried(&aws))),
         deployment: config.deployment.clone(),
+        confirm: config.common.confirm,
+    })
+}
+
+/// What the monitor works with. Nothing is sent.
+///
+/// # Errors
+/// [`DeploymentError`].
+pub async fn monitor(config: &MonitorConfig) -> Result<MonitorPorts, DeploymentError> {
+    let http = Http::new(&config.common.http)?;
+    let aws = keyward_aws::load(aws_client(&http)?).await;
+    let (ports, inventory) = ports_on(&config.common, &http, &aws)?;
+    let alarms = Arc::new(CloudWatchAlarms::new(&aws));
+    Ok(MonitorPorts {
+        ports,
+        usage: inventory.clone(),
+        leases: inventory,
+        metrics: Arc::new(CloudWatchMetrics::new(&aws)),
+        alarm_source: alarms.clone(),
+        alarms,
+        kill_switch: Arc::new(KillSwitchFunction::new(&aws, &config.kill_switch)),
+        deployment: config.deployment.clone(),
     })
 }
 
@@ -99,25 +125,24 @@ fn ports_on(
     config: &Config,
     http: &Http,
     aws: &SdkConfig,
-) -> Result<(Ports, Arc<dyn Acts>), DeploymentError> {
+) -> Result<(Ports, Arc<DynamoInventory>), DeploymentError> {
     let accounts = config.accounts.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let secrets = SecretsManager::new(aws);
     let admin = Arc::new(AdminSecrets(secrets.clone()));
     let client = provider_client(config.http.timeout, http, &accounts, &clock)?;
     let inventory = Arc::new(DynamoInventory::new(aws, &config.table));
-    let acts = inventory.clone();
     let signer = Arc::new(RoleSigner(RequestSigner::new(aws)));
     let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin).with_aws(signer);
     let ports = Ports {
         secrets: Arc::new(secrets),
         pools: inventory.clone(),
-        inventory,
+        inventory: inventory.clone(),
         providers: Arc::new(providers),
         alerts: Arc::new(SnsAlerts::new(aws, &config.alert_topic_arn)),
         clock,
     };
-    Ok((ports, acts))
+    Ok((ports, inventory))
 }
 
 fn aws_client(http: &Http) -> Result<reqwest::Client, reqwest::Error> {

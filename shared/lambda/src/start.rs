@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tracing::Level;
 
-use crate::config::{Config, ConfigError, ControlConfig, KillConfig};
+use crate::config::{Config, ConfigError, ControlConfig, KillConfig, MonitorConfig};
 use crate::diagnostic::chain;
 use crate::logging;
 
@@ -35,6 +35,15 @@ where
     F: AsyncFnOnce(ControlConfig) -> Result<(), lambda_runtime::Error>,
 {
     let config = ControlConfig::from_lookup(lookup);
+    started(config, |config| config.common.log, main)
+}
+
+/// The same for the monitor, which is told more.
+pub fn start_monitor<F>(lookup: impl Fn(&str) -> Option<String>, main: F) -> ExitCode
+where
+    F: AsyncFnOnce(MonitorConfig) -> Result<(), lambda_runtime::Error>,
+{
+    let config = MonitorConfig::from_lookup(lookup);
     started(config, |config| config.common.log, main)
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use keyward_core::model::kill_order::{KillMessage, MonitorOrder, TopicArn};
+use keyward_core::model::kill_order::{Basis, KillMessage, MonitorOrder, TopicArn};
 use keyward_core::model::names::SlotName;
 use keyward_core::model::text::OutsideText;
 use keyward_core::rules::kill::{
@@ -137,6 +137,7 @@ fn order() -> MonitorOrder {
         slot: slot("agent-chat"),
         score_thousandths: 1200,
         judged: now(),
+        basis: Basis::Usual,
         reason: OutsideText::new("cost per hour 3.1 times the baseline"),
     }
 }
@@ -197,6 +198,7 @@ fn parse(body: &[u8], check: &AlarmCheck) -> Parsed {
 fn way(decision: &Decision) -> String {
     match decision {
         Decision::Kill(kill) => format!("kill by {:?}; ", kill.evidence),
+        Decision::GoOn(_) => "go on; ".to_owned(),
         Decision::AlertOnly(alert) => {
             format!("{:?}: {}; ", alert.kind, alert.why.as_str().len() / 16)
         }
@@ -207,6 +209,7 @@ fn way(decision: &Decision) -> String {
 fn said(message: &KillMessage, decision: &Decision) -> String {
     let text = match decision {
         Decision::Kill(kill) => kill.cause.as_str(),
+        Decision::GoOn(incident) => incident.as_str(),
         Decision::AlertOnly(alert) => alert.why.as_str(),
     };
     format!("{text} {:?}\n", message.id)

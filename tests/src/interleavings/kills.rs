@@ -150,6 +150,9 @@ impl Scene {
         let mut once_more = Vec::new();
         for (number, ordered) in self.plan.orders.iter().enumerate() {
             self.wait(ordered.pause).await;
+            if !self.plan.restores.is_empty() && self.once_in(3) {
+                self.wait_for_a_restore().await;
+            }
             let order = self.order(number, ordered);
             self.watch.borrow_mut().ordered(&order);
             self.send(&order);
@@ -168,6 +171,16 @@ impl Scene {
             self.send(&order);
         }
         self.messages.borrow_mut().open = false;
+    }
+
+    /// Waits until somebody restores, though not for ever.
+    async fn wait_for_a_restore(&self) {
+        for _ in 0..300 {
+            if self.under_way.borrow().restoring > 0 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     fn send(&self, order: &KillOrder) {

@@ -170,7 +170,7 @@ impl Plan {
             before,
             deliveries: chance.usize(1..=2),
             retires: chance.usize(0..=2),
-            orders: (0..[0, 0, 0, 1, 1, 2, 3, 4][chance.usize(..8)])
+            orders: (0..[0, 0, 0, 1, 2, 2, 3, 4][chance.usize(..8)])
                 .map(|_| Ordered::draw(chance))
                 .collect(),
             mode: match chance.u32(..8) {
@@ -206,7 +206,7 @@ impl Plan {
             restores: Vec::new(),
         };
         if !plan.orders.is_empty() {
-            let restores = [0, 0, 1, 1, 2, 3][of_restores.usize(..6)];
+            let restores = [0, 1, 2, 2, 3, 4][of_restores.usize(..6)];
             plan.restores = (0..restores)
                 .map(|_| Restoring::draw(&mut of_restores))
                 .collect();

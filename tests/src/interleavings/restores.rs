@@ -105,12 +105,31 @@ fn name_of(outcome: &Result<RestoreOutcome, RestoreError>) -> &'static str {
             Refused::Leaked => "restore: refused, leaked",
             Refused::Busy(_) => "restore: refused, somebody is at work",
             Refused::NotFetched => "restore: refused, not fetched",
-            _ => "restore: refused, other",
+            Refused::TextGone(_) => "restore: refused, text gone",
+            Refused::NotContained { .. } => "restore: refused, not contained",
+            Refused::CannotResume(_)
+            | Refused::Decommissioned(_)
+            | Refused::NoSuchVersion { .. }
+            | Refused::StillInAlarm(_)
+            | Refused::AlarmUnknown(_)
+            | Refused::SamePerson(_) => panic!("nothing here leads to that: {refused}"),
         },
         Err(RestoreError::KilledMeanwhile) => "restore: a kill came meanwhile",
         Err(RestoreError::NotAccepted(_)) => "restore: not accepted",
         Err(RestoreError::Inventory(InventoryError::Conflict)) => "restore: conflict",
         Err(RestoreError::Inventory(InventoryError::Fenced(_))) => "restore: fenced",
-        Err(_) => "restore: other error",
+        Err(RestoreError::Inventory(InventoryError::Unavailable(_))) => {
+            "restore: the inventory is down"
+        }
+        Err(RestoreError::Inventory(error)) => panic!("nothing here leads to that: {error}"),
+        Err(RestoreError::Provider(_)) => "restore: provider error",
+        Err(RestoreError::Secret(_)) => "restore: secret error",
+        Err(
+            error @ (RestoreError::Wider(_)
+            | RestoreError::Transition(_)
+            | RestoreError::Unknown(_)),
+        ) => {
+            panic!("nothing here leads to that: {error}")
+        }
     }
 }

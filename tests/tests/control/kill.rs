@@ -81,6 +81,7 @@ async fn a_kill_does_not_wait_for_its_record() {
         let failing = Failing(world.outside.inventory.clone(), entries.into());
         let deps = Deps {
             acts: Arc::new(failing),
+            usage: Arc::new(MemoryUsage::default()),
             ..deps(&world)
         };
         let (status, body) = post(&deps, "/kill", order(&world)).await;
@@ -162,8 +163,9 @@ async fn what_would_be_cut_off_is_said_and_nothing_done() {
 #[tokio::test]
 async fn a_kill_wants_a_reason_and_a_slot_that_exists() {
     let world = registered().await;
+    let slot = &world.slot;
     for (body, status) in [
-        (json!({"slot": world.slot}), 400),
+        (json!({"slot": slot}), 400),
         (json!({"slot": world.slot, "reason": " "}), 400),
         (json!({"slot": "nobody", "reason": "x"}), 404),
         (json!({"slot": "nobody", "dry_run": true}), 404),
@@ -172,4 +174,35 @@ async fn a_kill_wants_a_reason_and_a_slot_that_exists() {
         assert_eq!(got, status, "{body}: {answer}");
     }
     assert!(world.outside.provider.accepts(&world.current_key()));
+}
+
+/// Whoever pastes a leaked key into the reason would have it in the record for ever, and in an alert.
+#[tokio::test]
+async fn a_key_in_the_reason_of_an_act_is_refused_whatever_provider_it_is_of() {
+    let world = registered().await;
+    for key in [
+        "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef",
+        "sk-ant-api03-EXAMPLE-0123456789_abcdef",
+        "AIzaSyEXAMPLE-0123_456789abcdef01234567",
+        "ABSKEXAMPLE0123456789abcdef0123456789==",
+        "0123456789abcdef0123456789abcdef",
+        "EXAMPLE0123456789abcdefGHIJKLMNOPQRSTUVWXYZ0123AAAAACOGEXAM",
+    ] {
+        let reason = format!("found on a forum: {key}, by ana");
+        let body = json!({"slot": world.slot, "reason": reason, "leak": true});
+        let (status, answer) = post(&deps(&world), "/kill", body).await;
+        assert_eq!(status, 400, "{key}");
+        assert!(!answer.to_string().contains(key), "{answer}");
+    }
+    assert_eq!(acts(&world), []);
+    assert!(world.outside.provider.accepts(&world.current_key()));
+    for reason in [
+        "incident INC-2026-1127-Prod-OpenRouter-Leak-EU-West-1",
+        "see https://wiki.example.com/Team_LLM/2026-11-27-Support-Bot#what_we_know",
+        "alert 11111111-aaaa-4bbb-8ccc-000000000001 of arn:aws:sns:us-east-1:111122223333:pages",
+    ] {
+        let body = json!({"slot": "nobody", "reason": reason});
+        let (status, answer) = post(&deps(&world), "/kill", body).await;
+        assert_eq!(status, 404, "{reason}: {answer}");
+    }
 }

@@ -1,7 +1,12 @@
 //! The inventory is down, or slow: keys are cut off without it, and recorded later.
 
+use std::collections::BTreeSet;
+
+use keyward_core::model::incident::Containment;
 use keyward_core::model::slot::{ProviderName, Slot};
-use keyward_core::ports::{SecretStore, Stage, TAG_ACCOUNT, TAG_PLACE};
+use keyward_core::ports::{IssueRequest, SecretStore, Stage, TAG_ACCOUNT, TAG_PLACE};
+use keyward_core::rules::birth;
+use keyward_core::usecases::kill::{Whereabouts, contain_found};
 use keyward_testkit::gate::Cut;
 
 use super::*;
@@ -321,4 +326,49 @@ async fn a_key_that_is_cut_off_without_a_record_becomes_one_incident_whoever_loo
         assert!(world.outside.provider.accepts(&current), "before call {at}");
     }
     assert!(ran >= 10, "{ran}");
+}
+
+/// A create that was under way when the keys were listed ends while they are cut off.
+#[tokio::test]
+async fn what_is_found_without_the_inventory_is_listed_again_until_nothing_new_appears() {
+    let gate = Arc::new(Gate::default());
+    let world = busy_world(&gate).await;
+    let slot = world.slot().await;
+    let provider = world.ports.providers.open(&slot.account, slot.provider);
+    let provider = provider.await.unwrap();
+    let whereabouts = Whereabouts {
+        slot: slot.name.clone(),
+        account: slot.account.clone(),
+        place: slot.scope.clone(),
+        known: BTreeSet::default(),
+    };
+    gate.record();
+    contain_found(provider.as_ref(), &whereabouts, Containment::Reversible).await;
+    let (calls, _) = gate.disarm();
+    let first_cut = calls.iter().position(|call| *call == "provider.disable");
+
+    let now = world.outside.clock.now();
+    let (ungated, account) = (world.open.clone(), slot.account.clone());
+    let id = format!("{}.1", token(9)).parse().unwrap();
+    let intended = Version::intended(&slot.name, id, slot.epoch, now);
+    let label = intended.label.unwrap();
+    let request = IssueRequest {
+        label: label.clone(),
+        scope: slot.scope.clone(),
+        cap: birth::cap(&slot, now),
+        expires: birth::expires(&slot.policy, now),
+        keep: Vec::new(),
+    };
+    gate.before(first_cut.unwrap(), async move {
+        let provider = ungated.providers.open(&account, ProviderName::OpenRouter);
+        let provider = provider.await.unwrap();
+        provider.issuer().unwrap().issue(&request).await.unwrap();
+    });
+    let found = contain_found(provider.as_ref(), &whereabouts, Containment::Reversible).await;
+    let (_, fired) = gate.disarm();
+    assert_eq!(fired, Some("provider.disable"));
+    assert!(found.is_whole(), "{found:?}");
+    let live = world.outside.provider.live().into_iter();
+    let live: Vec<String> = live.map(|key| key.label).collect();
+    assert!(!live.iter().any(|name| name == label.as_str()), "{live:?}");
 }

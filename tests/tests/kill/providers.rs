@@ -3,6 +3,7 @@
 use keyward_core::model::incident::Suspends;
 use keyward_core::model::slot::CredentialKind;
 use keyward_core::model::slot::ProviderName;
+use keyward_core::usecases::kill::resume;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::contract::provider::ProviderCall;
 use keyward_testkit::drive::crash_at_every_call;
@@ -174,4 +175,47 @@ async fn a_kill_that_finds_the_pool_empty_suspends_and_pages() {
     assert!(incident.closed.is_some());
     assert_eq!(alerts(&world, AlertKind::Suspended).len(), 1);
     assert_eq!(alerts(&world, AlertKind::KillDone).len(), 1);
+}
+
+/// The replacement is drawn between two looks of whoever goes on with the kill: the pool is empty because of it.
+#[tokio::test]
+async fn a_pool_whose_last_key_is_the_replacement_suspends_nobody() {
+    let gate = Arc::new(Gate::default());
+    let world = world_at(ProviderName::Anthropic, &gate).await;
+    set_mode(&world, Mode::Enforce).await;
+    let pool = world.slot().await.account;
+    let pools = &world.open.pools;
+    let mut stored = pools.pool(&pool).await.unwrap().unwrap();
+    stored.standby.truncate(1);
+    pools.save_pool(&stored).await.unwrap();
+    let order = order(&world, "alarm", Evidence::Alarm);
+    kill_on(&world.open, &order, "one").await.unwrap();
+    let started = world.outside.secrets.take_started().remove(0);
+    let id = incidents(&world)[0].id.clone();
+    let resumed = || async {
+        let invocation = invocation(world.ports.clock.as_ref(), "two");
+        resume(&world.ports, &id, &world.confirm, &invocation).await
+    };
+    gate.record();
+    resumed().await.unwrap();
+    let (calls, _) = gate.disarm();
+    let look = calls.iter().position(|call| *call == "pools.pool");
+    world.pass(SignedDuration::from_mins(1));
+
+    let (ports, deadline) = (world.open.clone(), world.deadline());
+    let event = serde_json::json!({
+        "Step": "createSecret", "SecretId": world.secret, "ClientRequestToken": started.token,
+    });
+    gate.before(look.unwrap(), async move {
+        let step = keyward_rotate::handle(&ports, &event, deadline).await;
+        step.unwrap();
+    });
+    resumed().await.unwrap();
+    assert_eq!(gate.disarm().1, Some("pools.pool"));
+    assert_eq!(world.slot().await.state, SlotState::Restricted);
+    assert_eq!(alerts(&world, AlertKind::Suspended), []);
+    world.rotate(&started.token).await.unwrap();
+    world.live_through(SignedDuration::from_hours(1)).await;
+    assert!(world.outside.provider.accepts(&world.current_key()));
+    assert_eq!(world.slot().await.state, SlotState::Restricted);
 }

@@ -113,6 +113,7 @@ fn damaged_messages_never_panic_never_vanish_and_kill_only_whom_they_name() {
                 for message in &messages {
                     let is_alarm = matches!(message.content, Content::Alarm(_));
                     match decide(message, &deployment) {
+                        Decision::GoOn(incident) => panic!("{incident}"),
                         Decision::Kill(kill) => {
                             assert!(is_alarm, "{file}: {message:?}");
                             assert!(names(message, kill.slot.as_str()), "{file}: {message:?}");

@@ -1,7 +1,7 @@
 //! Shapes that no case has.
 
 use keyward_core::model::alarm::AlarmState;
-use keyward_core::model::kill_order::{MonitorOrder, Notice, Order};
+use keyward_core::model::kill_order::{Basis, MonitorOrder, Notice, Order};
 use keyward_core::model::text::OutsideText;
 use keyward_kill_switch::message::MAX_MESSAGES;
 use serde_json::json;
@@ -271,6 +271,7 @@ fn the_monitors_order_kills_when_it_comes_directly_and_no_order_does_on_the_topi
         slot: "agent-billing".parse().unwrap(),
         score_thousandths: 2400,
         judged: now(),
+        basis: Basis::Usual,
         reason: OutsideText::new("cost per hour 3.1 times the baseline"),
     };
     let sent = order.to_json();

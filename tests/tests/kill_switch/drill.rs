@@ -1,19 +1,23 @@
 //! A drill: the canary's score is put, and everything after that is the kill switch's real path.
 
+#[path = "drill/ends.rs"]
+mod ends;
+
 use keyward_control::{Deps, handle as control};
 use keyward_core::model::act::{ActId, CallerArn};
 use keyward_core::model::alarm::AlarmMetric;
 use keyward_core::model::drill::{Drill, DrillOutcome, DrillUnderWay};
-use keyward_core::model::incident::{Stage, Suspends};
+use keyward_core::model::incident::{Figures, Stage, Suspends, TriggerId};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::VersionState;
 use keyward_core::ports::NoAlarmStates;
 use keyward_core::rules::drill::NotDrilled;
 use keyward_core::usecases::drill::{DrillError, DrillRequest, Drills, SCORE, begin, look};
+use keyward_core::usecases::kill::{KillOrder, kill};
 use keyward_core::usecases::restore::Second;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
 use keyward_testkit::gate::gated_metrics;
-use keyward_testkit::memory::MemoryMetrics;
+use keyward_testkit::memory::{MemoryMetrics, MemoryUsage};
 use keyward_tests::support::say;
 
 use super::*;
@@ -161,7 +165,7 @@ async fn k_32_a_drill_cuts_the_canary_off_by_the_real_path_and_keeps_the_time_of
     assert_eq!(stages, expected);
     assert_eq!(over.stages[0].millis, 20_000, "when the alarm changed");
     let slot = range.switched.world.slot().await;
-    assert_eq!(slot.state, SlotState::Restricted);
+    assert_eq!(slot.state, SlotState::Active, "as it was before");
     assert!(range.switched.is_alive(), "the replacement");
 
     let [told] = &range.switched.alerts(AlertKind::DrillDone)[..] else {
@@ -215,7 +219,7 @@ async fn drills_of_one_day_suspend_nobody_and_hide_no_loop() {
         range.recovers();
         range.goes_on(3).await;
         let slot = range.switched.world.slot().await;
-        assert_eq!(slot.state, SlotState::Restricted, "{id}");
+        assert_eq!(slot.state, SlotState::Active, "{id}");
     }
     let outcomes: Vec<DrillOutcome> = range.over().await.iter().map(|d| d.outcome).collect();
     assert_eq!(outcomes, [DrillOutcome::Passed; 3]);
@@ -244,7 +248,7 @@ async fn drills_of_one_day_suspend_nobody_and_hide_no_loop() {
 }
 
 #[tokio::test]
-async fn k_32_a_drill_that_sets_nothing_off_pages_within_fifteen_minutes() {
+async fn k_32_a_drill_that_sets_nothing_off_pages_within_twenty_minutes() {
     let range = Range::new().await;
     range.begin("drill-1").await.unwrap();
     let world = &range.switched.world;
@@ -384,6 +388,7 @@ async fn ask(range: &Range) -> Value {
     let deps = Deps {
         ports: world.ports.clone(),
         acts: world.outside.inventory.clone(),
+        usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),
         drills: Some(range.drills()),
         restore_second: Second::NotNeeded,
@@ -447,17 +452,11 @@ impl Scenario for Ends {
         range.recovers();
         range.goes_on(1).await;
         // As if its end had not been seen yet.
-        let over = range.over().await.remove(0);
-        let under_way = DrillUnderWay {
-            id: over.id,
-            by: over.by,
-            reason: over.reason,
-            started: over.started + SignedDuration::from_millis(1),
-            incident: over.incident,
-        };
+        let under_way = ends::under_way_again(range.over().await.remove(0));
         let now = range.switched.now();
         range
             .change(|slot| {
+                slot.state = SlotState::Restricted;
                 slot.drill = Some(under_way);
                 slot.due_at = now;
             })
@@ -474,7 +473,12 @@ impl Scenario for Ends {
 
     async fn recover_and_check(&self, range: &Range, point: Option<Point>) {
         range.goes_on(1).await;
-        assert_eq!(range.drill().await, None, "{point:?}");
+        let slot = range.switched.world.slot().await;
+        assert_eq!(
+            (slot.state, slot.drill),
+            (SlotState::Active, None),
+            "{point:?}"
+        );
         assert_eq!(range.over().await.len(), 2, "{point:?}");
         let told = range.switched.alerts(AlertKind::DrillDone);
         assert!(told.len() >= 2, "{point:?}");

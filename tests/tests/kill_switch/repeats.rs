@@ -1,6 +1,6 @@
 //! When the event is wanted again, and what its repetition does.
 
-use keyward_core::model::kill_order::MonitorOrder;
+use keyward_core::model::kill_order::{Basis, MonitorOrder};
 use keyward_core::model::text::OutsideText;
 
 use super::*;
@@ -185,6 +185,7 @@ async fn two_slots_over_their_line_at_one_time_are_two_kills() {
             slot: name.clone(),
             score_thousandths: 2000,
             judged: switched.now(),
+            basis: Basis::Usual,
             reason: OutsideText::new("cost per hour"),
         };
         let report = switched.handle_as(&order.to_json(), id).await.unwrap();

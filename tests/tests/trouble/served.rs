@@ -137,3 +137,30 @@ async fn a_key_that_a_person_put_there_is_recorded_without_waiting_for_a_rotatio
     world.live_through(HOUR * 27).await;
     check_rules(&world, "put by hand").await;
 }
+
+/// The alert is lost, or the run ends before it: the key is in the inventory by then, and looks like any other.
+#[tokio::test]
+async fn a_key_that_was_taken_in_is_told_of_until_people_know() {
+    let (world, gate) = rotated().await;
+    let by_hand = world.outside.provider.seed("by hand");
+    let secrets = &world.outside.secrets;
+    secrets.put_current(&world.secret, &token(9), &by_hand);
+    world.pass(HOUR);
+    gate.silence(&["alerts.send"]);
+    let run = keyward_retire::handle(&world.ports, &world.confirm, world.deadline());
+    let Err(RetireError::SomeFailed { .. }) = run.await else {
+        panic!("nobody knows");
+    };
+    gate.disarm();
+    let is_it = |v: &Version| v.id.secret_version == token(9);
+    let taken_in = world.versions().await.into_iter().find(is_it).unwrap();
+    assert!(taken_in.told.taken_in_untold.is_some());
+    assert_eq!(told(&world), []);
+    world.live_through(MINUTE * 15).await;
+    let [alert] = &told(&world)[..] else {
+        panic!("{:?}", told(&world))
+    };
+    assert!(command(alert).starts_with("keyward kill "), "{alert:?}");
+    world.live_through(HOUR * 12).await;
+    assert_eq!(told(&world).len(), 1);
+}

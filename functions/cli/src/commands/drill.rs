@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use keyward_core::model::act::ActId;
-use keyward_core::model::drill::{DrillStage, SETS_OFF_WITHIN, stages};
+use keyward_core::model::drill::{DrillStage, SETS_OFF_WITHIN, TAKEN_ON_WITHIN, stages};
 use keyward_core::model::incident::{KillStep, Stage};
 use keyward_core::model::names::SlotName;
 use keyward_core::ports::InventoryError;
@@ -88,7 +88,7 @@ pub(super) async fn drill(order: &Order, confirm: Confirm, format: Format) -> Re
         match format {
             Format::Json => line(&answer.to_string()),
             Format::Table => line(&format!(
-                "{slot}: drill {} is under way; an alert tells its end with the time of each stage, or within 15 minutes that it set nothing off",
+                "{slot}: drill {} is under way; an alert tells its end with the time of each stage, or within 20 minutes that it set nothing off",
                 id.as_str()
             )),
         }
@@ -143,7 +143,7 @@ enum Standing {
     Done(Vec<DrillStage>),
     /// Its incident is done, and left the slot without a replacement.
     Suspended,
-    /// It is over and set off no incident of its own.
+    /// It set off no incident of its own, or one that is in earnest by now.
     Nothing,
 }
 
@@ -172,7 +172,7 @@ impl Watch<'_> {
                     "{slot}: its key was cut off, but no replacement could be made, and it is suspended. Its alerts say why; then: keyward restore {slot} --reason TEXT"
                 ),
                 Ok(Standing::Nothing) => bail!(
-                    "{slot}: the drill set off no incident of its own; an alert says why, and where to look"
+                    "{slot}: the drill did not come to its end: it set nothing off, or the slot was cut off in earnest; an alert says which, and where to look"
                 ),
                 Err(error) if error.is_retryable() => {}
                 Err(error) => {
@@ -183,7 +183,7 @@ impl Watch<'_> {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
-        let minutes = SETS_OFF_WITHIN.as_mins();
+        let minutes = (SETS_OFF_WITHIN + TAKEN_ON_WITHIN).as_mins();
         match shown.is_empty() {
             true => bail!(
                 "{slot}: the drill set nothing off within {seconds} s. It is waited for {minutes} minutes, then an alert says what to look at: whether the alarm changed, whether it could publish to its topic, and the log of the kill switch"
@@ -215,6 +215,9 @@ impl Watch<'_> {
         let Some(incident) = incident else {
             return Ok(Standing::UnderWay(Vec::new()));
         };
+        if incident.drill.is_none() {
+            return Ok(Standing::Nothing);
+        }
         let reached = stages(self.started, &incident);
         Ok(match incident.done(KillStep::TellDone) {
             None => Standing::UnderWay(reached),

@@ -10,6 +10,7 @@ mod kill;
 mod offline;
 mod operations;
 mod pool;
+mod prices;
 mod providers;
 mod restore;
 mod rotate;
@@ -130,6 +131,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             backtest::run(&traces, inject, seeds, json.into())
         }
         Command::Pool(pool) => pool::run(pool).await,
+        Command::Prices(prices) => prices::run(prices).await,
         // The JSON has the operations of each provider anyway.
         Command::Providers {
             json: false,

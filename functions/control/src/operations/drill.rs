@@ -92,7 +92,7 @@ fn refusal(error: DrillError) -> Refusal {
         | DrillError::Alarm(_)
         | DrillError::NotPut(_) => refusal,
         DrillError::MaybePut(_) => refusal.safe(
-            "The drill may be under way; if it sets nothing off, that is told within 15 minutes.",
+            "The drill may be under way; if it sets nothing off, that is told within 20 minutes.",
         ),
         DrillError::Inventory(_) => refusal.unsure(),
     }

@@ -6,6 +6,7 @@ mod enforce;
 mod expect;
 mod kill;
 mod pool;
+mod prices;
 mod restore;
 
 use keyward_core::model::money::SpendCap;
@@ -19,7 +20,7 @@ use crate::response::Refusal;
 
 /// What can be asked for.
 const KNOWN: &str =
-    "/plan, /apply, /register, /enforce, /expect, /kill, /restore, /drill and /pool/add";
+    "/plan, /apply, /register, /enforce, /expect, /kill, /restore, /drill, /pool/add and /prices";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -36,6 +37,7 @@ pub(crate) async fn carry_out(
         "/restore" => restore::restore_slot(deps, request, deadline).await,
         "/drill" => drill::drill_slot(deps, request).await,
         "/pool/add" => pool::add_keys(deps, request, deadline).await,
+        "/prices" => prices::put_prices(deps, request).await,
         _ => Err(Refusal::new(
             404,
             format!("there is no such operation; known are {KNOWN}"),

@@ -13,7 +13,7 @@ use keyward_core::model::SCHEMA;
 use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::slot::Revision;
 use keyward_core::model::usage::Bucket;
-use keyward_core::model::usage_items::{AccountUsage, Baseline, UsageHour};
+use keyward_core::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 use keyward_core::ports::{Held, InventoryError, Leases, UsageStore};
 use serde::Serialize;
 
@@ -173,12 +173,12 @@ impl UsageStore for DynamoInventory {
             .await
     }
 
-    async fn baseline(&self, slot: &SlotName) -> Result<Option<Baseline>, InventoryError> {
+    async fn baseline(&self, slot: &SlotName) -> Result<Option<StoredWatch>, InventoryError> {
         let found = self.get(&baseline_key(slot)).await?;
         found.map(items::decode).transpose()
     }
 
-    async fn save_baseline(&self, baseline: &Baseline) -> Result<(), InventoryError> {
+    async fn save_baseline(&self, baseline: &StoredWatch) -> Result<(), InventoryError> {
         let key = baseline_key(&baseline.slot);
         self.put_revised(&key, baseline, baseline.revision, None)
             .await

@@ -82,11 +82,35 @@ pub enum AlertKind {
     DrillDone,
     /// A drill of the kill switch did not end as it should.
     DrillFailed,
+    /// A slot spends far more than is normal for it.
+    SpendUnusual,
+    /// A slot is used in another way than before: more or larger requests, a new model, after a long silence.
+    UsageUnusual,
+    /// At this pace a slot's monthly cap will be exceeded.
+    MonthProjected,
+    /// A slot's monthly cap is spent, and its keys are limited to one normal day a day.
+    Restricted,
+    /// Nobody tells what the slots of a provider account use, or they are told of again.
+    UsageUnseen,
+    /// The price table and the provider's bill are too far apart.
+    BillDiffers,
+    /// A model that the price table lacks is in use.
+    ModelUnpriced,
+    /// The table of prices that was put in place of the shipped one is not used.
+    PricesRefused,
+    /// A key that agents fetch is not in its provider's list.
+    KeyVanished,
+    /// A key that was confirmed dead is in use.
+    DeadKeyUsed,
+    /// The monitor sent a slot to the kill switch itself: its alarm did not.
+    KillOrdered,
+    /// What the monitor has to do could not be done.
+    MonitorFailed,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 39] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -114,6 +138,18 @@ impl AlertKind {
         Self::AlarmMissing,
         Self::DrillDone,
         Self::DrillFailed,
+        Self::SpendUnusual,
+        Self::UsageUnusual,
+        Self::MonthProjected,
+        Self::Restricted,
+        Self::UsageUnseen,
+        Self::BillDiffers,
+        Self::ModelUnpriced,
+        Self::PricesRefused,
+        Self::KeyVanished,
+        Self::DeadKeyUsed,
+        Self::KillOrdered,
+        Self::MonitorFailed,
     ];
 }
 

@@ -9,8 +9,13 @@ use super::incident::{Incident, Stage};
 use super::names::SlotName;
 use super::text::OutsideText;
 
-/// A drill that sets nothing off within this time has failed.
+/// A drill whose alarm has not changed within this time has failed.
 pub const SETS_OFF_WITHIN: SignedDuration = SignedDuration::from_mins(10);
+
+/// So long after its alarm's change the kill switch may take it on: Lambda tries an event that failed a minute later, and
+/// two minutes after that, <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>. Before
+/// that, nobody can say that a drill has set nothing off.
+pub const TAKEN_ON_WITHIN: SignedDuration = SignedDuration::from_mins(4);
 
 /// A drill whose incident is not done after this time has failed.
 pub const DONE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
@@ -32,9 +37,14 @@ pub struct DrillUnderWay {
 }
 
 impl DrillUnderWay {
-    /// Whether it has set nothing off so far and still can.
-    pub fn waits(&self, now: Timestamp) -> bool {
-        self.incident.is_none() && now.duration_since(self.started) < SETS_OFF_WITHIN
+    /// Whether a change of its alarm at `seen` is what it waits for: it has set nothing off so far.
+    pub fn waits(&self, seen: Timestamp) -> bool {
+        self.incident.is_none() && seen.duration_since(self.started) < SETS_OFF_WITHIN
+    }
+
+    /// From when on it is known to have set nothing off, if it has set off nothing by then.
+    pub fn decided_at(&self) -> Timestamp {
+        self.started + SETS_OFF_WITHIN + TAKEN_ON_WITHIN
     }
 }
 
@@ -48,7 +58,7 @@ pub enum DrillOutcome {
     Incomplete,
     /// Nothing was set off.
     SetNothingOff,
-    /// The slot was cut off for something else meanwhile.
+    /// The slot was cut off in earnest meanwhile, or its alarm changed too late to be told apart from that.
     Overtaken,
 }
 

@@ -232,7 +232,7 @@ pub struct Incident {
     pub trigger: OutsideText,
     /// When it was opened.
     pub opened: Timestamp,
-    /// The drill that set it off; absent if it is in earnest.
+    /// The drill that set it off; absent if it is in earnest, also where it began as a drill.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drill: Option<ActId>,
     /// Everything that set it off, [`Incident::MAX_TRIGGERS`] at most, oldest first.
@@ -311,6 +311,14 @@ impl Incident {
         }
     }
 
+    /// A drill's incident is in earnest from now on, for this cause: whatever people were told as of a drill is told anew.
+    pub fn turn_earnest(&mut self, cause: OutsideText) {
+        self.drill = None;
+        self.trigger = cause;
+        let told = |step| matches!(step, KillStep::TellContained | KillStep::TellDone);
+        self.steps.retain(|taken| !told(taken.step));
+    }
+
     /// Gives the work on it to `owner`, until `until`: then it is due again.
     pub fn lease(&mut self, owner: &OwnerId, until: Timestamp) {
         self.owner = Some(owner.clone());
@@ -342,6 +350,7 @@ impl Incident {
             self.undo.push(Undo::of(version));
         }
     }
+
     /// When what set it off was first seen.
     pub fn seen(&self) -> Timestamp {
         let seen = self.triggers.iter().filter_map(|t| t.seen).min();

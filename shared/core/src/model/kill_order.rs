@@ -1,6 +1,7 @@
 //! What a message to the kill switch means, whatever carried it.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::SCHEMA;
@@ -78,6 +79,8 @@ pub enum BudgetBasis {
 pub enum Order {
     /// A kill that the usage monitor asks for.
     Monitor(MonitorOrder),
+    /// Going on with a kill that is not finished, which the usage monitor asks for.
+    GoOn(GoOnOrder),
     /// An act of a person or a pipeline, by its name. These are taken by the function `control` only.
     Act(OutsideText),
 }
@@ -94,8 +97,29 @@ pub struct MonitorOrder {
     pub score_thousandths: u32,
     /// When the monitor judged so.
     pub judged: Timestamp,
+    /// What its line is made of.
+    pub basis: Basis,
     /// The numbers, for people.
     pub reason: OutsideText,
+}
+
+/// What a slot's line is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Basis {
+    /// What the slot used before: statistics, for which a slot that only observes is not cut off.
+    Usual,
+    /// What its owner declared, or a limit: it holds from the first minute, whatever the slot's mode.
+    Declared,
+}
+
+/// An incident that is not finished, and that nobody is at work on. It is sent as a [`MonitorOrder`] is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoOnOrder {
+    /// The monitor's stack.
+    pub stack: StackName,
+    /// The incident's id.
+    pub incident: OutsideText,
 }
 
 impl MonitorOrder {
@@ -112,6 +136,7 @@ impl MonitorOrder {
             slot,
             score_thousandths,
             judged,
+            basis,
             reason,
         } = self;
         serde_json::json!({
@@ -121,7 +146,24 @@ impl MonitorOrder {
             "slot": slot,
             "score_thousandths": score_thousandths,
             "judged": judged,
+            "basis": basis,
             "reason": reason,
+        })
+    }
+}
+
+impl GoOnOrder {
+    /// The act of the order.
+    pub const ACT: &str = "go_on";
+
+    /// The order as the monitor sends it.
+    pub fn to_json(&self) -> Value {
+        let Self { stack, incident } = self;
+        serde_json::json!({
+            MonitorOrder::MARK: Self::ACT,
+            "schema": SCHEMA,
+            "stack": stack,
+            "incident": incident,
         })
     }
 }
@@ -134,7 +176,7 @@ impl Order {
     pub fn from_json(order: &Value) -> Result<Self, Unreadable> {
         let act = order.get(MonitorOrder::MARK).and_then(Value::as_str);
         let act = act.ok_or(Unreadable::Field(MonitorOrder::MARK))?;
-        if act != MonitorOrder::ACT {
+        if ![MonitorOrder::ACT, GoOnOrder::ACT].contains(&act) {
             return Ok(Self::Act(OutsideText::new(&without_keys(act))));
         }
         if order.get("schema").and_then(Value::as_u64) != Some(SCHEMA.into()) {
@@ -143,6 +185,12 @@ impl Order {
         let field = |name: &'static str| order.get(name).unwrap_or(&Value::Null);
         let text = |name| field(name).as_str().ok_or(Unreadable::Field(name));
         let wrong = Unreadable::Field;
+        if act == GoOnOrder::ACT {
+            return Ok(Self::GoOn(GoOnOrder {
+                stack: text("stack")?.parse().map_err(|_| wrong("stack"))?,
+                incident: OutsideText::new(&without_keys(text("incident")?)),
+            }));
+        }
         let score = field("score_thousandths").as_u64();
         Ok(Self::Monitor(MonitorOrder {
             stack: text("stack")?.parse().map_err(|_| wrong("stack"))?,
@@ -151,6 +199,7 @@ impl Order {
                 .and_then(|score| score.try_into().ok())
                 .ok_or(wrong("score_thousandths"))?,
             judged: text("judged")?.parse().map_err(|_| wrong("judged"))?,
+            basis: Basis::deserialize(field("basis")).map_err(|_| wrong("basis"))?,
             reason: OutsideText::new(&without_keys(text("reason")?)),
         }))
     }
@@ -211,6 +260,7 @@ mod tests {
             slot: "chat-eu".parse().unwrap(),
             score_thousandths: 2400,
             judged: "2026-11-25T15:00:00Z".parse().unwrap(),
+            basis: Basis::Usual,
             reason: OutsideText::new("cost per hour 3.1 times the baseline"),
         }
     }
@@ -219,12 +269,18 @@ mod tests {
     fn the_monitors_order_is_read_as_it_was_sent() {
         let read = Order::from_json(&order().to_json());
         assert_eq!(read, Ok(Order::Monitor(order())));
+        let go_on = GoOnOrder {
+            stack: "prod".parse().unwrap(),
+            incident: OutsideText::new("chat-eu-3"),
+        };
+        let read = Order::from_json(&go_on.to_json());
+        assert_eq!(read, Ok(Order::GoOn(go_on)));
     }
 
     #[test]
     fn an_order_without_all_of_its_fields_is_none() {
         type Change = fn(&mut Value);
-        let cases: [(Change, Unreadable); 9] = [
+        let cases: [(Change, Unreadable); 11] = [
             (|o| o["schema"] = 2.into(), Unreadable::Schema),
             (|o| o["schema"] = "1".into(), Unreadable::Schema),
             (|o| o["keyward"] = true.into(), Unreadable::Field("keyward")),
@@ -240,6 +296,11 @@ mod tests {
             ),
             (|o| o["judged"] = 1.into(), Unreadable::Field("judged")),
             (|o| o["reason"] = 1.into(), Unreadable::Field("reason")),
+            (|o| o["basis"] = "hope".into(), Unreadable::Field("basis")),
+            (
+                |o| o["keyward"] = "go_on".into(),
+                Unreadable::Field("incident"),
+            ),
         ];
         for (change, expected) in cases {
             let mut order = order().to_json();

@@ -258,6 +258,11 @@ impl PriceTable {
         self.0.as_of
     }
 
+    /// How many models it has.
+    pub fn models(&self) -> usize {
+        self.0.vendors.values().map(BTreeMap::len).sum()
+    }
+
     /// Where the prices are from.
     pub fn sources(&self) -> &[PriceSource] {
         &self.0.sources

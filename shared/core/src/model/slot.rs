@@ -371,6 +371,9 @@ pub struct Drilled {
     /// When the slot was last cut off in earnest before it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub before: Option<Timestamp>,
+    /// What the slot was before it. Absent in what an earlier release wrote.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub was: Option<SlotState>,
 }
 
 /// One person's word for a restore.

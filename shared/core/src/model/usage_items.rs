@@ -233,6 +233,9 @@ pub struct AccountUsage {
     /// Readings that failed since.
     #[serde(default)]
     pub failures: u32,
+    /// What people were told about the account, and when.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub told: BTreeMap<String, Timestamp>,
     /// Running totals by handle, where usage is told no other way.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub figures: BTreeMap<String, Figure>,
@@ -252,6 +255,7 @@ impl AccountUsage {
             wait_until: None,
             blind_since: None,
             failures: 0,
+            told: BTreeMap::new(),
             figures: BTreeMap::new(),
         }
     }
@@ -306,16 +310,16 @@ pub fn readings(
     all.map(|bucket| (bucket, reading(bucket))).collect()
 }
 
-/// What the detector remembers of a slot, in its own words.
+/// What the monitor remembers of a slot, in its own words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Baseline {
+pub struct StoredWatch {
     /// The item layout.
     pub schema: u32,
     /// Counts the writes of this item; zero for one that is not written yet.
     pub revision: Revision,
     /// Whose it is.
     pub slot: SlotName,
-    /// JSON that only the detector reads.
+    /// JSON that only the monitor reads.
     pub memory: String,
 }
 

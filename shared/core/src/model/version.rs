@@ -253,6 +253,9 @@ pub struct Told {
     /// That work on it fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed: Option<Timestamp>,
+    /// Since when it is still to be said that somebody put it there by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken_in_untold: Option<Timestamp>,
 }
 
 /// One actual key at the provider. Carries no key text.

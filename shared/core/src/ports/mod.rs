@@ -11,6 +11,7 @@ mod clock;
 mod found;
 mod inventory;
 mod kill_alarms;
+mod kill_orders;
 mod metrics;
 mod pools;
 mod provider;
@@ -27,6 +28,7 @@ pub use clock::{Clock, Deadline};
 pub use found::{Gone, GonePage, LookUp};
 pub use inventory::{Due, Fence, Inventory, InventoryError, UniqueItem};
 pub use kill_alarms::{KillAlarmError, KillAlarms};
+pub use kill_orders::{KillOrderError, KillOrders};
 pub use metrics::{Metrics, MetricsError};
 pub use pools::StandbyPools;
 pub use provider::{

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::inventory::InventoryError;
 use crate::model::names::{AccountName, SlotName};
-use crate::model::usage_items::{AccountUsage, Baseline, UsageHour};
+use crate::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 
 /// Keeps usage, and what is remembered of it.
 ///
@@ -48,13 +48,13 @@ pub trait UsageStore: Send + Sync {
     ///
     /// # Errors
     /// [`InventoryError`].
-    async fn baseline(&self, slot: &SlotName) -> Result<Option<Baseline>, InventoryError>;
+    async fn baseline(&self, slot: &SlotName) -> Result<Option<StoredWatch>, InventoryError>;
 
     /// Writes what the detector remembers of a slot.
     ///
     /// # Errors
     /// [`InventoryError::Conflict`].
-    async fn save_baseline(&self, baseline: &Baseline) -> Result<(), InventoryError>;
+    async fn save_baseline(&self, baseline: &StoredWatch) -> Result<(), InventoryError>;
 
     /// The table of prices that was put in place of the shipped one, as JSON and unchecked; `None` if none was.
     ///

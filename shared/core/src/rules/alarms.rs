@@ -141,14 +141,20 @@ fn differences(wanted: &AlarmSetup, found: Option<&AlarmSetup>) -> Vec<&'static 
 /// Whether this hour looks at the tags of this slot's alarm. CloudWatch tells them alarm by alarm.
 pub fn is_tag_hour(slot: &SlotName, now: Timestamp) -> bool {
     let hour = now.as_second().div_euclid(3600).unsigned_abs() % PARTS;
-    // FNV-1a: the same on every machine and in every release.
+    part_of(slot, PARTS) == hour
+}
+
+/// Which of so many parts a slot falls into, so that not all slots have their turn at once: the same on every machine and
+/// in every release.
+pub fn part_of(slot: &SlotName, parts: u64) -> u64 {
+    // FNV-1a.
     let hash = slot
         .as_str()
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
         });
-    hash % PARTS == hour
+    hash % parts.max(1)
 }
 
 #[cfg(test)]

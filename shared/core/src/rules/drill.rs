@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::alarm::{AlarmMetric, AlarmSettings, AlarmState};
-use crate::model::drill::{DONE_WITHIN, DrillOutcome, DrillUnderWay, SETS_OFF_WITHIN};
+use crate::model::drill::{DONE_WITHIN, DrillOutcome, DrillUnderWay};
 use crate::model::incident::{Evidence, Figures, Incident, KillStep};
-use crate::model::slot::{Mode, Slot, SlotState};
+use crate::model::slot::{Killed, Mode, Slot, SlotState};
 use crate::model::version::{Version, VersionState};
 use crate::rules::kill::{Deployment, KillOrder};
 use crate::rules::rotation::{Refusal, refused_now};
@@ -162,16 +162,19 @@ pub fn drill_of<'a>(slot: &'a Slot, order: &KillOrder) -> Option<&'a DrillUnderW
 /// How a drill ended; `None` while it goes on. `incident` is the one that it set off.
 pub fn ended(slot: &Slot, incident: Option<&Incident>, now: Timestamp) -> Option<DrillOutcome> {
     let drill = slot.drill.as_ref()?;
-    let age = now.duration_since(drill.started);
     let Some(incident) = incident else {
         let killed_since = slot.killed.is_some_and(|k| k.at >= drill.started);
-        return (age >= SETS_OFF_WITHIN).then_some(match killed_since {
+        return (now >= drill.decided_at()).then_some(match killed_since {
             true => DrillOutcome::Overtaken,
             false => DrillOutcome::SetNothingOff,
         });
     };
+    if incident.drill.is_none() {
+        return Some(DrillOutcome::Overtaken);
+    }
     if incident.done(KillStep::TellDone).is_none() {
-        return (age >= DONE_WITHIN).then_some(DrillOutcome::Incomplete);
+        return (now.duration_since(drill.started) >= DONE_WITHIN)
+            .then_some(DrillOutcome::Incomplete);
     }
     let is_whole = incident.suspends.is_none() && incident.done(KillStep::Replace).is_some();
     Some(match is_whole {
@@ -180,10 +183,42 @@ pub fn ended(slot: &Slot, incident: Option<&Incident>, now: Timestamp) -> Option
     })
 }
 
+/// Whether the slot is restricted for a drill that passed, and for nothing else: it was active before, and was neither cut
+/// off nor suspended since. Whoever asked for the drill has said that its key was not abused, so nobody else need say it.
+pub fn is_lifted_by(slot: &Slot, incident: &Incident, outcome: DrillOutcome) -> bool {
+    let was_active = slot
+        .killed
+        .filter(|killed| killed.epoch == incident.epoch)
+        .and_then(|killed| killed.drill)
+        .is_some_and(|drilled| drilled.was == Some(SlotState::Active));
+    outcome == DrillOutcome::Passed
+        && was_active
+        && slot.state == SlotState::Restricted
+        && slot.epoch == incident.epoch
+}
+
+/// The slot's last kill once its drill is over so: one that turned out to be in earnest is counted as such.
+pub fn killed_after(
+    slot: &Slot,
+    incident: Option<&Incident>,
+    outcome: DrillOutcome,
+) -> Option<Killed> {
+    let killed = slot.killed?;
+    let is_of = incident.is_some_and(|i| i.epoch == killed.epoch);
+    Some(match outcome {
+        DrillOutcome::Overtaken if is_of => Killed {
+            drill: None,
+            ..killed
+        },
+        _ => killed,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::act::{ActId, CallerArn};
+    use crate::model::drill::{SETS_OFF_WITHIN, TAKEN_ON_WITHIN};
     use crate::model::incident::{StepResult, Suspends, TriggerId};
     use crate::model::slot::{Drilled, Epoch, Killed};
     use crate::model::text::OutsideText;
@@ -272,16 +307,22 @@ mod tests {
             drill,
         };
         let mut slot = canary();
-        assert_eq!(ended(&slot, None, at(599)), None);
-        assert_eq!(ended(&slot, None, at(600)), Some(SetNothingOff));
+        // An alarm that changed at the last moment may still be on its way to the kill switch.
+        let decided = SETS_OFF_WITHIN + TAKEN_ON_WITHIN;
+        assert!(slot.drill.as_ref().unwrap().waits(at(599)));
+        let after = |seconds| at(decided.as_secs() + seconds);
+        assert_eq!(ended(&slot, None, after(-1)), None);
+        assert_eq!(ended(&slot, None, after(0)), Some(SetNothingOff));
         slot.killed = Some(killed(at(-9), None));
-        assert_eq!(ended(&slot, None, at(600)), Some(SetNothingOff));
+        assert_eq!(ended(&slot, None, after(0)), Some(SetNothingOff));
         slot.killed = Some(killed(at(9), None));
-        assert_eq!(ended(&slot, None, at(600)), Some(Overtaken));
+        assert_eq!(ended(&slot, None, after(0)), Some(Overtaken));
         slot.killed = Some(killed(at(9), Some(Drilled::default())));
         assert_eq!(slot.killed.unwrap().in_earnest(), None);
 
         let mut incident = Incident::open(&slot.name, Epoch(4), OutsideText::new("drill"), at(40));
+        assert_eq!(ended(&slot, Some(&incident), at(41)), Some(Overtaken));
+        incident.drill = slot.drill.as_ref().map(|drill| drill.id.clone());
         assert_eq!(ended(&slot, Some(&incident), at(86_399)), None);
         assert_eq!(ended(&slot, Some(&incident), at(86_400)), Some(Incomplete));
         incident.take(KillStep::TellDone, at(300), StepResult::Done);
@@ -292,5 +333,56 @@ mod tests {
         assert_eq!(ended(&slot, Some(&incident), at(301)), Some(Incomplete));
         slot.drill = None;
         assert_eq!(ended(&slot, Some(&incident), at(301)), None);
+    }
+
+    #[test]
+    fn only_what_the_drill_alone_restricted_is_lifted_when_it_passes() {
+        type Change = fn(&mut Slot);
+        let drilled = |was| {
+            let before = None;
+            Some(Drilled { before, was })
+        };
+        let slot = Slot {
+            state: SlotState::Restricted,
+            epoch: Epoch(5),
+            killed: Some(Killed {
+                at: at(40),
+                epoch: Epoch(5),
+                drill: drilled(Some(SlotState::Active)),
+            }),
+            ..canary()
+        };
+        let incident = Incident::open(&slot.name, Epoch(4), OutsideText::new("drill"), at(40));
+        let lifted = |slot: &Slot| is_lifted_by(slot, &incident, DrillOutcome::Passed);
+        assert!(lifted(&slot));
+        assert!(!is_lifted_by(&slot, &incident, DrillOutcome::Incomplete));
+        let cases: [(&str, Change); 6] = [
+            ("restricted before", |s| {
+                let was = Some(SlotState::Restricted);
+                s.killed.as_mut().unwrap().drill = Some(Drilled { before: None, was });
+            }),
+            ("by an earlier release", |s| {
+                s.killed.as_mut().unwrap().drill = Some(Drilled::default());
+            }),
+            ("in earnest", |s| s.killed.as_mut().unwrap().drill = None),
+            ("cut off again", |s| {
+                s.epoch = Epoch(6);
+                s.killed.as_mut().unwrap().epoch = Epoch(6);
+            }),
+            ("suspended since, and rotated again", |s| s.epoch = Epoch(6)),
+            ("suspended", |s| s.state = SlotState::Suspended),
+        ];
+        for (name, change) in cases {
+            let mut slot = slot.clone();
+            change(&mut slot);
+            assert!(!lifted(&slot), "{name}");
+        }
+
+        let killed = |outcome| killed_after(&slot, Some(&incident), outcome).unwrap();
+        assert_eq!(killed(DrillOutcome::Overtaken).in_earnest(), Some(at(40)));
+        assert_eq!(killed(DrillOutcome::Passed).in_earnest(), None);
+        let another = Incident::open(&slot.name, Epoch(3), OutsideText::new("drill"), at(9));
+        let kept = killed_after(&slot, Some(&another), DrillOutcome::Overtaken);
+        assert_eq!(kept, slot.killed);
     }
 }

@@ -20,10 +20,11 @@ use naming::slot_of;
 use crate::model::alarm::{AlarmMessage, AlarmState, Transition};
 pub use crate::model::incident::{Containment, Evidence, Figures};
 use crate::model::kill_order::{
-    BudgetBasis, Content, KillMessage, MonitorOrder, Notice, Order, Source, TopicArn,
+    Basis, BudgetBasis, Content, GoOnOrder, KillMessage, MonitorOrder, Notice, Order, Source,
+    TopicArn,
 };
 use crate::model::metric::KillScore;
-use crate::model::names::SlotName;
+use crate::model::names::{SlotName, StackName};
 use crate::model::text::{OutsideText, without_keys};
 
 /// A change as old as this, or older, kills nobody: a person must look at what happened since.
@@ -133,6 +134,7 @@ pub fn sift(message: &KillMessage, deployment: &Deployment, now: Timestamp) -> S
         )),
         Content::Alarm(alarm) => sift_alarm(alarm, deployment, now),
         Content::Order(Order::Monitor(order)) => sift_order(order, message, deployment, now),
+        Content::Order(Order::GoOn(order)) => sift_go_on(order, message, deployment),
         Content::Order(Order::Act(act)) => Err(AlertOnly::new(
             NotKilled::OrderNotTaken,
             &format!("an order `{act}` came; people's orders are taken by `control` only"),
@@ -247,29 +249,57 @@ fn sift_order(
         slot,
         score_thousandths: score,
         judged,
+        basis,
         reason,
     } = order;
-    let refused = |why: &str| {
-        let why = format!("an order to cut off `{slot}` came {why}");
-        AlertOnly::new(NotKilled::OrderNotTaken, &why)
-    };
-    if message.source != Source::Direct {
-        return Err(refused("through the topic; orders are not taken there"));
-    }
-    if *stack != deployment.stack {
-        return Err(refused(&format!("from the monitor of `{stack}`")));
-    }
+    let what = format!("an order to cut off `{slot}`");
+    is_from_the_monitor(&what, stack, message, deployment)?;
     if *score < KillScore::LINE {
-        return Err(refused("with a score under 1"));
+        return Err(not_taken(&what, "with a score under 1"));
     }
     is_fresh(&format!("the order to cut off `{slot}`"), *judged, now)?;
     Ok(Sifted::Decided(Decision::Kill(Kill {
         slot: slot.clone(),
         trigger: Trigger::Monitor(slot.clone(), *judged),
-        evidence: Evidence::Monitor,
+        evidence: match basis {
+            Basis::Usual => Evidence::Monitor,
+            Basis::Declared => Evidence::Cap,
+        },
         cause: OutsideText::new(&format!("the monitor, at {judged}: {reason}")),
         figures: Figures::OfLiveKeys,
     })))
+}
+
+/// Going on with an incident brings nobody nearer to a kill than the incident is.
+fn sift_go_on(
+    order: &GoOnOrder,
+    message: &KillMessage,
+    deployment: &Deployment,
+) -> Result<Sifted, AlertOnly> {
+    let what = format!("an order to go on with incident `{}`", order.incident);
+    is_from_the_monitor(&what, &order.stack, message, deployment)?;
+    Ok(Sifted::Decided(Decision::GoOn(order.incident.clone())))
+}
+
+fn not_taken(what: &str, why: &str) -> AlertOnly {
+    AlertOnly::new(NotKilled::OrderNotTaken, &format!("{what} came {why}"))
+}
+
+/// Who may invoke the function is up to IAM; the topic is for alarms.
+fn is_from_the_monitor(
+    what: &str,
+    stack: &StackName,
+    message: &KillMessage,
+    deployment: &Deployment,
+) -> Result<(), AlertOnly> {
+    if message.source != Source::Direct {
+        let why = "through the topic; orders are not taken there";
+        return Err(not_taken(what, why));
+    }
+    match *stack == deployment.stack {
+        true => Ok(()),
+        false => Err(not_taken(what, &format!("from the monitor of `{stack}`"))),
+    }
 }
 
 /// What CloudWatch's answer makes of a suspicion.

@@ -15,3 +15,4 @@ pub mod revoke;
 pub mod rotation;
 pub mod scope;
 pub mod usage;
+pub mod watching;

@@ -86,7 +86,8 @@ pub(crate) async fn adopt_current(
         scope: &slot.scope,
         secret_version,
     };
-    let found = describe_found_key(provider, &place, document, now).await?;
+    let mut found = describe_found_key(provider, &place, document, now).await?;
+    found.told.taken_in_untold = Some(now);
     ports
         .inventory
         .add_version(&found, Fence::Epoch(slot.epoch))
@@ -102,11 +103,30 @@ pub(crate) async fn adopt_current(
             .save_versions(&superseded, Fence::Epoch(slot.epoch))
             .await?;
     }
-    let told = ports.tell(foreign_change(slot, &found)).await;
+    let told = tell_taken_in(ports, slot, &found).await;
     Ok(Adopted {
         handle: found.handle,
         told: Some(told),
     })
+}
+
+/// Tells people of a key that was taken in, and records that they were told: until then `retire` tells them again.
+/// Returns whether they were told.
+pub(crate) async fn tell_taken_in(ports: &Ports, slot: &Slot, found: &Version) -> bool {
+    if !ports.tell(foreign_change(slot, found)).await {
+        return false;
+    }
+    if let Err(error) = record_told(ports, found).await {
+        tracing::warn!(slot = %slot.name, version = %found.id, %error, "people were told of a key that was taken in, but that is not recorded; they are told again");
+    }
+    true
+}
+
+async fn record_told(ports: &Ports, found: &Version) -> Result<(), InventoryError> {
+    let stored = ports.inventory.versions(&found.slot).await?.into_iter();
+    let mut told: Vec<Version> = stored.filter(|v| v.id == found.id).collect();
+    told.iter_mut().for_each(|v| v.told.taken_in_untold = None);
+    ports.inventory.save_versions(&told, Fence::None).await
 }
 
 /// The key under AWSCURRENT, as the inventory has it.

@@ -4,8 +4,9 @@ use super::Ports;
 use crate::model::money::SpendCap;
 use crate::model::slot::Slot;
 use crate::model::text::OutsideText;
-use crate::model::version::Version;
+use crate::model::version::{Version, VersionState};
 use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError};
+use crate::rules::birth;
 
 /// What keys that agents fetch may spend now.
 #[derive(Debug)]
@@ -18,6 +19,26 @@ pub enum CapSet {
     NotThere,
     /// A limit could not be set, and is what it was. Send the same again.
     Failed(ProviderError),
+}
+
+/// Sets the limit of a slot's current key to what it is in the slot's state, and reads it back.
+///
+/// # Errors
+/// [`InventoryError`]; [`InventoryError::Fenced`] if the slot was cut off meanwhile.
+pub(crate) async fn set_current_cap(
+    ports: &Ports,
+    slot: &Slot,
+    versions: &[Version],
+) -> Result<CapSet, InventoryError> {
+    let is_current = |v: &&Version| v.state == VersionState::Current;
+    let Some(current) = versions.iter().find(is_current) else {
+        return Ok(CapSet::NoKey);
+    };
+    let cap = birth::cap(slot, ports.clock.now());
+    match ports.providers.open(&slot.account, slot.provider).await {
+        Ok(provider) => set_cap(ports, slot, provider.as_ref(), current, cap).await,
+        Err(error) => Ok(CapSet::Failed(error)),
+    }
 }
 
 /// Sets the limit of one key of a slot, reads it back, and records it.

@@ -15,6 +15,7 @@ pub mod kill_switch;
 pub mod known_slot;
 pub mod monitor;
 pub mod pool;
+pub mod prices;
 pub mod register;
 pub mod restore;
 pub mod retire;

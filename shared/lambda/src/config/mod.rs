@@ -4,6 +4,7 @@
 
 mod control;
 mod kill;
+mod monitor;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use crate::http::HttpSettings;
 
 pub use control::ControlConfig;
 pub use kill::KillConfig;
+pub use monitor::MonitorConfig;
 
 /// A variable of this process's environment. Text that is not Unicode comes with replacement characters, which no
 /// variable of Keyward's accepts.

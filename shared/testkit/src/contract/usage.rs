@@ -8,7 +8,7 @@ use keyward_core::model::money::MicroDollars;
 use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::slot::Revision;
 use keyward_core::model::usage::{Bucket, Counts, TokenCounts};
-use keyward_core::model::usage_items::{AccountUsage, Baseline, Cell, Figure, Span, UsageHour};
+use keyward_core::model::usage_items::{AccountUsage, Cell, Figure, Span, StoredWatch, UsageHour};
 use keyward_core::ports::{Held, InventoryError, Leases, UsageStore};
 
 use super::{Check, checks};
@@ -148,7 +148,7 @@ async fn an_account_reads_back_and_is_written_by_revision(subject: &dyn UsageSub
 async fn a_baseline_reads_back_and_is_written_by_revision(subject: &dyn UsageSubject) {
     let of = slot("usage-baseline");
     assert_eq!(subject.baseline(&of).await.expect("read"), None);
-    let mut baseline = Baseline {
+    let mut baseline = StoredWatch {
         schema: SCHEMA,
         revision: Revision(0),
         slot: of.clone(),

@@ -1,6 +1,7 @@
 //! A gate that every port call passes: it counts calls, and can stop the caller before or after any of them, lose its
 //! answer, let something else happen first, make all callers take turns, or take its time over each call.
 
+mod monitor;
 mod ports;
 mod provider;
 mod slow;
@@ -13,6 +14,7 @@ use std::sync::{Mutex, MutexGuard};
 use fastrand::Rng;
 use tokio::sync::Notify;
 
+pub use monitor::gated_monitor;
 pub use ports::{gated, gated_alarms, gated_metrics};
 use slow::Slow;
 pub use slow::{Timed, in_sequence};

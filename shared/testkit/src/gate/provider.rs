@@ -9,8 +9,9 @@ use keyward_core::model::slot::Scope;
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::KeyLabel;
 use keyward_core::ports::{
-    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, LATE_CREATE,
-    LookUp, Page, PageToken, ProviderError, SpendCaps, Verdict,
+    Abilities, CostPage, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord,
+    LATE_CREATE, LookUp, Page, PageToken, ProviderError, Reporting, SpendCaps, UsagePage,
+    UsageReports, Verdict, Window,
 };
 
 use super::ports::no_answer;
@@ -91,6 +92,10 @@ impl KeyProvider for GatedProvider {
             .is_some()
             .then_some(self as &dyn SpendCaps)
     }
+
+    fn reports(&self) -> Option<&dyn UsageReports> {
+        self.inner.reports().is_some().then_some(self)
+    }
 }
 
 #[async_trait]
@@ -143,5 +148,41 @@ impl SpendCaps for GatedProvider {
         self.gate
             .pass("provider.set_cap", lost, caps.set_cap(handle, cap))
             .await
+    }
+}
+
+#[async_trait]
+impl UsageReports for GatedProvider {
+    fn reporting(&self) -> Reporting {
+        let reports = self.inner.reports();
+        reports
+            .map(|reports| reports.reporting())
+            .unwrap_or_default()
+    }
+
+    async fn usage(
+        &self,
+        scope: &Scope,
+        window: &Window,
+        page: Option<&PageToken>,
+    ) -> Result<UsagePage, ProviderError> {
+        let Some(reports) = self.inner.reports() else {
+            return Err(ProviderError::Unsupported("tell usage"));
+        };
+        let call = reports.usage(scope, window, page);
+        self.gate.pass("provider.usage", lost, call).await
+    }
+
+    async fn costs(
+        &self,
+        scope: &Scope,
+        window: &Window,
+        page: Option<&PageToken>,
+    ) -> Result<CostPage, ProviderError> {
+        let Some(reports) = self.inner.reports() else {
+            return Err(ProviderError::Unsupported("tell costs"));
+        };
+        let call = reports.costs(scope, window, page);
+        self.gate.pass("provider.costs", lost, call).await
     }
 }

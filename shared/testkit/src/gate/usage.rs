@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use keyward_core::model::names::{AccountName, SlotName};
-use keyward_core::model::usage_items::{AccountUsage, Baseline, UsageHour};
+use keyward_core::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 use keyward_core::ports::{InventoryError, UsageStore};
 
 use super::{Gate, Lost};
@@ -51,12 +51,12 @@ impl UsageStore for Gated {
         self.gate.pass("usage.save_account", lost, call).await
     }
 
-    async fn baseline(&self, slot: &SlotName) -> Result<Option<Baseline>, InventoryError> {
+    async fn baseline(&self, slot: &SlotName) -> Result<Option<StoredWatch>, InventoryError> {
         let call = self.inner.baseline(slot);
         self.gate.pass("usage.baseline", lost, call).await
     }
 
-    async fn save_baseline(&self, baseline: &Baseline) -> Result<(), InventoryError> {
+    async fn save_baseline(&self, baseline: &StoredWatch) -> Result<(), InventoryError> {
         let call = self.inner.save_baseline(baseline);
         self.gate.pass("usage.save_baseline", lost, call).await
     }

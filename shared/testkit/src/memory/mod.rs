@@ -3,6 +3,7 @@
 mod alarms;
 mod alerts;
 mod inventory;
+mod kill_orders;
 mod metrics;
 mod provider;
 mod reports;
@@ -12,6 +13,7 @@ mod usage;
 pub use alarms::MemoryAlarms;
 pub use alerts::MemoryAlerts;
 pub use inventory::MemoryInventory;
+pub use kill_orders::MemoryKillOrders;
 pub use metrics::MemoryMetrics;
 pub use provider::{MemoryProvider, OneAccount, made_up_key};
 pub use reports::{MemoryReports, ReportingAccounts, listed_key};

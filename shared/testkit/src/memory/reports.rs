@@ -23,7 +23,7 @@ const FORMAT: KeyFormat = KeyFormat {
 /// Rows on one page of a report: few, so that every test reads more than one.
 const PAGE: usize = 3;
 
-/// A provider that tells what its keys used, row by row as they become known, and does nothing else.
+/// A provider that tells what its keys used, row by row as they become known. Beside that it lists and deletes them.
 pub struct MemoryReports {
     clock: Arc<dyn Clock>,
     reporting: Reporting,
@@ -168,8 +168,10 @@ impl KeyProvider for MemoryReports {
         Ok(Page { keys, next })
     }
 
-    async fn get(&self, _handle: &KeyHandle) -> Result<Option<KeyRecord>, ProviderError> {
-        Err(ProviderError::Unsupported("do more than report"))
+    async fn get(&self, handle: &KeyHandle) -> Result<Option<KeyRecord>, ProviderError> {
+        let told = self.told();
+        let found = told.keys.iter().find(|key| key.handle == *handle);
+        Ok(found.cloned())
     }
 
     async fn verify(&self, _key: &ApiKey) -> Verdict {
@@ -184,8 +186,9 @@ impl KeyProvider for MemoryReports {
         Err(ProviderError::Unsupported("do more than report"))
     }
 
-    async fn delete(&self, _handle: &KeyHandle) -> Result<(), ProviderError> {
-        Err(ProviderError::Unsupported("do more than report"))
+    async fn delete(&self, handle: &KeyHandle) -> Result<(), ProviderError> {
+        self.told().keys.retain(|key| key.handle != *handle);
+        Ok(())
     }
 
     fn issuer(&self) -> Option<&dyn KeyIssuer> {

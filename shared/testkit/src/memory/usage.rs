@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::slot::Revision;
-use keyward_core::model::usage_items::{AccountUsage, Baseline, UsageHour};
+use keyward_core::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 use keyward_core::ports::{Held, InventoryError, Leases, UsageStore};
 
 /// Usage and leases in memory, with the same conditions on every write as the table.
@@ -16,7 +16,7 @@ pub struct MemoryUsage(Mutex<Tables>);
 struct Tables {
     hours: BTreeMap<(SlotName, u32), UsageHour>,
     accounts: BTreeMap<AccountName, AccountUsage>,
-    baselines: BTreeMap<SlotName, Baseline>,
+    baselines: BTreeMap<SlotName, StoredWatch>,
     prices: Option<String>,
     leases: BTreeMap<String, (String, Timestamp)>,
     writes: usize,
@@ -90,11 +90,11 @@ impl UsageStore for MemoryUsage {
         Ok(())
     }
 
-    async fn baseline(&self, slot: &SlotName) -> Result<Option<Baseline>, InventoryError> {
+    async fn baseline(&self, slot: &SlotName) -> Result<Option<StoredWatch>, InventoryError> {
         Ok(self.tables().baselines.get(slot).cloned())
     }
 
-    async fn save_baseline(&self, baseline: &Baseline) -> Result<(), InventoryError> {
+    async fn save_baseline(&self, baseline: &StoredWatch) -> Result<(), InventoryError> {
         let mut tables = self.tables();
         let key = baseline.slot.clone();
         put(&mut tables.baselines, key, baseline, |b| &mut b.revision)?;

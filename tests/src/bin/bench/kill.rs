@@ -18,6 +18,7 @@ use keyward_core::model::slot::{Epoch, ProviderName, Scope, Slot};
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Deadline, Fence, Inventory as _, Providers, TAG_SLOT, TAG_STACK};
 use keyward_core::rules::kill::{AlarmMap, Deployment};
+use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::kill::Invocation;
 use keyward_core::usecases::kill_switch::KillSwitch;
@@ -227,6 +228,7 @@ async fn run(task: &Task, key: AdminKey) -> Result<Killed> {
             topic: TopicArn::new(TOPIC),
             map: AlarmMap::default(),
         },
+        confirm: ConfirmPolicy::default(),
     };
     // The first connection is made before: a function that has run once has it.
     kill_one(&switch, &alarms, &slots[0]).await?;

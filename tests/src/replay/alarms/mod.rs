@@ -10,6 +10,7 @@ use keyward_core::model::fleet::{Fleet, PlannedSlot};
 use keyward_core::model::incident::OwnerId;
 use keyward_core::model::slot::{Mode, Slot};
 use keyward_core::ports::{Clock, Inventory};
+use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::usecases::kill;
 use keyward_core::usecases::kill_switch::KillSwitch;
 use keyward_core::usecases::register::register;
@@ -78,6 +79,7 @@ pub(super) async fn alarms(file: &Alarms, fleet: Option<&str>) -> Result<Stage, 
         ports: stage.ports.clone(),
         alarms: Arc::new(Seen::new(alarms, stage.wire.clone())),
         deployment: seed.deployment.clone(),
+        confirm: ConfirmPolicy::default(),
     };
     for (number, event) in file.events.iter().enumerate() {
         stage.until(seed.comes(number)).await;

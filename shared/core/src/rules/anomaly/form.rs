@@ -1,5 +1,7 @@
 //! The form of the rules on money: four clauses over three spans for a slot with a baseline, one sum for a slot without.
 
+use serde::{Deserialize, Serialize};
+
 use super::settings::{Evidence, Level, Limits, SpanLevel};
 use crate::model::baseline::{Mean, Span};
 use crate::model::metric::KillScore;
@@ -210,7 +212,7 @@ impl Facts<'_> {
 }
 
 /// A rule on money that fired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Fired {
     pub(super) span: Span,
     pub(super) value: u64,

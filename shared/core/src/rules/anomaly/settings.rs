@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::baseline::Span;
 use crate::model::money::MicroDollars;
-use crate::model::slot::{Expectation, ExpectedSpend};
+use crate::model::slot::{Expectation, ExpectedSpend, Slot};
 
 /// What the rules need to know of a slot beside its usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,14 @@ impl Limits {
             loss_ceiling: MicroDollars::from_dollars(250),
             record_days: 35,
             announced: None,
+        }
+    }
+
+    /// Those of a slot, with what was announced of it.
+    pub fn of_slot(slot: &Slot) -> Self {
+        Self {
+            announced: slot.expectation,
+            ..Self::of(slot.expected)
         }
     }
 }

@@ -8,6 +8,7 @@ use super::recent::Recent;
 use super::requests;
 use super::settings::{ALERT, Evidence, KILL, Limits};
 use crate::model::baseline::{Baseline, Mean, Place, Span, month_of};
+use crate::model::kill_order::Basis;
 use crate::model::text::OutsideText;
 use crate::model::usage::{Bucket, Reading};
 
@@ -32,6 +33,8 @@ pub struct Memory {
     /// What is set apart, first and last bucket; older ones than 36 days are dropped.
     apart: Vec<(Bucket, Bucket)>,
     told: Vec<(Rule, Act, Bucket)>,
+    /// Late spend that fired: when, and what.
+    late: Option<(Bucket, Fired)>,
 }
 
 impl Memory {
@@ -66,6 +69,19 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// Late spend fires once, when it is told: it stands for a while, so that whoever acts on it has the time.
+    fn lasting(&mut self, now: Bucket, fired: Option<Fired>) -> Option<Finding> {
+        if let Some(fired) = fired {
+            self.late = Some((now, fired));
+        }
+        let lasts = |(at, _): &(Bucket, Fired)| now <= at.plus(super::recent::HOT);
+        self.late = self.late.filter(lasts);
+        let (_, fired) = self.late?;
+        Some(Finding::spend(Act::Kill, Rule::LateSpend, now, fired))
+    }
+}
+
 /// Whether the baseline has to be made again from what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
@@ -89,6 +105,8 @@ pub struct Judgement {
 pub struct Assessment {
     /// The slot's KillScore.
     pub score: Score,
+    /// What its line is made of.
+    pub basis: Basis,
     /// What was found, told before or not.
     pub findings: Vec<Finding>,
 }
@@ -148,6 +166,23 @@ impl Watch {
             }
         }
         self.push(bucket, reading);
+    }
+
+    /// Takes in a bucket that is told of after its time: what was spent in it counts as told late.
+    pub fn catch_up(&mut self, bucket: Bucket, reading: Reading) {
+        if self.recent.to().is_some_and(|to| bucket <= to) {
+            return self.overwrite(bucket, reading);
+        }
+        self.advance(bucket, reading);
+        let spent = reading.known().map_or(0, |counts| counts.cost.0);
+        if spent > 0 {
+            self.late.push((bucket, spent));
+        }
+    }
+
+    /// The newest bucket that was taken in.
+    pub const fn to(&self) -> Option<Bucket> {
+        self.recent.to()
     }
 
     fn push(&mut self, bucket: Bucket, reading: Reading) {
@@ -210,6 +245,7 @@ impl Watch {
         let first = self.memory.alert_since.take().unwrap_or(last);
         self.memory.calm = 0;
         self.memory.contained = Some(last);
+        self.memory.late = None;
         self.recent.restart_after(last);
         self.late.clear();
         self.set_apart(first, last)
@@ -330,10 +366,16 @@ impl Watch {
             .collect();
         let Some(now) = self.recent.to() else {
             let score = Score::default();
-            return Assessment { score, findings };
+            let basis = Basis::Declared;
+            return Assessment {
+                score,
+                basis,
+                findings,
+            };
         };
         let facts = self.weighed(limits, now);
         let late = self.late_spend(&facts, now);
+        let late = self.memory.lasting(now, late);
         let score = match late {
             Some(_) => facts.score(&KILL).max(Score::FIRES),
             None => facts.score(&KILL),
@@ -343,11 +385,19 @@ impl Watch {
         findings.extend(self.requests(now, facts.learned.is_some()));
         findings.extend(self.woke.take());
         findings.append(&mut self.models);
-        Assessment { score, findings }
+        let basis = match facts.learned {
+            Some(_) => Basis::Usual,
+            None => Basis::Declared,
+        };
+        Assessment {
+            score,
+            basis,
+            findings,
+        }
     }
 
     /// Late data may fire a rule for the time that it belongs to, where it still goes on, or is much by itself.
-    fn late_spend(&mut self, facts: &Facts<'_>, now: Bucket) -> Option<Finding> {
+    fn late_spend(&mut self, facts: &Facts<'_>, now: Bucket) -> Option<Fired> {
         let late = std::mem::take(&mut self.late);
         let late = late
             .into_iter()
@@ -358,7 +408,7 @@ impl Watch {
         if more == 0 {
             return None;
         }
-        let fired = Span::ALL.into_iter().find_map(|span| {
+        Span::ALL.into_iter().find_map(|span| {
             let goes_on = facts.goes_on(&KILL);
             let much = more > 2 * facts.accepted_excess(&KILL, span);
             if !goes_on && !much {
@@ -368,8 +418,7 @@ impl Watch {
                 let spent = self.recent.spent_until(Bucket(end), span)?;
                 facts.exceeds(&KILL, span, spent)
             })
-        })?;
-        Some(Finding::spend(Act::Kill, Rule::LateSpend, now, fired))
+        })
     }
 
     fn month(&self, limits: &Limits, now: Bucket) -> Option<Finding> {

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::KillOrder;
 use crate::model::incident::{Evidence, Figures, Incident, OwnerId, Suspends};
 use crate::model::slot::{Drilled, Killed, Slot, SlotState};
-use crate::model::version::Version;
+use crate::model::version::{Version, VersionState};
 use crate::rules::drill::drill_of;
 
 /// A second kill within this time hands out no third key.
@@ -76,6 +76,9 @@ pub fn claim(facts: &ClaimFacts<'_>) -> Claim {
         return Claim::CloseFirst(Box::new(closed));
     }
     let mut joined = open.clone();
+    if open.drill.is_some() && is_in_earnest(order, open) {
+        joined.turn_earnest(order.cause.clone());
+    }
     joined.attach(order.triggered(now));
     if !open.is_leased_by_another(owner, now) {
         joined.lease(owner, facts.until);
@@ -85,6 +88,12 @@ pub fn claim(facts: &ClaimFacts<'_>) -> Claim {
         return Claim::Attached(Box::new(joined));
     }
     Claim::Attach(Box::new(joined))
+}
+
+/// Whether the order says more of a drill's incident than that its key is cut off: a drill has one alarm, and no second.
+fn is_in_earnest(order: &KillOrder, drilled: &Incident) -> bool {
+    let is_known = drilled.triggers.iter().any(|t| t.id == order.trigger);
+    !is_known && order.evidence != Evidence::CutUnrecorded
 }
 
 /// Whether the open incident's keys are dead and its replacement is in use, which the order is about. A key that was cut
@@ -99,8 +108,9 @@ fn is_about_the_replacement(facts: &ClaimFacts<'_>, open: &Incident) -> bool {
     in_use().next().is_some() && in_use().all(|v| v.epoch >= open.epoch) && !is_of_dead_keys(facts)
 }
 
-/// Whether what speaks for the order was seen before any key came into use that is not cut off, or may be the bill for
-/// one that is. What the slot spent before it was cut off is no evidence against its replacement.
+/// Whether what speaks for the order was seen before any key came into use, or came back, that is not cut off; or may be
+/// the bill for one that is. What the slot spent before it was cut off is no evidence against its replacement, be that in
+/// use or still being made, and what a person has overruled by a restore none against what came back.
 fn is_of_dead_keys(facts: &ClaimFacts<'_>) -> bool {
     let (slot, order) = (facts.slot, facts.order);
     let Some(killed) = slot.killed else {
@@ -113,20 +123,48 @@ fn is_of_dead_keys(facts: &ClaimFacts<'_>) -> bool {
         .collect();
     if in_use.is_empty() {
         let containment = order.evidence.containment();
-        let to_be_cut = |v: &Version| super::is_to_be_cut(v, containment);
-        return is_without_a_future(slot) && !facts.versions.iter().any(to_be_cut);
+        let mut to_be_cut = facts
+            .versions
+            .iter()
+            .filter(|v| super::is_to_be_cut(v, containment));
+        if is_without_a_future(slot) {
+            return to_be_cut.next().is_none();
+        }
+        let lately = facts.now.duration_since(killed.at) < LOOP_WINDOW;
+        let unused = |v: &Version| v.epoch >= killed.epoch && is_unused(v, order.seen);
+        return is_by_use(order.evidence) && lately && to_be_cut.all(unused);
     }
     if in_use.iter().any(|v| v.epoch < killed.epoch) {
         return false;
     }
-    let first = in_use.iter().filter_map(|v| v.promoted).min();
-    match order.evidence {
+    let first = in_use.iter().filter_map(|v| v.restored.max(v.promoted));
+    let is_older = first.min().is_some_and(|came| order.seen <= came);
+    let may_be_late =
+        order.figures == Figures::OfAllKeys && facts.now.duration_since(killed.at) < LATE_BILLS;
+    is_by_use(order.evidence) && (is_older || may_be_late)
+}
+
+/// Whether the evidence is the use of keys, and not somebody's word.
+const fn is_by_use(evidence: Evidence) -> bool {
+    match evidence {
+        Evidence::Alarm | Evidence::UncheckedAlarm | Evidence::Monitor | Evidence::Cap => true,
         Evidence::Person | Evidence::Leak | Evidence::CutUnrecorded => false,
-        Evidence::Alarm | Evidence::UncheckedAlarm | Evidence::Monitor | Evidence::Cap => {
-            first.is_some_and(|promoted| order.seen <= promoted)
-                || order.figures == Figures::OfAllKeys
-                    && facts.now.duration_since(killed.at) < LATE_BILLS
+    }
+}
+
+/// Whether nobody can have fetched the version's key by then: AWSCURRENT does not move to a key that was not tested.
+fn is_unused(version: &Version, by: Timestamp) -> bool {
+    let was_tested = || version.tested.as_ref().is_some_and(|tested| tested.at < by);
+    match version.state {
+        VersionState::Intended | VersionState::Pending => true,
+        VersionState::Promoting | VersionState::Abandoned | VersionState::Revoking => {
+            version.promoted.is_none() && !was_tested()
         }
+        VersionState::Restoring
+        | VersionState::Current
+        | VersionState::Retiring
+        | VersionState::Contained
+        | VersionState::Revoked => false,
     }
 }
 
@@ -205,6 +243,7 @@ fn begin(facts: &ClaimFacts<'_>) -> Claim {
         epoch: incident.epoch,
         drill: incident.drill.as_ref().map(|_| Drilled {
             before: slot.killed.and_then(Killed::in_earnest),
+            was: Some(slot.state),
         }),
     });
     Claim::Open(Box::new(incident), Box::new(restricted))

@@ -13,6 +13,8 @@ use crate::model::text::{AlertText, OutsideText};
 pub enum Decision {
     /// A slot is cut off.
     Kill(Kill),
+    /// The incident of this id is gone on with.
+    GoOn(OutsideText),
     /// Nobody is killed; people are told.
     AlertOnly(AlertOnly),
 }

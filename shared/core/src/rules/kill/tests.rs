@@ -104,6 +104,7 @@ fn outcome<'a>(decision: &'a Decision) -> Outcome<'a> {
             assert!(!alert.why.as_str().is_empty());
             Err(alert.kind)
         }
+        Decision::GoOn(incident) => panic!("{incident}"),
     }
 }
 
@@ -233,6 +234,7 @@ fn order() -> MonitorOrder {
         slot: "chat-eu".parse().unwrap(),
         score_thousandths: 2400,
         judged: at(0),
+        basis: Basis::Usual,
         reason: OutsideText::new("cost per hour 3.1 times the baseline"),
     }
 }
@@ -241,8 +243,13 @@ fn order() -> MonitorOrder {
 fn an_order_of_the_monitor_is_taken_directly_and_nowhere_else() {
     type Change = fn(&mut KillMessage, &mut MonitorOrder);
     let killed = Ok(("chat-eu", Evidence::Monitor));
-    let table: [(&str, Change, Outcome); 6] = [
+    let table: [(&str, Change, Outcome); 7] = [
         ("direct", |_, _| {}, killed),
+        (
+            "over what its owner declared",
+            |_, o| o.basis = Basis::Declared,
+            Ok(("chat-eu", Evidence::Cap)),
+        ),
         (
             "on the topic",
             |m, _| m.source = Source::Topic(TopicArn::new(TOPIC)),
@@ -273,6 +280,31 @@ fn an_order_of_the_monitor_is_taken_directly_and_nowhere_else() {
         message.content = Content::Order(Order::Monitor(order));
         let decision = judged(&message, &deployment(), &AlarmCheck::CouldNotAsk);
         assert_eq!(outcome(&decision), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_order_to_go_on_is_taken_directly_and_nowhere_else() {
+    let order = |stack: &str| GoOnOrder {
+        stack: stack.parse().unwrap(),
+        incident: OutsideText::new("chat-eu-3"),
+    };
+    for (source, stack, expected) in [
+        (Source::Direct, "prod", None),
+        (Source::Direct, "test", Some(NotKilled::OrderNotTaken)),
+        (
+            Source::Topic(TopicArn::new(TOPIC)),
+            "prod",
+            Some(NotKilled::OrderNotTaken),
+        ),
+    ] {
+        let mut message = says(Content::Order(Order::GoOn(order(stack))));
+        message.source = source;
+        let decision = judged(&message, &deployment(), &AlarmCheck::CouldNotAsk);
+        match expected {
+            Some(refused) => assert_eq!(outcome(&decision), Err(refused), "{message:?}"),
+            None => assert_eq!(decision, Decision::GoOn(OutsideText::new("chat-eu-3"))),
+        }
     }
 }
 

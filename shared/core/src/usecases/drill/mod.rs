@@ -1,5 +1,6 @@
 //! Drill: a canary's score is put as if it were abused, and its key ends by the kill switch's real path: the metric, its
-//! alarm, the topic, the function. Nothing is cut short. What comes of it is kept, with the time of each stage.
+//! alarm, the topic, the function. Nothing is cut short. What comes of it is kept, with the time of each stage. A slot that
+//! the drill alone has restricted is active again once the drill has passed: nobody abused its key.
 
 mod over;
 
@@ -13,7 +14,7 @@ pub(crate) use over::{Told, next_look, see_to};
 use super::{Ports, pool};
 use crate::model::act::{ActId, CallerArn};
 use crate::model::alarm::{AlarmArn, AlarmSettings};
-use crate::model::drill::{DrillUnderWay, SETS_OFF_WITHIN};
+use crate::model::drill::DrillUnderWay;
 use crate::model::metric::KillScore;
 use crate::model::names::SlotName;
 use crate::model::slot::{CredentialKind, Slot};
@@ -205,7 +206,7 @@ async fn record(
         started,
         incident: None,
     };
-    slot.due_at = slot.due_at.min(started + SETS_OFF_WITHIN);
+    slot.due_at = slot.due_at.min(drill.decided_at());
     slot.drill = Some(drill.clone());
     ports.inventory.save_slot(&slot).await?;
     Ok(drill)

@@ -6,9 +6,10 @@ use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::drill::{DONE_WITHIN, Drill, DrillOutcome, DrillStage, SETS_OFF_WITHIN};
 use crate::model::incident::Incident;
 use crate::model::slot::{Slot, SlotState};
-use crate::ports::InventoryError;
-use crate::rules::drill::ended;
+use crate::ports::{Advice, InventoryError};
+use crate::rules::drill::{ended, is_lifted_by, killed_after};
 use crate::usecases::Ports;
+use crate::usecases::cap::{CapSet, set_current_cap};
 
 /// How often a drill that is under way is looked at.
 const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(1);
@@ -17,7 +18,7 @@ const LOOK_EVERY: SignedDuration = SignedDuration::from_mins(1);
 pub(crate) fn next_look(slot: &Slot, now: Timestamp) -> Option<Timestamp> {
     let drill = slot.drill.as_ref()?;
     Some(match drill.incident {
-        None => (drill.started + SETS_OFF_WITHIN).max(now + LOOK_EVERY),
+        None => drill.decided_at().max(now + LOOK_EVERY),
         Some(_) => now + LOOK_EVERY,
     })
 }
@@ -45,16 +46,58 @@ pub(crate) async fn see_to(ports: &Ports, slot: Slot) -> Result<(Slot, Told), In
         return Ok((slot, Told::Yes));
     };
     let record = Drill::over(&slot.name, drill, outcome, incident.as_ref(), now);
-    if !ports.tell(alert(&slot, &record, incident.as_ref())).await {
-        return Ok((slot, Told::No));
-    }
+    let is_lifted = incident
+        .as_ref()
+        .is_some_and(|i| is_lifted_by(&slot, i, outcome));
+    let state = match is_lifted {
+        true => match lifted(ports, &slot).await? {
+            Lifted::To(state) => state,
+            Lifted::NotYet if now < drill.started + DONE_WITHIN => return Ok((slot, Told::Yes)),
+            Lifted::NotYet => slot.state,
+        },
+        false => slot.state,
+    };
     let mut over = Slot {
         drill: None,
-        ..slot
+        state,
+        killed: killed_after(&slot, incident.as_ref(), outcome),
+        ..slot.clone()
     };
+    if !ports.tell(alert(&over, &record, incident.as_ref())).await {
+        return Ok((slot, Told::No));
+    }
     ports.inventory.end_drill(&over, &record).await?;
     over.revision = over.revision.next();
     Ok((over, Told::Yes))
+}
+
+/// What became of a slot that a drill has restricted.
+enum Lifted {
+    /// It is this now.
+    To(SlotState),
+    /// The limit of its key could not be raised so far.
+    NotYet,
+}
+
+/// Gives the slot's current key its normal limit again; a slot whose key cannot have that stays restricted. A kill that
+/// comes meanwhile wins: then nothing is written, and it is looked at anew.
+async fn lifted(ports: &Ports, slot: &Slot) -> Result<Lifted, InventoryError> {
+    let active = Slot {
+        state: SlotState::Active,
+        ..slot.clone()
+    };
+    let versions = ports.inventory.versions(&slot.name).await?;
+    let error = match set_current_cap(ports, &active, &versions).await? {
+        CapSet::To(_) | CapSet::NoKey | CapSet::NotThere => {
+            return Ok(Lifted::To(SlotState::Active));
+        }
+        CapSet::Failed(error) => error,
+    };
+    tracing::warn!(slot = %slot.name, %error, "the limit of a canary's new key could not be raised");
+    Ok(match error.advice() {
+        Advice::RetryLater | Advice::LookUpFirst => Lifted::NotYet,
+        Advice::StopAndAlert => Lifted::To(slot.state),
+    })
 }
 
 fn alert(slot: &Slot, drill: &Drill, incident: Option<&Incident>) -> Alert {
@@ -76,7 +119,7 @@ fn alert(slot: &Slot, drill: &Drill, incident: Option<&Incident>) -> Alert {
         ),
     };
     let command = command(slot, drill.outcome);
-    let left = left(drill.outcome, &command);
+    let left = left(slot, drill.outcome, &command);
     let alert = Alert::about(name, severity, kind, [&what, &done, &left])
         .with_drill(&drill.id)
         .with_cause(&drill.reason)
@@ -108,24 +151,30 @@ fn what(slot: &Slot, drill: &Drill) -> String {
             SETS_OFF_WITHIN.as_mins()
         ),
         DrillOutcome::Overtaken => format!(
-            "The drill of slot {name} set off no incident of its own: the slot was cut off for something else meanwhile."
+            "The drill of slot {name} did not come to its end: the slot was cut off in earnest meanwhile, or its alarm changed later than {} minutes after the score was put.",
+            SETS_OFF_WITHIN.as_mins()
         ),
     }
 }
 
 fn command(slot: &Slot, outcome: DrillOutcome) -> Command {
     match outcome {
-        DrillOutcome::Passed => Command::about("restore", &slot.name).with("--reason \"...\""),
-        DrillOutcome::Incomplete => Command::about("status", &slot.name),
+        DrillOutcome::Passed if slot.state == SlotState::Restricted => {
+            Command::about("restore", &slot.name).with("--reason \"...\"")
+        }
+        DrillOutcome::Passed | DrillOutcome::Incomplete => Command::about("status", &slot.name),
         DrillOutcome::SetNothingOff | DrillOutcome::Overtaken => {
             Command::about("drill", &slot.name).with("--reason \"...\"")
         }
     }
 }
 
-fn left(outcome: DrillOutcome, command: &Command) -> String {
+fn left(slot: &Slot, outcome: DrillOutcome, command: &Command) -> String {
     let command = command.as_str();
     match outcome {
+        DrillOutcome::Passed if slot.state != SlotState::Restricted => {
+            format!("Nothing: the slot is as it was before the drill. Its keys: {command}")
+        }
         DrillOutcome::Passed => format!(
             "Nothing. Its new key may spend one normal day's amount a day until a person lifts that: {command}"
         ),

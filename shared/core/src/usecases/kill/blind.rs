@@ -50,6 +50,7 @@ pub struct Whereabouts {
 
 /// Cuts off every key of a slot that its provider shows: those that are known, and those that carry a name which Keyward
 /// gives to this slot's keys; all keys in a place that is one slot's alone. Nothing is recorded, and no AWS is needed.
+/// Keys are listed again until nothing new appears: a create that was under way may have ended meanwhile.
 ///
 /// What went wrong with one key stands beside it, and holds up no other.
 pub async fn contain_found(
@@ -58,18 +59,29 @@ pub async fn contain_found(
     containment: Containment,
 ) -> FoundKeys {
     let Whereabouts { place, known, .. } = whereabouts;
-    let (mut keys, listed) = join(
+    let (mut keys, mut listed) = join(
         cut_all(provider, place, known, containment),
         own_keys(provider, whereabouts),
     )
     .await;
-    let (found, unlisted) = match listed {
-        Ok(listed) => (listed, None),
-        Err(error) => (BTreeSet::new(), Some(error)),
-    };
-    let more: BTreeSet<KeyHandle> = found.difference(known).cloned().collect();
-    keys.extend(cut_all(provider, place, &more, containment).await);
-    FoundKeys { keys, unlisted }
+    let mut seen = known.clone();
+    loop {
+        let found = match listed {
+            Ok(found) => found,
+            Err(error) => {
+                let unlisted = Some(error);
+                return FoundKeys { keys, unlisted };
+            }
+        };
+        let more: BTreeSet<KeyHandle> = found.difference(&seen).cloned().collect();
+        if more.is_empty() {
+            let unlisted = None;
+            return FoundKeys { keys, unlisted };
+        }
+        keys.extend(cut_all(provider, place, &more, containment).await);
+        seen.extend(more);
+        listed = own_keys(provider, whereabouts).await;
+    }
 }
 
 /// Deletes the keys that [`contain_found`] only suspended, for good: where nothing else will. One that could not be deleted

@@ -94,7 +94,15 @@ async fn go_on(ports: &Ports, slot: &Slot, incident: &Incident) -> Result<Seen, 
         });
     }
     if let Some(why) = impossible(ports, slot, &versions).await? {
-        return Ok(Seen::Impossible(why));
+        // Whoever drew the pool's last key meanwhile had recorded that it would.
+        let versions = ports.inventory.versions(&slot.name).await?;
+        let came = |v: &Version| {
+            v.epoch >= incident.epoch && (v.state.is_in_rotation() || v.promoted.is_some())
+        };
+        return Ok(match versions.iter().any(came) {
+            true => Seen::OnItsWay,
+            false => Seen::Impossible(why),
+        });
     }
     let wait = ASK_AGAIN * i32::try_from(incident.asked).unwrap_or(i32::MAX);
     if asked.is_some_and(|at| ports.clock.now().duration_since(at) < wait) {

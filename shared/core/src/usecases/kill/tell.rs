@@ -6,6 +6,8 @@ mod orders;
 pub(super) use after::{suspended, what_became_of_it};
 pub(super) use orders::{no_such_slot, nothing_found, of_dead_keys, unrecorded, would_contain};
 
+use jiff::Timestamp;
+
 use super::LATE;
 use super::contain::{Contained, NotCut};
 use super::save::update;
@@ -45,9 +47,15 @@ pub(super) async fn how_it_went(
     if incident.done(step).is_some() || !ports.tell(alert).await {
         return incident;
     }
+    take_told(ports, incident, step, now).await
+}
+
+/// Records that people were told, unless a drill has turned earnest since: then they do not know it yet.
+async fn take_told(ports: &Ports, incident: Incident, step: KillStep, at: Timestamp) -> Incident {
+    let told_of = incident.drill.clone();
     update(ports, incident, |incident| {
-        if incident.done(step).is_none() {
-            incident.take(step, now, StepResult::Done);
+        if incident.done(step).is_none() && incident.drill == told_of {
+            incident.take(step, at, StepResult::Done);
         }
     })
     .await
@@ -75,6 +83,9 @@ fn is_contained(slot: &Slot, incident: &Incident, contained: &Contained) -> Aler
             lift(slot).as_str()
         );
         (Severity::Page, left)
+    } else if by_hand.is_empty() && incident.drill.is_some() {
+        let left = "Nothing: nobody took the key. A replacement is on its way, and how the drill ends is told by itself.";
+        (Severity::Warning, left.to_owned())
     } else if by_hand.is_empty() {
         let left = format!(
             "Find out what used the key, and who took it. If it was all right: keyward restore {name} --key newest --reason \"...\""
@@ -91,7 +102,11 @@ fn is_contained(slot: &Slot, incident: &Incident, contained: &Contained) -> Aler
     let what = format!("Slot {name} is cut off: {}.", incident.trigger);
     let done = what_was_done(slot, incident, contained);
     let text = [what.as_str(), &done, &left];
-    about(incident, severity, AlertKind::Contained, text).with_command(restore(slot))
+    let command = match incident.drill {
+        None => restore(slot),
+        Some(_) => Command::about("status", name),
+    };
+    about(incident, severity, AlertKind::Contained, text).with_command(command)
 }
 
 fn not_contained(

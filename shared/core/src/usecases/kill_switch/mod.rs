@@ -13,10 +13,12 @@ use super::kill::{self, Invocation, KillError, KillOrder, KillOutcome};
 use crate::model::incident::TriggerId;
 use crate::model::kill_order::KillMessage;
 use crate::model::names::SlotName;
-use crate::ports::AlarmSource;
+use crate::model::text::OutsideText;
+use crate::ports::{AlarmSource, InventoryError};
 use crate::rules::kill::{
     AlertOnly, Decision, Deployment, KillFacts, NotKilled, Sifted, Suspicion, confirm, sift,
 };
+use crate::rules::revoke::ConfirmPolicy;
 
 /// How far a history may be behind its alarm's message: AWS names no bound. What is not in it by then was forged.
 const HISTORY_LAGS: SignedDuration = SignedDuration::from_mins(10);
@@ -30,6 +32,8 @@ pub struct KillSwitch {
     pub alarms: Arc<dyn AlarmSource>,
     /// Who we are, and which alarms of others kill whom.
     pub deployment: Deployment,
+    /// What confirms that a key which was cut off is dead.
+    pub confirm: ConfirmPolicy,
 }
 
 /// What came of a message.
@@ -41,6 +45,13 @@ pub enum Answer {
         slot: SlotName,
         /// What came of it.
         outcome: Result<KillOutcome, KillError>,
+    },
+    /// It was an order to go on with an incident.
+    GoneOn {
+        /// The incident's id.
+        incident: OutsideText,
+        /// What came of it; `None` if nothing is left to do about it, or somebody else is at work on it.
+        outcome: Result<Option<KillOutcome>, InventoryError>,
     },
     /// It kills nobody.
     AlertOnly {
@@ -72,6 +83,8 @@ impl Answer {
                 )
                 | Err(_) => true,
             },
+            // What is still left of it stays due.
+            Self::GoneOn { outcome, .. } => outcome.is_err(),
             Self::AlertOnly { told, .. } => !told,
             Self::NotYetInHistory => true,
         }
@@ -88,8 +101,19 @@ pub async fn answer(switch: &KillSwitch, message: &KillMessage, invocation: &Inv
             let outcome = kill::kill(&switch.ports, &order, invocation).await;
             killed(order, outcome)
         }
+        Sifted::Decided(Decision::GoOn(incident)) => go_on(switch, incident, invocation).await,
         Sifted::Ask(suspicion) => ask(switch, message, suspicion, invocation).await,
     }
+}
+
+async fn go_on(switch: &KillSwitch, incident: OutsideText, invocation: &Invocation) -> Answer {
+    let KillSwitch { ports, confirm, .. } = switch;
+    let outcome = kill::resume(ports, incident.as_str(), confirm, invocation).await;
+    match &outcome {
+        Ok(outcome) => tracing::info!(%incident, ?outcome, "an incident is gone on with"),
+        Err(error) => tracing::error!(%incident, %error, "an incident could not be gone on with"),
+    }
+    Answer::GoneOn { incident, outcome }
 }
 
 /// Asks CloudWatch, and reads meanwhile what the claim begins with.
@@ -121,6 +145,8 @@ async fn ask(
                 false => answer,
             }
         }
+        // No alarm asks for it.
+        Decision::GoOn(incident) => go_on(switch, incident, invocation).await,
         Decision::Kill(order) => {
             let order = KillOrder::from(order);
             let outcome = kill::kill_after(ports, &order, Some(ahead), invocation).await;

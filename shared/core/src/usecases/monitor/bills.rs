@@ -128,10 +128,11 @@ async fn bill(
             }
             changed
         };
-        let changed = keep::hour_with(store, slot, hour, known, put).await?;
-        if !changed.is_empty() {
-            out.changed.entry(slot.clone()).or_default().extend(changed);
-        }
+        let (changed, item) = keep::hour_with(store, slot, hour, known, put).await?;
+        let mut kept = keep::Kept::default();
+        let buckets = changed.clone();
+        kept.note(changed, &item, &buckets);
+        out.note(slot, kept);
     }
     Ok(MicroDollars(priced))
 }

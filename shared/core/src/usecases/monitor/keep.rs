@@ -12,24 +12,46 @@ use crate::ports::{InventoryError, UsageStore};
 /// How often an item is read and written anew where somebody else wrote it meanwhile.
 const TRIES: usize = 5;
 
-/// Keeps cells by slot, several slots at once. What was written is returned for every slot, together with the first
+/// What is kept of one slot.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// Buckets that were written anew.
+    pub(super) changed: BTreeSet<Bucket>,
+    /// Every bucket that was looked at, as it is kept now: the cells of all versions.
+    pub(super) read: BTreeMap<Bucket, Vec<Cell>>,
+}
+
+impl Kept {
+    pub(super) fn note(
+        &mut self,
+        changed: BTreeSet<Bucket>,
+        item: &UsageHour,
+        buckets: &BTreeSet<Bucket>,
+    ) {
+        self.changed.extend(changed);
+        for bucket in buckets {
+            let cells = item.cells.iter().filter(|cell| cell.bucket == *bucket);
+            self.read.insert(*bucket, cells.cloned().collect());
+        }
+    }
+}
+
+/// Keeps cells by slot, several slots at once. What was kept is returned for every slot, together with the first
 /// failure: one slot's costs no other its cells.
 pub(super) async fn cells(
     store: &dyn UsageStore,
     by_slot: BTreeMap<SlotName, Vec<Cell>>,
     at_once: usize,
-) -> (BTreeMap<SlotName, BTreeSet<Bucket>>, Option<InventoryError>) {
+) -> (BTreeMap<SlotName, Kept>, Option<InventoryError>) {
     let slots = by_slot.into_iter().map(|(slot, cells)| async move {
-        let mut changed = BTreeSet::new();
-        let kept = slot_cells(store, &slot, cells, &mut changed).await;
-        (slot, changed, kept.err())
+        let mut all = Kept::default();
+        let kept = slot_cells(store, &slot, cells, &mut all).await;
+        (slot, all, kept.err())
     });
     let mut done = stream::iter(slots).buffer_unordered(at_once.max(1));
     let (mut all, mut failed) = (BTreeMap::new(), None);
-    while let Some((slot, changed, error)) = done.next().await {
-        if !changed.is_empty() {
-            all.insert(slot, changed);
-        }
+    while let Some((slot, kept, error)) = done.next().await {
+        all.insert(slot, kept);
         failed = failed.or(error);
     }
     (all, failed)
@@ -40,7 +62,7 @@ async fn slot_cells(
     store: &dyn UsageStore,
     slot: &SlotName,
     cells: Vec<Cell>,
-    changed: &mut BTreeSet<Bucket>,
+    all: &mut Kept,
 ) -> Result<(), InventoryError> {
     let mut by_hour: BTreeMap<u32, Vec<Cell>> = BTreeMap::new();
     for cell in cells {
@@ -64,30 +86,33 @@ async fn slot_cells(
             }
             changed
         };
-        changed.extend(hour_with(store, slot, hour, item, put).await?);
+        let (changed, item) = hour_with(store, slot, hour, item, put).await?;
+        let buckets = cells.iter().map(|cell| cell.bucket).collect();
+        all.note(changed, &item, &buckets);
     }
     Ok(())
 }
 
-/// Changes one hour of a slot, again and again until nobody else has changed it meanwhile.
+/// Changes one hour of a slot, again and again until nobody else has changed it meanwhile. Returns what was changed, and
+/// the hour as it is kept.
 pub(super) async fn hour_with(
     store: &dyn UsageStore,
     slot: &SlotName,
     hour: u32,
     known: Option<UsageHour>,
     mut change: impl FnMut(&mut UsageHour) -> BTreeSet<Bucket> + Send,
-) -> Result<BTreeSet<Bucket>, InventoryError> {
+) -> Result<(BTreeSet<Bucket>, UsageHour), InventoryError> {
     let mut item = known.unwrap_or_else(|| UsageHour::empty(slot.clone(), hour));
     let mut all = BTreeSet::new();
     for _ in 0..TRIES {
         let changed = change(&mut item);
         if changed.is_empty() {
-            return Ok(all);
+            return Ok((all, item));
         }
         // Of a write whose answer was lost the next try finds nothing to change.
         all.extend(changed);
         match store.save_hour(&item).await {
-            Ok(()) => return Ok(all),
+            Ok(()) => return Ok((all, item)),
             Err(InventoryError::Conflict) => {
                 let read = store.hours(slot, hour, hour + 1).await?.pop();
                 item = read.unwrap_or_else(|| UsageHour::empty(slot.clone(), hour));

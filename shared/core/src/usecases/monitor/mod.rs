@@ -1,9 +1,17 @@
 //! The monitor: what keys use is pulled, kept and judged.
 
+mod account;
 mod bills;
+mod held;
+mod judge;
 mod keep;
+mod order;
+mod proof;
 mod pull;
 mod read;
+mod restrict;
+mod run;
+mod tell;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,14 +20,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::money::MicroDollars;
 use crate::model::names::{AccountName, SlotName};
-use crate::model::price::PriceTable;
 use crate::model::slot::{ProviderName, Slot};
 use crate::model::usage::{Bucket, Counts};
+use crate::model::usage_items::Cell;
 use crate::model::version::Version;
 use crate::ports::{Clock, InventoryError, ProviderError, Providers, UsageStore};
 use crate::rules::usage::Owner;
 
+pub use held::{Held, load};
 pub use pull::pull;
+pub use run::{MonitorError, MonitorPorts, MonitorReport, MonitorSettings, State, run};
 
 /// The outside world of a pull.
 #[derive(Clone)]
@@ -105,8 +115,15 @@ pub struct AccountPull {
     pub provider: ProviderName,
     /// What is known of its usage.
     pub sight: Sight,
-    /// Closed buckets that were written anew, by slot: those to judge again.
+    /// When it was read whole before this, by whomever.
+    pub before: Option<Timestamp>,
+    /// When this pull began.
+    pub at: Timestamp,
+    /// Closed buckets that were written anew, by slot.
     pub changed: BTreeMap<SlotName, BTreeSet<Bucket>>,
+    /// Every closed bucket that the provider told of, by slot, as it is kept: the cells of all versions. A bucket of the
+    /// span that was read and is not here is empty.
+    pub read: BTreeMap<SlotName, BTreeMap<Bucket, Vec<Cell>>>,
     /// What was used so far in the bucket that is not over, by slot and version. It is not kept.
     pub open: BTreeMap<Owner, Counts>,
     /// What no slot can be named for, by bucket.
@@ -132,11 +149,14 @@ pub struct AccountPull {
 }
 
 impl AccountPull {
-    fn new(account: &AccountName, provider: ProviderName) -> Self {
+    fn new(account: &AccountName, provider: ProviderName, at: Timestamp) -> Self {
         Self {
             account: account.clone(),
             provider,
             sight: Sight::Untold,
+            before: None,
+            at,
+            read: BTreeMap::new(),
             changed: BTreeMap::new(),
             open: BTreeMap::new(),
             unattributed: BTreeMap::new(),
@@ -150,6 +170,15 @@ impl AccountPull {
             bills: None,
             calls: 0,
         }
+    }
+
+    fn note(&mut self, slot: &SlotName, kept: keep::Kept) {
+        if !kept.changed.is_empty() {
+            let changed = self.changed.entry(slot.clone()).or_default();
+            changed.extend(kept.changed);
+        }
+        let read = self.read.entry(slot.clone()).or_default();
+        read.extend(kept.read);
     }
 }
 
@@ -202,21 +231,4 @@ pub struct CostGap {
     pub priced: MicroDollars,
     /// What the provider says that it cost. This stands from now on.
     pub billed: MicroDollars,
-}
-
-/// The table of prices to use: the shipped one, or the one that was put in its place, if that is sane. The second is why
-/// it is not: people are to be told.
-pub async fn prices(
-    ports: &UsagePorts,
-) -> (PriceTable, Option<Box<dyn std::error::Error + Send + Sync>>) {
-    let shipped = PriceTable::shipped();
-    let today = jiff::tz::Offset::UTC.to_datetime(ports.clock.now()).date();
-    match ports.usage.prices().await {
-        Ok(None) => (shipped, None),
-        Ok(Some(json)) => match shipped.refreshed(&json, today) {
-            Ok(table) => (table, None),
-            Err(refusal) => (shipped, Some(refusal.into())),
-        },
-        Err(error) => (shipped, Some(error.into())),
-    }
 }

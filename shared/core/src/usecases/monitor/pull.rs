@@ -74,7 +74,7 @@ struct Harvest {
 
 impl Turn<'_> {
     async fn run(self) -> AccountPull {
-        let mut out = AccountPull::new(self.account, self.provider);
+        let mut out = AccountPull::new(self.account, self.provider, self.now);
         let state = match self.ports.usage.account(self.account).await {
             Ok(state) => state.unwrap_or_else(|| AccountUsage::empty(self.account.clone())),
             Err(error) => {
@@ -82,6 +82,7 @@ impl Turn<'_> {
                 return out;
             }
         };
+        out.before = state.read_at;
         if self.is_early(&state) {
             out.sight = Sight::Waiting(state.blind_since);
             return out;
@@ -264,8 +265,10 @@ impl Turn<'_> {
         out: &mut AccountPull,
     ) -> Result<(), NotSeen> {
         let store = &*self.ports.usage;
-        let (changed, failed) = keep::cells(store, harvest.cells, self.settings.at_once).await;
-        out.changed = changed;
+        let (kept, failed) = keep::cells(store, harvest.cells, self.settings.at_once).await;
+        for (slot, kept) in kept {
+            out.note(&slot, kept);
+        }
         if let Some(error) = failed {
             return Err(error.into());
         }

@@ -4,12 +4,11 @@
 use super::RestoreError;
 use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Slot, SlotState};
-use crate::model::version::{Version, VersionState};
+use crate::model::version::Version;
 use crate::ports::InventoryError;
-use crate::rules::birth;
 use crate::rules::rotation::{Refusal, refused_now};
 use crate::usecases::Ports;
-use crate::usecases::cap::{CapSet, set_cap};
+use crate::usecases::cap::{CapSet, set_current_cap};
 use crate::usecases::retire::{ItemError, needs_a_key, start_rotation};
 
 /// Whether a new key is made for the slot.
@@ -39,9 +38,9 @@ pub(super) async fn lift(
 ) -> Result<Lifted, RestoreError> {
     let slot = write(ports, name, epoch).await?;
     let versions = ports.inventory.versions(name).await?;
-    let cap = match versions.iter().find(|v| v.state == VersionState::Current) {
-        Some(current) => raise_cap(ports, &slot, current).await?,
-        None => CapSet::NoKey,
+    let cap = match set_current_cap(ports, &slot, &versions).await {
+        Err(InventoryError::Fenced(_)) => return Err(RestoreError::KilledMeanwhile),
+        set => set?,
     };
     let new_key = see_to_a_key(ports, &slot, &versions).await;
     Ok(Lifted { slot, cap, new_key })
@@ -70,19 +69,6 @@ async fn write(ports: &Ports, name: &SlotName, epoch: Epoch) -> Result<Slot, Res
     ports.inventory.save_slot(&lifted).await?;
     lifted.revision = lifted.revision.next();
     Ok(lifted)
-}
-
-/// Sets the normal limit on the current key, and reads it back.
-async fn raise_cap(ports: &Ports, slot: &Slot, current: &Version) -> Result<CapSet, RestoreError> {
-    let cap = birth::cap(slot, ports.clock.now());
-    let provider = match ports.providers.open(&slot.account, slot.provider).await {
-        Ok(provider) => provider,
-        Err(error) => return Ok(CapSet::Failed(error)),
-    };
-    match set_cap(ports, slot, provider.as_ref(), current, cap).await {
-        Err(InventoryError::Fenced(_)) => Err(RestoreError::KilledMeanwhile),
-        set => Ok(set?),
-    }
 }
 
 /// Asks for a key where the slot has none. What cannot be asked for now is asked for by `retire`, which looks at the slot

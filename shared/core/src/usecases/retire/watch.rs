@@ -11,7 +11,7 @@ use crate::model::version::{Version, VersionState};
 use crate::ports::{Fence, SecretDescription, SecretError, Stage, TAG_HANDLE_PREFIX};
 use crate::rules::policy;
 use crate::usecases::Ports;
-use crate::usecases::adopt::retiring;
+use crate::usecases::adopt::{retiring, tell_taken_in};
 use crate::usecases::drill;
 
 /// How often a slot is looked at when nothing is the matter.
@@ -25,6 +25,7 @@ pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError
     let found = clear_stray(ports, &mut slot, stray.as_ref(), &versions).await?;
     retire_superseded(ports, &slot, &secret, &versions).await?;
     untag_revoked(ports, &slot, &secret, &versions).await?;
+    let told_of_all = tell_taken_in_again(ports, &slot, &versions).await;
     // Read after the records: what a rotation promotes meanwhile is recorded by then, or on its way.
     let serving = serving::look(ports, &slot, &secret, &versions).await;
     let now = ports.clock.now();
@@ -42,7 +43,8 @@ pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError
         start_rotation(ports, &slot, &versions).await?;
     }
     let serving = serving?;
-    let untold = found == Stray::Cleared { told: false }
+    let untold = !told_of_all
+        || found == Stray::Cleared { told: false }
         || matches!(
             serving,
             Serving::TakenIn { told: false } | Serving::Dead { told: false }
@@ -165,6 +167,17 @@ async fn untag_revoked(
         }
     }
     Ok(())
+}
+
+/// Tells people of keys that were taken in where nobody could be told so before. Returns whether that is settled.
+async fn tell_taken_in_again(ports: &Ports, slot: &Slot, versions: &[Version]) -> bool {
+    let mut all = true;
+    for version in versions {
+        if version.told.taken_in_untold.is_some() {
+            all &= tell_taken_in(ports, slot, version).await;
+        }
+    }
+    all
 }
 
 /// Whether the slot should have a key and has none that works or is on its way.

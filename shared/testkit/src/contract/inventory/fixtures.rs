@@ -68,6 +68,7 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
             epoch: Epoch(3),
             drill: Some(Drilled {
                 before: Some(at("2026-11-29T08:00:00.5Z")),
+                was: Some(SlotState::Active),
             }),
         }),
         restore_asked: Some(RestoreAsked {
@@ -163,6 +164,7 @@ pub(in crate::contract) fn full(slot: &SlotName, n: u32) -> Version {
             unconfirmed: None,
             near_end: Some(time),
             failed: Some(time),
+            taken_in_untold: Some(time),
         },
         due_at: Some(at("2030-01-01T00:00:00Z")),
         ..bare(slot, n)

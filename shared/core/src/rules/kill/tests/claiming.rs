@@ -2,7 +2,7 @@ use super::*;
 use crate::model::incident::{Incident, OwnerId, Suspends, TriggerId};
 use crate::model::money::MicroDollars;
 use crate::model::slot::{Epoch, Killed, Slot, SlotState};
-use crate::model::version::{Version, VersionState};
+use crate::model::version::{Tested, Version, VersionState};
 use crate::rules::kill::{Claim, ClaimFacts, Figures, KillOrder, LATE_BILLS, claim};
 
 fn slot(state: SlotState) -> Slot {
@@ -205,9 +205,19 @@ fn an_order_is_judged_by_the_keys_that_its_evidence_can_be_about() {
             ("opened", Some(Suspends::Before)),
         ),
         (
-            "a slot that lost its key and gets one",
+            "a slot whose keys are dead, and that gets another",
             Case {
                 versions: vec![],
+                ..Case::default()
+            },
+            ("of dead keys", None),
+        ),
+        (
+            "the same, a day later",
+            Case {
+                versions: vec![],
+                seen: 24 * 60 + 1,
+                now: 24 * 60 + 1,
                 ..Case::default()
             },
             ("opened", None),
@@ -278,6 +288,98 @@ fn an_open_incident_takes_orders_until_its_replacement_is_what_they_are_about() 
             "gone on with",
         ),
         ("an old key is not cut off yet", uncut(), "gone on with"),
+    ] {
+        assert_eq!(outcome(&case).0, expected, "{name}");
+    }
+}
+
+/// The incident was closed early by a restore, or a person has lifted a suspended slot: no key is in use, one is being made.
+#[test]
+fn what_dead_keys_spent_does_not_cut_off_a_replacement_that_is_still_being_made() {
+    let beside = |others: &[Version]| {
+        let dead = version(VersionState::Contained, 3, Some(-900));
+        [&[dead], others].concat()
+    };
+    let made = |state| version(state, 4, None);
+    let promoting = || Version {
+        tested: Some(Tested {
+            at: at(8),
+            epoch: Epoch(4),
+        }),
+        ..made(VersionState::Promoting)
+    };
+    let restored = || Version {
+        restored: Some(at(5)),
+        ..version(VersionState::Current, 4, Some(-900))
+    };
+    let case = |versions, evidence, seen| Case {
+        versions,
+        evidence,
+        seen,
+        ..Case::default()
+    };
+    let dead = "of dead keys";
+    let monitor = Evidence::Monitor;
+    for (name, case, expected) in [
+        (
+            "one that is begun",
+            case(beside(&[made(VersionState::Intended)]), Evidence::Alarm, 9),
+            dead,
+        ),
+        (
+            "one that is stored",
+            case(beside(&[made(VersionState::Pending)]), monitor, 9),
+            dead,
+        ),
+        (
+            "one that failed",
+            case(beside(&[made(VersionState::Abandoned)]), monitor, 9),
+            dead,
+        ),
+        (
+            "one that agents may fetch by now, seen before",
+            case(beside(&[promoting()]), Evidence::Alarm, 8),
+            dead,
+        ),
+        (
+            "one that agents may fetch by now, seen since",
+            case(beside(&[promoting()]), Evidence::Alarm, 9),
+            "opened",
+        ),
+        (
+            "one that is being brought back",
+            case(beside(&[made(VersionState::Restoring)]), Evidence::Alarm, 1),
+            "opened",
+        ),
+        (
+            "one from before the kill, not cut off",
+            case(
+                beside(&[version(VersionState::Pending, 3, None)]),
+                Evidence::Alarm,
+                1,
+            ),
+            "opened",
+        ),
+        (
+            "a person's word",
+            case(beside(&[made(VersionState::Pending)]), Evidence::Person, 9),
+            "opened",
+        ),
+        (
+            "a leak",
+            case(beside(&[made(VersionState::Pending)]), Evidence::Leak, 9),
+            "opened",
+        ),
+        (
+            "a key that is back, seen before a person brought it back",
+            case(vec![restored()], Evidence::Alarm, 5),
+            dead,
+        ),
+        (
+            "a key that is back, seen since",
+            case(vec![restored()], Evidence::Alarm, 6),
+            "opened",
+        ),
     ] {
         assert_eq!(outcome(&case).0, expected, "{name}");
     }

@@ -4,8 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::LATE;
 use super::super::replace::NoReplacement;
-use super::super::save::update;
-use super::{about, lift, listed};
+use super::{about, lift, listed, take_told};
 use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::incident::{HowCut, Incident, KillStep, StepResult, Undo};
 use crate::model::slot::Slot;
@@ -49,12 +48,7 @@ async fn once(ports: &Ports, incident: Incident, step: KillStep, alert: Alert) -
         return incident;
     }
     let now = ports.clock.now();
-    update(ports, incident, |incident| {
-        if incident.done(step).is_none() {
-            incident.take(step, now, StepResult::Done);
-        }
-    })
-    .await
+    take_told(ports, incident, step, now).await
 }
 
 fn not_replaced(slot: &Slot, incident: &Incident) -> Alert {
@@ -97,10 +91,11 @@ pub(in crate::usecases::kill) fn suspended(
             lift(slot).as_str()
         ),
         NoReplacement::Budget(_) => {
-            format!(
-                "Find out what cuts it off so often, then: {}",
-                lift(slot).as_str()
-            )
+            let settle = match incident.drill {
+                None => "Find out what cuts it off so often",
+                Some(_) => "Let a day pass, and drill it less often",
+            };
+            format!("{settle}, then: {}", lift(slot).as_str())
         }
     };
     let done = "The slot is suspended: its agent has no key until a person restores it.";
@@ -142,18 +137,20 @@ fn done(slot: &Slot, incident: &Incident, now: Timestamp) -> Alert {
         false => format!(" {}.", listed(ways)),
     };
     let times = format!("Seen at {seen}: {}.{keys}", stages.join(", "));
-    let left = match incident.suspends {
-        Some(_) => format!(
-            "It has no key. When the cause is settled: {}",
-            lift(slot).as_str()
+    let (left, command) = match (incident.suspends, &incident.drill) {
+        (Some(_), _) => ("It has no key. When the cause is settled", lift(slot)),
+        (None, Some(_)) => (
+            "Nothing: how the drill ended is told by itself. Its keys",
+            Command::about("status", name),
         ),
-        None => format!(
-            "Its new key may spend one normal day's amount a day until a person lifts that: {}",
-            lift(slot).as_str()
+        (None, None) => (
+            "Its new key may spend one normal day's amount a day until a person lifts that",
+            lift(slot),
         ),
     };
+    let left = format!("{left}: {}", command.as_str());
     let kind = AlertKind::KillDone;
-    about(incident, Severity::Notice, kind, [&what, &times, &left]).with_command(lift(slot))
+    about(incident, Severity::Notice, kind, [&what, &times, &left]).with_command(command)
 }
 
 fn how_known(undo: &Undo) -> String {

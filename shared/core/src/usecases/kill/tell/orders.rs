@@ -8,16 +8,16 @@ use crate::model::slot::Slot;
 use crate::model::version::Version;
 use crate::rules::kill::is_to_be_cut;
 
-/// An order that speaks of keys which are dead already.
+/// An order that speaks of what was spent before the slot's key of now came into use.
 pub(in crate::usecases::kill) fn of_dead_keys(slot: &Slot, order: &KillOrder) -> Alert {
     let name = &slot.name;
     let what = format!(
-        "A further order came to cut off slot {name}, for what its dead keys spent: {}.",
+        "A further order came to cut off slot {name}, for what was spent before its key of now came into use: {}.",
         order.cause
     );
-    let done = "Nothing: they are cut off already, and their bills may still come in. Its new key was not touched.";
+    let done = "Nothing: what spent that is cut off already, or was brought back by a person since, and its bills may still come in. The key that is in use or being made was not touched.";
     let kill = Command::about("kill", name).with("--reason \"...\"");
-    let left = format!("If its new key is abused too: {}", kill.as_str());
+    let left = format!("If the key is abused now: {}", kill.as_str());
     let kind = AlertKind::OfDeadKeys;
     Alert::about(name, Severity::Warning, kind, [&what, done, &left])
         .with_cause(&order.cause)

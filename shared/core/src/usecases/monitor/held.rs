@@ -1,0 +1,375 @@
+//! One slot as the monitor holds it: the detector, and what is remembered of it between runs.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{AccountPull, Sight, Watched};
+use crate::model::SCHEMA;
+use crate::model::baseline::Baseline;
+use crate::model::names::SlotName;
+use crate::model::slot::{Epoch, Revision, Slot};
+use crate::model::text::OutsideText;
+use crate::model::usage::{Bucket, Counts, Reading};
+use crate::model::usage_items::{
+    AccountUsage, Cell, OTHER_MODELS, StoredWatch, UNTOLD_MODEL, UsageHour,
+};
+use crate::ports::{InventoryError, UsageStore};
+use crate::rules::alarms::part_of;
+use crate::rules::anomaly::{Assessment, Limits, Memory, Watch};
+use crate::rules::watching::{Cut, Standing, counted, is_counted};
+
+/// How long what is remembered may be older in the store than here: so much is read again after a cold start.
+const SAVED_EVERY: SignedDuration = SignedDuration::from_hours(6);
+
+/// A bucket is told of late so long after its end.
+const LATE: SignedDuration = SignedDuration::from_mins(15);
+
+/// Buckets of usage that are kept, and from which everything can be made again.
+const HISTORY: u32 = 40 * Bucket::PER_DAY;
+
+/// What is remembered beside what the detector remembers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Notes {
+    /// The last containment that is taken into account.
+    pub(super) cut: Option<Cut>,
+    /// Since when the score is over its line without a break.
+    pub(super) over_since: Option<Timestamp>,
+    /// When people were last told that the monitor sent the slot to the kill switch.
+    pub(super) told_sent: Option<Timestamp>,
+    /// The first day of the last month whose cap was spent, counted from 1970.
+    pub(super) restricted: Option<u32>,
+    /// The last use of dead keys that was dealt with, and when, by version.
+    pub(super) proved: BTreeMap<String, (Bucket, Timestamp)>,
+}
+
+/// The JSON of [`StoredWatch::memory`].
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Remembered {
+    baseline: Baseline,
+    memory: Memory,
+    notes: Notes,
+    /// When it was written.
+    saved: Option<Timestamp>,
+}
+
+/// What the store has of it.
+#[derive(Debug, Clone)]
+struct Stored {
+    revision: Revision,
+    memory: Memory,
+    notes: Notes,
+    /// When it was written.
+    at: Option<Timestamp>,
+}
+
+/// One slot under watch.
+#[derive(Debug)]
+pub struct Held {
+    pub(super) watch: Watch,
+    pub(super) notes: Notes,
+    /// The last bucket that was taken in after it was over.
+    taken_in: Option<Bucket>,
+    /// How it was last judged.
+    pub(super) standing: Option<Standing>,
+    /// What spoke for a kill when it was last judged, for people.
+    pub(super) reason: String,
+    /// Something that the baseline has taken in already is different now.
+    is_stale: bool,
+    stored: Stored,
+}
+
+/// Makes the detector of a slot again from the store: what was written down, and the usage since then.
+///
+/// # Errors
+/// [`InventoryError`].
+pub async fn load(
+    usage: &dyn UsageStore,
+    watched: &Watched,
+    account: &AccountUsage,
+    now: Timestamp,
+) -> Result<Held, InventoryError> {
+    let name = &watched.slot.name;
+    let item = usage.baseline(name).await?;
+    let revision = item.as_ref().map_or(Revision(0), |item| item.revision);
+    let remembered = item.map(|item| remembered(name, &item)).unwrap_or_default();
+    replay(usage, watched, account, remembered, (revision, now)).await
+}
+
+/// What was written down. What cannot be read is made again from the usage that is kept: nobody goes unwatched for it.
+fn remembered(slot: &SlotName, item: &StoredWatch) -> Remembered {
+    serde_json::from_str(&item.memory).unwrap_or_else(|error| {
+        tracing::error!(%slot, %error, "what is remembered of a slot cannot be read; it is made again from its usage");
+        Remembered::default()
+    })
+}
+
+/// Plays the usage since what is remembered, or all of it.
+async fn replay(
+    usage: &dyn UsageStore,
+    watched: &Watched,
+    account: &AccountUsage,
+    remembered: Remembered,
+    (revision, now): (Revision, Timestamp),
+) -> Result<Held, InventoryError> {
+    let Remembered {
+        baseline,
+        memory,
+        notes,
+        saved,
+    } = remembered;
+    let until = account.seen_until().unwrap_or(Bucket(0));
+    let from = match baseline.last() {
+        Some(last) => last.plus(1),
+        None => Bucket::of(now).minus(HISTORY),
+    };
+    let slot = &watched.slot.name;
+    let hours = match from < until {
+        true => {
+            usage
+                .hours(slot, from.hour(), until.hour().saturating_add(1))
+                .await?
+        }
+        false => Vec::new(),
+    };
+    let mut held = Held {
+        stored: Stored {
+            revision,
+            memory: memory.clone(),
+            notes: notes.clone(),
+            at: saved,
+        },
+        watch: Watch::new(baseline, memory),
+        notes,
+        taken_in: None,
+        standing: None,
+        reason: String::new(),
+        is_stale: false,
+    };
+    held.play(watched, account, &hours, (from, until), now);
+    Ok(held)
+}
+
+/// Whether a bucket was told of late, and so lately that perhaps nobody has judged it yet. What fires for it twice is told
+/// once.
+fn is_news(cells: &[Cell], now: Timestamp) -> bool {
+    cells.iter().any(|cell| {
+        let late = cell.read_at.duration_since(cell.bucket.ends());
+        late >= LATE && now.duration_since(cell.read_at) < LATE
+    })
+}
+
+/// The cells of hours by bucket.
+fn by_bucket(hours: &[UsageHour]) -> BTreeMap<Bucket, Vec<Cell>> {
+    let mut all: BTreeMap<Bucket, Vec<Cell>> = BTreeMap::new();
+    for cell in hours.iter().flat_map(|hour| &hour.cells) {
+        all.entry(cell.bucket).or_default().push(cell.clone());
+    }
+    all
+}
+
+impl Held {
+    fn play(
+        &mut self,
+        watched: &Watched,
+        account: &AccountUsage,
+        hours: &[UsageHour],
+        (from, until): (Bucket, Bucket),
+        now: Timestamp,
+    ) {
+        let cells = by_bucket(hours);
+        let seen = account.seen.iter().map(|span| span.from);
+        let first = cells.keys().next().copied().into_iter().chain(seen).min();
+        // Of the time before the first thing that is known there is nothing to play.
+        let Some(first) = first.map(|first| first.max(from)) else {
+            return;
+        };
+        for bucket in (first.0..until.0).map(Bucket) {
+            let of_bucket = cells.get(&bucket).map_or(&[][..], Vec::as_slice);
+            let is_known = !of_bucket.is_empty() || account.saw(bucket);
+            let reading = match is_known {
+                true => Reading::Known(counted(&watched.versions, self.notes.cut, of_bucket)),
+                false => Reading::Unknown,
+            };
+            self.see_models(of_bucket);
+            match is_news(of_bucket, now) {
+                true => self.watch.catch_up(bucket, reading),
+                false => self.watch.advance(bucket, reading),
+            }
+        }
+        self.taken_in = until.0.checked_sub(1).map(Bucket);
+    }
+
+    /// Takes in what a pull brought, and the bucket that is not over. It may be given again.
+    pub(super) fn take_in(&mut self, watched: &Watched, pulled: &AccountPull) {
+        let Sight::Seen(from, until) = pulled.sight else {
+            return;
+        };
+        let slot = &watched.slot.name;
+        let is_untold = pulled.untold.iter().any(|(untold, _)| untold == slot);
+        let empty = BTreeMap::new();
+        let read = pulled.read.get(slot).unwrap_or(&empty);
+        let reading = |cut, bucket: Bucket| match is_untold || bucket < from {
+            true => Reading::Unknown,
+            false => {
+                let cells = read.get(&bucket).map_or(&[][..], Vec::as_slice);
+                Reading::Known(counted(&watched.versions, cut, cells))
+            }
+        };
+        let taken_in = self.taken_in;
+        for (bucket, cells) in read {
+            self.see_models(cells);
+            if taken_in.is_some_and(|last| *bucket <= last) && !is_untold {
+                self.watch
+                    .overwrite(*bucket, reading(self.notes.cut, *bucket));
+            }
+        }
+        let settled = self.watch.baseline().last();
+        let mut changed = pulled.changed.get(slot).into_iter().flatten();
+        self.is_stale |= changed.any(|bucket| settled.is_some_and(|last| *bucket <= last));
+        let news = taken_in.map_or(from, |last| last.plus(1));
+        for bucket in (news.0..until.0).map(Bucket) {
+            self.watch.catch_up(bucket, reading(self.notes.cut, bucket));
+        }
+        self.taken_in = self.taken_in.max(until.0.checked_sub(1).map(Bucket));
+        if !is_untold {
+            self.see_open(watched, pulled, until);
+        }
+    }
+
+    /// The bucket that is not over counts with what it has so far: what fires now fires when it is over.
+    fn see_open(&mut self, watched: &Watched, pulled: &AccountPull, open: Bucket) {
+        let mut counts = Counts::default();
+        for ((slot, version), more) in &pulled.open {
+            let is_ours = *slot == watched.slot.name;
+            if is_ours && is_counted(&watched.versions, self.notes.cut, version, open) {
+                counts += *more;
+            }
+        }
+        self.watch.advance(open, Reading::Known(counts));
+    }
+
+    fn see_models(&mut self, cells: &[Cell]) {
+        for cell in cells {
+            let models = cell.models.keys();
+            let named = models.filter(|m| ![OTHER_MODELS, UNTOLD_MODEL].contains(&m.as_str()));
+            for model in named {
+                self.watch.model_seen(cell.bucket, &OutsideText::new(model));
+            }
+        }
+    }
+
+    /// Judges what was taken in by all rules.
+    pub fn assess(&mut self, slot: &Slot, now: Timestamp) -> Assessment {
+        let assessment = self.watch.assess(&Limits::of_slot(slot));
+        let score = assessment.score.0;
+        let is_over = assessment.score >= crate::rules::anomaly::Score::FIRES;
+        self.notes.over_since = match is_over {
+            true => self.notes.over_since.or(Some(now)),
+            false => None,
+        };
+        self.standing = Some(Standing {
+            score,
+            basis: assessment.basis,
+            at: now,
+            over_since: self.notes.over_since,
+        });
+        assessment
+    }
+
+    /// The epoch of the last containment that is taken into account.
+    pub(super) fn cut_in(&self) -> Epoch {
+        self.notes.cut.map_or(Epoch(0), |cut| cut.epoch)
+    }
+
+    /// The slot was contained: sums begin at zero after it, and what the incident spent is no measure for later.
+    pub(super) fn contained(&mut self, cut: Cut) {
+        self.watch.contained(cut.bucket);
+        self.notes.cut = Some(cut);
+        self.notes.over_since = None;
+        self.is_stale = true;
+    }
+
+    /// Whether the baseline has to be made again from the usage that is kept.
+    pub(super) const fn is_stale(&self) -> bool {
+        self.is_stale
+    }
+
+    /// Makes everything again from the usage that is kept.
+    ///
+    /// # Errors
+    /// [`InventoryError`]; it is as it was.
+    pub(super) async fn made_again(
+        &self,
+        usage: &dyn UsageStore,
+        watched: &Watched,
+        account: &AccountUsage,
+        now: Timestamp,
+    ) -> Result<Self, InventoryError> {
+        let remembered = Remembered {
+            baseline: Baseline::rebuilt(self.watch.baseline(), []),
+            memory: self.watch.memory().clone(),
+            notes: self.notes.clone(),
+            saved: None,
+        };
+        let stored = (self.stored.revision, now);
+        let made = replay(usage, watched, account, remembered, stored).await?;
+        let stored = self.stored.clone();
+        Ok(Self { stored, ..made })
+    }
+
+    /// Whether it must be written: something that later runs decide by has changed, or it was long ago.
+    pub(super) fn is_to_be_saved(&self, slot: &SlotName, now: Timestamp) -> bool {
+        let Stored {
+            memory, notes, at, ..
+        } = &self.stored;
+        *memory != *self.watch.memory()
+            || *notes != self.notes
+            || at.is_none_or(|at| now.duration_since(at) >= SAVED_EVERY + spread(slot))
+    }
+
+    /// Writes what is remembered.
+    ///
+    /// # Errors
+    /// [`InventoryError`]; after a conflict what is held is not what the store has.
+    pub(super) async fn save(
+        &mut self,
+        usage: &dyn UsageStore,
+        slot: &SlotName,
+        now: Timestamp,
+    ) -> Result<(), InventoryError> {
+        let remembered = Remembered {
+            baseline: self.watch.baseline().clone(),
+            memory: self.watch.memory().clone(),
+            notes: self.notes.clone(),
+            saved: Some(now),
+        };
+        let memory = serde_json::to_string(&remembered);
+        let memory = memory.map_err(|error| InventoryError::Corrupt {
+            key: format!("what is remembered of {slot}"),
+            why: error.to_string(),
+        })?;
+        let item = StoredWatch {
+            schema: SCHEMA,
+            revision: self.stored.revision,
+            slot: slot.clone(),
+            memory,
+        };
+        usage.save_baseline(&item).await?;
+        self.stored = Stored {
+            revision: item.revision.next(),
+            memory: remembered.memory,
+            notes: remembered.notes,
+            at: Some(now),
+        };
+        Ok(())
+    }
+}
+
+/// Slots are not all written in the same minute.
+fn spread(slot: &SlotName) -> SignedDuration {
+    SignedDuration::from_mins(part_of(slot, 120) as i64)
+}

@@ -1,0 +1,110 @@
+//! Spend by a key that was confirmed dead: it is revoked again, and its slot cut off if the key is seen alive.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::held::Held;
+use super::order::Ordered;
+use super::run::Run;
+use super::tell::{self, Proof};
+use super::{AccountPull, Watched};
+use crate::model::kill_order::{Basis, MonitorOrder};
+use crate::model::metric::KillScore;
+use crate::model::text::OutsideText;
+use crate::model::usage::Bucket;
+use crate::model::version::Version;
+use crate::ports::ProviderError;
+use crate::rules::anomaly::Score;
+use crate::rules::watching::proofs;
+
+/// A key that goes on being used is dealt with again after so long.
+const AGAIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// Looks for proofs in what a pull brought, and deals with them.
+pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull, at: usize, held: &mut Held) {
+    let watched = run.state.fleet[at].clone();
+    let Some(read) = pulled.read.get(&watched.slot.name) else {
+        return;
+    };
+    let now = run.now();
+    for (version, last) in proofs(&watched.versions, read.values().flatten()) {
+        let id = version.id.to_string();
+        let is_known =
+            |(bucket, at): &(Bucket, Timestamp)| *bucket >= last || now.duration_since(*at) < AGAIN;
+        if held.notes.proved.get(&id).is_some_and(is_known) {
+            continue;
+        }
+        let found = look(run, &watched, version).await;
+        match found {
+            Proof::NotSeen if !run.state.is_news(&format!("proof {id}"), now) => continue,
+            Proof::NotSeen => {}
+            Proof::Alive => order(run, &watched, version),
+            Proof::Gone | Proof::RevokedAgain => {}
+        }
+        run.tell(tell::dead_key_used(&watched.slot.name, version, found))
+            .await;
+        if found != Proof::NotSeen {
+            held.notes.proved.insert(id, (last, now));
+        }
+    }
+    let known: BTreeSet<String> = watched.versions.iter().map(|v| v.id.to_string()).collect();
+    held.notes.proved.retain(|id, _| known.contains(id));
+}
+
+/// What the provider says of the key, which is then revoked again.
+async fn look(run: &Run<'_>, watched: &Watched, version: &Version) -> Proof {
+    let Some(handle) = &version.handle else {
+        return Proof::NotSeen;
+    };
+    let slot = &watched.slot;
+    let seen = async {
+        let provider = run
+            .monitor
+            .ports
+            .providers
+            .open(&slot.account, slot.provider)
+            .await?;
+        let record = provider.get(handle).await?;
+        if record.is_some() {
+            provider.delete(handle).await?;
+        }
+        Ok::<_, ProviderError>(record)
+    };
+    match seen.await {
+        Ok(None) => Proof::Gone,
+        Ok(Some(record)) if record.suspended == Some(false) => Proof::Alive,
+        Ok(Some(_)) => Proof::RevokedAgain,
+        Err(error) => {
+            tracing::error!(slot = %slot.name, version = %version.id, %error, "a dead key that is in use could not be looked at or revoked again");
+            Proof::NotSeen
+        }
+    }
+}
+
+/// The key lives: the slot is over its line, whatever it spends.
+fn order(run: &mut Run<'_>, watched: &Watched, version: &Version) {
+    let (slot, now) = (&watched.slot.name, run.now());
+    let reason = format!(
+        "key {} was confirmed dead, is alive and in use",
+        version.shown()
+    );
+    run.scores.push(KillScore {
+        slot: slot.clone(),
+        thousandths: Score::PROOF.0,
+        at: now,
+    });
+    let order = MonitorOrder {
+        stack: run.monitor.deployment.stack.clone(),
+        slot: slot.clone(),
+        score_thousandths: Score::PROOF.0,
+        judged: now,
+        basis: Basis::Declared,
+        reason: OutsideText::new(&reason),
+    };
+    run.orders.push(Ordered {
+        order,
+        mode: watched.slot.mode,
+        is_told: true,
+    });
+}

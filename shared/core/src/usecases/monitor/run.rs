@@ -1,0 +1,404 @@
+//! One run of the monitor: usage is pulled and judged, scores are put, what is over its line is cut off if no alarm does
+//! it, unfinished incidents are handed on, and alarms are kept. Level-triggered: what one run leaves, the next one does.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use super::held::Held;
+use super::judge::Judging;
+use super::order::Ordered;
+use super::{AccountPull, PullSettings, UsagePorts, Watched, account, order, pull};
+use crate::model::alert::Alert;
+use crate::model::metric::KillScore;
+use crate::model::names::{AccountName, SlotName};
+use crate::ports::{
+    AlarmSource, Deadline, InventoryError, KillAlarms, KillOrders, Leases, Metrics, UsageStore,
+};
+use crate::rules::kill::Deployment;
+use crate::usecases::Ports;
+use crate::usecases::keep_alarms::{AlarmPorts, keep_alarms};
+use crate::usecases::kill::Invocation;
+use crate::usecases::prices::in_use;
+
+/// The lease that runs share: two never overlap.
+const LEASE: &str = "monitor";
+
+/// A lease ends so long after the run that has it must.
+const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(10);
+
+/// Of the time of a run, the share in which usage is pulled, in percent.
+const PULL_PERCENT: i32 = 60;
+
+/// Alerts that could not be sent and are sent again by the next run, at most.
+const UNSENT: usize = 100;
+
+/// The outside world of the monitor.
+#[derive(Clone)]
+pub struct MonitorPorts {
+    /// What every use case has.
+    pub ports: Ports,
+    /// Where usage is kept.
+    pub usage: Arc<dyn UsageStore>,
+    /// Leases.
+    pub leases: Arc<dyn Leases>,
+    /// Metrics that alarms read.
+    pub metrics: Arc<dyn Metrics>,
+    /// Reads alarms' tags.
+    pub alarm_source: Arc<dyn AlarmSource>,
+    /// Makes alarms.
+    pub alarms: Arc<dyn KillAlarms>,
+    /// The kill switch.
+    pub kill_switch: Arc<dyn KillOrders>,
+    /// Who we are.
+    pub deployment: Deployment,
+}
+
+/// How the monitor runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MonitorSettings {
+    /// How usage is pulled.
+    pub pull: PullSettings,
+    /// How often all slots are read. A slot near its line is read anew whenever it is judged.
+    pub fleet_every: SignedDuration,
+    /// How often alarms are looked at where no slot came or went.
+    pub alarms_every: SignedDuration,
+}
+
+impl Default for MonitorSettings {
+    fn default() -> Self {
+        Self {
+            pull: PullSettings::default(),
+            fleet_every: SignedDuration::from_mins(5),
+            alarms_every: SignedDuration::from_hours(1),
+        }
+    }
+}
+
+/// What goes on failing is told again after so long.
+const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// What one process keeps between runs, so that a run reads little. All of it can be made again from the store: a new
+/// process begins with nothing.
+#[derive(Debug, Default)]
+pub struct State {
+    pub(super) fleet: Vec<Watched>,
+    fleet_at: Option<Timestamp>,
+    pub(super) held: HashMap<SlotName, Held>,
+    /// When each account was last pulled by this process.
+    pub(super) pulled: HashMap<AccountName, Timestamp>,
+    /// Accounts of which nothing is told to be unseen.
+    pub(super) seen: BTreeSet<AccountName>,
+    alarms_at: Option<Timestamp>,
+    unsent: Vec<Alert>,
+    /// What this process told of itself, and when.
+    told: BTreeMap<String, Timestamp>,
+}
+
+impl State {
+    /// Whether something is to be told: not if it was in the last hour. It counts as told from now on.
+    pub(super) fn is_news(&mut self, what: &str, now: Timestamp) -> bool {
+        let lately = |at: &Timestamp| now.duration_since(*at) < TELL_AGAIN;
+        self.told.retain(|_, at| lately(at));
+        let is_news = !self.told.contains_key(what);
+        if is_news {
+            self.told.insert(what.to_owned(), now);
+        }
+        is_news
+    }
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct MonitorReport {
+    /// Another run is at work: nothing was done.
+    pub overlapped: bool,
+    /// Slots that are watched.
+    pub slots: usize,
+    /// Slots that were judged by new figures.
+    pub judged: usize,
+    /// Slots over their line.
+    pub over: usize,
+    /// Slots that were sent to the kill switch.
+    pub sent: usize,
+    /// Incidents that were handed on.
+    pub handed_on: usize,
+    /// Pages that providers were asked for.
+    pub calls: usize,
+    /// Accounts of which nothing is seen.
+    pub unseen: Vec<AccountName>,
+    /// What was left for the next run.
+    pub left: Vec<String>,
+}
+
+/// Why a run did nothing that counts: it says so by having no heartbeat.
+#[derive(Debug, thiserror::Error)]
+pub enum MonitorError {
+    /// The lease could not be taken.
+    #[error("the monitor's lease could not be taken")]
+    Lease(#[source] InventoryError),
+    /// The slots could not be read.
+    #[error("the slots could not be read, so none was judged")]
+    Slots(#[source] InventoryError),
+}
+
+/// Runs once. It may be cut off anywhere, repeated, or come late.
+///
+/// # Errors
+/// [`MonitorError`]; the next run tries again.
+pub async fn run(
+    monitor: &MonitorPorts,
+    settings: &MonitorSettings,
+    state: &mut State,
+    invocation: &Invocation,
+) -> Result<MonitorReport, MonitorError> {
+    let clock = &monitor.ports.clock;
+    let owner = invocation.owner.as_str();
+    let until = invocation.deadline.0 + LEASE_MARGIN;
+    let taken = monitor.leases.take(LEASE, owner, clock.now(), until).await;
+    if taken.map_err(MonitorError::Lease)? == crate::ports::Held::No {
+        return Ok(MonitorReport {
+            overlapped: true,
+            ..MonitorReport::default()
+        });
+    }
+    let mut run = Run {
+        monitor,
+        settings,
+        state,
+        deadline: invocation.deadline,
+        report: MonitorReport::default(),
+        scores: Vec::new(),
+        orders: Vec::new(),
+    };
+    let done = run.all().await;
+    let report = run.report;
+    if let Err(error) = monitor.leases.give_back(LEASE, owner).await {
+        tracing::warn!(%error, "the monitor's lease could not be given back; it ends by itself");
+    }
+    done.map(|()| report)
+}
+
+/// A run under way.
+pub(super) struct Run<'a> {
+    pub(super) monitor: &'a MonitorPorts,
+    pub(super) settings: &'a MonitorSettings,
+    pub(super) state: &'a mut State,
+    pub(super) deadline: Deadline,
+    pub(super) report: MonitorReport,
+    pub(super) scores: Vec<KillScore>,
+    pub(super) orders: Vec<Ordered>,
+}
+
+impl Run<'_> {
+    async fn all(&mut self) -> Result<(), MonitorError> {
+        self.send_again().await;
+        let is_new = self.read_fleet().await?;
+        self.watch().await;
+        self.put_scores().await;
+        order::give(self).await;
+        order::hand_on(self).await;
+        self.beat().await;
+        self.keep_alarms(is_new).await;
+        self.save().await;
+        Ok(())
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.monitor.ports.clock.now()
+    }
+
+    pub(super) fn has_time(&self, needed: SignedDuration) -> bool {
+        self.deadline
+            .allows(self.monitor.ports.clock.as_ref(), needed)
+    }
+
+    /// Notes what is left for the next run.
+    pub(super) fn leave(&mut self, what: String) {
+        tracing::warn!(what, "left for the next run");
+        self.report.left.push(what);
+    }
+
+    /// Sends an alert; one that is not sent is sent by the next run.
+    pub(super) async fn tell(&mut self, mut alert: Alert) {
+        alert.at = alert.at.or_else(|| Some(self.now()));
+        if !self.monitor.ports.tell(alert.clone()).await && self.state.unsent.len() < UNSENT {
+            self.state.unsent.push(alert);
+        }
+    }
+
+    async fn send_again(&mut self) {
+        for alert in std::mem::take(&mut self.state.unsent) {
+            self.tell(alert).await;
+        }
+    }
+
+    /// Reads all slots where that is due, and says whether slots came or went.
+    async fn read_fleet(&mut self) -> Result<bool, MonitorError> {
+        let now = self.now();
+        let is_due = self
+            .state
+            .fleet_at
+            .is_none_or(|at| now.duration_since(at) >= self.settings.fleet_every);
+        let mut is_new = false;
+        if is_due {
+            let fleet = fleet(self.monitor, self.settings.pull.at_once).await;
+            let fleet = fleet.map_err(MonitorError::Slots)?;
+            let names = |fleet: &[Watched]| -> BTreeSet<SlotName> {
+                fleet.iter().map(|w| w.slot.name.clone()).collect()
+            };
+            let after = names(&fleet);
+            is_new = names(&self.state.fleet) != after;
+            self.state.held.retain(|name, _| after.contains(name));
+            self.state.fleet = fleet;
+            self.state.fleet_at = Some(now);
+        }
+        self.report.slots = self.state.fleet.len();
+        Ok(is_new)
+    }
+
+    /// Pulls and judges.
+    async fn watch(&mut self) {
+        let ports = UsagePorts {
+            providers: self.monitor.ports.providers.clone(),
+            usage: self.monitor.usage.clone(),
+            clock: self.monitor.ports.clock.clone(),
+        };
+        let (prices, refused) = in_use(&*ports.usage, &*ports.clock).await;
+        if let Some(error) = refused {
+            account::tell_prices(self, &error).await;
+        }
+        let now = self.now();
+        let time = self.deadline.0.duration_since(now) * PULL_PERCENT / 100;
+        let deadline = Deadline(now + time);
+        let pull_settings = &self.settings.pull;
+        let pulled = pull(&ports, pull_settings, &prices, &self.state.fleet, deadline).await;
+        for pulled in pulled.accounts {
+            self.report.calls += pulled.calls;
+            Judging::account(self, &pulled).await;
+            account::see_to(self, &pulled).await;
+        }
+    }
+
+    async fn put_scores(&mut self) {
+        let scores = std::mem::take(&mut self.scores);
+        let stack = &self.monitor.deployment.stack;
+        let put = self.monitor.metrics.put_scores(stack, &scores).await;
+        if let Err(error) = put {
+            tracing::error!(%error, slots = scores.len(), "scores were not put");
+            self.leave("scores that were not put".to_owned());
+            account::tell_no_metrics(self, scores.len(), &error).await;
+        }
+    }
+
+    async fn beat(&mut self) {
+        let (now, stack) = (self.now(), &self.monitor.deployment.stack);
+        if let Err(error) = self.monitor.metrics.beat(stack, now).await {
+            tracing::error!(%error, "the heartbeat was not put");
+            self.leave("the heartbeat".to_owned());
+        }
+    }
+
+    async fn keep_alarms(&mut self, is_new: bool) {
+        let now = self.now();
+        let every = self.settings.alarms_every;
+        let is_due = self
+            .state
+            .alarms_at
+            .is_none_or(|at| now.duration_since(at) >= every);
+        if !is_due && !is_new {
+            return;
+        }
+        let slots = self.state.fleet.iter().map(|watched| watched.slot.clone());
+        let slots: Vec<_> = slots.collect();
+        let at = AlarmPorts {
+            source: self.monitor.alarm_source.as_ref(),
+            alarms: self.monitor.alarms.as_ref(),
+        };
+        let MonitorPorts {
+            ports, deployment, ..
+        } = self.monitor;
+        match keep_alarms(ports, at, deployment, &slots, self.deadline).await {
+            Ok(kept) if kept.left == 0 => self.state.alarms_at = Some(now),
+            Ok(kept) => {
+                self.state.alarms_at = None;
+                self.leave(format!("{} changes of alarms", kept.left));
+            }
+            Err(error) => {
+                tracing::error!(%error, "alarms were not looked at");
+                self.leave("the alarms".to_owned());
+            }
+        }
+    }
+
+    /// Writes what is remembered of slots where that is due.
+    async fn save(&mut self) {
+        let now = self.now();
+        let mut held = std::mem::take(&mut self.state.held);
+        let due = held
+            .iter_mut()
+            .filter(|(slot, held)| held.is_to_be_saved(slot, now));
+        let usage = &*self.monitor.usage;
+        let (deadline, clock) = (self.deadline, &self.monitor.ports.clock);
+        let saving = due.map(|(slot, held)| async move {
+            if !deadline.allows(clock.as_ref(), SignedDuration::from_secs(2)) {
+                return Err((slot.clone(), None));
+            }
+            let saved = held.save(usage, slot, now).await;
+            saved.map_err(|error| (slot.clone(), Some(error)))
+        });
+        let at_once = self.settings.pull.at_once;
+        let saved: Vec<_> = stream::iter(saving)
+            .buffer_unordered(at_once)
+            .collect()
+            .await;
+        let failed: Vec<_> = saved.into_iter().filter_map(Result::err).collect();
+        for (slot, error) in &failed {
+            if let Some(error) = error {
+                tracing::warn!(%slot, %error, "what is remembered of a slot was not written");
+                // What the store has is not known: it is read again.
+                held.remove(slot);
+            }
+        }
+        self.state.held = held;
+        if !failed.is_empty() {
+            self.leave(format!("what is remembered of {} slots", failed.len()));
+        }
+    }
+}
+
+/// All slots with their versions, in order. A slot that cannot be read as such is left out and logged: it hides no other.
+async fn fleet(monitor: &MonitorPorts, at_once: usize) -> Result<Vec<Watched>, InventoryError> {
+    let inventory = &monitor.ports.inventory;
+    let names = inventory.slot_names().await?;
+    let read = names.into_iter().map(|name| async move {
+        let slot = inventory.slot(&name).await;
+        let versions = inventory.versions(&name).await;
+        match (slot, versions) {
+            (Ok(Some(slot)), Ok(versions)) => Ok(Some(Watched { slot, versions })),
+            (Ok(None), _) => Ok(None),
+            (Err(error @ InventoryError::Corrupt { .. }), _)
+            | (_, Err(error @ InventoryError::Corrupt { .. })) => {
+                tracing::error!(slot = %name, %error, "a slot cannot be read, and is not watched");
+                Ok(None)
+            }
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        }
+    });
+    let read = stream::iter(read).buffered(at_once.max(1));
+    let all: Vec<Option<Watched>> = read.try_collect().await?;
+    Ok(all.into_iter().flatten().collect())
+}
+
+/// Slots by the account that they are of.
+pub(super) fn of_account(fleet: &[Watched], pulled: &AccountPull) -> BTreeMap<SlotName, usize> {
+    let all = fleet.iter().enumerate();
+    let ours = all.filter(|(_, watched)| {
+        watched.slot.account == pulled.account && watched.slot.provider == pulled.provider
+    });
+    ours.map(|(at, watched)| (watched.slot.name.clone(), at))
+        .collect()
+}

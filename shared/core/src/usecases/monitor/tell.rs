@@ -1,0 +1,307 @@
+//! What people are told of usage.
+
+use jiff::SignedDuration;
+
+use super::{AccountPull, CostGap, NotSeen, Watched};
+use crate::model::alert::{Alert, AlertKind, Command, Severity};
+use crate::model::kill_order::MonitorOrder;
+use crate::model::names::{AccountName, SlotName};
+use crate::model::slot::{Mode, ProviderName, Slot};
+use crate::model::text::without_keys;
+use crate::model::version::Version;
+use crate::ports::{KillOrderError, MetricsError};
+use crate::rules::anomaly::{Act, Finding, Rule};
+use crate::rules::usage::Owner;
+
+/// So many names stand in one message.
+const NAMED: usize = 5;
+
+/// What a finding about a slot means.
+pub(super) fn found(slot: &Slot, finding: &Finding) -> Alert {
+    let name = &slot.name;
+    let what = format!("Slot {name}: {finding}.");
+    let (severity, kind) = match (finding.act, finding.rule) {
+        (Act::Kill | Act::Page, _) => (Severity::Page, AlertKind::SpendUnusual),
+        (Act::Restrict, _) => (Severity::Warning, AlertKind::Restricted),
+        (Act::Alert, rule) => (Severity::Warning, kind_of(rule)),
+    };
+    let (done, left) = match finding.act {
+        Act::Kill => (kill_text(slot), KILL_LEFT),
+        Act::Page | Act::Alert => (
+            "Nothing was done: the slot is under the line from which it is cut off.",
+            ALERT_LEFT,
+        ),
+        Act::Restrict => (
+            "Until it is lifted its keys may spend one normal day a day, where the provider can limit them. Its agent goes on.",
+            RESTRICT_LEFT,
+        ),
+    };
+    let alert = Alert::about(name, severity, kind, [&what, done, left]);
+    alert.with_command(match finding.act {
+        Act::Kill => Command::about("kill", name).with("--reason \"...\""),
+        Act::Page | Act::Alert => Command::about("status", name),
+        Act::Restrict => Command::about("restore", name).with("--reason \"...\""),
+    })
+}
+
+const KILL_LEFT: &str = "Find out what the agent does. If the use is rightful: keyward expect, with the slot and how much more until when. If it must be cut off at once, run the command.";
+const ALERT_LEFT: &str =
+    "Look whether the agent's owner knows of it. If it was announced: keyward expect.";
+const RESTRICT_LEFT: &str = "If so much is right from now on, raise expected_spend in the fleet file, run keyward apply, and lift it with the command.";
+
+fn kill_text(slot: &Slot) -> &'static str {
+    match slot.mode {
+        Mode::Enforce => {
+            "Its alarm cuts it off. If that does not come through, the monitor sends it to the kill switch after two minutes."
+        }
+        Mode::Observe => "The slot only observes: it is not cut off for what is merely unusual.",
+    }
+}
+
+const fn kind_of(rule: Rule) -> AlertKind {
+    match rule {
+        Rule::AboveBaseline | Rule::NoBaseline | Rule::LateSpend => AlertKind::SpendUnusual,
+        Rule::MonthSpent => AlertKind::Restricted,
+        Rule::MonthProjected => AlertKind::MonthProjected,
+        Rule::FirstUse
+        | Rule::NewModel
+        | Rule::LargeRequests
+        | Rule::RequestRate
+        | Rule::RequestSize => AlertKind::UsageUnusual,
+        Rule::Blind => AlertKind::UsageUnseen,
+    }
+}
+
+/// The monitor sends a slot to the kill switch itself.
+pub(super) fn ordered(
+    order: &MonitorOrder,
+    mode: Mode,
+    sent: Result<(), &KillOrderError>,
+) -> Alert {
+    let slot = &order.slot;
+    // For an alarm a slot that only observes is not cut off.
+    let is_alarms = mode == Mode::Enforce;
+    let what = match is_alarms {
+        true => "is over its line, and no alarm had it cut off",
+        false => "only observes, but is over what its owner declared",
+    };
+    let what = format!("Slot {slot} {what}: {}.", order.reason);
+    let done = match sent {
+        Ok(()) => "The monitor sent it to the kill switch itself.".to_owned(),
+        Err(error) => {
+            format!(
+                "The monitor could not send it to the kill switch: {error}. It tries again every minute."
+            )
+        }
+    };
+    let left = match sent {
+        Ok(()) if is_alarms => {
+            "Find out why its alarm did not: look at the alarm, at the alarm topic and its subscription."
+        }
+        Ok(()) => {
+            "If so much is right, raise expected_spend in the fleet file and run keyward apply."
+        }
+        Err(_) => "If it goes on, cut the slot off with the command.",
+    };
+    let alert = Alert::about(
+        slot,
+        Severity::Page,
+        AlertKind::KillOrdered,
+        [&what, &done, left],
+    );
+    match sent {
+        Ok(()) => alert.with_command(Command::about("status", slot)),
+        Err(_) => alert.with_command(Command::about("kill", slot).with("--reason \"...\"")),
+    }
+}
+
+/// Scores could not be put: no alarm sees them.
+pub(super) fn no_metrics(slots: usize, error: &MetricsError) -> Alert {
+    let what =
+        format!("The scores of {slots} slots near or over their line could not be put: {error}.");
+    let text = [
+        &what,
+        "Slots over their line are sent to the kill switch by the monitor itself after two minutes.",
+        "If it goes on, look at the monitor's permissions and at CloudWatch's status.",
+    ];
+    Alert::general(Severity::Page, AlertKind::MonitorFailed, text)
+        .with_command(Command::general("status"))
+}
+
+/// Nobody tells what an account's slots use.
+pub(super) fn blind(
+    account: &AccountName,
+    slots: usize,
+    for_time: SignedDuration,
+    act: Act,
+    why: Option<&NotSeen>,
+) -> Alert {
+    let severity = match act {
+        Act::Page | Act::Kill => Severity::Page,
+        Act::Alert | Act::Restrict => Severity::Warning,
+    };
+    let what = format!(
+        "What the {slots} slots of provider account {account} use is not known since {} minutes: {}.",
+        for_time.as_mins(),
+        why.map_or_else(
+            || "the provider asked to wait".to_owned(),
+            |why| with_sources(why)
+        ),
+    );
+    let text = [
+        &what,
+        "Nothing was cut off, and nothing counts as zero: unknown time is left out of what is normal. Limits that the provider keeps itself still hold.",
+        "Look at the provider's status and at the account's admin credential. A stolen key would run on unseen until it is mended.",
+    ];
+    Alert::general(severity, AlertKind::UsageUnseen, text).with_command(Command::general("status"))
+}
+
+/// It is told of again.
+pub(super) fn sees_again(account: &AccountName) -> Alert {
+    let what = format!("What the slots of provider account {account} use is known again.");
+    let text = [
+        &what,
+        "What was used meanwhile was read as far as the provider tells it, and judged.",
+        "Nothing has to be done.",
+    ];
+    Alert::general(Severity::Notice, AlertKind::UsageUnseen, text)
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        text = format!("{text}: {source}");
+        next = source.source();
+    }
+    without_keys(&text)
+}
+
+/// The bill and the price table are apart.
+pub(super) fn bill_differs(gap: &CostGap) -> Alert {
+    let CostGap {
+        slot,
+        day,
+        priced,
+        billed,
+    } = gap;
+    let day = jiff::tz::Offset::UTC.to_datetime(*day).date();
+    let what = format!(
+        "Slot {slot}, {day}: the provider bills {billed}, the price table makes {priced} of the same usage."
+    );
+    let text = [
+        &what,
+        "The bill stands in place of the price from now on, for that day.",
+        "If the table is old, put a newer one in its place. If not, somebody may use the key in a way that the usage report leaves out.",
+    ];
+    Alert::about(slot, Severity::Warning, AlertKind::BillDiffers, text)
+        .with_command(Command::about("status", slot))
+}
+
+/// Models that the table lacks.
+pub(super) fn unpriced(pulled: &AccountPull) -> Alert {
+    let provider: ProviderName = pulled.provider;
+    let what = format!(
+        "Provider account {}: the price table of {provider} lacks models that are in use: {}.",
+        pulled.account,
+        listed(pulled.unknown_models.iter().map(|name| without_keys(name))),
+    );
+    let text = [
+        &what,
+        "They are priced at the provider's dearest, so that nothing is missed: a slot may be cut off for spend that it did not have.",
+        "Put a table of prices in place that has them.",
+    ];
+    Alert::general(Severity::Warning, AlertKind::ModelUnpriced, text)
+}
+
+/// The table that was put in place of the shipped one is not used.
+pub(super) fn prices_refused(error: &dyn std::error::Error) -> Alert {
+    let what = format!(
+        "The table of prices that was put in place cannot be used: {}.",
+        with_sources(error)
+    );
+    let text = [
+        &what,
+        "The one that was shipped with this release is used.",
+        "Put a table in place that is in order.",
+    ];
+    Alert::general(Severity::Warning, AlertKind::PricesRefused, text)
+}
+
+/// Keys that agents fetch and the provider does not list.
+pub(super) fn vanished(account: &AccountName, owners: &[Owner]) -> Alert {
+    let slots = listed(owners.iter().map(|(slot, _)| slot.to_string()));
+    let what = format!(
+        "Provider account {account} does not list keys that agents fetch, of slots: {slots}."
+    );
+    let text = [
+        &what,
+        "Nothing was changed. If the keys are gone, their agents have none that works.",
+        "If somebody deleted them, rotate the slots: keyward rotate, with each name.",
+    ];
+    let alert = match owners {
+        [(slot, _)] => Alert::about(slot, Severity::Page, AlertKind::KeyVanished, text),
+        _ => Alert::general(Severity::Page, AlertKind::KeyVanished, text),
+    };
+    alert.with_command(Command::general("status"))
+}
+
+/// A key that was confirmed dead is in use.
+pub(super) fn dead_key_used(slot: &SlotName, version: &Version, found: Proof) -> Alert {
+    let key = version.shown();
+    let what = format!(
+        "Slot {slot}: its provider tells of spend by key {key} after it was confirmed dead."
+    );
+    let done = match found {
+        Proof::Alive => {
+            "The provider lists it as alive. It was revoked again, and the slot is cut off."
+        }
+        Proof::Gone => "The provider does not have it any more. Nothing was cut off.",
+        Proof::RevokedAgain => {
+            "It was revoked again, to be sure. It was not seen alive, so the slot was not cut off."
+        }
+        Proof::NotSeen => {
+            "Whether it is alive could not be seen, nor could it be revoked again. It is tried again in an hour."
+        }
+    };
+    let left = "Ask the provider whether the spend is a late bill. If it goes on, the provider lets a revoked key be used.";
+    Alert::about(
+        slot,
+        Severity::Page,
+        AlertKind::DeadKeyUsed,
+        [&what, done, left],
+    )
+    .with_command(Command::about("status", slot))
+}
+
+/// What was found of a dead key that is in use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Proof {
+    /// The provider has it as a key that works.
+    Alive,
+    /// The provider does not have it.
+    Gone,
+    /// It has it, and says nothing of whether it works, or that it does not.
+    RevokedAgain,
+    /// The provider could not be asked.
+    NotSeen,
+}
+
+/// The slots of a list in one text.
+fn listed(names: impl Iterator<Item = String>) -> String {
+    let names: Vec<String> = names.collect();
+    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>();
+    match names.len().checked_sub(NAMED) {
+        None | Some(0) => shown.join(", "),
+        Some(more) => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+/// What speaks for a kill, for people.
+pub(super) fn reason(watched: &Watched, findings: &[Finding]) -> String {
+    let kill = findings.iter().find(|finding| finding.act == Act::Kill);
+    match kill {
+        Some(finding) => finding.to_string(),
+        None => format!("slot {} is over its line", watched.slot.name),
+    }
+}

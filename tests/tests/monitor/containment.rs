@@ -1,0 +1,140 @@
+//! What a slot that was cut off spends.
+
+use keyward_core::model::alert::AlertKind;
+use keyward_core::model::metric::KillScore;
+use keyward_core::model::version::{Confirmation, Confirmed, VersionState};
+use keyward_core::ports::{Fence, Inventory};
+
+use super::THEFT;
+use super::scene::{CHEAP, DOLLAR, Scene};
+
+/// A learned slot that was stolen from and cut off a moment ago, with the key that was cut off.
+async fn cut_off() -> (Scene, String) {
+    let scene = Scene::learned(15, 10).await;
+    for _ in 0..12 {
+        scene.spend("chat", THEFT).await;
+        scene.run().await.unwrap();
+        scene.pass(1);
+    }
+    let is_over = |s: &KillScore| s.thousandths >= KillScore::LINE;
+    assert!(scene.scores().iter().any(is_over));
+    let cut = scene.contain("chat").await;
+    (scene, cut.handle.unwrap().as_str().to_owned())
+}
+
+fn over(scene: &Scene, since: jiff::Timestamp) -> usize {
+    let scores = scene.scores().into_iter();
+    let late = scores.filter(|s| s.at > since && s.thousandths >= KillScore::LINE);
+    late.count()
+}
+
+#[tokio::test]
+async fn nothing_fires_again_on_what_is_contained() {
+    let (scene, stolen) = cut_off().await;
+    let cut_at = scene.now();
+    scene.pass(1);
+    for minute in 0..180 {
+        // Its bills still come in.
+        if minute < 30 {
+            let tokens = THEFT * 4 / 5;
+            scene.use_key("chat", &stolen, (CHEAP, 1, tokens)).await;
+        }
+        scene.spend("chat", 10 * DOLLAR / 1440).await;
+        if minute % 50 == 0 {
+            scene.restart().await;
+        }
+        scene.run().await.unwrap();
+        scene.pass(1);
+    }
+    assert_eq!(over(&scene, cut_at), 0);
+    assert!(scene.orders().iter().all(|order| order.judged <= cut_at));
+}
+
+#[tokio::test]
+async fn a_theft_of_the_replacement_is_seen() {
+    let (scene, _) = cut_off().await;
+    let cut_at = scene.now();
+    for _ in 0..15 {
+        scene.pass(1);
+        scene.spend("chat", THEFT).await;
+        scene.run().await.unwrap();
+    }
+    assert!(over(&scene, cut_at) > 0);
+}
+
+/// Whoever kills has not cut everything off yet: it still counts, and is not ordered twice.
+#[tokio::test]
+async fn an_open_incident_is_not_ordered_again() {
+    let scene = Scene::learned(15, 10).await;
+    scene.spend("chat", THEFT).await;
+    scene.run().await.unwrap();
+    scene.open_incident("chat").await;
+    for _ in 0..20 {
+        scene.pass(1);
+        scene.spend("chat", THEFT).await;
+        scene.run().await.unwrap();
+    }
+    assert!(over(&scene, jiff::Timestamp::MIN) > 3);
+    assert_eq!(scene.orders(), []);
+}
+
+/// A version that was confirmed dead spends.
+async fn dead_key_used(suspended: Option<bool>) -> Scene {
+    let (scene, dead) = cut_off().await;
+    let name = "chat".parse().unwrap();
+    let versions = scene.inventory.versions(&name).await.unwrap();
+    let mut version = versions
+        .into_iter()
+        .find(|v| v.state == VersionState::Contained)
+        .unwrap();
+    version.state = VersionState::Revoked;
+    version.revoke_accepted = Some(scene.now());
+    version.revoke_confirmed = Some(Confirmed {
+        at: scene.now(),
+        by: Confirmation::Refused,
+    });
+    version.due_at = None;
+    scene
+        .inventory
+        .save_versions(&[version], Fence::None)
+        .await
+        .unwrap();
+    let mut key = keyward_testkit::memory::listed_key(&dead, None);
+    key.suspended = suspended;
+    scene.main.list_keys(vec![key]);
+    let ordered = scene.orders().len();
+    for minute in 0..40 {
+        scene.pass(1);
+        // A late bill for the minutes up to its end proves nothing.
+        if !(1..16).contains(&minute) {
+            scene.use_key("chat", &dead, (CHEAP, 1, 80_000)).await;
+        }
+        scene.run().await.unwrap();
+        if minute < 10 {
+            assert_eq!(scene.count(AlertKind::DeadKeyUsed), 0, "minute {minute}");
+            assert_eq!(scene.orders().len(), ordered);
+        }
+    }
+    scene
+}
+
+#[tokio::test]
+async fn a_dead_key_in_use_is_revoked_again_and_its_slot_cut_off_if_it_lives() {
+    let scene = dead_key_used(Some(false)).await;
+    let told = scene.alert(AlertKind::DeadKeyUsed);
+    assert!(told.done.as_str().contains("cut off"), "{told:?}");
+    let order = scene
+        .orders()
+        .into_iter()
+        .find(|o| o.score_thousandths == 10_000);
+    assert!(order.is_some());
+    assert_eq!(scene.count(AlertKind::DeadKeyUsed), 1);
+}
+
+#[tokio::test]
+async fn a_dead_key_that_is_not_seen_alive_cuts_nobody_off() {
+    let scene = dead_key_used(None).await;
+    let told = scene.alert(AlertKind::DeadKeyUsed);
+    assert!(told.done.as_str().contains("not cut off"), "{told:?}");
+    assert!(scene.orders().iter().all(|o| o.score_thousandths != 10_000));
+}
