@@ -1,11 +1,15 @@
 #![doc = include_str!("../README.md")]
 
 mod chance;
+mod chart;
 mod figures;
+mod html;
 mod key;
 mod replay;
 mod scenarios;
 mod targets;
+#[cfg(test)]
+mod testing;
 mod traces;
 
 use std::ops::RangeInclusive;
@@ -15,7 +19,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 
+pub use chart::{Chart, Event, Mark, charts};
 pub use figures::{Figures, HarmlessFigures, TheftFigures};
+pub use html::{Page, page};
 pub use targets::{Target, targets};
 pub use traces::TraceError;
 
@@ -59,19 +65,8 @@ pub fn backtest(
     seeds: u64,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Report, TraceError> {
-    let files = traces::files(folder)?;
-    let mut work = Vec::new();
-    for seed in 1..=seeds.max(1) {
-        for file in &files {
-            let traffic = file.traffic(seed)?;
-            work.extend(traffic.iter().filter_map(Key::new).map(|key| (seed, key)));
-        }
-    }
-    if work.is_empty() {
-        let path = folder.to_owned();
-        return Err(TraceError::None { path });
-    }
-    let played = side_by_side(&work, inject, progress);
+    let work = keys(folder, 1..=seeds.max(1))?;
+    let played = side_by_side(&work, progress, |key, seed| play(key, seed, inject));
     let played: Vec<(u64, &Key, &Played)> = work
         .iter()
         .zip(&played)
@@ -105,15 +100,15 @@ struct Played {
     thefts: Vec<Option<Outcome>>,
 }
 
-/// Plays every key, on as many threads as there are processors; the result does not depend on their number.
-fn side_by_side(
+/// Does something with every key, on as many threads as there are processors; the result does not depend on their number.
+fn side_by_side<T: Send + Clone + Default>(
     work: &[(u64, Key)],
-    inject: Inject,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Vec<Played> {
+    act: impl Fn(&Key, u64) -> T + Sync,
+) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
-    let played = Mutex::new(vec![Played::default(); work.len()]);
+    let results = Mutex::new(vec![T::default(); work.len()]);
     std::thread::scope(|scope| {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         for _ in 0..threads {
@@ -123,16 +118,34 @@ fn side_by_side(
                     let Some((seed, key)) = work.get(at) else {
                         break;
                     };
-                    let one = play(key, *seed, inject);
-                    if let Ok(mut played) = played.lock() {
-                        played[at] = one;
+                    let result = act(key, *seed);
+                    if let Ok(mut results) = results.lock() {
+                        results[at] = result;
                     }
                     progress(done.fetch_add(1, Ordering::Relaxed) + 1, work.len());
                 }
             });
         }
     });
-    played.into_inner().unwrap_or_default()
+    results.into_inner().unwrap_or_default()
+}
+
+/// The keys of the traces, split and priced by the chance of each seed.
+fn keys(folder: &Path, seeds: RangeInclusive<u64>) -> Result<Vec<(u64, Key)>, TraceError> {
+    let files = traces::files(folder)?;
+    let mut keys = Vec::new();
+    for seed in seeds {
+        for file in &files {
+            let traffic = file.traffic(seed)?;
+            keys.extend(traffic.iter().filter_map(Key::new).map(|key| (seed, key)));
+        }
+    }
+    match keys.is_empty() {
+        true => Err(TraceError::None {
+            path: folder.to_owned(),
+        }),
+        false => Ok(keys),
+    }
 }
 
 fn play(key: &Key, seed: u64, inject: Inject) -> Played {
@@ -141,11 +154,7 @@ fn play(key: &Key, seed: u64, inject: Inject) -> Played {
         let thefts = Vec::new();
         return Played { harmless, thefts };
     }
-    let theft = |kind: scenarios::Kind| {
-        let mut rng = chance::of(&key.name, kind.begins_as(), seed);
-        Theft::of(kind, key, &mut rng)
-    };
-    let planned = THEFTS.map(theft);
+    let planned = planned(key, seed);
     let mut thefts = vec![None; planned.len()];
     let play_thefts = |at: usize, watch: &keyward_core::rules::anomaly::Watch| {
         for (theft, outcome) in planned.iter().zip(&mut thefts) {
@@ -165,6 +174,13 @@ fn play(key: &Key, seed: u64, inject: Inject) -> Played {
         harmless.push(replay::harmless(key, &change.apply(key), |_, _| {}));
     }
     Played { harmless, thefts }
+}
+
+fn planned(key: &Key, seed: u64) -> [Option<Theft>; THEFTS.len()] {
+    THEFTS.map(|kind| {
+        let mut rng = chance::of(&key.name, kind.begins_as(), seed);
+        Theft::of(kind, key, &mut rng)
+    })
 }
 
 fn sum_up(played: &[(&Key, &Played)]) -> Figures {

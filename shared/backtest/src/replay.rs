@@ -191,3 +191,6 @@ fn killed_again(uses: &Uses<'_>, mut watch: Watch, killed: usize) -> bool {
     (killed + 1..(killed + 1 + DAY).min(key.cost.len()))
         .any(|at| step(&mut watch, &key.limits, at, uses.own(at)).0)
 }
+
+#[cfg(test)]
+mod tests;

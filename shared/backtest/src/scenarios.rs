@@ -237,3 +237,6 @@ fn quietest(cost: &[u64]) -> usize {
     };
     (0..DAY).min_by_key(six_hours).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

@@ -280,3 +280,6 @@ impl<const N: usize> Row<'_, N> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

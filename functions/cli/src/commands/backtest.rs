@@ -3,16 +3,36 @@
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 
-use anyhow::Result;
-use keyward_backtest::{Figures, Inject, Report, Target, TheftFigures, backtest, targets};
+use anyhow::{Context, Result};
+use keyward_backtest::{
+    Figures, Inject, Page, Report, Target, TheftFigures, backtest, charts, page, targets,
+};
 
 use super::Format;
 use crate::print::{Outcome, line, table};
 
 /// Replays the traces of a folder and shows what it came to. Ends well only if everything that must be reached is.
-pub(super) fn run(folder: &Path, inject: Inject, seeds: u64, format: Format) -> Result<Outcome> {
+pub(super) fn run(
+    folder: &Path,
+    inject: Inject,
+    seeds: u64,
+    html: Option<&Path>,
+    format: Format,
+) -> Result<Outcome> {
     let report = backtest(folder, inject, seeds, &progress)?;
     let held_to = targets(&report);
+    if let Some(file) = html {
+        let about = counted(&report);
+        write_page(
+            file,
+            &Page {
+                title: "Keyward: recorded traffic through the rules on usage",
+                about: &about,
+                targets: &held_to,
+                charts: &charts(folder, inject, &progress)?,
+            },
+        )?;
+    }
     match format {
         Format::Json => line(&serde_json::to_string_pretty(&json(&report, &held_to))?),
         Format::Table => show(&report, &held_to),
@@ -21,6 +41,12 @@ pub(super) fn run(folder: &Path, inject: Inject, seeds: u64, format: Format) -> 
         true => Outcome::Done,
         false => Outcome::NotAll,
     })
+}
+
+/// Writes the page to a file, in place of what was there.
+pub(super) fn write_page(file: &Path, content: &Page<'_>) -> Result<()> {
+    std::fs::write(file, page(content))
+        .with_context(|| format!("{} cannot be written", file.display()))
 }
 
 /// On a terminal's standard error: how much is done.
@@ -52,14 +78,18 @@ fn json(report: &Report, held_to: &[Target]) -> serde_json::Value {
     serde_json::json!({"targets": targets, "pooled": report.pooled, "worst": report.worst, "seeds": report.seeds})
 }
 
-fn show(report: &Report, held_to: &[Target]) {
+fn counted(report: &Report) -> String {
     let Figures {
         keys, key_months, ..
     } = report.worst;
     let seeds = report.seeds.len();
-    line(&format!(
-        "{keys} keys, {key_months:.1} key-months, {seeds} seeds. VALUE is of all seeds together.\n"
-    ));
+    format!(
+        "{keys} keys, {key_months:.1} key-months, {seeds} seeds. Each figure is of all seeds together."
+    )
+}
+
+fn show(report: &Report, held_to: &[Target]) {
+    line(&format!("{}\n", counted(report)));
     let rows: Vec<_> = held_to.iter().map(target_row).collect();
     table(
         ["MEASURE", "VALUE", "WORST SEED", "MUST", "AIM", "REACHED"],

@@ -25,6 +25,7 @@
 //! of every working day's noon.
 
 mod finding;
+mod foreseen;
 mod form;
 mod month;
 mod recent;
@@ -33,9 +34,10 @@ mod settings;
 mod watch;
 
 pub use finding::{Act, Finding, Measured, OtherCalls, Rule, blind};
+pub use foreseen::{Foreseen, Past, foresee};
 pub use form::Score;
 pub use settings::Limits;
-pub use watch::{Assessment, Judgement, Memory, Settled, Watch};
+pub use watch::{Assessment, Hour, Judgement, Memory, Settled, Watch};
 
 #[cfg(test)]
 mod tests;

@@ -173,6 +173,15 @@ impl Facts<'_> {
         })
     }
 
+    /// What a span that goes on must spend to fire by itself; `None` where there is no record yet.
+    pub(super) fn limit(&self, level: &Level, span: Span) -> Option<u64> {
+        let Some(mean) = self.learned else {
+            return Some(self.unlearned_limit(level));
+        };
+        let clauses = self.clauses(level, &level.spans[span as usize], mean, 0)?;
+        Some(clauses.limit(self.normal(mean, span)))
+    }
+
     /// What fires: the first span of which all limits are exceeded, while it goes on.
     pub(super) fn fires(&self, level: &Level) -> Option<Fired> {
         if !self.goes_on(level) {

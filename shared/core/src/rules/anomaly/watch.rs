@@ -9,6 +9,7 @@ use super::requests;
 use super::settings::{ALERT, Evidence, KILL, Limits};
 use crate::model::baseline::{Baseline, Mean, Place, Span, month_of};
 use crate::model::kill_order::Basis;
+use crate::model::money::MicroDollars;
 use crate::model::text::OutsideText;
 use crate::model::usage::{Bucket, Reading};
 
@@ -109,6 +110,17 @@ pub struct Assessment {
     pub basis: Basis,
     /// What was found, told before or not.
     pub findings: Vec<Finding>,
+}
+
+/// How the last hour stands to what is normal. Micro-dollars.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Hour {
+    /// What was spent in it.
+    pub spent: MicroDollars,
+    /// What is spent in an hour on the mean; `None` without a baseline.
+    pub normal: Option<MicroDollars>,
+    /// What an hour that goes on may spend at most before it asks for a kill by itself; `None` without a record.
+    pub limit: Option<MicroDollars>,
 }
 
 /// One slot under watch.
@@ -319,6 +331,20 @@ impl Watch {
         match matters && requests::too_large(&self.baseline, requests, tokens).is_some() {
             true => halved,
             false => facts,
+        }
+    }
+
+    /// How the last hour stands: to be shown, no judgement.
+    pub fn hour(&self, limits: &Limits) -> Hour {
+        let Some(now) = self.recent.to() else {
+            return Hour::default();
+        };
+        let facts = self.weighed(limits, now);
+        let normal = |mean| facts.normal(mean, Span::Hour);
+        Hour {
+            spent: MicroDollars(facts.spent[Span::Hour as usize]),
+            normal: facts.learned.map(normal).map(MicroDollars),
+            limit: facts.limit(&KILL, Span::Hour).map(MicroDollars),
         }
     }
 
