@@ -313,9 +313,9 @@ fn replacements<'a>(last: &'a Incident, facts: &'a Facts<'_>) -> impl Iterator<I
 /// What dead keys spent is no evidence against a key that came after them.
 fn is_no_evidence_of_dead_keys(order: &KillOrder, last: &Incident, facts: &Facts<'_>) {
     let is_old = |v: &Version| v.state.is_promoted() && v.epoch < last.epoch;
-    // A kill beside a restore wins, whatever it was seen by.
-    let beside = |v: &Version| v.restored.is_some_and(|at| facts.now < at + AT_WORK);
-    if replacements(last, facts).any(beside) {
+    // A kill for what was seen since a restore began wins, also over a replacement that came into use while it was claimed.
+    let mut restored = facts.versions.values().filter_map(|v| v.restored);
+    if restored.any(|began| began < order.seen && facts.now < began + AT_WORK) {
         return;
     }
     let first = replacements(last, facts).filter_map(|v| v.promoted).min();

@@ -10,6 +10,7 @@ pub mod expect;
 mod find;
 pub mod history;
 pub mod keep_alarms;
+pub mod keep_caps;
 mod key_text;
 pub mod kill;
 pub mod kill_switch;
@@ -21,6 +22,7 @@ pub mod register;
 pub mod restore;
 pub mod retire;
 pub mod rotate;
+mod several;
 pub mod status;
 mod unmake;
 
