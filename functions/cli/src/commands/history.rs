@@ -68,7 +68,10 @@ fn judge(rows: Vec<Row>) -> (Vec<Judged>, Vec<(SlotName, String)>) {
         match history {
             Ok(history) => {
                 // What is announced now says nothing about the past.
-                let limits = Limits::of(history.slot.expected);
+                let limits = Limits {
+                    announced: None,
+                    ..Limits::of_slot(&history.slot)
+                };
                 let foreseen = foresee(&limits, history.past.iter().cloned());
                 judged.push(Judged { history, foreseen });
             }
