@@ -1,7 +1,11 @@
 """ministack on a free port of the loopback interface. Prints the port, then serves.
 
-One thing differs from ministack as it comes: what an alarm publishes names the alarm by its ARN, as CloudWatch's
-messages do: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+Two things differ from ministack as it comes:
+
+- What an alarm publishes names the alarm by its ARN, as CloudWatch's messages do:
+  https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
+- An alarm watches the metric with its own dimensions alone: each combination of dimensions is a metric of its own:
+  https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#dimension-combinations
 """
 
 import asyncio
@@ -22,7 +26,7 @@ from hypercorn.asyncio import serve  # noqa: E402
 from hypercorn.config import Config  # noqa: E402
 from ministack.app import app  # noqa: E402
 from ministack.core.responses import get_account_id, get_region  # noqa: E402
-from ministack.services import sns  # noqa: E402
+from ministack.services import cloudwatch, sns  # noqa: E402
 
 publish = sns._fanout
 
@@ -41,6 +45,22 @@ def publish_with_arn(topic_arn, message_id, message, subject, *more, **named):
 
 
 sns._fanout = publish_with_arn
+
+evaluate = cloudwatch._evaluate_alarm
+
+
+def evaluate_own(alarm):
+    """Shows an alarm no metric but its own."""
+    own = cloudwatch._dims_key(cloudwatch._dims_from_list(alarm.get("Dimensions") or []))
+    every = cloudwatch._metrics
+    cloudwatch._metrics = {key: points for key, points in every.items() if key[2] == own}
+    try:
+        evaluate(alarm)
+    finally:
+        cloudwatch._metrics = every
+
+
+cloudwatch._evaluate_alarm = evaluate_own
 
 config = Config()
 config.bind = [f"fd://{server.detach()}"]

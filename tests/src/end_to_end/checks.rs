@@ -2,13 +2,14 @@
 
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::{SecretVersionId, SlotName};
+use keyward_core::model::slot::ProviderName;
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Stage, TAG_ACCOUNT, TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT};
 use keyward_core::usecases::register::Registered;
 use keyward_testkit::simulator::KeyView;
 
 use super::{Deployment, Secret};
-use crate::support::STEPS;
+use crate::support::{Backend as _, STEPS};
 
 /// How often `retire` is woken at most until all work is done.
 const ROUNDS: usize = 20;
@@ -29,6 +30,11 @@ impl Deployment {
         let keys = self.simulator.keys().into_iter();
         let mut found = keys.filter(|k| k.fingerprint == fingerprint);
         found.next().unwrap()
+    }
+
+    /// Whether a given provider accepts a key.
+    pub fn accepts_at(&self, provider: ProviderName, key: &str) -> bool {
+        self.providers.at(provider).accepts(key)
     }
 
     /// Whether the provider accepts a key.

@@ -38,6 +38,7 @@ pub(super) struct Binaries {
     retire: PathBuf,
     pub(super) control: PathBuf,
     pub(super) kill_switch: PathBuf,
+    pub(super) monitor: PathBuf,
 }
 
 pub(super) fn binaries() -> &'static Binaries {
@@ -47,6 +48,7 @@ pub(super) fn binaries() -> &'static Binaries {
         retire: build(Profile::Dev, "retire").unwrap(),
         control: build(Profile::Dev, "control").unwrap(),
         kill_switch: build(Profile::Dev, "kill-switch").unwrap(),
+        monitor: build(Profile::Dev, "monitor").unwrap(),
     })
 }
 
@@ -257,13 +259,36 @@ impl Deployment {
 
     /// Ends the process that runs `rotate`, at once, and waits until moto has seen it.
     pub async fn kill_rotate(&self) {
-        let pid = self.rotate_process().to_string();
-        let kill = Command::new("sh")
-            .args(["-c", "kill -KILL \"$0\"", &pid])
-            .status();
-        assert!(kill.unwrap().success());
-        let process = Path::new("/proc").join(pid);
+        let pid = self.rotate_process();
+        end(pid);
+        let process = Path::new("/proc").join(pid.to_string());
         self.until("the end of rotate's process", async || !process.exists())
             .await;
     }
+
+    /// Ends the processes that run `program` between two events, at once: moto starts another for the next event.
+    pub(super) async fn end_all(&self, program: &Path) {
+        let running = self.moto.running(program);
+        running.iter().copied().for_each(end);
+        self.until("the end of a process", async || {
+            running.iter().all(|pid| has_ended(*pid))
+        })
+        .await;
+    }
+}
+
+/// Whether nothing of a process is left but its exit status, which moto asks for when the next event comes.
+fn has_ended(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // `pid (name) state …`, and the name may hold anything.
+    stat.rsplit(") ")
+        .next()
+        .is_none_or(|rest| rest.is_empty() || rest.starts_with('Z'))
+}
+
+fn end(pid: u32) {
+    let kill = Command::new("sh")
+        .args(["-c", "kill -KILL \"$0\"", &pid.to_string()])
+        .status();
+    assert!(kill.unwrap().success());
 }

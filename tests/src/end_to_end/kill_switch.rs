@@ -25,12 +25,23 @@ const METRIC: &str = "KillScore";
 pub struct Guard {
     /// Its ARN.
     pub topic: String,
-    alarms: aws_sdk_cloudwatch::Client,
+    /// The kill switch's ARN.
+    pub kill_switch: String,
+    pub(super) alarms: aws_sdk_cloudwatch::Client,
 }
 
 impl Deployment {
     /// Deploys the kill switch on ministack, and lets a topic wake it.
     pub async fn guard(&self) -> Guard {
+        let guard = self.guard_that_hears_nothing().await;
+        let sns = aws_sdk_sns::Client::new(&self.ministack.sdk_config().await);
+        let subscribe = sns.subscribe().topic_arn(&guard.topic).protocol("lambda");
+        subscribe.endpoint(&guard.kill_switch).send().await.unwrap();
+        guard
+    }
+
+    /// The same without a subscription: each message of an alarm is lost.
+    pub async fn guard_that_hears_nothing(&self) -> Guard {
         let aws = self.ministack.sdk_config().await;
         let sns = aws_sdk_sns::Client::new(&aws);
         let topic = sns.create_topic().name("alarms").send().await.unwrap();
@@ -49,7 +60,7 @@ impl Deployment {
             variables: &variables,
             timeout: TIMEOUT,
         };
-        let function = self.ministack.deploy(&function).await;
+        let kill_switch = self.ministack.deploy(&function).await;
         // The same control function as elsewhere, told which alarms and topic are its own.
         let function_of_people = Function {
             name: CONTROL,
@@ -58,10 +69,9 @@ impl Deployment {
             timeout: TIMEOUT,
         };
         self.moto.deploy(&function_of_people).await;
-        let subscribe = sns.subscribe().topic_arn(&topic).protocol("lambda");
-        subscribe.endpoint(function).send().await.unwrap();
         Guard {
             topic,
+            kill_switch,
             alarms: aws_sdk_cloudwatch::Client::new(&aws),
         }
     }

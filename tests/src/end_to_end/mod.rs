@@ -8,6 +8,7 @@ mod checks;
 mod cloudwatch;
 mod functions;
 mod kill_switch;
+mod monitor;
 mod remains;
 mod secrets;
 mod time;
@@ -31,6 +32,7 @@ pub use cloudwatch::CloudWatch;
 pub use functions::{Failed, ROTATION_TOKEN};
 pub(crate) use kill_switch::CONTROL;
 pub use kill_switch::{Guard, STACK};
+pub use monitor::{NOWHERE, alarm_of};
 pub use secrets::Secret;
 
 /// The inventory's table.

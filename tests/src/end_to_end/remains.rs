@@ -72,7 +72,8 @@ impl Deployment {
         self.alerts().await;
         let said = format!("{:?}", self.said.lock().unwrap());
         canary.assert_absent("answers and alerts", &said);
-        let key = self.simulator.secrets().remove(0);
+        let mut keys = self.providers.iter().flat_map(|p| p.simulator.secrets());
+        let key = keys.next().unwrap();
         let planted = format!("{said}{}", key.expose_secret());
         assert_eq!(canary.find(planted).len(), 1, "a planted leak is not found");
     }

@@ -13,8 +13,9 @@ use crate::model::usage::{Bucket, Counts};
 use crate::model::usage_items::Cell;
 use crate::model::version::{Version, VersionId, VersionState};
 
-/// So long a score stands over its line before the monitor sends the slot itself: its alarm should have been quicker.
-const ALARM_TAKES: SignedDuration = SignedDuration::from_mins(2);
+/// So long a score stands over its line before the monitor sends the slot itself: its alarm should have been quicker. Two
+/// minutes, in runs a minute apart: the third that sees it sends, even if it comes some seconds early.
+const ALARM_TAKES: SignedDuration = SignedDuration::from_secs(105);
 
 /// A score so old sends nobody.
 const SCORE_LASTS: SignedDuration = SignedDuration::from_mins(15);

@@ -105,6 +105,15 @@ impl MemoryInventory {
     }
 }
 
+/// The id that stands before all others.
+fn first_id() -> VersionId {
+    let least = "-".repeat(32);
+    VersionId {
+        secret_version: least.parse().expect("a valid id"),
+        attempt: 0,
+    }
+}
+
 #[async_trait]
 impl Inventory for MemoryInventory {
     async fn slot(&self, name: &SlotName) -> Result<Option<Slot>, InventoryError> {
@@ -113,12 +122,10 @@ impl Inventory for MemoryInventory {
 
     async fn versions(&self, slot: &SlotName) -> Result<Vec<Version>, InventoryError> {
         let tables = self.tables();
-        let mut found: Vec<Version> = tables
-            .versions
-            .values()
-            .filter(|v| v.slot == *slot)
-            .cloned()
-            .collect();
+        let from = (slot.clone(), first_id());
+        let of_slot = tables.versions.range(from..);
+        let of_slot = of_slot.take_while(|((of, _), _)| of == slot);
+        let mut found: Vec<Version> = of_slot.map(|(_, version)| version.clone()).collect();
         found.sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         Ok(found)
     }

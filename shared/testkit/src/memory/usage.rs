@@ -65,9 +65,13 @@ impl UsageStore for MemoryUsage {
         until: u32,
     ) -> Result<Vec<UsageHour>, InventoryError> {
         let tables = self.tables();
-        let all = tables.hours.values();
-        let found = all.filter(|hour| hour.slot == *slot && (from..until).contains(&hour.hour));
-        Ok(found.cloned().collect())
+        if from >= until {
+            return Ok(Vec::new());
+        }
+        let found = tables
+            .hours
+            .range((slot.clone(), from)..(slot.clone(), until));
+        Ok(found.map(|(_, hour)| hour.clone()).collect())
     }
 
     async fn save_hour(&self, hour: &UsageHour) -> Result<(), InventoryError> {

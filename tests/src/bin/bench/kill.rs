@@ -383,7 +383,7 @@ async fn fill(
     Ok(names)
 }
 
-fn slot(n: usize, provider: ProviderName) -> Result<Slot> {
+pub(crate) fn slot(n: usize, provider: ProviderName) -> Result<Slot> {
     Ok(serde_json::from_value(json!({
         "schema": 1, "revision": 0, "name": format!("bench-{n}"), "agent": format!("bench-{n}"),
         "owner": "bench", "environment": "prod", "provider": provider, "account": "bench",
@@ -396,7 +396,7 @@ fn slot(n: usize, provider: ProviderName) -> Result<Slot> {
 }
 
 /// A key in use, the one before it, the one before that.
-fn version(slot: &Slot, place: usize, handle: &KeyHandle) -> Result<Version> {
+pub(crate) fn version(slot: &Slot, place: usize, handle: &KeyHandle) -> Result<Version> {
     let id = format!("11111111-aaaa-4bbb-8ccc-{place:012}.1").parse()?;
     let made = Timestamp::UNIX_EPOCH;
     Ok(Version {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::slot::{ProviderName, Scope};
-use keyward_core::ports::{Page, ProviderError, Providers as _};
+use keyward_core::ports::{Clock, Page, ProviderError, Providers as _};
 use keyward_lambda::clock::SystemClock;
 use keyward_lambda::http::{Http, HttpSettings as TlsSettings};
 use keyward_providers::config::ProviderAccounts;
@@ -154,7 +154,16 @@ fn memory() -> Result<f64> {
 
 /// A deployment with one provider account, `bench`, whose admin key is this.
 pub(crate) fn opened(account: &Value, key: AdminKey) -> Result<ConfiguredProviders> {
-    let accounts = ProviderAccounts::from_json(&json!({ "bench": account }).to_string())
+    opened_all(&json!({ "bench": account }), key, Arc::new(SystemClock))
+}
+
+/// The same with several accounts that have one admin key, at a time of its own.
+pub(crate) fn opened_all(
+    accounts: &Value,
+    key: AdminKey,
+    clock: Arc<dyn Clock>,
+) -> Result<ConfiguredProviders> {
+    let accounts = ProviderAccounts::from_json(&accounts.to_string())
         .map_err(|problems| format!("{problems:?}"))?;
     let settings = HttpSettings::default();
     let tls = Http::new(&TlsSettings {
@@ -169,7 +178,6 @@ pub(crate) fn opened(account: &Value, key: AdminKey) -> Result<ConfiguredProvide
         &allowed,
     );
     let fresh = guard(tls.fresh_builder(), Connections::Fresh, &settings, &allowed);
-    let clock = Arc::new(SystemClock);
     let rng = fastrand::Rng::with_seed(1);
     let http = HttpClient::new(pooled.build()?, fresh.build()?, clock, settings, rng);
     let source = Arc::new(Given(key));

@@ -1,5 +1,5 @@
-//! `make bench`: how fast the functions start, in how much memory, and how large they are, against Python; and how fast
-//! slots are cut off.
+//! `make bench`: how fast the functions start, in how much memory, and how large they are, against Python; how fast
+//! slots are cut off; and what watching ten thousand slots takes.
 //!
 //! See `tests/bench/README.md`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
@@ -8,6 +8,7 @@ mod build;
 mod kill;
 mod launch;
 mod list;
+mod monitor;
 mod results;
 mod stats;
 mod trace;
@@ -47,6 +48,9 @@ const LISTS: &str = "--lists";
 /// The argument for the kills alone.
 const KILLS: &str = "--kills";
 
+/// The argument for the monitor alone.
+const MONITOR: &str = "--monitor";
+
 /// The size of a deployed function, in bytes.
 const ZIP_BYTES: f64 = 3_500_000.0;
 
@@ -58,8 +62,13 @@ fn main() -> ExitCode {
     if let [kill::COMMAND, task] = [0, 1].map(|n| arguments.get(n).map_or("", String::as_str)) {
         return told(kill::kill_slots(task));
     }
+    if let [monitor::COMMAND, task] = [0, 1].map(|n| arguments.get(n).map_or("", String::as_str)) {
+        return told(monitor::runs(task));
+    }
     if arguments.is_empty() {
-        eprintln!("usage: bench FUNCTION[=BINARY]... | bench {LISTS} | bench {KILLS}");
+        eprintln!(
+            "usage: bench FUNCTION[=BINARY]... | bench {LISTS} | bench {KILLS} | bench {MONITOR}"
+        );
         return ExitCode::FAILURE;
     }
     match bench(&arguments) {
@@ -87,10 +96,12 @@ fn bench(arguments: &[String]) -> Result<Vec<Target>> {
     match arguments {
         [one] if one == LISTS => lists(&mut report)?,
         [one] if one == KILLS => kill::kills(&mut report)?,
+        [one] if one == MONITOR => monitor::monitor(&mut report)?,
         functions => {
             measure_functions(functions, &mut report)?;
             lists(&mut report)?;
             kill::kills(&mut report)?;
+            monitor::monitor(&mut report)?;
         }
     }
     results::merge_into(&root().join("target/bench.json"), report.figures)?;

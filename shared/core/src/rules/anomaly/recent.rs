@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 
 use crate::model::baseline::{Place, Span};
-use crate::model::usage::{Bucket, Reading};
+use crate::model::money::MicroDollars;
+use crate::model::usage::{Bucket, Counts, Reading, TokenCounts};
 
 /// Fifteen minutes: what is "now".
 pub(super) const HOT: u32 = 3;
 const SPANS: [u32; 4] = [HOT, 12, 72, 288];
+const DAY_AND_ONE: usize = Bucket::PER_DAY as usize + 1;
 
 /// The last 24 hours. Unknown buckets add nothing to any sum.
 #[derive(Debug, Clone, Default)]
@@ -19,9 +21,14 @@ pub(super) struct Recent {
     tokens: u64,
 }
 
+/// One bucket, in 24 bytes: a day of each of thousands of slots is held at once. No rule asks for kinds of tokens.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
-    pub(super) reading: Reading,
+    cost: u64,
+    tokens: u64,
+    /// More calls than fit in five minutes are kept as the most that do.
+    requests: u32,
+    is_known: bool,
     /// Whether it enters what is normal, once it is a day old.
     pub(super) place: Place,
     /// Contained: it belongs to an incident that is over, and enters no sum.
@@ -29,18 +36,37 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    const fn new(reading: Reading) -> Self {
+    fn new(reading: Reading) -> Self {
+        let counts = reading.known().unwrap_or_default();
         Self {
-            reading,
+            cost: counts.cost.0,
+            tokens: counts.tokens.total(),
+            requests: u32::try_from(counts.requests).unwrap_or(u32::MAX),
+            is_known: reading.known().is_some(),
             place: Place::Normal,
             over: false,
         }
     }
 
+    /// What was told of it, with all tokens as tokens read.
+    pub(super) fn reading(&self) -> Reading {
+        if !self.is_known {
+            return Reading::Unknown;
+        }
+        Reading::Known(Counts {
+            cost: MicroDollars(self.cost),
+            requests: self.requests.into(),
+            tokens: TokenCounts {
+                input: self.tokens,
+                ..TokenCounts::default()
+            },
+        })
+    }
+
     fn counted(&self) -> (u64, u64, u64) {
-        match self.reading.known() {
-            Some(counts) if !self.over => (counts.cost.0, counts.requests, counts.tokens.total()),
-            _ => (0, 0, 0),
+        match self.over {
+            false => (self.cost, self.requests.into(), self.tokens),
+            true => (0, 0, 0),
         }
     }
 }
@@ -59,6 +85,9 @@ impl Recent {
     pub(super) fn push(&mut self, bucket: Bucket, reading: Reading) -> Option<(Bucket, Entry)> {
         let entry = Entry::new(reading);
         let (cost, requests, tokens) = entry.counted();
+        // A day, and the bucket that is pushed out: no room for more is kept.
+        self.entries
+            .reserve_exact(DAY_AND_ONE.saturating_sub(self.entries.len()));
         self.entries.push_back(entry);
         self.to = Some(bucket);
         let held = self.entries.len();
@@ -84,7 +113,11 @@ impl Recent {
         let at = bucket.0.checked_sub(self.from()?.0)?;
         let entry = self.entries.get_mut(at as usize)?;
         let (before, ..) = entry.counted();
-        entry.reading = reading;
+        *entry = Entry {
+            place: entry.place,
+            over: entry.over,
+            ..Entry::new(reading)
+        };
         let (after, ..) = entry.counted();
         self.sum_again();
         Some(after.saturating_sub(before))
@@ -151,7 +184,7 @@ impl Recent {
         let Some(first) = self.from() else { return 0 };
         let entries = (first.0..).zip(&self.entries);
         let since = entries.filter(|&(bucket, _)| bucket >= from.0);
-        let costs = since.filter_map(|(_, entry)| Some(entry.reading.known()?.cost.0));
+        let costs = since.map(|(_, entry)| entry.cost);
         costs.fold(0, u64::saturating_add)
     }
 }

@@ -200,7 +200,7 @@ impl Watch {
     fn push(&mut self, bucket: Bucket, reading: Reading) {
         self.use_seen(bucket, reading);
         if let Some((old, entry)) = self.recent.push(bucket, reading) {
-            self.baseline.settle(old, entry.reading, entry.place);
+            self.baseline.settle(old, entry.reading(), entry.place);
         }
         if self.memory.contained.is_some_and(|last| bucket <= last) {
             self.recent.restart_after(bucket);

@@ -32,9 +32,14 @@ impl Judging {
         let slots = of_account(&run.state.fleet, pulled);
         let is_seen = matches!(pulled.sight, Sight::Seen(..));
         let was_ours = run.state.pulled.get(&pulled.account) == pulled.before.as_ref();
-        let is_torn = matches!(pulled.sight, Sight::NotSeen(_, NotSeen::Store(_)));
-        if is_seen && !was_ours || is_torn {
-            // Another process read it meanwhile, or not all that was read is known here: the store knows.
+        let is_torn = matches!(pulled.sight, Sight::NotSeen(_, NotSeen::Store(_)))
+            || !is_seen && !pulled.changed.is_empty();
+        if is_torn {
+            // Not all that was kept is known here: once it is seen again, the store knows.
+            run.state.pulled.remove(&pulled.account);
+        }
+        if is_seen && (!was_ours || pulled.only_in_store) {
+            // Another process read it meanwhile, or more was kept than is told: the store knows.
             for slot in slots.keys() {
                 run.state.held.remove(slot);
             }

@@ -17,8 +17,19 @@ const TRIES: usize = 5;
 pub(super) struct Kept {
     /// Buckets that were written anew.
     pub(super) changed: BTreeSet<Bucket>,
-    /// Every bucket that was looked at, as it is kept now: the cells of all versions.
+    /// Buckets that were looked at, as they are kept now: the cells of all versions.
     pub(super) read: BTreeMap<Bucket, Vec<Cell>>,
+}
+
+/// What is noted of buckets that are kept, beside keeping them: of thousands of slots that is much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// Every bucket that was looked at.
+    All,
+    /// Those that were written anew.
+    Changed,
+    /// None.
+    Nothing,
 }
 
 impl Kept {
@@ -41,11 +52,12 @@ impl Kept {
 pub(super) async fn cells(
     store: &dyn UsageStore,
     by_slot: BTreeMap<SlotName, Vec<Cell>>,
+    noted: Noted,
     at_once: usize,
 ) -> (BTreeMap<SlotName, Kept>, Option<InventoryError>) {
     let slots = by_slot.into_iter().map(|(slot, cells)| async move {
         let mut all = Kept::default();
-        let kept = slot_cells(store, &slot, cells, &mut all).await;
+        let kept = slot_cells(store, &slot, cells, noted, &mut all).await;
         (slot, all, kept.err())
     });
     let mut done = stream::iter(slots).buffer_unordered(at_once.max(1));
@@ -62,6 +74,7 @@ async fn slot_cells(
     store: &dyn UsageStore,
     slot: &SlotName,
     cells: Vec<Cell>,
+    noted: Noted,
     all: &mut Kept,
 ) -> Result<(), InventoryError> {
     let mut by_hour: BTreeMap<u32, Vec<Cell>> = BTreeMap::new();
@@ -87,7 +100,11 @@ async fn slot_cells(
             changed
         };
         let (changed, item) = hour_with(store, slot, hour, item, put).await?;
-        let buckets = cells.iter().map(|cell| cell.bucket).collect();
+        let buckets = match noted {
+            Noted::All => cells.iter().map(|cell| cell.bucket).collect(),
+            Noted::Changed => changed.clone(),
+            Noted::Nothing => continue,
+        };
         all.note(changed, &item, &buckets);
     }
     Ok(())

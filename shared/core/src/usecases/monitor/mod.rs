@@ -122,9 +122,11 @@ pub struct AccountPull {
     pub at: Timestamp,
     /// Closed buckets that were written anew, by slot.
     pub changed: BTreeMap<SlotName, BTreeSet<Bucket>>,
-    /// Every closed bucket that the provider told of, by slot, as it is kept: the cells of all versions. A bucket of the
-    /// span that was read and is not here is empty.
+    /// Closed buckets that the provider told of, by slot, as they are kept: the cells of all versions. Of the last hour all
+    /// of them, so that one that is not here is empty; of earlier ones those that were written anew.
     pub read: BTreeMap<SlotName, BTreeMap<Bucket, Vec<Cell>>>,
+    /// More was kept than is told here: what slots used is to be read from the store.
+    pub only_in_store: bool,
     /// What was used so far in the bucket that is not over, by slot and version. It is not kept.
     pub open: BTreeMap<Owner, Counts>,
     /// What no slot can be named for, by bucket.
@@ -159,6 +161,7 @@ impl AccountPull {
             at,
             read: BTreeMap::new(),
             changed: BTreeMap::new(),
+            only_in_store: false,
             open: BTreeMap::new(),
             unattributed: BTreeMap::new(),
             unknown_models: BTreeSet::new(),
@@ -178,8 +181,10 @@ impl AccountPull {
             let changed = self.changed.entry(slot.clone()).or_default();
             changed.extend(kept.changed);
         }
-        let read = self.read.entry(slot.clone()).or_default();
-        read.extend(kept.read);
+        if !kept.read.is_empty() {
+            let read = self.read.entry(slot.clone()).or_default();
+            read.extend(kept.read);
+        }
     }
 }
 

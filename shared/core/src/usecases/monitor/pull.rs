@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use futures::future::join_all;
 use jiff::Timestamp;
 
+use super::keep::Noted;
 use super::read::{Reader, places};
 use super::{AccountPull, NotSeen, PullSettings, Pulled, Sight, UsagePorts, Watched, bills, keep};
 use crate::model::names::{AccountName, SlotName};
@@ -16,9 +17,12 @@ use crate::model::version::Version;
 use crate::ports::{Deadline, KeyProvider, UsageReports, Width, Window};
 use crate::rules::usage::{Folded, Owner, Owners, growth, vanished, wait};
 
+/// Buckets that are read at a time: an hour.
+const PART: u32 = Bucket::PER_HOUR;
+
 /// Pulls what the slots of `fleet` used, keeps what changed of the buckets that are over, and tells of each account how
-/// far it is known. One account's failure is no other's. What is not read whole is not seen: nothing is kept of it, and
-/// the next pull begins where the last whole one ended.
+/// far it is known. One account's failure is no other's. What is not read whole is not seen: of an hour that is not, nothing
+/// is kept, and the next pull begins where the last whole one ended.
 ///
 /// It can be stopped anywhere, run again, run twice at once or late: buckets are absolute, later readings win over earlier
 /// ones, and an account counts as read only after its buckets are kept. Where a provider tells running totals alone, sums
@@ -64,9 +68,8 @@ pub(super) struct Turn<'a> {
     pub(super) now: Timestamp,
 }
 
-/// What was read whole: what to keep, and what is known once it is kept.
+/// What was read whole and kept: what is known by that.
 struct Harvest {
-    cells: BTreeMap<SlotName, Vec<Cell>>,
     span: Span,
     reread: bool,
     figures: BTreeMap<String, Figure>,
@@ -134,7 +137,7 @@ impl Turn<'_> {
             }
         }
         let span = harvest.span;
-        self.keep(state.clone(), harvest, out).await?;
+        self.keep(state.clone(), harvest).await?;
         if self.bills_are_due(state) {
             let read = bills::read(self, reports, reader, out).await;
             out.bills = self.billed(read).await.err();
@@ -142,7 +145,9 @@ impl Turn<'_> {
         Ok(Sight::Seen(span.from, span.until))
     }
 
-    /// Buckets as the provider has them, from the last that was known whole, and a few before it or the whole last day.
+    /// Buckets as the provider has them, from the last that was known whole, and a few before it or the whole last day:
+    /// hour by hour from now back, each kept before the next is read, so that a day of thousands of keys is never held at
+    /// once.
     async fn rows(
         &self,
         state: &AccountUsage,
@@ -152,15 +157,58 @@ impl Turn<'_> {
     ) -> Result<Harvest, NotSeen> {
         let (from, reread) = self.begin(state);
         let open = Bucket::of(self.now);
+        let owners = self.owners();
+        // Of hours that are all news as much would be told as is kept.
+        let is_news = state
+            .seen_until()
+            .is_none_or(|until| until < open.minus(PART));
+        out.only_in_store = is_news && from < open.minus(PART);
+        let mut until = open;
+        loop {
+            let part = Span {
+                from: from.max(until.minus(PART)),
+                until,
+            };
+            let noted = match (until == open, out.only_in_store) {
+                (true, _) => Noted::All,
+                (false, true) => Noted::Nothing,
+                (false, false) => Noted::Changed,
+            };
+            let cells = self.part(&owners, part, reports, reader, out).await?;
+            self.keep_cells(cells, noted, out).await?;
+            until = part.from;
+            if until <= from {
+                break;
+            }
+        }
+        Ok(Harvest {
+            span: Span { from, until: open },
+            reread,
+            figures: BTreeMap::new(),
+        })
+    }
+
+    /// The cells of the closed buckets of a part of a report; with its last, what was used since.
+    async fn part(
+        &self,
+        owners: &Owners,
+        part: Span,
+        reports: &dyn UsageReports,
+        reader: &mut Reader<'_>,
+        out: &mut AccountPull,
+    ) -> Result<BTreeMap<SlotName, Vec<Cell>>, NotSeen> {
+        let open = Bucket::of(self.now);
         let window = Window {
-            from: from.begins(),
-            until: self.now,
+            from: part.from.begins(),
+            until: match part.until == open {
+                true => self.now,
+                false => part.until.begins(),
+            },
             width: Width::Minute,
         };
-        let owners = self.owners();
         let mut folded = Folded::default();
         let rows = reader.usage(reports, &window, |row| {
-            folded.add(&owners, self.prices, self.provider, row);
+            folded.add(owners, self.prices, self.provider, row);
         });
         rows.await?;
         let mut cells: BTreeMap<SlotName, Vec<Cell>> = BTreeMap::new();
@@ -173,14 +221,9 @@ impl Turn<'_> {
                 *out.open.entry(owner).or_default() += cell.counts();
             }
         }
-        out.unattributed = folded.unattributed;
-        out.unknown_models = folded.unknown_models;
-        Ok(Harvest {
-            cells,
-            span: Span { from, until: open },
-            reread,
-            figures: BTreeMap::new(),
-        })
+        out.unattributed.extend(folded.unattributed);
+        out.unknown_models.extend(folded.unknown_models);
+        Ok(cells)
     }
 
     /// The first bucket to read, and whether that makes it a whole day. There is always a bucket that is over: providers
@@ -248,30 +291,36 @@ impl Turn<'_> {
             figures.insert(handle.to_owned(), growth.figure);
         }
         out.vanished = vanished(self.versions(), &listed.into_keys().collect());
+        self.keep_cells(cells, Noted::All, out).await?;
         let from = state.seen_until().unwrap_or(open).min(open);
         Ok(Harvest {
-            cells,
             span: Span { from, until: open },
             reread: true,
             figures,
         })
     }
 
-    /// Keeps the cells, and then that the account was read.
-    async fn keep(
+    /// Keeps cells, and tells of them what is to be noted.
+    async fn keep_cells(
         &self,
-        state: AccountUsage,
-        harvest: Harvest,
+        cells: BTreeMap<SlotName, Vec<Cell>>,
+        noted: Noted,
         out: &mut AccountPull,
     ) -> Result<(), NotSeen> {
         let store = &*self.ports.usage;
-        let (kept, failed) = keep::cells(store, harvest.cells, self.settings.at_once).await;
+        let (kept, failed) = keep::cells(store, cells, noted, self.settings.at_once).await;
         for (slot, kept) in kept {
             out.note(&slot, kept);
         }
-        if let Some(error) = failed {
-            return Err(error.into());
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
         }
+    }
+
+    /// Keeps that the account was read: its cells are kept.
+    async fn keep(&self, state: AccountUsage, harvest: Harvest) -> Result<(), NotSeen> {
+        let store = &*self.ports.usage;
         let saw = |state: &mut AccountUsage| {
             state.see(harvest.span, self.now);
             // Another run that asked later has said more.

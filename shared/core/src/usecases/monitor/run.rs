@@ -199,8 +199,9 @@ impl Run<'_> {
         self.send_again().await;
         let is_new = self.read_fleet().await?;
         self.watch().await;
-        self.put_scores().await;
+        // Orders are for slots whose scores were put before, and did nothing.
         order::give(self).await;
+        self.put_scores().await;
         order::hand_on(self).await;
         self.beat().await;
         upkeep::alarms(self, is_new).await;

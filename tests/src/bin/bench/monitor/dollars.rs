@@ -1,0 +1,78 @@
+//! What a day comes to in a month, at AWS's prices.
+
+use super::day::Day;
+
+/// Where and when the prices below were read.
+pub(crate) const DATED: &str = "at AWS's prices on demand in us-east-1, November 2026";
+
+/// A million read and write request units of DynamoDB: <https://aws.amazon.com/dynamodb/pricing/on-demand/>.
+const READS: f64 = 0.125;
+const WRITES: f64 = 0.625;
+const MILLION: f64 = 1e6;
+
+/// A metric and an alarm for a month, and a thousand calls: <https://aws.amazon.com/cloudwatch/pricing/>. A metric is billed
+/// for the hours in which it has values.
+const METRIC: f64 = 0.30;
+const ALARM: f64 = 0.10;
+const CALL: f64 = 0.01 / 1000.0;
+
+/// A GB of memory for a second, on Arm: <https://aws.amazon.com/lambda/pricing/>.
+const GB_SECOND: f64 = 0.000_013_333_4;
+
+/// Memory with which a function has one whole processor, in GB:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>.
+const PROCESSOR_GB: f64 = 1.769;
+
+const DAYS: f64 = 365.0 / 12.0;
+const HOURS: f64 = DAYS * 24.0;
+
+/// Bytes of an entry of the index of due work, which names all slots; a read that need not be consistent has 8 KB a unit.
+const INDEX_ENTRY: f64 = 150.0;
+const UNIT: f64 = 8192.0;
+
+/// Dollars for one slot and a month, by what they are for, in a stack of `slots`, whose runs take `cpu_s` each.
+pub(crate) fn of_a_month(day: &Day, slots: usize, cpu_s: f64) -> Vec<(&'static str, f64)> {
+    let stack = slots as f64;
+    let names = day.fleets * INDEX_ENTRY / UNIT;
+    // Alarms are listed each hour, a hundred on a page; tags are read once a day.
+    let alarm_calls = 24.0 / 100.0 + 1.0;
+    let shared_calls = (day.puts + 24.0) / stack;
+    vec![
+        ("alarm", day.alarms / day.slots * ALARM),
+        ("score, by the hours that have one", {
+            day.metric_hours / day.slots * DAYS * METRIC / HOURS
+        }),
+        ("heartbeat", METRIC / stack),
+        ("calls of CloudWatch", {
+            (alarm_calls + shared_calls) * DAYS * CALL
+        }),
+        ("reading the table", {
+            let own = day.reads / day.slots + names;
+            (own + day.shared_reads / stack) * DAYS * READS / MILLION
+        }),
+        ("writing the table", {
+            let own = day.writes / day.slots;
+            (own + day.shared_writes / stack) * DAYS * WRITES / MILLION
+        }),
+        ("running", {
+            day.runs * cpu_s * PROCESSOR_GB * GB_SECOND * DAYS / stack
+        }),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_with_an_alarm_and_nothing_else_costs_the_alarm() {
+        let day = Day {
+            slots: 2.0,
+            alarms: 2.0,
+            ..Day::default()
+        };
+        let dollars = of_a_month(&day, 1_000_000_000, 0.0);
+        let sum: f64 = dollars.iter().map(|(_, dollars)| dollars).sum();
+        assert!((sum - 0.1004).abs() < 0.0001, "{dollars:?}");
+    }
+}

@@ -1,0 +1,161 @@
+//! A store that makes up what was kept of slots that use the same in each bucket, so that the memory measured is the
+//! monitor's and not the store's.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use keyward_core::model::money::MicroDollars;
+use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::slot::Revision;
+use keyward_core::model::usage::{Bucket, Counts, TokenCounts};
+use keyward_core::model::usage_items::{AccountUsage, Cell, StoredWatch, UsageHour};
+use keyward_core::model::version::VersionId;
+use keyward_core::ports::{InventoryError, UsageStore};
+
+use super::pages::{INPUT, MODEL, OUTPUT, REQUESTS};
+
+/// What is kept.
+pub(crate) struct Kept {
+    /// The first bucket that was.
+    pub(crate) from: Bucket,
+    pub(crate) versions: HashMap<SlotName, VersionId>,
+    state: Mutex<State>,
+}
+
+struct State {
+    until: HashMap<SlotName, Bucket>,
+    accounts: HashMap<AccountName, AccountUsage>,
+    /// What is remembered of a slot: the same of all.
+    memory: String,
+    revisions: HashMap<SlotName, Revision>,
+}
+
+impl Kept {
+    /// Every bucket of these slots from `from` on and before `until`, and what is remembered of each.
+    pub(crate) fn new(
+        versions: HashMap<SlotName, VersionId>,
+        (from, until): (Bucket, Bucket),
+        accounts: HashMap<AccountName, AccountUsage>,
+        memory: String,
+    ) -> Self {
+        let until = versions.keys().map(|slot| (slot.clone(), until)).collect();
+        Self {
+            from,
+            versions,
+            state: Mutex::new(State {
+                until,
+                accounts,
+                memory,
+                revisions: HashMap::new(),
+            }),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a slot uses in five minutes.
+pub(crate) fn in_a_bucket() -> Counts {
+    Counts {
+        cost: MicroDollars(5 * (INPUT * 5 / 2 + OUTPUT * 10)),
+        requests: 5 * REQUESTS,
+        tokens: TokenCounts {
+            input: 5 * INPUT,
+            output: 5 * OUTPUT,
+            ..TokenCounts::default()
+        },
+    }
+}
+
+#[async_trait]
+impl UsageStore for Kept {
+    async fn hours(
+        &self,
+        slot: &SlotName,
+        from: u32,
+        until: u32,
+    ) -> Result<Vec<UsageHour>, InventoryError> {
+        let (Some(version), Some(end)) = (
+            self.versions.get(slot),
+            self.state().until.get(slot).copied(),
+        ) else {
+            return Ok(Vec::new());
+        };
+        let first = from.max(self.from.hour());
+        let hour = |hour: u32| {
+            let mut item = UsageHour::empty(slot.clone(), hour);
+            item.revision = Revision(1);
+            let buckets = hour * Bucket::PER_HOUR..(hour + 1) * Bucket::PER_HOUR;
+            for bucket in buckets.map(Bucket).filter(|b| (self.from..end).contains(b)) {
+                let models = BTreeMap::from([(MODEL.to_owned(), in_a_bucket())]);
+                let cell = Cell::new(version.clone(), bucket, bucket.ends(), models);
+                item.cells.push(cell);
+            }
+            item
+        };
+        let hours = (first..until.min(end.hour() + 1)).map(hour);
+        Ok(hours.filter(|hour| !hour.cells.is_empty()).collect())
+    }
+
+    async fn save_hour(&self, hour: &UsageHour) -> Result<(), InventoryError> {
+        if let Some(last) = hour.cells.last() {
+            let mut state = self.state();
+            let known = state.until.entry(hour.slot.clone()).or_default();
+            *known = (*known).max(last.bucket.plus(1));
+        }
+        Ok(())
+    }
+
+    async fn account(&self, account: &AccountName) -> Result<Option<AccountUsage>, InventoryError> {
+        Ok(self.state().accounts.get(account).cloned())
+    }
+
+    async fn save_account(&self, account: &AccountUsage) -> Result<(), InventoryError> {
+        let mut saved = account.clone();
+        saved.revision = saved.revision.next();
+        self.state().accounts.insert(account.account.clone(), saved);
+        Ok(())
+    }
+
+    async fn baseline(&self, slot: &SlotName) -> Result<Option<StoredWatch>, InventoryError> {
+        let state = self.state();
+        Ok(Some(StoredWatch {
+            schema: 1,
+            revision: state.revisions.get(slot).copied().unwrap_or(Revision(1)),
+            slot: slot.clone(),
+            memory: state.memory.clone(),
+        }))
+    }
+
+    async fn save_baseline(&self, baseline: &StoredWatch) -> Result<(), InventoryError> {
+        let mut state = self.state();
+        state.memory.clone_from(&baseline.memory);
+        let revision = baseline.revision.next();
+        state.revisions.insert(baseline.slot.clone(), revision);
+        Ok(())
+    }
+
+    async fn prices(&self) -> Result<Option<String>, InventoryError> {
+        Ok(None)
+    }
+
+    async fn save_prices(&self, _: &str) -> Result<(), InventoryError> {
+        Ok(())
+    }
+}
+
+/// Accounts that were seen whole from `from` until `at`, read then.
+pub(crate) fn seen(account: &AccountName, from: Bucket, at: Timestamp) -> AccountUsage {
+    let mut state = AccountUsage::empty(account.clone());
+    let until = Bucket::of(at);
+    state.see(keyward_core::model::usage_items::Span { from, until }, at);
+    state.read_at = Some(at);
+    state.reread_at = Some(at);
+    state.costs_at = Some(at);
+    state.revision = Revision(1);
+    state
+}

@@ -1,0 +1,179 @@
+//! A monitor, and the slots that it watches.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::baseline::{Baseline, Place};
+use keyward_core::model::incident::OwnerId;
+use keyward_core::model::key::AdminKey;
+use keyward_core::model::kill_order::{GoOnOrder, MonitorOrder, TopicArn};
+use keyward_core::model::names::{AccountName, KeyHandle, SlotName};
+use keyward_core::model::slot::{ProviderName, Slot};
+use keyward_core::model::usage::{Bucket, Reading};
+use keyward_core::model::version::VersionId;
+use keyward_core::ports::{
+    Deadline, Fence, Inventory as _, KillOrderError, KillOrders, Metrics, UsageStore,
+};
+use keyward_core::rules::kill::{AlarmMap, Deployment};
+use keyward_core::usecases::Ports;
+use keyward_core::usecases::kill::Invocation;
+use keyward_core::usecases::monitor::{MonitorPorts, MonitorReport, MonitorSettings, State, run};
+use keyward_testkit::clock::ManualClock;
+use keyward_testkit::memory::{
+    MemoryAlarms, MemoryAlerts, MemoryInventory, MemorySecrets, MemoryUsage,
+};
+use serde_json::{Value, json};
+
+use super::kept::in_a_bucket;
+use super::pages::{PROJECT, key_id};
+use crate::Result;
+use crate::kill::{slot, version};
+use crate::list::{ADMIN, opened_all};
+
+/// Provider accounts that slots are shared out to.
+pub(crate) const ACCOUNTS: usize = 5;
+
+/// Days that a slot's history goes back.
+const DAYS: u32 = 36;
+
+/// A monitor whose clock is moved.
+pub(crate) struct Scene {
+    pub(crate) monitor: MonitorPorts,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) settings: MonitorSettings,
+    pub(crate) state: State,
+}
+
+/// What of it differs.
+pub(crate) struct Parts {
+    pub(crate) usage: Arc<dyn UsageStore>,
+    pub(crate) metrics: Arc<dyn Metrics>,
+}
+
+/// The name of account number `n`.
+pub(crate) fn account(n: usize) -> Result<AccountName> {
+    Ok(format!("bench-{n}").parse()?)
+}
+
+/// The slots that there are, and the version of each.
+pub(crate) async fn fill(slots: usize) -> Result<(MemoryInventory, HashMap<SlotName, VersionId>)> {
+    let inventory = MemoryInventory::default();
+    let mut versions = HashMap::new();
+    for n in 0..slots {
+        let slot = Slot {
+            account: account(n % ACCOUNTS)?,
+            scope: serde_json::from_value(json!({ "project": PROJECT }))?,
+            // Far ahead: nothing is due.
+            due_at: "2030-01-01T00:00:00Z".parse()?,
+            ..slot(n, ProviderName::OpenAi)?
+        };
+        inventory.create_slot(&slot, None).await?;
+        let handle: KeyHandle = format!("{PROJECT}/{}", key_id(n)).parse()?;
+        let mut version = version(&slot, 0, &handle)?;
+        version.due_at = None;
+        inventory.add_version(&version, Fence::None).await?;
+        versions.insert(slot.name, version.id);
+    }
+    Ok((inventory, versions))
+}
+
+/// What is remembered of a slot that used the same in each bucket for weeks, up to a day before `now`.
+pub(crate) fn remembered(now: Timestamp) -> Result<String> {
+    let until = Bucket::of(now).minus(Bucket::PER_DAY);
+    let mut baseline = Baseline::default();
+    let reading = Reading::Known(in_a_bucket());
+    for bucket in until.minus((DAYS - 1) * Bucket::PER_DAY).0..until.0 {
+        baseline.settle(Bucket(bucket), reading, Place::Normal);
+    }
+    let memory = json!({
+        "baseline": serde_json::to_value(baseline)?, "saved": now,
+        "notes": {"judged": Bucket::of(now).minus(1)},
+    });
+    Ok(memory.to_string())
+}
+
+impl Scene {
+    /// A monitor of the slots in `inventory`, whose accounts answer at `urls`.
+    pub(crate) fn new(
+        inventory: MemoryInventory,
+        urls: &[String],
+        key: AdminKey,
+        clock: Arc<ManualClock>,
+        parts: Parts,
+    ) -> Result<Self> {
+        let accounts = urls.iter().enumerate().map(|(n, url)| {
+            let account = json!({
+                "provider": "openai", "base_url": url, "admin_secret": ADMIN, "allow_hosts": ["127.0.0.1"],
+            });
+            (format!("bench-{n}"), account)
+        });
+        let accounts = Value::Object(accounts.collect());
+        let inventory = Arc::new(inventory);
+        let alarms = Arc::new(MemoryAlarms::default());
+        let monitor = MonitorPorts {
+            ports: Ports {
+                secrets: Arc::new(MemorySecrets::default()),
+                inventory: inventory.clone(),
+                pools: inventory,
+                providers: Arc::new(opened_all(&accounts, key, clock.clone())?),
+                alerts: Arc::new(MemoryAlerts::default()),
+                clock: clock.clone(),
+            },
+            usage: parts.usage,
+            leases: Arc::new(MemoryUsage::default()),
+            metrics: parts.metrics,
+            alarm_source: alarms.clone(),
+            alarms,
+            kill_switch: Arc::new(Nobody),
+            deployment: Deployment {
+                account: "111122223333".to_owned(),
+                region: "us-east-1".to_owned(),
+                stack: "bench".parse()?,
+                topic: TopicArn::new("arn:aws:sns:us-east-1:111122223333:bench-alarms"),
+                map: AlarmMap::default(),
+            },
+        };
+        Ok(Self {
+            monitor,
+            clock,
+            settings: MonitorSettings::default(),
+            state: State::default(),
+        })
+    }
+
+    /// One run, which must find nothing unusual and leave nothing.
+    pub(crate) async fn run(&mut self) -> Result<MonitorReport> {
+        let now = self.monitor.ports.clock.now();
+        let invocation = Invocation {
+            owner: OwnerId::new("bench"),
+            deadline: Deadline(now + SignedDuration::from_secs(50)),
+        };
+        let ran = run(&self.monitor, &self.settings, &mut self.state, &invocation).await?;
+        match ran.over == 0 && ran.left.is_empty() && ran.unseen.is_empty() {
+            true => Ok(ran),
+            false => Err(format!("not a steady run: {ran:?}").into()),
+        }
+    }
+
+    /// A minute passes.
+    pub(crate) fn pass(&self) {
+        self.clock.advance(SignedDuration::from_mins(1));
+    }
+}
+
+/// A kill switch that is sent nobody.
+struct Nobody;
+
+#[async_trait::async_trait]
+impl KillOrders for Nobody {
+    async fn kill(&self, order: &MonitorOrder) -> std::result::Result<(), KillOrderError> {
+        let what = format!("{} was to be cut off", order.slot);
+        Err(KillOrderError::Refused(what.into()))
+    }
+
+    async fn go_on(&self, order: &GoOnOrder) -> std::result::Result<(), KillOrderError> {
+        let what = format!("{} was to be gone on with", order.incident);
+        Err(KillOrderError::Refused(what.into()))
+    }
+}
