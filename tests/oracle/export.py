@@ -56,7 +56,41 @@ def learned(cost, sums, numbers):
     return enough & (numbers > 0) & (sums * DAY >= 10_000 * numbers)
 
 
-def judge(cost, known, expected, record_days, level):
+def usual_sizes(requests, tokens):
+    """For each bucket: what 99 in 100 requests of the 14 days that ended a day ago did not exceed, in classes of an eighth;
+    -1: no request yet."""
+    def most(size):  # the largest of its class
+        step = 1 << max(size.bit_length() - 4, 0)
+        return size // step * step + step - 1
+
+    days, usual = {}, np.full(len(requests), -1, np.int64)
+    for at in range(DAY, len(requests)):
+        r, day = int(requests[at - DAY]), (at - DAY) // DAY
+        if r:
+            days = {d: of for d, of in days.items() if d + 14 > day}
+            today = days.setdefault(day, {})
+            size = most(int(tokens[at - DAY]) // r)
+            today[size] = today.get(size, 0) + r
+        counted, seen = {}, 0
+        for of in days.values():
+            for size, n in of.items():
+                counted[size] = counted.get(size, 0) + n
+        for size in sorted(counted):
+            seen += counted[size]
+            if seen * 100 >= sum(counted.values()) * 99:
+                usual[at] = size
+                break
+    return usual
+
+
+def large_requests(requests, tokens):
+    """Whether the last hour's requests are far larger than nearly all before."""
+    usual, r, t = usual_sizes(requests, tokens), ending(requests, HOUR), ending(tokens, HOUR)
+    return (usual >= 0) & (r >= 20) & (t > 3 * usual * r)
+
+
+def judge(cost, known, requests, tokens, expected, record_days, level):
+    times = np.where(large_requests(requests, tokens), 2, 1)  # half of the factors: all else counts double
     sums, numbers = mean(cost, known)
     floor = level['floor'] * DOLLAR
     hot = ending(cost, 3)
@@ -68,9 +102,9 @@ def judge(cost, known, expected, record_days, level):
         fires |= (
             (peak >= 0)
             & (spent * numbers * 10 > level['ratio'] * normal)
-            & (spent * 100 > np.minimum(record * peak, 100 * (peak + CEILING)))
-            & ((spent * numbers - normal) * 100
-               > np.maximum(100 * floor * numbers, share * np.maximum(sums * DAY, expected * numbers)))
+            & (spent * 100 * times > np.minimum(record * peak, 100 * times * (peak + CEILING)))
+            & ((spent * numbers - normal) * 100 * times
+               > np.maximum(100 * times * floor * numbers, share * np.maximum(sums * DAY, expected * numbers)))
         )
     fires &= hot * numbers * 10 > level['ratio'] * sums * 3
     limit = max(floor, min(level['days'] * expected, expected + CEILING))
@@ -127,7 +161,29 @@ def series(seed):
         known[rng.random(len(cost)) < 0.01] = 0
     whole = np.round(cost * DOLLAR / UNIT).astype(np.int64) * UNIT * known
     expected = int(daily * np.exp(rng.uniform(-0.5, 0.5)) * DOLLAR)
-    return f'{kind}-{seed}'.replace(' ', '-'), whole, known, expected, 14 if seed % 2 else 35
+    none = np.zeros(len(cost), np.int64)
+    return f'{kind}-{seed}'.replace(' ', '-'), whole, known, none, none, expected, 14 if seed % 2 else 35
+
+
+def sized_series(seed):
+    """Three requests of about a thousand tokens in each bucket with use; a theft's may be larger."""
+    rng = np.random.default_rng(seed)
+    kind, days = ('steady', 'office', 'growing')[seed % 3], 17
+    x = shape(rng, kind, days)
+    daily = 200 * rng.random() + 40
+    cost = x / x.mean() * daily / DAY
+    start = int(rng.integers(9 * DAY, (days - 1) * DAY))
+    stolen = slice(start, start + 12 * HOUR)
+    cost[stolen] += (2, 4, 9)[seed // 3 % 3] * daily / DAY
+    whole = np.round(cost * DOLLAR / UNIT).astype(np.int64) * UNIT
+    size = np.repeat(rng.integers(700, 1_400, days * 24), HOUR)
+    requests = np.where(whole > 0, 3, 0)
+    tokens = requests * size
+    requests[stolen] += 2
+    tokens[stolen] += 2 * (350_000, 20_000, 4_000, 1_000)[seed % 4]
+    known = np.ones(len(cost), np.int64)
+    expected = int(daily * np.exp(rng.uniform(-0.5, 0.5)) * DOLLAR)
+    return f'{kind}-sized-{seed}', whole, known, requests, tokens, expected, 35
 
 
 # ---------- the file ----------
@@ -153,13 +209,16 @@ def written(cost, known):
 
 def main():
     out = sys.stdout
-    print('# Made by tests/oracle/export.py. Costs: thousandths of a dollar, base 36; `?` is not known; `*n` repeats.', file=out)
-    for seed in range(36):
-        name, cost, known, expected, record_days = series(seed)
+    print('# Made by tests/oracle/export.py. Costs: thousandths of a dollar, base 36; `?` is not known; `*n` repeats. Requests and tokens likewise.', file=out)
+    for seed in range(44):
+        name, cost, known, requests, tokens, expected, record_days = series(seed) if seed < 36 else sized_series(seed)
         print(f'series {name} {expected} {record_days}', file=out)
         print('costs', written(cost, known), file=out)
+        every = np.ones(len(cost), np.int64)
+        print('requests', written(requests * UNIT, every), file=out)
+        print('tokens', written(tokens * UNIT, every), file=out)
         for word, level in ('kill', KILL), ('alert', ALERT):
-            fires = judge(cost, known, expected, record_days, level)
+            fires = judge(cost, known, requests, tokens, expected, record_days, level)
             print(word, *(f'{a}-{b}' for a, b, v in runs(fires) if v), file=out)
 
 

@@ -4,7 +4,7 @@
 use keyward_core::model::baseline::Baseline;
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::slot::ExpectedSpend;
-use keyward_core::model::usage::{Bucket, Counts, Reading};
+use keyward_core::model::usage::{Bucket, Counts, Reading, TokenCounts};
 use keyward_core::rules::anomaly::{Limits, Memory, Score, Watch};
 
 const SERIES: &str = include_str!("../fixtures/anomaly/series.txt");
@@ -24,7 +24,7 @@ fn series() -> Vec<Series<'static>> {
         .lines()
         .filter(|line| !line.starts_with('#'))
         .collect();
-    lines.chunks(4).map(read).collect()
+    lines.chunks(6).map(read).collect()
 }
 
 fn read<'a>(lines: &[&'a str]) -> Series<'a> {
@@ -41,7 +41,9 @@ fn read<'a>(lines: &[&'a str]) -> Series<'a> {
         record_days: head.next().unwrap().parse().unwrap(),
         ..Limits::of(ExpectedSpend { daily, monthly })
     };
-    let readings: Vec<_> = words(1, "costs").flat_map(costs).collect();
+    let numbers = |line, first| words(line, first).flat_map(numbers);
+    let sizes = numbers(2, "requests").zip(numbers(3, "tokens"));
+    let readings: Vec<_> = numbers(1, "costs").zip(sizes).map(reading).collect();
     let fires = |line, first| {
         let mut fires = vec![false; readings.len()];
         for run in words(line, first) {
@@ -50,7 +52,7 @@ fn read<'a>(lines: &[&'a str]) -> Series<'a> {
         }
         fires
     };
-    let (kills, alerts) = (fires(2, "kill"), fires(3, "alert"));
+    let (kills, alerts) = (fires(4, "kill"), fires(5, "alert"));
     Series {
         name,
         limits,
@@ -60,16 +62,26 @@ fn read<'a>(lines: &[&'a str]) -> Series<'a> {
     }
 }
 
-fn costs(word: &str) -> impl Iterator<Item = Reading> {
+/// A number as often as it stands there; `None` is not known.
+fn numbers(word: &str) -> impl Iterator<Item = Option<u64>> {
     let (value, times) = word.split_once('*').unwrap_or((word, "1"));
-    let reading = match value {
-        "?" => Reading::Unknown,
-        value => Reading::Known(Counts {
-            cost: MicroDollars(u64::from_str_radix(value, 36).unwrap() * 1_000),
-            ..Counts::default()
-        }),
+    let number = (value != "?").then(|| u64::from_str_radix(value, 36).unwrap());
+    std::iter::repeat_n(number, times.parse().unwrap())
+}
+
+fn reading((cost, (requests, tokens)): (Option<u64>, (Option<u64>, Option<u64>))) -> Reading {
+    let Some(cost) = cost else {
+        return Reading::Unknown;
     };
-    std::iter::repeat_n(reading, times.parse().unwrap())
+    let input = tokens.unwrap();
+    Reading::Known(Counts {
+        cost: MicroDollars(cost * 1_000),
+        requests: requests.unwrap(),
+        tokens: TokenCounts {
+            input,
+            ..TokenCounts::default()
+        },
+    })
 }
 
 #[test]

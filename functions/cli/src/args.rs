@@ -22,7 +22,7 @@ pub(crate) struct Args {
 const SETTINGS: &str = "\
 Settings, by environment variables:
   KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, expect, kill, restore, drill, pool add, prices put)
-  KEYWARD_TABLE        the inventory's table (status, rotate, drill --wait, pool status, prices show)
+  KEYWARD_TABLE        the inventory's table (status, rotate, backtest --slot, drill --wait, pool status, prices show)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them";
 
@@ -218,19 +218,32 @@ pub(crate) enum Command {
         #[arg(long, default_value_t = 300, requires = "wait")]
         timeout: u32,
     },
-    /// Replay recorded traffic through the detector and count what it would have done.
+    /// Replay recorded usage through the detector and show what it would have done.
     ///
-    /// False kills and alerts; with --inject, thefts and harmless changes are put in. Ends with 0 only if every figure
-    /// is what it must be. Example: keyward backtest traces/ --inject --json
+    /// A folder of traces: false kills and alerts are counted; with --inject, thefts and harmless changes are put in. Ends with
+    /// 0 only if every figure is what it must be. Example: keyward backtest traces/ --inject --html report.html
+    ///
+    /// Slots: what is kept of their own usage, 40 days at most. Nothing is fed back: usage goes on as it was, also after a kill.
+    /// Example: keyward backtest --slot search-bot
     Backtest {
         /// A folder of CSV traces.
-        traces: PathBuf,
+        #[arg(required_unless_present_any = ["slot", "slots"], conflicts_with_all = ["slot", "slots"])]
+        traces: Option<PathBuf>,
         /// Put thefts and harmless changes in.
-        #[arg(long)]
+        #[arg(long, conflicts_with_all = ["slot", "slots"])]
         inject: bool,
-        /// How many times, each with other chance; the worst figure of all is shown.
+        /// How many times, each with other chance; figures are of all together.
         #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=100))]
         seeds: u64,
+        /// One slot, from the table.
+        #[arg(long, value_name = "NAME")]
+        slot: Option<SlotName>,
+        /// All slots, from the table.
+        #[arg(long, conflicts_with = "slot")]
+        slots: bool,
+        /// Write a page with a curve for each key to this file as well.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
         /// As JSON.
         #[arg(long)]
         json: bool,

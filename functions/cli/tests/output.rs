@@ -68,3 +68,63 @@ fn keys_are_read_whole_or_not_at_all() {
         assert!(said.contains(expected), "{shown:?}: {said}");
     }
 }
+
+/// Eleven days and a half of one request in each five minutes.
+fn steady_trace(folder: &std::path::Path) {
+    let mut text = "time,requests\n".to_owned();
+    for bucket in 0..11 * 288 + 144 {
+        let (day, minute) = (bucket / 288 + 1, bucket % 288 * 5);
+        let (hour, minute) = (minute / 60, minute % 60);
+        text += &format!("2026-01-{day:02} {hour:02}:{minute:02}:00,1\n");
+    }
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("nab_steady.csv"), text).unwrap();
+}
+
+#[test]
+fn a_backtest_prints_figures_and_writes_a_page() {
+    let folder = std::env::temp_dir().join(format!("keyward-backtest-{}", std::process::id()));
+    steady_trace(&folder);
+    let html = folder.join("report.html");
+    let mut command = keyward();
+    command
+        .arg("backtest")
+        .arg(&folder)
+        .args(["--json", "--seeds", "2", "--html"]);
+    let run = command.arg(&html).output().unwrap();
+    assert_eq!(
+        run.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&run.stderr)
+    );
+    let json: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(json["targets"][0]["must_reached"], true);
+    assert_eq!(json["pooled"]["keys"], 2, "one key, played with two seeds");
+    assert_eq!(json["seeds"][0]["keys"], 1);
+    let page = std::fs::read_to_string(&html).unwrap();
+    assert!(
+        page.contains("<h2>nab_steady</h2>") && page.contains("<svg"),
+        "{page}"
+    );
+    std::fs::remove_dir_all(&folder).unwrap();
+    let gone = keyward().arg("backtest").arg(&folder).output().unwrap();
+    assert_eq!(gone.status.code(), Some(1));
+}
+
+#[test]
+fn a_backtest_is_of_traces_or_of_slots() {
+    for words in [
+        &["backtest"][..],
+        &["backtest", "traces", "--slots"],
+        &["backtest", "--slot", "a", "--slots"],
+        &["backtest", "--slot", "a", "--inject"],
+    ] {
+        let run = keyward().args(words).output().unwrap();
+        assert_eq!(run.status.code(), Some(2), "{words:?}");
+    }
+    let run = keyward().args(["backtest", "--slots"]).output().unwrap();
+    let complaint = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    assert!(complaint.contains("KEYWARD_TABLE"), "{complaint}");
+}

@@ -21,8 +21,11 @@ pub struct Figures {
     pub harmless: Vec<HarmlessFigures>,
     /// For each kind of theft.
     pub thefts: Vec<TheftFigures>,
-    /// Slots that were killed again within a day of a kill, of those where a theft was caught.
+    /// Slots that were killed again within a day of a kill and would not have been without the theft, of those where a
+    /// theft was caught.
     pub second_kills_percent: f64,
+    /// Slots that were killed again, and are on that day without the theft as well.
+    pub own_second_kills_percent: f64,
 }
 
 /// Kills in traffic with one harmless change.
@@ -120,6 +123,10 @@ impl Figures {
             harmless: harmless.collect(),
             thefts: thefts.map(|(one, other)| one.worse(other)).collect(),
             second_kills_percent: most(self.second_kills_percent, other.second_kills_percent),
+            own_second_kills_percent: most(
+                self.own_second_kills_percent,
+                other.own_second_kills_percent,
+            ),
             ..self
         }
     }

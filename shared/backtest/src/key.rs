@@ -2,10 +2,11 @@
 
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::slot::ExpectedSpend;
+use keyward_core::model::usage::{Counts, TokenCounts};
 use keyward_core::rules::anomaly::Limits;
 
 use crate::traces::Traffic;
-use crate::{DAY, chance};
+use crate::{DAY, HOUR, chance};
 
 /// How a key is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +24,10 @@ pub(crate) enum Habit {
 pub(crate) struct Key {
     pub(crate) name: String,
     pub(crate) cost: Vec<u64>,
+    /// How many requests those are, where tokens are known, at [`PRICE`]; else empty.
+    requests: Vec<u32>,
+    /// Tokens per request, hour by hour; as long as `requests`.
+    sizes: Vec<f64>,
     /// The first bucket that is counted.
     pub(crate) first: usize,
     /// On the mean, for each bucket.
@@ -33,10 +38,17 @@ pub(crate) struct Key {
 
 const DOLLAR: f64 = 1_000_000.0;
 
+/// Micro-dollars a token: $3 a million, in the middle of what is asked for input.
+const PRICE: f64 = 3.0;
+
 impl Key {
     /// `None` where there are ten days or less, or no requests.
     pub(crate) fn new(traffic: &Traffic) -> Option<Self> {
-        let Traffic { name, requests } = traffic;
+        let Traffic {
+            name,
+            requests,
+            sizes,
+        } = traffic;
         let buckets = requests.len();
         let all: f64 = requests.iter().sum();
         if buckets <= 10 * DAY || all <= 0.0 {
@@ -62,8 +74,34 @@ impl Key {
             mean: day / DAY as f64,
             limits: Limits::of(ExpectedSpend { daily, monthly }),
             habit: habit(&cost, first),
+            requests: at_price(requests, sizes, cost.iter().sum()),
+            sizes: sizes.clone(),
             cost,
         })
+    }
+
+    /// Whether its tokens are known.
+    pub(crate) const fn has_sizes(&self) -> bool {
+        !self.requests.is_empty()
+    }
+
+    /// Its own use in a bucket, of which the cost is given.
+    pub(crate) fn counts(&self, at: usize, cost: u64) -> Counts {
+        let requests = self.requests.get(at).copied().unwrap_or(0);
+        let size = self.sizes.get(at / HOUR).copied().unwrap_or(0.0);
+        counts(cost, requests.into(), size)
+    }
+
+    /// Stolen use in a bucket, in requests of this size, or of the key's own. `rest` is what is left of a request.
+    pub(crate) fn stolen(&self, at: usize, cost: u64, size: Option<f64>, rest: &mut f64) -> Counts {
+        if !self.has_sizes() {
+            return counts(cost, 0, 0.0);
+        }
+        let size = size.unwrap_or_else(|| self.sizes.get(at / HOUR).copied().unwrap_or(1.0));
+        *rest += cost as f64 / PRICE / size.max(1.0);
+        let requests = rest.floor();
+        *rest -= requests;
+        counts(cost, requests as u64, size)
     }
 
     /// How long it is counted, in months.
@@ -75,6 +113,37 @@ impl Key {
     pub(crate) fn daily_dollars(&self) -> f64 {
         self.mean * DAY as f64 / DOLLAR
     }
+}
+
+fn counts(cost: u64, requests: u64, size: f64) -> Counts {
+    Counts {
+        cost: MicroDollars(cost),
+        requests,
+        tokens: TokenCounts {
+            input: (requests as f64 * size) as u64,
+            ..TokenCounts::default()
+        },
+    }
+}
+
+/// So many requests, in the same proportions, that their tokens cost `cost` together.
+fn at_price(requests: &[f64], sizes: &[f64], cost: u64) -> Vec<u32> {
+    let with_sizes = requests
+        .iter()
+        .zip(sizes.iter().flat_map(|size| [size; HOUR]));
+    let tokens: f64 = with_sizes
+        .clone()
+        .map(|(requests, size)| requests * size)
+        .sum();
+    let scale = cost as f64 / PRICE / tokens.max(1.0);
+    let mut rest = 0.0;
+    let whole = |(requests, _): (&f64, &f64)| {
+        rest += requests * scale;
+        let whole = f64::floor(rest);
+        rest -= whole;
+        whole as u32
+    };
+    with_sizes.map(whole).collect()
 }
 
 fn sum(cost: &[u64]) -> f64 {

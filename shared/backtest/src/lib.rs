@@ -1,26 +1,33 @@
 #![doc = include_str!("../README.md")]
 
 mod chance;
+mod chart;
 mod figures;
+mod html;
 mod key;
 mod replay;
 mod scenarios;
 mod targets;
+#[cfg(test)]
+mod testing;
 mod traces;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::Serialize;
 
+pub use chart::{Chart, Event, Mark, charts};
 pub use figures::{Figures, HarmlessFigures, TheftFigures};
+pub use html::{Page, page};
 pub use targets::{Target, targets};
 pub use traces::TraceError;
 
 use figures::HarmlessFigures as Kills;
 use key::{Habit, Key};
-use replay::{Events, Outcome};
+use replay::{Again, Events, Outcome};
 use scenarios::{Harmless, THEFTS, Theft};
 
 /// Buckets in an hour and in a day.
@@ -39,6 +46,8 @@ pub enum Inject {
 /// What several runs came to.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
+    /// All seeds together: every theft of every seed counts once.
+    pub pooled: Figures,
     /// Each figure of the seed for which it is worst.
     pub worst: Figures,
     /// All seeds, in order.
@@ -56,33 +65,32 @@ pub fn backtest(
     seeds: u64,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Report, TraceError> {
-    let files = traces::files(folder)?;
-    let mut work = Vec::new();
-    for seed in 1..=seeds.max(1) {
-        for file in &files {
-            let traffic = file.traffic(seed)?;
-            work.extend(traffic.iter().filter_map(Key::new).map(|key| (seed, key)));
-        }
-    }
-    if work.is_empty() {
-        let path = folder.to_owned();
-        return Err(TraceError::None { path });
-    }
-    let played = side_by_side(&work, inject, progress);
-    let of_seed = |seed: u64| {
-        let played = work.iter().zip(&played).filter(|((of, _), _)| *of == seed);
+    let work = keys(folder, 1..=seeds.max(1))?;
+    let played = side_by_side(&work, progress, |key, seed| play(key, seed, inject));
+    let played: Vec<(u64, &Key, &Played)> = work
+        .iter()
+        .zip(&played)
+        .map(|((seed, key), played)| (*seed, key, played))
+        .collect();
+    let of = |seeds: RangeInclusive<u64>| {
+        let played = played.iter().filter(|(seed, ..)| seeds.contains(seed));
         sum_up(
             &played
-                .map(|((_, key), played)| (key, played))
+                .map(|&(_, key, played)| (key, played))
                 .collect::<Vec<_>>(),
         )
     };
-    let seeds: Vec<Figures> = (1..=seeds.max(1)).map(of_seed).collect();
+    let pooled = of(1..=seeds.max(1));
+    let seeds: Vec<Figures> = (1..=seeds.max(1)).map(|seed| of(seed..=seed)).collect();
     let mut worst = seeds[0].clone();
     for figures in &seeds[1..] {
         worst = worst.worse(figures);
     }
-    Ok(Report { worst, seeds })
+    Ok(Report {
+        pooled,
+        worst,
+        seeds,
+    })
 }
 
 /// What one key's replays came to.
@@ -92,15 +100,15 @@ struct Played {
     thefts: Vec<Option<Outcome>>,
 }
 
-/// Plays every key, on as many threads as there are processors; the result does not depend on their number.
-fn side_by_side(
+/// Does something with every key, on as many threads as there are processors; the result does not depend on their number.
+fn side_by_side<T: Send + Clone + Default>(
     work: &[(u64, Key)],
-    inject: Inject,
     progress: &(dyn Fn(usize, usize) + Sync),
-) -> Vec<Played> {
+    act: impl Fn(&Key, u64) -> T + Sync,
+) -> Vec<T> {
     let next = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
-    let played = Mutex::new(vec![Played::default(); work.len()]);
+    let results = Mutex::new(vec![T::default(); work.len()]);
     std::thread::scope(|scope| {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         for _ in 0..threads {
@@ -110,16 +118,34 @@ fn side_by_side(
                     let Some((seed, key)) = work.get(at) else {
                         break;
                     };
-                    let one = play(key, *seed, inject);
-                    if let Ok(mut played) = played.lock() {
-                        played[at] = one;
+                    let result = act(key, *seed);
+                    if let Ok(mut results) = results.lock() {
+                        results[at] = result;
                     }
                     progress(done.fetch_add(1, Ordering::Relaxed) + 1, work.len());
                 }
             });
         }
     });
-    played.into_inner().unwrap_or_default()
+    results.into_inner().unwrap_or_default()
+}
+
+/// The keys of the traces, split and priced by the chance of each seed.
+fn keys(folder: &Path, seeds: RangeInclusive<u64>) -> Result<Vec<(u64, Key)>, TraceError> {
+    let files = traces::files(folder)?;
+    let mut keys = Vec::new();
+    for seed in seeds {
+        for file in &files {
+            let traffic = file.traffic(seed)?;
+            keys.extend(traffic.iter().filter_map(Key::new).map(|key| (seed, key)));
+        }
+    }
+    match keys.is_empty() {
+        true => Err(TraceError::None {
+            path: folder.to_owned(),
+        }),
+        false => Ok(keys),
+    }
 }
 
 fn play(key: &Key, seed: u64, inject: Inject) -> Played {
@@ -128,11 +154,7 @@ fn play(key: &Key, seed: u64, inject: Inject) -> Played {
         let thefts = Vec::new();
         return Played { harmless, thefts };
     }
-    let theft = |kind: scenarios::Kind| {
-        let mut rng = chance::of(&key.name, kind.name, seed);
-        Theft::of(kind, key, &mut rng)
-    };
-    let planned = THEFTS.map(theft);
+    let planned = planned(key, seed);
     let mut thefts = vec![None; planned.len()];
     let play_thefts = |at: usize, watch: &keyward_core::rules::anomaly::Watch| {
         for (theft, outcome) in planned.iter().zip(&mut thefts) {
@@ -143,10 +165,22 @@ fn play(key: &Key, seed: u64, inject: Inject) -> Played {
         }
     };
     let mut harmless = vec![replay::harmless(key, &key.cost, play_thefts)];
+    for (theft, outcome) in planned.iter().zip(&mut thefts) {
+        if let (Some(theft), Some(outcome)) = (theft, outcome) {
+            outcome.compare(key, theft, &harmless[0]);
+        }
+    }
     for change in &Harmless::ALL[1..] {
         harmless.push(replay::harmless(key, &change.apply(key), |_, _| {}));
     }
     Played { harmless, thefts }
+}
+
+fn planned(key: &Key, seed: u64) -> [Option<Theft>; THEFTS.len()] {
+    THEFTS.map(|kind| {
+        let mut rng = chance::of(&key.name, kind.begins_as(), seed);
+        Theft::of(kind, key, &mut rng)
+    })
 }
 
 fn sum_up(played: &[(&Key, &Played)]) -> Figures {
@@ -161,26 +195,28 @@ fn sum_up(played: &[(&Key, &Played)]) -> Figures {
     };
     let all = |_: &Key| true;
     let regular = |key: &Key| key.habit == Habit::Regular;
-    let kills: fn(&Events) -> u32 = |events| events.kills;
+    let kills: fn(&Events) -> u32 = Events::kills;
     let key_months = months(&all);
     let changes = played
         .first()
         .map_or(0, |(_, played)| played.harmless.len());
     let harmless = Harmless::ALL.into_iter().take(changes).enumerate();
-    let outcomes = || {
-        played
-            .iter()
-            .flat_map(|(_, played)| played.thefts.iter().flatten())
+    let again: Vec<Again> = played
+        .iter()
+        .flat_map(|(_, played)| played.thefts.iter().flatten())
+        .filter_map(|outcome| outcome.again)
+        .collect();
+    let after = |what: &[Again]| {
+        let count = again.iter().filter(|again| what.contains(again)).count();
+        100.0 * count as f64 / again.len().max(1) as f64
     };
-    let again: Vec<bool> = outcomes().filter_map(|outcome| outcome.again).collect();
-    let second = again.iter().filter(|&&again| again).count();
     Figures {
         keys: played.len(),
         key_months,
         false_kills_per_100_key_months: 100.0 * events(0, &all, kills) / key_months,
         regular_false_kills_per_100_key_months: 100.0 * events(0, &regular, kills)
             / months(&regular).max(1e-9),
-        alerts_per_key_month: events(0, &all, |events| events.alerts) / key_months,
+        alerts_per_key_month: events(0, &all, Events::alerts) / key_months,
         harmless: harmless
             .map(|(at, change)| Kills {
                 name: change.name(),
@@ -188,7 +224,8 @@ fn sum_up(played: &[(&Key, &Played)]) -> Figures {
             })
             .collect(),
         thefts: thefts(played),
-        second_kills_percent: 100.0 * second as f64 / again.len().max(1) as f64,
+        second_kills_percent: after(&[Again::OfTheTheft]),
+        own_second_kills_percent: after(&[Again::Anyway]),
     }
 }
 
@@ -208,7 +245,7 @@ fn thefts(played: &[(&Key, &Played)]) -> Vec<TheftFigures> {
             continue;
         }
         figures.push(TheftFigures::of(kind.name.to_owned(), &all));
-        if [scenarios::X3, scenarios::X10, scenarios::X50].contains(&kind.name) {
+        if kind.is_of_big_keys() {
             let big = |key: &Key| key.habit != Habit::Unlearned && key.daily_dollars() >= BIG_KEY;
             let name = format!("{}{}", kind.name, targets::OF_BIG_KEYS);
             figures.push(TheftFigures::of(name, &outcomes(&big)));

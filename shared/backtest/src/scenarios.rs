@@ -90,6 +90,10 @@ enum When {
     Asleep,
     /// Of a key of less than $5 a day.
     SmallKey,
+    /// Of a key whose tokens are known, in requests as its own,
+    OwnSize,
+    /// or of 350,000 tokens, as a published theft had them.
+    LargeRequests,
 }
 
 const fn kind(name: &'static str, rate: Rate, hours: usize, when: When) -> Kind {
@@ -103,12 +107,12 @@ const fn kind(name: &'static str, rate: Rate, hours: usize, when: When) -> Kind 
 
 pub(crate) const X10: &str = "x10";
 pub(crate) const X50: &str = "x50";
-pub(crate) const X3: &str = "x3";
+const X3: &str = "x3";
 pub(crate) const HOURLY_200: &str = "$200/h";
 pub(crate) const HOURLY_400: &str = "$400/h";
 
 /// All of them.
-pub(crate) const THEFTS: [Kind; 9] = [
+pub(crate) const THEFTS: [Kind; 15] = [
     kind(HOURLY_200, Rate::Hourly(200.0), 24, When::AnyTime),
     kind(HOURLY_400, Rate::Hourly(400.0), 24, When::AnyTime),
     kind(
@@ -128,7 +132,49 @@ pub(crate) const THEFTS: [Kind; 9] = [
     kind("x10 at night", Rate::Times(9.0), 72, When::AtNight),
     kind(X50, Rate::Times(49.0), 72, When::AnyTime),
     kind("x1.6 for 5 days", Rate::Times(0.6), 120, When::AnyTime),
+    sized("$200/h, its own sizes", Rate::Hourly(200.0), When::OwnSize),
+    sized(
+        "$200/h, 350,000 tokens each",
+        Rate::Hourly(200.0),
+        When::LargeRequests,
+    ),
+    sized("$400/h, its own sizes", Rate::Hourly(400.0), When::OwnSize),
+    sized(
+        "$400/h, 350,000 tokens each",
+        Rate::Hourly(400.0),
+        When::LargeRequests,
+    ),
+    sized("x10, its own sizes", Rate::Times(9.0), When::OwnSize),
+    sized(
+        "x10, 350,000 tokens each",
+        Rate::Times(9.0),
+        When::LargeRequests,
+    ),
 ];
+
+const LARGE: f64 = 350_000.0;
+
+const fn sized(name: &'static str, rate: Rate, when: When) -> Kind {
+    let hours = match rate {
+        Rate::Times(_) => 72,
+        Rate::Hourly(_) => 24,
+    };
+    kind(name, rate, hours, when)
+}
+
+impl Kind {
+    /// Whether big keys are told apart: those where a multiple is much money.
+    pub(crate) const fn is_of_big_keys(self) -> bool {
+        matches!(self.rate, Rate::Times(_))
+            && self.hours == 72
+            && !matches!(self.when, When::AtNight)
+    }
+
+    /// Kinds that differ in their requests alone begin at the same moment.
+    pub(crate) fn begins_as(&self) -> &'static str {
+        self.name.split(", ").next().unwrap_or(self.name)
+    }
+}
 
 /// One theft of one key.
 #[derive(Debug, Clone)]
@@ -148,6 +194,7 @@ impl Theft {
         let any = rng.usize(key.first..=last);
         let start = match kind.when {
             When::SmallKey if key.daily_dollars() >= 5.0 => return None,
+            When::OwnSize | When::LargeRequests if !key.has_sizes() => return None,
             When::AtNight => (any / DAY * DAY + quietest(&key.cost)).clamp(key.first, last),
             _ => any,
         };
@@ -165,6 +212,11 @@ impl Theft {
             start,
             stolen,
         })
+    }
+
+    /// Tokens per request, if they are not as the key's own.
+    pub(crate) fn size(&self) -> Option<f64> {
+        (self.kind.when == When::LargeRequests).then_some(LARGE)
     }
 
     /// From where on the key has no use of its own.
@@ -185,3 +237,6 @@ fn quietest(cost: &[u64]) -> usize {
     };
     (0..DAY).min_by_key(six_hours).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

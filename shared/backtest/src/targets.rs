@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::Report;
 use crate::figures::{Figures, TheftFigures};
 use crate::scenarios::{HOURLY_200, HOURLY_400, X10, X50};
 
@@ -13,8 +14,10 @@ pub(crate) const OF_BIG_KEYS: &str = ", keys with a baseline and $10/day or more
 pub struct Target {
     /// What is measured.
     pub name: String,
-    /// The figure.
+    /// The figure over all seeds together: this one is held to it.
     pub value: f64,
+    /// The figure of the seed for which it is worst.
+    pub worst: f64,
     /// What it must be.
     pub must: f64,
     /// What it should be.
@@ -28,6 +31,7 @@ impl Target {
         Self {
             name: name.into(),
             value,
+            worst: value,
             must,
             aim,
             more_is_better: false,
@@ -52,8 +56,20 @@ impl Target {
     }
 }
 
-/// The figures that are held to something.
-pub fn targets(figures: &Figures) -> Vec<Target> {
+/// The figures that are held to something, of all seeds together, with those of the worst seed beside them.
+pub fn targets(report: &Report) -> Vec<Target> {
+    let worst = of_figures(&report.worst);
+    of_figures(&report.pooled)
+        .into_iter()
+        .zip(worst)
+        .map(|(target, worst)| Target {
+            worst: worst.value,
+            ..target
+        })
+        .collect()
+}
+
+fn of_figures(figures: &Figures) -> Vec<Target> {
     let at_most = Target::at_most;
     let mut targets = vec![
         at_most(
@@ -80,7 +96,7 @@ pub fn targets(figures: &Figures) -> Vec<Target> {
     }
     let second = figures.second_kills_percent;
     targets.push(at_most(
-        "second kills within a day, percent",
+        "second kills within a day because of the theft, percent",
         second,
         2.0,
         2.0,

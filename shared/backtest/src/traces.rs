@@ -16,6 +16,8 @@ pub(crate) struct File {
     pub(crate) path: PathBuf,
     pub(crate) name: String,
     text: String,
+    /// The file beside it that tells of tokens.
+    hourly: Option<Box<File>>,
 }
 
 /// Traces that cannot be read. Nothing was replayed.
@@ -61,16 +63,14 @@ pub enum TraceError {
 pub(crate) struct Traffic {
     pub(crate) name: String,
     pub(crate) requests: Vec<f64>,
+    /// Tokens per request, hour by hour; empty where they are not known.
+    pub(crate) sizes: Vec<f64>,
 }
 
 const SERVEGEN_WINDOWS: usize = 14 * DAY / 2;
 
 /// The files with known names, in the order of their names.
 pub(crate) fn files(folder: &Path) -> Result<Vec<File>, TraceError> {
-    let unreadable = |path: &Path| {
-        let path = path.to_owned();
-        move |source| TraceError::Unreadable { path, source }
-    };
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(unreadable(folder))? {
         let path = entry.map_err(unreadable(folder))?.path();
@@ -79,8 +79,7 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<File>, TraceError> {
             continue;
         };
         if is_servegen(&name) || name.starts_with("nab_") || name == "burstgpt_hourly" {
-            let text = fs::read_to_string(&path).map_err(unreadable(&path))?;
-            files.push(File { path, name, text });
+            files.push(File::open(path, name)?);
         }
     }
     files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -92,11 +91,36 @@ pub(crate) fn files(folder: &Path) -> Result<Vec<File>, TraceError> {
     }
 }
 
+fn unreadable(path: &Path) -> impl Fn(std::io::Error) -> TraceError {
+    let path = path.to_owned();
+    move |source| TraceError::Unreadable {
+        path: path.clone(),
+        source,
+    }
+}
+
 fn is_servegen(name: &str) -> bool {
     name.starts_with("servegen_") && name.ends_with("_10min")
 }
 
 impl File {
+    fn open(path: PathBuf, name: String) -> Result<Self, TraceError> {
+        let text = fs::read_to_string(&path).map_err(unreadable(&path))?;
+        let hourly = name.strip_suffix("_10min").filter(|_| is_servegen(&name));
+        let hourly = hourly.map(|model| format!("{model}_hourly"));
+        let beside = hourly.map(|name| (path.with_file_name(format!("{name}.csv")), name));
+        let hourly = match beside.filter(|(path, _)| path.exists()) {
+            Some((path, name)) => Some(Box::new(Self::open(path, name)?)),
+            None => None,
+        };
+        Ok(Self {
+            path,
+            name,
+            text,
+            hourly,
+        })
+    }
+
     /// Its keys, split into buckets by the chance of `seed`.
     pub(crate) fn traffic(&self, seed: u64) -> Result<Vec<Traffic>, TraceError> {
         if is_servegen(&self.name) {
@@ -106,8 +130,11 @@ impl File {
             true => self.five_minutes()?,
             false => self.hourly(seed)?,
         };
-        let name = self.name.clone();
-        Ok(vec![Traffic { name, requests }])
+        Ok(vec![Traffic {
+            name: self.name.clone(),
+            requests,
+            sizes: Vec::new(),
+        }])
     }
 
     fn servegen(&self, seed: u64) -> Result<Vec<Traffic>, TraceError> {
@@ -120,6 +147,10 @@ impl File {
             let window = windows.get_mut(window).ok_or_else(|| row.wrong(1))?;
             *window = (row.number(2)?, row.number(3)?);
         }
+        let mut sizes = match &self.hourly {
+            Some(hourly) => hourly.sizes()?,
+            None => BTreeMap::new(),
+        };
         let halves = |(name, windows): (&str, Vec<(f64, f64)>)| {
             let mut rng = chance::of(name, "split", seed);
             let half = |(requests, cv): (f64, f64)| {
@@ -130,9 +161,41 @@ impl File {
             Traffic {
                 name: name.to_owned(),
                 requests: windows.into_iter().flat_map(half).collect(),
+                sizes: sizes.remove(name).unwrap_or_default(),
             }
         };
         Ok(keys.into_iter().map(halves).collect())
+    }
+
+    /// Tokens per request of each key that has any, hour by hour; an hour without requests has the size of the one before.
+    fn sizes(&self) -> Result<BTreeMap<&str, Vec<f64>>, TraceError> {
+        let mut keys = BTreeMap::<&str, Vec<f64>>::new();
+        for row in self.rows(["key", "t", "requests", "input_tokens", "output_tokens"])? {
+            let tokens: Vec<f64> = [3, 4]
+                .into_iter()
+                .filter(|&at| !row.cells[at].is_empty())
+                .map(|at| row.number(at))
+                .collect::<Result<_, _>>()?;
+            let (hour, requests) = (row.number(1)? as usize / 3600, row.number(2)?);
+            let hours = keys
+                .entry(row.cells[0])
+                .or_insert_with(|| vec![0.0; SERVEGEN_WINDOWS / 6]);
+            let hour = hours.get_mut(hour).ok_or_else(|| row.wrong(1))?;
+            *hour = tokens.iter().sum::<f64>() / requests.max(1.0);
+        }
+        keys.retain(|_, hours| hours.iter().any(|&size| size > 0.0));
+        for hours in keys.values_mut() {
+            let mut last = hours
+                .iter()
+                .copied()
+                .find(|&size| size > 0.0)
+                .unwrap_or(0.0);
+            for hour in hours {
+                *hour = if *hour > 0.0 { *hour } else { last };
+                last = *hour;
+            }
+        }
+        Ok(keys)
     }
 
     fn five_minutes(&self) -> Result<Vec<f64>, TraceError> {
@@ -217,3 +280,6 @@ impl<const N: usize> Row<'_, N> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ mod confirm;
 mod drill;
 mod enforce;
 mod expect;
+mod history;
 mod kill;
 mod offline;
 mod operations;
@@ -119,17 +120,22 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             timeout,
         } => rotate::rotate(&slot, wait.then_some(timeout)).await,
         Command::Backtest {
-            traces,
+            traces: Some(traces),
             inject,
             seeds,
+            html,
             json,
+            ..
         } => {
             let inject = match inject {
                 true => Inject::All,
                 false => Inject::Nothing,
             };
-            backtest::run(&traces, inject, seeds, json.into())
+            backtest::run(&traces, inject, seeds, html.as_deref(), json.into())
         }
+        Command::Backtest {
+            slot, html, json, ..
+        } => history::run(slot.as_ref(), html.as_deref(), json.into()).await,
         Command::Pool(pool) => pool::run(pool).await,
         Command::Prices(prices) => prices::run(prices).await,
         // The JSON has the operations of each provider anyway.

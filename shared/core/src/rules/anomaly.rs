@@ -17,10 +17,15 @@
 //! A theft does not raise its own measure: everything normal ends a day ago. An incident, from its first alert up to the
 //! containment, never becomes normal unless a person says so, and sums begin at zero after it.
 //!
+//! Where the last hour's requests are far larger than nearly all of the last 14 days (tokens per request above three times
+//! the 99th percentile, 20 requests at least), a slot with a baseline is judged by half of the factors of P(w) and of N.
+//! Why this sign counts and others do not: the README of `keyward-backtest`.
+//!
 //! A rate of requests is told when it is above 150 % of the mean *and* above any hour on record: the mean alone would tell
 //! of every working day's noon.
 
 mod finding;
+mod foreseen;
 mod form;
 mod month;
 mod recent;
@@ -29,9 +34,10 @@ mod settings;
 mod watch;
 
 pub use finding::{Act, Finding, Measured, OtherCalls, Rule, blind};
+pub use foreseen::{Foreseen, Past, foresee};
 pub use form::Score;
-pub use settings::{Evidence, Limits};
-pub use watch::{Assessment, Judgement, Memory, Settled, Watch};
+pub use settings::Limits;
+pub use watch::{Assessment, Hour, Judgement, Memory, Settled, Watch};
 
 #[cfg(test)]
 mod tests;

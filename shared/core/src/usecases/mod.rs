@@ -8,6 +8,7 @@ pub mod drill;
 pub mod enforce;
 pub mod expect;
 mod find;
+pub mod history;
 pub mod keep_alarms;
 pub mod keep_caps;
 mod key_text;

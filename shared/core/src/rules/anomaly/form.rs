@@ -46,6 +46,8 @@ pub(super) struct Facts<'a> {
     pub(super) hot: u64,
     /// 100, or more while more spend is announced.
     pub(super) factor: u64,
+    /// Signs of a theft beside money.
+    pub(super) evidence: Evidence,
 }
 
 /// The three clauses of one span, each as a value and the limit that it must exceed.
@@ -108,9 +110,9 @@ impl Facts<'_> {
         let spent = i128::from(spent);
         let normal = sum * i128::from(figures.span.buckets());
         // With other evidence half of both is enough: everything else counts double.
-        let doubled = match self.limits.evidence {
+        let doubled = match self.evidence {
             Evidence::None => 1,
-            Evidence::Halves => 2,
+            Evidence::LargeRequests => 2,
         };
         let ceiling = peak + i128::from(self.limits.loss_ceiling.0);
         let record = (i128::from(figures.record) * peak).min(100 * doubled * ceiling);
@@ -169,6 +171,15 @@ impl Facts<'_> {
             value: spent,
             limit,
         })
+    }
+
+    /// What a span that goes on must spend to fire by itself; `None` where there is no record yet.
+    pub(super) fn limit(&self, level: &Level, span: Span) -> Option<u64> {
+        let Some(mean) = self.learned else {
+            return Some(self.unlearned_limit(level));
+        };
+        let clauses = self.clauses(level, &level.spans[span as usize], mean, 0)?;
+        Some(clauses.limit(self.normal(mean, span)))
     }
 
     /// What fires: the first span of which all limits are exceeded, while it goes on.

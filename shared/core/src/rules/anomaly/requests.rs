@@ -42,17 +42,23 @@ pub(super) fn judge(baseline: &Baseline, at: Bucket, requests: u64, tokens: u64)
             Measured::Tokens { value: size, limit },
         ));
     }
-    if let Some(usual) = baseline.usual_size()
-        && requests >= LEAST_LARGE
-        && u128::from(tokens) > 3 * u128::from(usual) * u128::from(requests)
-    {
-        let (value, limit) = (size, 3 * usual);
+    if let Some(limit) = too_large(baseline, requests, tokens) {
+        let value = size;
         findings.push(alert(
             Rule::LargeRequests,
             Measured::Tokens { value, limit },
         ));
     }
     findings
+}
+
+/// Whether the last hour's requests are far larger than nearly all before: the tokens per request that they exceed.
+pub(super) fn too_large(baseline: &Baseline, requests: u64, tokens: u64) -> Option<u64> {
+    if requests < LEAST_LARGE {
+        return None;
+    }
+    let limit = baseline.usual_size()?.saturating_mul(3);
+    (u128::from(tokens) > u128::from(limit) * u128::from(requests)).then_some(limit)
 }
 
 /// 150 % of an hour's mean, and no hour on record had more: the busy hours of every day are no news.

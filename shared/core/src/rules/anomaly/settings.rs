@@ -19,8 +19,6 @@ pub struct Limits {
     pub record_days: u32,
     /// A launch or a month's end that was announced: what is normal counts so much more until then.
     pub announced: Option<Expectation>,
-    /// What another kind of evidence does to the limits of money.
-    pub evidence: Evidence,
 }
 
 impl Limits {
@@ -32,7 +30,6 @@ impl Limits {
             loss_ceiling: MicroDollars::from_dollars(250),
             record_days: 35,
             announced: None,
-            evidence: Evidence::None,
         }
     }
 
@@ -45,14 +42,13 @@ impl Limits {
     }
 }
 
-/// Signs of a theft beside money: a model that the slot never used, requests far larger than its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Evidence {
-    /// None, or it is not weighed.
+/// Signs of a theft beside money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Evidence {
+    /// None.
     None,
-    /// There is: what must be exceeded on record, and the excess that is accepted, are halved.
-    Halves,
+    /// Requests far larger than the slot's own: what must be exceeded on record, and the excess that is accepted, are halved.
+    LargeRequests,
 }
 
 /// One level of judgement: the same form with other figures.

@@ -112,6 +112,47 @@ fn requests_that_grow_are_heard_by_their_size() {
     assert!(first(&found, Rule::RequestRate).is_none());
 }
 
+/// $6 an hour and $144 a day; a theft of $120 an hour on top. 1 hour: $6 + $10 n must exceed normal by half a day, $72: by
+/// the eighth bucket. In large requests by a quarter, $36: by the fourth.
+#[test]
+fn large_requests_halve_what_may_be_spent_above_normal() {
+    let limits = limits(144, 4_320);
+    for (requests, tokens, rate_kill, size_is_told) in [
+        (10_000, 10_000_000, 8, false),
+        (30, 10_500_000, 4, true),
+        // Nothing is told of the stolen requests.
+        (0, 0, 8, false),
+    ] {
+        let (mut watch, now) = steady(15, used(500_000, 10, 10_000));
+        let stolen = used(10_500_000, 10 + requests, 10_000 + tokens);
+        let found = play(&mut watch, now, 12, stolen, &limits);
+        let kill = found.iter().find(|(_, finding)| finding.act == Act::Kill);
+        let (after, finding) = kill.unwrap();
+        assert_eq!(*after, rate_kill, "{requests} requests");
+        assert_eq!(finding.rule, Rule::AboveBaseline);
+        assert_eq!(
+            first(&found, Rule::LargeRequests).is_some(),
+            size_is_told,
+            "{requests} requests"
+        );
+        let before = |finding: &&(u32, Finding)| finding.0 < rate_kill;
+        let alerts = found.iter().filter(before);
+        assert!(alerts.count() > 0, "an alert comes first");
+    }
+}
+
+#[test]
+fn large_requests_alone_kill_nobody() {
+    let limits = limits(144, 4_320);
+    let (mut watch, now) = steady(15, used(500_000, 10, 10_000));
+    let found = play(&mut watch, now, DAY, used(700_000, 10, 3_500_000), &limits);
+    assert!(first(&found, Rule::LargeRequests).is_some());
+    assert!(
+        found.iter().all(|(_, finding)| finding.act != Act::Kill),
+        "{found:?}"
+    );
+}
+
 #[test]
 fn a_month_is_restricted_when_its_cap_is_spent_and_told_when_it_will_be() {
     let limits = limits(100, 100);

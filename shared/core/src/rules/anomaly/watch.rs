@@ -5,9 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::finding::{Act, Finding, Measured, Rule};
 use super::form::{Facts, Fired, Score};
 use super::recent::Recent;
-use super::settings::{ALERT, KILL, Limits};
+use super::requests;
+use super::settings::{ALERT, Evidence, KILL, Limits};
 use crate::model::baseline::{Baseline, Mean, Place, Span, month_of};
 use crate::model::kill_order::Basis;
+use crate::model::money::MicroDollars;
 use crate::model::text::OutsideText;
 use crate::model::usage::{Bucket, Reading};
 
@@ -108,6 +110,17 @@ pub struct Assessment {
     pub basis: Basis,
     /// What was found, told before or not.
     pub findings: Vec<Finding>,
+}
+
+/// How the last hour stands to what is normal. Micro-dollars.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Hour {
+    /// What was spent in it.
+    pub spent: MicroDollars,
+    /// What is spent in an hour on the mean; `None` without a baseline.
+    pub normal: Option<MicroDollars>,
+    /// What an hour that goes on may spend at most before it asks for a kill by itself; `None` without a record.
+    pub limit: Option<MicroDollars>,
 }
 
 /// One slot under watch.
@@ -302,6 +315,36 @@ impl Watch {
             spent: self.recent.spent(),
             hot: self.recent.hot(),
             factor,
+            evidence: Evidence::None,
+        }
+    }
+
+    /// The facts with the signs beside money. Those are looked for only where they make a difference.
+    fn weighed<'a>(&self, limits: &'a Limits, now: Bucket) -> Facts<'a> {
+        let facts = self.facts(limits, now);
+        let halved = Facts {
+            evidence: Evidence::LargeRequests,
+            ..facts
+        };
+        let (requests, tokens) = self.recent.requests();
+        let matters = facts.learned.is_some() && halved.fires(&ALERT).is_some();
+        match matters && requests::too_large(&self.baseline, requests, tokens).is_some() {
+            true => halved,
+            false => facts,
+        }
+    }
+
+    /// How the last hour stands: to be shown, no judgement.
+    pub fn hour(&self, limits: &Limits) -> Hour {
+        let Some(now) = self.recent.to() else {
+            return Hour::default();
+        };
+        let facts = self.weighed(limits, now);
+        let normal = |mean| facts.normal(mean, Span::Hour);
+        Hour {
+            spent: MicroDollars(facts.spent[Span::Hour as usize]),
+            normal: facts.learned.map(normal).map(MicroDollars),
+            limit: facts.limit(&KILL, Span::Hour).map(MicroDollars),
         }
     }
 
@@ -310,7 +353,7 @@ impl Watch {
         let Some(now) = self.recent.to() else {
             return Judgement::default();
         };
-        let facts = self.facts(limits, now);
+        let facts = self.weighed(limits, now);
         let alert = facts.fires(&ALERT);
         let kill = alert.and_then(|_| facts.fires(&KILL));
         self.remember(&facts, now, alert);
@@ -356,7 +399,7 @@ impl Watch {
                 findings,
             };
         };
-        let facts = self.facts(limits, now);
+        let facts = self.weighed(limits, now);
         let late = self.late_spend(&facts, now);
         let late = self.memory.lasting(now, late);
         let score = match late {
@@ -423,7 +466,7 @@ impl Watch {
             return Vec::new();
         }
         let (requests, tokens) = self.recent.requests();
-        super::requests::judge(&self.baseline, now, requests, tokens)
+        requests::judge(&self.baseline, now, requests, tokens)
     }
 }
 
