@@ -206,7 +206,7 @@ async fn the_monitors_order_needs_no_alarm() {
     let switched = Switched::new().await;
     let order = json!({
         "keyward": "kill", "schema": 1, "stack": "prod", "slot": switched.world.slot,
-        "score_thousandths": 2400, "judged": switched.now(), "reason": "3.1 times the baseline",
+        "score_thousandths": 2400, "basis": "usual", "judged": switched.now(), "reason": "3.1 times the baseline",
     });
     assert_eq!(switched.handle(&order).await.unwrap(), report(1, 0));
     assert!(!switched.is_alive());

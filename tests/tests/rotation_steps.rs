@@ -6,11 +6,12 @@ mod by_hand;
 
 use std::sync::Arc;
 
+use keyward_core::model::money::DayLimit;
 use keyward_core::model::slot::SlotState;
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Clock, Fence, Inventory, IssueRequest, SecretStore, Stage, TAG_SLOT};
-use keyward_core::rules::birth;
 use keyward_core::rules::rotation::Refusal;
+use keyward_core::rules::{birth, caps};
 use keyward_core::usecases::rotate::{RotationError, StepOutcome};
 use keyward_rotate::RotateError;
 use keyward_testkit::gate::Gate;

@@ -194,7 +194,10 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Show slots and their keys.
+    /// Show slots: their keys, what they spend against what they may, and what ends it if it is too much.
+    ///
+    /// PROTECTED is `provider` where the provider's own limit was set and read back, `Keyward` where the kill switch acts on
+    /// what is seen, and `nothing` else. SCORE is the slot's KillScore: it is cut off from 1 on.
     Status {
         /// One slot; all if left out.
         slot: Option<SlotName>,

@@ -13,7 +13,7 @@ use keyward_core::model::alert::Alert;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{AlertError, Alerts, Clock, ProviderError};
+use keyward_core::ports::{AlertError, Alerts, Clock, ProviderError, UsageStore};
 use keyward_core::usecases::Ports;
 use keyward_lambda::clock::SystemClock;
 use keyward_lambda::deployment::provider_client;
@@ -82,6 +82,11 @@ impl Aws {
         }
         self.credentials().await?;
         Ok(DynamoInventory::new(&self.config, table))
+    }
+
+    /// Where usage is kept.
+    pub(crate) fn usage(&self, table: &str) -> impl UsageStore {
+        DynamoInventory::new(&self.config, table)
     }
 
     /// The drivers of accounts.

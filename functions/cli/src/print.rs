@@ -1,6 +1,6 @@
 //! Writing to people.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use keyward_core::model::text::OutsideText;
 
@@ -45,22 +45,113 @@ pub(crate) fn chain(error: &anyhow::Error) -> String {
     clean(&keyward_lambda::diagnostic::chain(error.as_ref()))
 }
 
+/// How much a cell asks for attention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tint {
+    /// None.
+    Plain,
+    /// Worth a look.
+    Yellow,
+    /// Look now.
+    Red,
+}
+
+/// Whether colours are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Colours {
+    On,
+    Off,
+}
+
+/// One cell of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Cell {
+    pub(crate) text: String,
+    pub(crate) tint: Tint,
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        let tint = Tint::Plain;
+        Self { text, tint }
+    }
+}
+
 /// Rows under a heading, columns aligned.
 pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
+    let rows: Vec<[Cell; N]> = rows.iter().map(|row| row.clone().map(Cell::from)).collect();
+    tinted_table(heading, &rows);
+}
+
+/// The same, with colours where a person looks: on a terminal, unless `NO_COLOR` says otherwise
+/// (<https://no-color.org>).
+pub(crate) fn tinted_table<const N: usize>(heading: [&str; N], rows: &[[Cell; N]]) {
+    let no_color = keyward_lambda::config::environment("NO_COLOR");
+    let is_wanted = no_color.is_none_or(|value| value.is_empty());
+    let colours = match is_wanted && std::io::stdout().is_terminal() {
+        true => Colours::On,
+        false => Colours::Off,
+    };
+    for text in aligned(heading, rows, colours) {
+        line(&text);
+    }
+}
+
+fn aligned<const N: usize>(
+    heading: [&str; N],
+    rows: &[[Cell; N]],
+    colours: Colours,
+) -> Vec<String> {
     let width = |column: usize| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
+        let cells = rows.iter().map(|row| row[column].text.chars().count());
         cells.chain([heading[column].len()]).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..N).map(width).collect();
-    let print = |cells: [&str; N]| {
-        let padded = cells.iter().zip(&widths).map(|(cell, width)| {
-            let gap = width.saturating_sub(cell.chars().count());
-            format!("{cell}{}", " ".repeat(gap))
-        });
-        line(padded.collect::<Vec<_>>().join("  ").trim_end());
+    let aligned = |cells: [&Cell; N]| {
+        let mut text = String::new();
+        for (cell, width) in cells.iter().zip(&widths) {
+            let gap = width.saturating_sub(cell.text.chars().count());
+            text += &tinted(cell, colours);
+            text += &" ".repeat(gap + 2);
+        }
+        text.trim_end().to_owned()
     };
-    print(heading);
-    for row in rows {
-        print(row.each_ref().map(String::as_str));
+    let heading = heading.map(|text| Cell::from(text.to_owned()));
+    let rows = rows.iter().map(<[Cell; N]>::each_ref);
+    [heading.each_ref()]
+        .into_iter()
+        .chain(rows)
+        .map(aligned)
+        .collect()
+}
+
+fn tinted(cell: &Cell, colours: Colours) -> String {
+    let colour = match cell.tint {
+        Tint::Yellow if colours == Colours::On => 33,
+        Tint::Red if colours == Colours::On => 31,
+        Tint::Plain | Tint::Yellow | Tint::Red => return cell.text.clone(),
+    };
+    format!("\u{1b}[{colour}m{}\u{1b}[0m", cell.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_under_each_other_with_and_without_colours() {
+        let cell = |text: &str, tint| Cell {
+            text: text.to_owned(),
+            tint,
+        };
+        let rows = [
+            [cell("a", Tint::Plain), cell("well", Tint::Plain)],
+            [cell("longer", Tint::Red), cell("ill", Tint::Yellow)],
+        ];
+        let plain = aligned(["SLOT", "HOW"], &rows, Colours::Off);
+        assert_eq!(plain, ["SLOT    HOW", "a       well", "longer  ill"]);
+        let colourful = aligned(["SLOT", "HOW"], &rows, Colours::On);
+        let ill = "\u{1b}[31mlonger\u{1b}[0m  \u{1b}[33mill\u{1b}[0m";
+        assert_eq!(colourful, ["SLOT    HOW", "a       well", ill]);
     }
 }

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use keyward_core::model::key::ApiKey;
-use keyward_core::model::money::SpendCap;
+use keyward_core::model::money::{DayLimit, SpendCap};
 use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::Scope;
 use keyward_core::model::text::OutsideText;
@@ -28,6 +28,8 @@ pub enum Oddity {
     SetsNoExpiry,
     /// Takes a limit, and does not keep it.
     ForgetsCaps,
+    /// Has no limits that begin again each day.
+    LimitsByTheMonth,
     /// Answers 404 to whatever names a key, and does nothing.
     KnowsNoKey,
     /// The same, and its list is empty.
@@ -175,5 +177,12 @@ impl SpendCaps for Odd {
             _ => cap,
         };
         caps.set_cap(handle, kept).await
+    }
+
+    fn day_limit(&self) -> DayLimit {
+        match self.way {
+            Oddity::LimitsByTheMonth => DayLimit::MovedEachDay,
+            _ => DayLimit::ItsOwn,
+        }
     }
 }

@@ -265,7 +265,7 @@ async fn the_map_and_the_monitors_order_can_be_given() {
     assert!(!stage.cut("agent-billing"));
     let order: Value = json!({
         "keyward": "kill", "schema": 1, "stack": "test", "slot": "chat-eu",
-        "score_thousandths": 1000, "judged": "2026-11-25T15:00:00Z", "reason": "x",
+        "score_thousandths": 1000, "basis": "usual", "judged": "2026-11-25T15:00:00Z", "reason": "x",
     });
     let stage = replay("order.json", &order.to_string(), &Options::default()).await;
     assert!(stage.unwrap().cut("chat-eu"));

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use keyward_core::model::incident::Containment;
+use keyward_core::model::money::DayLimit;
 use keyward_core::model::slot::{ProviderName, Slot};
 use keyward_core::ports::{IssueRequest, SecretStore, Stage, TAG_ACCOUNT, TAG_PLACE};
-use keyward_core::rules::birth;
+use keyward_core::rules::{birth, caps};
 use keyward_core::usecases::kill::{Whereabouts, contain_found};
 use keyward_testkit::gate::Cut;
 
@@ -355,7 +356,7 @@ async fn what_is_found_without_the_inventory_is_listed_again_until_nothing_new_a
     let request = IssueRequest {
         label: label.clone(),
         scope: slot.scope.clone(),
-        cap: birth::cap(&slot, now),
+        cap: caps::of_new_key(&slot, DayLimit::ItsOwn, now),
         expires: birth::expires(&slot.policy, now),
         keep: Vec::new(),
     };

@@ -283,7 +283,7 @@ async fn a_kill_for_something_else_meanwhile_is_in_earnest_and_the_drill_says_so
     range.begin("drill-1").await.unwrap();
     let order = json!({
         "keyward": "kill", "schema": 1, "stack": "prod", "slot": range.switched.world.slot,
-        "score_thousandths": 2400, "judged": range.switched.now(), "reason": "3.1 times the baseline",
+        "score_thousandths": 2400, "basis": "usual", "judged": range.switched.now(), "reason": "3.1 times the baseline",
     });
     range.switched.handle(&order).await.unwrap();
     assert_eq!(range.switched.incidents()[0].drill, None);

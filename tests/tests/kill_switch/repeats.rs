@@ -13,7 +13,7 @@ async fn an_event_is_wanted_again_as_long_as_something_of_it_is_left() {
     let no_slot: Make = |s| {
         let order = "no-such-slot";
         json!({"keyward": "kill", "schema": 1, "stack": "prod", "slot": order,
-            "score_thousandths": 2400, "judged": s.now(), "reason": "x"})
+            "score_thousandths": 2400, "basis": "usual", "judged": s.now(), "reason": "x"})
     };
     let cases: [(&str, Make, &[&'static str], bool); 9] = [
         ("nothing is wrong", kill, &[], false),

@@ -146,7 +146,7 @@ async fn what_was_taken_out_of_a_rotation_is_cut_off_before_it_makes_another_key
         let request = IssueRequest {
             label: intent.label.unwrap(),
             scope: intent.scope,
-            cap: birth::cap(&slot, now),
+            cap: caps::of_new_key(&slot, DayLimit::ItsOwn, now),
             expires: birth::expires(&slot.policy, now),
             keep: Vec::new(),
         };

@@ -36,8 +36,10 @@ pub(super) async fn enforce(slot: &SlotName, wanted: Wanted, reason: &str) -> Re
     let answer = Control::open().await?.post("/enforce", &request).await?;
     let answer: Answer = serde_json::from_value(answer).context("the answer cannot be read")?;
     let what = match answer.mode {
-        Mode::Enforce => "statistics may kill (nothing in this release reads them yet)",
-        Mode::Observe => "statistics only report",
+        Mode::Enforce => "use far above what is usual for it cuts it off",
+        Mode::Observe => {
+            "use far above what is usual for it is only told; far above what its owner declared still cuts it off"
+        }
     };
     let was = if answer.before == answer.mode {
         ", as before"

@@ -1,26 +1,26 @@
 //! `keyward status`.
 
+mod usage;
+
 use anyhow::{Result, bail};
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::names::SlotName;
-use keyward_core::model::slot::{CredentialKind, Mode, SlotState};
+use keyward_core::model::slot::{CredentialKind, Mode, Slot, SlotState};
 use keyward_core::model::version::Version;
-use keyward_core::usecases::status::{Row, SlotStatus, slots};
+use keyward_core::usecases::status::{Proposal, Row, SlotStatus, slots};
 use keyward_providers::config::ProviderAccounts;
 use serde_json::{Value, json};
 
 use super::Format;
 use crate::aws::Aws;
-use crate::print::{Outcome, clean, line, table};
+use crate::print::{Cell, Outcome, Tint, clean, line, tinted_table};
 use crate::settings::{TABLE, required};
 
 pub(super) async fn status(only: Option<&SlotName>, format: Format) -> Result<Outcome> {
     let [name] = required([TABLE])?;
-    let ports = Aws::load()
-        .await?
-        .ports(&name, ProviderAccounts::default())
-        .await?;
-    let rows = slots(&ports, only).await?;
+    let aws = Aws::load().await?;
+    let ports = aws.ports(&name, ProviderAccounts::default()).await?;
+    let rows = slots(&ports, &aws.usage(&name), only).await?;
     if let (Some(name), true) = (only, rows.is_empty()) {
         bail!("there is no slot `{name}` in the inventory");
     }
@@ -31,7 +31,8 @@ pub(super) async fn status(only: Option<&SlotName>, format: Format) -> Result<Ou
         }
         Format::Table => print(&rows),
     }
-    let all_read = rows.iter().all(|(_, status)| status.is_ok());
+    let is_read = |(_, status): &Row| status.as_ref().is_ok_and(|status| status.usage.is_ok());
+    let all_read = rows.iter().all(is_read);
     Ok(if all_read {
         Outcome::Done
     } else {
@@ -39,55 +40,97 @@ pub(super) async fn status(only: Option<&SlotName>, format: Format) -> Result<Ou
     })
 }
 
+const HEADING: [&str; 12] = [
+    "SLOT",
+    "OWNER",
+    "ENV",
+    "STATE",
+    "KEY",
+    "AGE",
+    "ROTATED",
+    "TODAY",
+    "MONTH",
+    "SCORE",
+    "PROTECTED",
+    "NOTES",
+];
+
 fn print(rows: &[Row]) {
     if rows.is_empty() {
         line("no slot is registered; begin with: keyward apply FLEET.json --reason TEXT");
         return;
     }
-    let cells: Vec<[String; 7]> = rows.iter().map(cells).collect();
-    table(
-        ["SLOT", "OWNER", "ENV", "STATE", "KEY", "AGE", "NOTES"],
-        &cells,
-    );
+    let cells: Vec<[Cell; 12]> = rows.iter().map(cells).collect();
+    tinted_table(HEADING, &cells);
+    for (name, status) in rows {
+        if let Ok(Some(proposal)) = status.as_ref().map(|status| &status.proposal) {
+            line(&proposed(name, proposal));
+        }
+    }
 }
 
-fn cells((name, status): &Row) -> [String; 7] {
+fn cells((name, status): &Row) -> [Cell; 12] {
     let status = match status {
         Ok(status) => status,
         Err(error) => {
-            let unknown = || "?".to_owned();
-            let why = format!("CANNOT BE READ: {}", clean(&error.to_string()));
-            return [
-                name.to_string(),
-                unknown(),
-                unknown(),
-                unknown(),
-                unknown(),
-                unknown(),
-                why,
-            ];
+            let mut cells = HEADING.map(|_| Cell::from("?".to_owned()));
+            cells[0] = name.to_string().into();
+            cells[11] = Cell {
+                text: format!("CANNOT BE READ: {}", clean(&error.to_string())),
+                tint: Tint::Red,
+            };
+            return cells;
         }
     };
     let slot = &status.slot;
     let environment = json!(slot.environment);
+    let [today, month, score, protected] = usage::cells(status);
     [
-        name.to_string(),
-        slot.owner.to_string(),
-        environment.as_str().unwrap_or("?").to_owned(),
-        format!("{}, {}", state(slot.state), mode(slot.mode)),
-        key(status),
-        age(status),
-        notes(status).join("; "),
+        name.to_string().into(),
+        slot.owner.to_string().into(),
+        environment.as_str().unwrap_or("?").to_owned().into(),
+        state(slot),
+        key(status).into(),
+        age(status).into(),
+        rotated(status).into(),
+        today,
+        month,
+        score,
+        protected,
+        notes(status).join("; ").into(),
     ]
 }
 
-fn state(state: SlotState) -> &'static str {
-    match state {
-        SlotState::Active => "active",
-        SlotState::Restricted => "RESTRICTED",
-        SlotState::Suspended => "SUSPENDED",
-        SlotState::Decommissioned => "decommissioned",
-    }
+fn state(slot: &Slot) -> Cell {
+    let (state, tint) = match slot.state {
+        SlotState::Active => ("active", Tint::Plain),
+        SlotState::Restricted => ("RESTRICTED", Tint::Yellow),
+        SlotState::Suspended => ("SUSPENDED", Tint::Red),
+        SlotState::Decommissioned => ("decommissioned", Tint::Plain),
+    };
+    let text = format!("{state}, {}", mode(slot.mode));
+    Cell { text, tint }
+}
+
+/// When the current key came by a rotation.
+fn rotated(status: &SlotStatus) -> String {
+    let current = status.current.as_ref();
+    let promoted = current.and_then(|current| current.version.promoted);
+    promoted.map_or_else(|| "never".to_owned(), short)
+}
+
+/// That a slot that has observed for long be enforced, and what that would cost.
+fn proposed(slot: &SlotName, proposal: &Proposal) -> String {
+    let Proposal {
+        days,
+        kills,
+        alerts,
+        without_key,
+    } = proposal;
+    format!(
+        "{slot} only observes: over the last {days} days its statistics would have cut it off {kills} times, and told people {alerts} times. A cut by mistake leaves an agent without a key for seconds if it fetches its key again when that is refused, else for up to {} s. To let them act: keyward enforce {slot} --reason TEXT",
+        without_key.as_secs()
+    )
 }
 
 fn mode(mode: Mode) -> &'static str {
@@ -131,10 +174,9 @@ fn notes(status: &SlotStatus) -> Vec<String> {
             if current.version.handle.is_none() {
                 note("its id is unknown: it cannot be revoked by Keyward".to_owned());
             }
-            note(match &current.version.cap {
-                Some(cap) => format!("capped at ${} {}", dollars(cap.amount.0), period(cap)),
-                None => "no cap on the key".to_owned(),
-            });
+            if current.version.told.uncapped.is_some() {
+                note("its provider refuses its limit".to_owned());
+            }
         }
         None => {}
     }
@@ -147,6 +189,8 @@ fn notes(status: &SlotStatus) -> Vec<String> {
             short(seen.since)
         ));
     }
+    notes.extend(usage::notes(status));
+    let mut note = |text: String| notes.push(text);
     for old in &status.retiring {
         note(format!("old {} until {}", clean(&old.shown()), until(old)));
     }
@@ -166,19 +210,6 @@ fn notes(status: &SlotStatus) -> Vec<String> {
         note(format!("keys from the pool of {}", status.slot.account));
     }
     notes
-}
-
-fn dollars(micro: u64) -> String {
-    format!("{}.{:02}", micro / 1_000_000, micro % 1_000_000 / 10_000)
-}
-
-fn period(cap: &keyward_core::model::money::SpendCap) -> &'static str {
-    use keyward_core::model::money::CapPeriod;
-    match cap.period {
-        CapPeriod::Daily => "a day",
-        CapPeriod::Monthly => "a month",
-        CapPeriod::Lifetime => "in all",
-    }
 }
 
 fn short(at: Timestamp) -> String {
@@ -219,6 +250,18 @@ fn json_row((name, status): &Row) -> Value {
             })).collect::<Vec<_>>(),
             "rotation_under_way": !status.arriving.is_empty(),
             "being_revoked": status.ending.len(),
+            "mode_since": status.slot.mode_since,
+            "last_rotation": status.current.as_ref().and_then(|current| current.version.promoted),
+            "expected": status.slot.expected,
+            "expected_assumed": status.slot.expected_assumed,
+            "usage": usage::json(&status.usage),
+            "proposal": status.proposal.map(|proposal| json!({
+                "mode": Mode::Enforce,
+                "days": proposal.days,
+                "kills": proposal.kills,
+                "alerts": proposal.alerts,
+                "seconds_without_key": proposal.without_key.as_secs(),
+            })),
         }),
     }
 }

@@ -78,6 +78,12 @@ pub enum AlertKind {
     AlarmChanged,
     /// A slot has no alarm that guards it.
     AlarmMissing,
+    /// Somebody changed a key's limit at its provider; it is set right.
+    CapChanged,
+    /// A key's limit cannot be set at its provider until a person does something.
+    CapMissing,
+    /// A key's limit was lowered below what it has spent: its agent is refused.
+    CapBelowSpend,
     /// A drill of the kill switch is over, with the time of each stage.
     DrillDone,
     /// A drill of the kill switch did not end as it should.
@@ -110,7 +116,7 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 42] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -136,6 +142,9 @@ impl AlertKind {
         Self::KillRefused,
         Self::AlarmChanged,
         Self::AlarmMissing,
+        Self::CapChanged,
+        Self::CapMissing,
+        Self::CapBelowSpend,
         Self::DrillDone,
         Self::DrillFailed,
         Self::SpendUnusual,

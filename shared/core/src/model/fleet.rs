@@ -109,8 +109,10 @@ pub struct SlotEntry {
     /// Who else can read the secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<Principal>,
-    /// What the agent normally spends. Caps are derived from it, so there is no default.
-    pub expected_spend: SpendEntry,
+    /// What the agent normally spends; caps are derived from it. Left out, little is assumed: $2 a day for an agent in
+    /// dev, $5 in staging, $10 in prod, and 30 such days a month.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_spend: Option<SpendEntry>,
     /// How long keys live.
     #[serde(default)]
     pub policy: PolicyEntry,
@@ -136,6 +138,19 @@ pub struct SpendEntry {
     /// In a normal month, in whole cents.
     #[schemars(range(min = 1))]
     pub monthly_cents: u32,
+}
+
+impl SpendEntry {
+    fn problems(&self) -> Vec<&'static str> {
+        let mut problems = Vec::new();
+        if self.daily_cents == 0 || self.monthly_cents == 0 {
+            problems.push("must be above zero: the caps are derived from it");
+        }
+        if self.monthly_cents < self.daily_cents {
+            problems.push("a month is expected to cost less than a day");
+        }
+        problems
+    }
 }
 
 /// How long keys live.
@@ -315,17 +330,8 @@ impl Fleet {
                 ),
             );
         }
-        if entry.expected_spend.daily_cents == 0 || entry.expected_spend.monthly_cents == 0 {
-            problem(
-                "expected_spend",
-                "must be above zero: the caps are derived from it".to_owned(),
-            );
-        }
-        if entry.expected_spend.monthly_cents < entry.expected_spend.daily_cents {
-            problem(
-                "expected_spend",
-                "a month is expected to cost less than a day".to_owned(),
-            );
+        for text in entry.expected_spend.iter().flat_map(SpendEntry::problems) {
+            problem("expected_spend", text.to_owned());
         }
         if let Some(account) = account {
             for (field, text) in crate::rules::scope::problems(account.provider, &entry.scope) {
@@ -345,7 +351,10 @@ impl Fleet {
                 kind: account.provider.kind(),
                 entry: entry.clone(),
                 policy,
-                expected: entry.expected_spend.into(),
+                expected: entry.expected_spend.map_or_else(
+                    || ExpectedSpend::assumed(people.environment),
+                    ExpectedSpend::from,
+                ),
             }),
             _ => Err(problems),
         }

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::SCHEMA;
 use super::alarm::AlarmMessage;
+use super::incident::Incident;
 use super::names::{SlotName, StackName};
+use super::slot::Epoch;
 use super::text::{CleanText, OutsideText, without_keys};
 
 /// The ARN of an SNS topic as a message or the configuration names it. Cleaning changes none that SNS gives: topic names
@@ -188,7 +190,7 @@ impl Order {
         if act == GoOnOrder::ACT {
             return Ok(Self::GoOn(GoOnOrder {
                 stack: text("stack")?.parse().map_err(|_| wrong("stack"))?,
-                incident: OutsideText::new(&without_keys(text("incident")?)),
+                incident: incident_id(text("incident")?).ok_or(wrong("incident"))?,
             }));
         }
         let score = field("score_thousandths").as_u64();
@@ -203,6 +205,14 @@ impl Order {
             reason: OutsideText::new(&without_keys(text("reason")?)),
         }))
     }
+}
+
+/// An incident's id, kept whole: a slot's name and an epoch, as [`Incident::id_of`] makes it.
+fn incident_id(text: &str) -> Option<OutsideText> {
+    let (slot, epoch) = text.rsplit_once('-')?;
+    let slot: SlotName = slot.parse().ok()?;
+    let id = Incident::id_of(&slot, Epoch(epoch.parse().ok()?));
+    (id == text).then(|| OutsideText::new(text))
 }
 
 /// Why a message could not be understood. Nothing of the message is in it but its length, a field's name and a type: it
@@ -274,13 +284,20 @@ mod tests {
             incident: OutsideText::new("chat-eu-3"),
         };
         let read = Order::from_json(&go_on.to_json());
-        assert_eq!(read, Ok(Order::GoOn(go_on)));
+        assert_eq!(read, Ok(Order::GoOn(go_on.clone())));
+        // An id is no key, however long: one that is shortened names nothing.
+        let long = GoOnOrder {
+            incident: OutsideText::new("support-bot-of-the-whole-of-europe-openrouter-117"),
+            ..go_on
+        };
+        let read = Order::from_json(&long.to_json());
+        assert_eq!(read, Ok(Order::GoOn(long)));
     }
 
     #[test]
     fn an_order_without_all_of_its_fields_is_none() {
         type Change = fn(&mut Value);
-        let cases: [(Change, Unreadable); 11] = [
+        let cases: [(Change, Unreadable); 12] = [
             (|o| o["schema"] = 2.into(), Unreadable::Schema),
             (|o| o["schema"] = "1".into(), Unreadable::Schema),
             (|o| o["keyward"] = true.into(), Unreadable::Field("keyward")),
@@ -299,6 +316,13 @@ mod tests {
             (|o| o["basis"] = "hope".into(), Unreadable::Field("basis")),
             (
                 |o| o["keyward"] = "go_on".into(),
+                Unreadable::Field("incident"),
+            ),
+            (
+                |o| {
+                    o["keyward"] = "go_on".into();
+                    o["incident"] = "chat-eu".into();
+                },
                 Unreadable::Field("incident"),
             ),
         ];

@@ -19,6 +19,11 @@ impl MicroDollars {
     pub const fn percent(self, percent: u64) -> Self {
         Self((self.0 as u128 * percent as u128).div_ceil(100) as u64)
     }
+
+    /// Both together.
+    pub const fn plus(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
 }
 
 impl fmt::Display for MicroDollars {
@@ -40,6 +45,27 @@ pub struct SpendCap {
     pub amount: MicroDollars,
     /// When the count starts again.
     pub period: CapPeriod,
+}
+
+/// As a person reads it: `$25.00 a day`.
+impl fmt::Display for SpendCap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let period = match self.period {
+            CapPeriod::Daily => "a day",
+            CapPeriod::Monthly => "a month",
+            CapPeriod::Lifetime => "in all",
+        };
+        write!(f, "{} {period}", self.amount)
+    }
+}
+
+/// How a provider's limit can hold for a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DayLimit {
+    /// It has limits that begin again each day.
+    ItsOwn,
+    /// Its limits begin again each month: one is moved each day to what was spent before, and a day's allowance.
+    MovedEachDay,
 }
 
 /// The period of a [`SpendCap`].

@@ -250,6 +250,31 @@ pub struct ExpectedSpend {
     pub monthly: MicroDollars,
 }
 
+impl ExpectedSpend {
+    /// Of what is expected in a month, in percent, what may be spent in one.
+    const MONTH_PERCENT: u64 = 130;
+
+    /// Days in a month of which nothing else is declared.
+    const DAYS: u64 = 30;
+
+    /// What is taken for normal where nobody declared anything: little, so that a stolen key is worth little, and least
+    /// where no customer waits.
+    pub const fn assumed(environment: Environment) -> Self {
+        let daily = match environment {
+            Environment::Dev => MicroDollars::from_dollars(2),
+            Environment::Staging => MicroDollars::from_dollars(5),
+            Environment::Prod => MicroDollars::from_dollars(10),
+        };
+        let monthly = MicroDollars(daily.0 * Self::DAYS);
+        Self { daily, monthly }
+    }
+
+    /// What may be spent in a month, UTC.
+    pub const fn monthly_cap(&self) -> MicroDollars {
+        self.monthly.percent(Self::MONTH_PERCENT)
+    }
+}
+
 /// One agent's place for one provider: one secret, one policy, many versions over time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Slot {
@@ -286,8 +311,14 @@ pub struct Slot {
     pub policy: Policy,
     /// What is normal.
     pub expected: ExpectedSpend,
+    /// Nobody declared what is normal: it is what is assumed of its environment.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub expected_assumed: bool,
     /// Whether statistics may kill.
     pub mode: Mode,
+    /// Since when; absent where an older release set it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mode_since: Option<Timestamp>,
     /// Whether its key may be cut off to drill the kill switch: nobody depends on it.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub canary: bool,

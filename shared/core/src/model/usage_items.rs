@@ -224,6 +224,9 @@ pub struct AccountUsage {
     /// When its costs were last read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub costs_at: Option<Timestamp>,
+    /// When the limits of its keys were last read back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub caps_at: Option<Timestamp>,
     /// Not to be asked before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub wait_until: Option<Timestamp>,
@@ -252,6 +255,7 @@ impl AccountUsage {
             read_at: None,
             reread_at: None,
             costs_at: None,
+            caps_at: None,
             wait_until: None,
             blind_since: None,
             failures: 0,
@@ -308,6 +312,41 @@ pub fn readings(
     };
     let all = (from.0..until.0).map(Bucket);
     all.map(|bucket| (bucket, reading(bucket))).collect()
+}
+
+/// How much of a time an account's usage is known for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    /// All of it.
+    Whole,
+    /// Not all of it: what is known is the least that there was.
+    Partly,
+}
+
+/// What was spent, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Spent {
+    /// What is known.
+    pub known: MicroDollars,
+    /// Whether that is all.
+    pub seen: Seen,
+}
+
+/// What those versions of a slot that `counts` spent from the bucket `from` on and before `until`, of its hours.
+pub fn spent(
+    account: Option<&AccountUsage>,
+    hours: &[UsageHour],
+    (from, until): (Bucket, Bucket),
+    counts: impl Fn(&VersionId) -> bool,
+) -> Spent {
+    let cells = hours.iter().flat_map(|hour| &hour.cells);
+    let cells = cells.filter(|cell| (from..until).contains(&cell.bucket) && counts(&cell.version));
+    let known = cells.fold(MicroDollars(0), |sum, cell| sum.plus(cell.counts().cost));
+    let whole =
+        account.is_some_and(|account| (from.0..until.0).all(|bucket| account.saw(Bucket(bucket))));
+    let seen = if whole { Seen::Whole } else { Seen::Partly };
+    Spent { known, seen }
 }
 
 /// What the monitor remembers of a slot, in its own words.

@@ -202,6 +202,15 @@ pub struct UsageSeen {
     pub watched_from: Timestamp,
 }
 
+/// What a key had spent in a month when a day of it began, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpentBefore {
+    /// The day, counted from 1970.
+    pub day: u32,
+    /// The money.
+    pub amount: MicroDollars,
+}
+
 /// Consecutive refusals of a key that was revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusals {
@@ -256,6 +265,9 @@ pub struct Told {
     /// Since when it is still to be said that somebody put it there by hand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken_in_untold: Option<Timestamp>,
+    /// That its limit at the provider cannot be set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uncapped: Option<Timestamp>,
 }
 
 /// One actual key at the provider. Carries no key text.
@@ -285,9 +297,12 @@ pub struct Version {
     /// Prefix and last four characters.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<Hint>,
-    /// The limit it was born with.
+    /// Its limit at the provider, as it was last set and read back.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cap: Option<SpendCap>,
+    /// Where that limit is moved each day: what it was last moved by.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spent_before: Option<SpentBefore>,
     /// What it was limited to at birth.
     #[serde(default)]
     pub scope: Scope,
@@ -381,6 +396,7 @@ impl Version {
             fingerprint: None,
             hint: None,
             cap: None,
+            spent_before: None,
             scope: Scope::default(),
             expires: None,
             created: now,

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::found::{GonePage, LookUp};
 use super::usage::UsageReports;
 use crate::model::key::{ApiKey, Hint, KeyFormat};
-use crate::model::money::{MicroDollars, SpendCap};
+use crate::model::money::{DayLimit, MicroDollars, SpendCap};
 use crate::model::names::{AccountName, KeyHandle, OperationId, ScopeId, SecretArn};
 use crate::model::slot::{ProviderName, Scope};
 use crate::model::text::OutsideText;
@@ -166,6 +166,11 @@ pub trait SpendCaps: Send + Sync {
     /// # Errors
     /// [`ProviderError`].
     async fn set_cap(&self, handle: &KeyHandle, cap: SpendCap) -> Result<(), ProviderError>;
+
+    /// How its limits can hold for a day.
+    fn day_limit(&self) -> DayLimit {
+        DayLimit::ItsOwn
+    }
 }
 
 /// What a provider's API can do for a single key.

@@ -1,35 +1,9 @@
-//! What a new key is born with.
+//! When a new key ends.
 
 use jiff::Timestamp;
 
-use crate::model::money::{CapPeriod, SpendCap};
-use crate::model::slot::{Policy, Slot, SlotState};
+use crate::model::slot::Policy;
 use crate::model::version::Version;
-
-/// Of a normal day's spend, what an active slot's key may spend in one.
-const ACTIVE_PERCENT_OF_A_DAY: u64 = 250;
-
-/// Of a normal day's spend, what a restricted slot's key may spend in one.
-const RESTRICTED_PERCENT_OF_A_DAY: u64 = 100;
-
-/// The hard limit of a slot's key at `now`: two and a half days in a day, as they are expected; one normal day after a
-/// kill, whatever was expected before it.
-pub fn cap(slot: &Slot, now: Timestamp) -> SpendCap {
-    let day = slot.expected.daily;
-    let amount = match slot.state {
-        SlotState::Active => {
-            let expected = day.percent(slot.expected_percent(now).into());
-            expected.percent(ACTIVE_PERCENT_OF_A_DAY)
-        }
-        SlotState::Restricted | SlotState::Suspended | SlotState::Decommissioned => {
-            day.percent(RESTRICTED_PERCENT_OF_A_DAY)
-        }
-    };
-    SpendCap {
-        amount,
-        period: CapPeriod::Daily,
-    }
-}
 
 /// When a key made at `now` ends by itself: at the policy's greatest age. Rotation, overlap, deadline and the reserve
 /// for mending all end before that.

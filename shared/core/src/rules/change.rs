@@ -76,7 +76,9 @@ fn mutable(slot: &Slot, planned: &PlannedSlot) -> Change {
     );
     set("readers", slot.readers != planned.entry.readers);
     set("policy", slot.policy != planned.policy);
-    set("expected_spend", slot.expected != planned.expected);
+    let assumed = planned.entry.expected_spend.is_none();
+    let is_expected = (slot.expected, slot.expected_assumed) == (planned.expected, assumed);
+    set("expected_spend", !is_expected);
     set("canary", slot.canary != planned.entry.canary);
     next.canary = planned.entry.canary;
     next.owner = planned.people.owner.clone();
@@ -84,6 +86,7 @@ fn mutable(slot: &Slot, planned: &PlannedSlot) -> Change {
     next.readers = planned.entry.readers.clone();
     next.policy = planned.policy;
     next.expected = planned.expected;
+    next.expected_assumed = assumed;
     let kept = if slot.mode == planned.entry.mode {
         Vec::new()
     } else {

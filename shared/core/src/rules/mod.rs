@@ -3,6 +3,7 @@
 pub mod alarms;
 pub mod anomaly;
 pub mod birth;
+pub mod caps;
 pub mod change;
 pub mod drill;
 pub mod expect;

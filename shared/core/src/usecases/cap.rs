@@ -6,7 +6,7 @@ use crate::model::slot::Slot;
 use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionState};
 use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError};
-use crate::rules::birth;
+use crate::rules::caps;
 
 /// What keys that agents fetch may spend now.
 #[derive(Debug)]
@@ -34,10 +34,16 @@ pub(crate) async fn set_current_cap(
     let Some(current) = versions.iter().find(is_current) else {
         return Ok(CapSet::NoKey);
     };
-    let cap = birth::cap(slot, ports.clock.now());
-    match ports.providers.open(&slot.account, slot.provider).await {
-        Ok(provider) => set_cap(ports, slot, provider.as_ref(), current, cap).await,
-        Err(error) => Ok(CapSet::Failed(error)),
+    let provider = match ports.providers.open(&slot.account, slot.provider).await {
+        Ok(provider) => provider,
+        Err(error) => return Ok(CapSet::Failed(error)),
+    };
+    let limit = provider.caps().map(|caps| caps.day_limit());
+    let now = ports.clock.now();
+    // One that is moved each day and was not yet is left to the monitor.
+    match limit.and_then(|limit| caps::of_key(slot, current, limit, now)) {
+        Some(cap) => set_cap(ports, slot, provider.as_ref(), current, cap).await,
+        None => Ok(CapSet::NotThere),
     }
 }
 
@@ -52,8 +58,22 @@ pub(crate) async fn set_cap(
     version: &Version,
     cap: SpendCap,
 ) -> Result<CapSet, InventoryError> {
+    let set = put_cap(provider, version, cap).await;
+    let is_recorded = version.cap == Some(cap) && version.told.uncapped.is_none();
+    if matches!(set, CapSet::To(_)) && !is_recorded {
+        record_cap(ports, slot, version, Some(cap)).await?;
+    }
+    Ok(set)
+}
+
+/// Sets the limit of one key and reads it back. What the inventory has of it is as it was.
+pub(crate) async fn put_cap(
+    provider: &dyn KeyProvider,
+    version: &Version,
+    cap: SpendCap,
+) -> CapSet {
     let (Some(caps), Some(handle)) = (provider.caps(), &version.handle) else {
-        return Ok(CapSet::NotThere);
+        return CapSet::NotThere;
     };
     let set = async {
         caps.set_cap(handle, cap).await?;
@@ -65,16 +85,27 @@ pub(crate) async fn set_cap(
             }),
         }
     };
-    if let Err(error) = set.await {
-        return Ok(CapSet::Failed(error));
+    match set.await {
+        Ok(()) => CapSet::To(cap),
+        Err(error) => CapSet::Failed(error),
     }
-    if version.cap != Some(cap) {
-        let known = Version {
-            cap: Some(cap),
-            ..version.clone()
-        };
-        let fence = Fence::Epoch(slot.epoch);
-        ports.inventory.save_versions(&[known], fence).await?;
-    }
-    Ok(CapSet::To(cap))
+}
+
+/// Records the limit that a key was seen to have.
+///
+/// # Errors
+/// As [`set_cap`].
+pub(crate) async fn record_cap(
+    ports: &Ports,
+    slot: &Slot,
+    version: &Version,
+    cap: Option<SpendCap>,
+) -> Result<(), InventoryError> {
+    let mut known = Version {
+        cap,
+        ..version.clone()
+    };
+    known.told.uncapped = None;
+    let fence = Fence::Epoch(slot.epoch);
+    ports.inventory.save_versions(&[known], fence).await
 }

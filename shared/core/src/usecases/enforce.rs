@@ -12,7 +12,11 @@ pub async fn set_mode(ports: &Ports, slot: Slot, mode: Mode) -> Result<Slot, Inv
     if slot.mode == mode {
         return Ok(slot);
     }
-    let changed = Slot { mode, ..slot };
+    let changed = Slot {
+        mode,
+        mode_since: Some(ports.clock.now()),
+        ..slot
+    };
     ports.inventory.save_slot(&changed).await?;
     Ok(changed)
 }

@@ -6,12 +6,11 @@ use jiff::Timestamp;
 use super::Ports;
 use super::cap::{CapSet, set_cap};
 use super::known_slot::{SlotError, known_slot};
-use crate::model::money::SpendCap;
 use crate::model::names::SlotName;
 use crate::model::slot::{Expectation, Slot};
-use crate::model::version::{Version, VersionState};
+use crate::model::version::VersionState;
 use crate::ports::InventoryError;
-use crate::rules::birth;
+use crate::rules::caps;
 use crate::rules::expect::{NotExpected, expectation};
 
 /// What a person says.
@@ -65,35 +64,35 @@ pub async fn expect(
         ports.inventory.save_slot(&slot).await?;
         slot.revision = slot.revision.next();
     }
-    let cap = birth::cap(&slot, ports.clock.now());
-    let followed = follow(ports, &slot, cap).await?;
+    let followed = follow(ports, &slot).await?;
     Ok((slot, followed))
 }
 
-/// Sets the limit on every key that agents may use.
-async fn follow(ports: &Ports, slot: &Slot, cap: SpendCap) -> Result<CapSet, InventoryError> {
+/// Sets the limit on every key that agents may use. One that is moved each day and was not yet is left to the monitor.
+async fn follow(ports: &Ports, slot: &Slot) -> Result<CapSet, InventoryError> {
     let provider = match ports.providers.open(&slot.account, slot.provider).await {
         Ok(provider) => provider,
         Err(error) => return Ok(CapSet::Failed(error)),
     };
-    if provider.caps().is_none() {
+    let Some(limit) = provider.caps().map(|caps| caps.day_limit()) else {
         return Ok(CapSet::NotThere);
-    }
+    };
+    let now = ports.clock.now();
     let versions = ports.inventory.versions(&slot.name).await?;
-    let others = versions.iter().filter(|v| is_used(v) && v.cap != Some(cap));
-    for version in others {
-        let set = set_cap(ports, slot, provider.as_ref(), version, cap).await?;
-        if let CapSet::Failed(error) = set {
-            return Ok(CapSet::Failed(error));
+    let mut followed = CapSet::To(caps::of_new_key(slot, limit, now));
+    for version in versions.iter().filter(|version| caps::is_kept(version)) {
+        let Some(cap) = caps::of_key(slot, version, limit, now) else {
+            continue;
+        };
+        if version.cap != Some(cap) {
+            let set = set_cap(ports, slot, provider.as_ref(), version, cap).await?;
+            if let CapSet::Failed(error) = set {
+                return Ok(CapSet::Failed(error));
+            }
+        }
+        if version.state == VersionState::Current {
+            followed = CapSet::To(cap);
         }
     }
-    Ok(CapSet::To(cap))
-}
-
-/// A key that is being made gets its limit in setSecret.
-const fn is_used(version: &Version) -> bool {
-    matches!(
-        version.state,
-        VersionState::Current | VersionState::Promoting | VersionState::Retiring
-    )
+    Ok(followed)
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 
 use super::Ports;
+use super::several::{alert, listed};
 use crate::model::alarm::AlarmArn;
-use crate::model::alert::{Alert, AlertKind, Command, Severity};
+use crate::model::alert::{AlertKind, Severity};
 use crate::model::kill_alarm::{FoundAlarm, KillAlarm};
 use crate::model::names::SlotName;
 use crate::model::slot::{Slot, SlotState};
@@ -22,9 +23,6 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// After so many refusals nothing more is tried in a run.
 const REFUSALS: usize = 5;
-
-/// So many slots are named in one message.
-const NAMED: usize = 5;
 
 /// Where alarms are read and written.
 #[derive(Clone, Copy)]
@@ -274,29 +272,5 @@ async fn tell(ports: &Ports, kept: &AlarmsKept) {
                 [&what, done, left],
             ))
             .await;
-    }
-}
-
-fn alert(
-    about: &[(SlotName, String)],
-    severity: Severity,
-    kind: AlertKind,
-    text: [&str; 3],
-) -> Alert {
-    let alert = match about {
-        [(slot, _)] => Alert::about(slot, severity, kind, text),
-        _ => Alert::general(severity, kind, text),
-    };
-    alert.with_command(Command::general("status"))
-}
-
-fn listed(about: &[(SlotName, String)]) -> String {
-    let named = about.iter().take(NAMED);
-    let named: Vec<String> = named
-        .map(|(slot, what)| format!("{slot} ({what})"))
-        .collect();
-    match about.len().checked_sub(NAMED) {
-        None | Some(0) => named.join(", "),
-        Some(more) => format!("{} and {more} more", named.join(", ")),
     }
 }

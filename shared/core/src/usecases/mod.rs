@@ -9,6 +9,7 @@ pub mod enforce;
 pub mod expect;
 mod find;
 pub mod keep_alarms;
+pub mod keep_caps;
 mod key_text;
 pub mod kill;
 pub mod kill_switch;
@@ -20,6 +21,7 @@ pub mod register;
 pub mod restore;
 pub mod retire;
 pub mod rotate;
+mod several;
 pub mod status;
 mod unmake;
 

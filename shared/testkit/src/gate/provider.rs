@@ -3,7 +3,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::SignedDuration;
 use keyward_core::model::key::ApiKey;
-use keyward_core::model::money::SpendCap;
+use keyward_core::model::money::{DayLimit, SpendCap};
 use keyward_core::model::names::{KeyHandle, OperationId};
 use keyward_core::model::slot::Scope;
 use keyward_core::model::text::OutsideText;
@@ -148,6 +148,11 @@ impl SpendCaps for GatedProvider {
         self.gate
             .pass("provider.set_cap", lost, caps.set_cap(handle, cap))
             .await
+    }
+
+    fn day_limit(&self) -> DayLimit {
+        let caps = self.inner.caps();
+        caps.map_or(DayLimit::ItsOwn, |caps| caps.day_limit())
     }
 }
 

@@ -1,7 +1,7 @@
 //! How a drill ends: at its last moment, in earnest, and with the slot as it was before.
 
-use keyward_core::model::money::SpendCap;
-use keyward_core::rules::birth;
+use keyward_core::model::money::{DayLimit, SpendCap};
+use keyward_core::rules::caps;
 use keyward_core::usecases::retire;
 
 use super::*;
@@ -14,7 +14,7 @@ fn limit(slot: &Slot, state: SlotState, now: Timestamp) -> SpendCap {
         state,
         ..slot.clone()
     };
-    birth::cap(&slot, now)
+    caps::of_new_key(&slot, DayLimit::ItsOwn, now)
 }
 
 impl Range {
@@ -31,7 +31,7 @@ impl Range {
     fn judged(&self) -> Value {
         json!({
             "keyward": "kill", "schema": 1, "stack": "prod", "slot": self.switched.world.slot,
-            "score_thousandths": 2400, "judged": self.switched.now(),
+            "score_thousandths": 2400, "basis": "usual", "judged": self.switched.now(),
             "reason": "3.1 times the baseline",
         })
     }

@@ -24,6 +24,21 @@ fn a_good_fleet_is_planned_with_the_default_policy() {
 }
 
 #[test]
+fn spend_that_is_not_declared_is_assumed_by_environment() {
+    for (environment, dollars) in [("dev", 2), ("staging", 5), ("prod", 10)] {
+        let planned = fleet(|v| {
+            v["agents"]["support-bot"]["environment"] = environment.into();
+            let slot = v["slots"]["support-bot-openrouter"].as_object_mut();
+            slot.unwrap().remove("expected_spend");
+        });
+        let planned = planned.unwrap();
+        let expected = MicroDollars::from_dollars(dollars);
+        assert_eq!(planned[0].expected.daily, expected, "{environment}");
+        assert_eq!(planned[0].entry.expected_spend, None);
+    }
+}
+
+#[test]
 fn a_name_that_stands_twice_is_refused() {
     for (kind, entry) in [
         ("accounts", r#"{"provider": "openrouter"}"#),
@@ -98,24 +113,11 @@ fn each_fault_is_named_with_its_place() {
     type Change = fn(&mut serde_json::Value);
     let slot = "/slots/support-bot-openrouter";
     assert_eq!(slot.len(), 29);
-    let cases: [(&str, Change, &str); 9] = [
+    let cases: [(&str, Change, &str); 8] = [
         (
             "version",
             |v| v["version"] = 2.into(),
             "version 2 is not known",
-        ),
-        (
-            "no spend",
-            |v| {
-                drop(
-                    v.pointer_mut("/slots/support-bot-openrouter")
-                        .unwrap()
-                        .as_object_mut()
-                        .unwrap()
-                        .remove("expected_spend"),
-                )
-            },
-            "missing field `expected_spend`",
         ),
         (
             "zero spend",

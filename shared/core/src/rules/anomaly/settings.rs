@@ -113,5 +113,5 @@ pub(super) const ALERT: Level = Level {
 
 /// What a slot may spend in a month, UTC: 30 % above what is expected.
 pub(super) const fn monthly_cap(limits: &Limits) -> MicroDollars {
-    limits.expected.monthly.percent(130)
+    limits.expected.monthly_cap()
 }

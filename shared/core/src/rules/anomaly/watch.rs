@@ -404,11 +404,17 @@ impl Watch {
         })
     }
 
+    /// What was spent in the month of a bucket, as far as it was taken in.
+    pub fn month_spent(&self, now: Bucket) -> u64 {
+        let (first, _) = month_of(now);
+        let recent = self.recent.paid_since(Bucket(first * Bucket::PER_DAY));
+        self.baseline.month_spent(now).saturating_add(recent)
+    }
+
     fn month(&self, limits: &Limits, now: Bucket) -> Option<Finding> {
         let (first, next) = month_of(now);
         let first = Bucket(first * Bucket::PER_DAY);
-        let spent = self.baseline.month_spent(now);
-        let spent = spent.saturating_add(self.recent.paid_since(first));
+        let spent = self.month_spent(now);
         super::month::judge(limits, first, Bucket(next * Bucket::PER_DAY), now, spent)
     }
 

@@ -152,7 +152,8 @@ const fn is_by_use(evidence: Evidence) -> bool {
     }
 }
 
-/// Whether nobody can have fetched the version's key by then: AWSCURRENT does not move to a key that was not tested.
+/// Whether the version's key was in nobody's hands by then: AWSCURRENT does not move to a key that was not tested, and
+/// what a person brings back was cut off until they began to.
 fn is_unused(version: &Version, by: Timestamp) -> bool {
     let was_tested = || version.tested.as_ref().is_some_and(|tested| tested.at < by);
     match version.state {
@@ -160,8 +161,8 @@ fn is_unused(version: &Version, by: Timestamp) -> bool {
         VersionState::Promoting | VersionState::Abandoned | VersionState::Revoking => {
             version.promoted.is_none() && !was_tested()
         }
-        VersionState::Restoring
-        | VersionState::Current
+        VersionState::Restoring => version.restored.is_some_and(|began| by <= began),
+        VersionState::Current
         | VersionState::Retiring
         | VersionState::Contained
         | VersionState::Revoked => false,

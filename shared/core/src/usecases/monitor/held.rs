@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{AccountPull, Sight, Watched};
 use crate::model::SCHEMA;
 use crate::model::baseline::Baseline;
+use crate::model::money::MicroDollars;
 use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Revision, Slot};
 use crate::model::text::OutsideText;
@@ -278,6 +279,11 @@ impl Held {
             over_since: self.notes.over_since,
         });
         assessment
+    }
+
+    /// What was spent in the month of a bucket, as far as it was taken in.
+    pub fn month_spent(&self, now: Bucket) -> MicroDollars {
+        MicroDollars(self.watch.month_spent(now))
     }
 
     /// The epoch of the last containment that is taken into account.

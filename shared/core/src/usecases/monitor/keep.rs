@@ -141,7 +141,7 @@ pub(super) async fn hour_with(
 }
 
 /// Changes what is known of an account, in the same way.
-pub(super) async fn account(
+pub(in crate::usecases) async fn account(
     store: &dyn UsageStore,
     name: &AccountName,
     known: AccountUsage,

@@ -4,14 +4,15 @@ mod account;
 mod bills;
 mod held;
 mod judge;
-mod keep;
+pub(super) mod keep;
 mod order;
 mod proof;
 mod pull;
-mod read;
+pub(super) mod read;
 mod restrict;
 mod run;
 mod tell;
+mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -88,8 +88,7 @@ pub(super) async fn give(run: &mut Run<'_>) {
             }
         }
         if !is_told {
-            let given = given.as_ref().copied();
-            run.tell(tell::ordered(&order, mode, given)).await;
+            run.tell(tell::ordered(&order, mode, &given)).await;
         }
     }
 }

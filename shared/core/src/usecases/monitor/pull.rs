@@ -6,7 +6,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 
 use super::keep::Noted;
-use super::read::Reader;
+use super::read::{Reader, places};
 use super::{AccountPull, NotSeen, PullSettings, Pulled, Sight, UsagePorts, Watched, bills, keep};
 use crate::model::names::{AccountName, SlotName};
 use crate::model::price::PriceTable;
@@ -405,19 +405,6 @@ impl Turn<'_> {
 
     /// The places that the slots' keys live in, each once.
     pub(super) fn places(&self) -> Vec<Scope> {
-        let mut places: Vec<Scope> = Vec::new();
-        for watched in &self.fleet {
-            let scope = &watched.slot.scope;
-            let place = Scope {
-                workspace: scope.workspace.clone(),
-                project: scope.project.clone(),
-                user: scope.user.clone(),
-                ..Scope::default()
-            };
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
-        places
+        places(self.fleet.iter().map(|watched| &watched.slot))
     }
 }

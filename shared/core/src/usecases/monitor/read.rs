@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 
 use super::NotSeen;
-use crate::model::slot::Scope;
+use crate::model::slot::{Scope, Slot};
 use crate::ports::{
     Clock, Cost, Deadline, KeyProvider, KeyRecord, PageToken, Usage, UsageReports, Window,
 };
@@ -14,10 +14,27 @@ use crate::ports::{
 const PAGE: SignedDuration = SignedDuration::from_secs(10);
 
 /// Reads pages while there is time, and counts them.
-pub(super) struct Reader<'a> {
-    pub(super) clock: &'a dyn Clock,
-    pub(super) deadline: Deadline,
-    pub(super) calls: usize,
+pub(in crate::usecases) struct Reader<'a> {
+    pub(in crate::usecases) clock: &'a dyn Clock,
+    pub(in crate::usecases) deadline: Deadline,
+    pub(in crate::usecases) calls: usize,
+}
+
+/// The places that the slots' keys live in, each once.
+pub(in crate::usecases) fn places<'a>(slots: impl IntoIterator<Item = &'a Slot>) -> Vec<Scope> {
+    let mut places: Vec<Scope> = Vec::new();
+    for slot in slots {
+        let place = Scope {
+            workspace: slot.scope.workspace.clone(),
+            project: slot.scope.project.clone(),
+            user: slot.scope.user.clone(),
+            ..Scope::default()
+        };
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places
 }
 
 impl Reader<'_> {
@@ -70,7 +87,7 @@ impl Reader<'_> {
     }
 
     /// All keys of the places that slots live in, by handle: one list for each place, however many slots it has.
-    pub(super) async fn list(
+    pub(in crate::usecases) async fn list(
         &mut self,
         provider: &dyn KeyProvider,
         places: &[Scope],

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::held::Held;
 use super::judge::Judging;
 use super::order::Ordered;
-use super::{AccountPull, PullSettings, UsagePorts, Watched, account, order, pull};
+use super::{AccountPull, PullSettings, UsagePorts, Watched, account, order, pull, upkeep};
 use crate::model::alert::Alert;
 use crate::model::metric::KillScore;
 use crate::model::names::{AccountName, SlotName};
@@ -20,7 +20,6 @@ use crate::ports::{
 };
 use crate::rules::kill::Deployment;
 use crate::usecases::Ports;
-use crate::usecases::keep_alarms::{AlarmPorts, keep_alarms};
 use crate::usecases::kill::Invocation;
 use crate::usecases::prices::in_use;
 
@@ -86,13 +85,15 @@ const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Debug, Default)]
 pub struct State {
     pub(super) fleet: Vec<Watched>,
-    fleet_at: Option<Timestamp>,
+    pub(super) fleet_at: Option<Timestamp>,
     pub(super) held: HashMap<SlotName, Held>,
     /// When each account was last pulled by this process.
     pub(super) pulled: HashMap<AccountName, Timestamp>,
     /// Accounts of which nothing is told to be unseen.
     pub(super) seen: BTreeSet<AccountName>,
-    alarms_at: Option<Timestamp>,
+    pub(super) alarms_at: Option<Timestamp>,
+    /// Limits are what they are to be for the slots as they were read then.
+    pub(super) capped_at: Option<Timestamp>,
     unsent: Vec<Alert>,
     /// What this process told of itself, and when.
     told: BTreeMap<String, Timestamp>,
@@ -203,7 +204,8 @@ impl Run<'_> {
         self.put_scores().await;
         order::hand_on(self).await;
         self.beat().await;
-        self.keep_alarms(is_new).await;
+        upkeep::alarms(self, is_new).await;
+        upkeep::caps(self).await;
         self.save().await;
         Ok(())
     }
@@ -300,38 +302,6 @@ impl Run<'_> {
         if let Err(error) = self.monitor.metrics.beat(stack, now).await {
             tracing::error!(%error, "the heartbeat was not put");
             self.leave("the heartbeat".to_owned());
-        }
-    }
-
-    async fn keep_alarms(&mut self, is_new: bool) {
-        let now = self.now();
-        let every = self.settings.alarms_every;
-        let is_due = self
-            .state
-            .alarms_at
-            .is_none_or(|at| now.duration_since(at) >= every);
-        if !is_due && !is_new {
-            return;
-        }
-        let slots = self.state.fleet.iter().map(|watched| watched.slot.clone());
-        let slots: Vec<_> = slots.collect();
-        let at = AlarmPorts {
-            source: self.monitor.alarm_source.as_ref(),
-            alarms: self.monitor.alarms.as_ref(),
-        };
-        let MonitorPorts {
-            ports, deployment, ..
-        } = self.monitor;
-        match keep_alarms(ports, at, deployment, &slots, self.deadline).await {
-            Ok(kept) if kept.left == 0 => self.state.alarms_at = Some(now),
-            Ok(kept) => {
-                self.state.alarms_at = None;
-                self.leave(format!("{} changes of alarms", kept.left));
-            }
-            Err(error) => {
-                tracing::error!(%error, "alarms were not looked at");
-                self.leave("the alarms".to_owned());
-            }
         }
     }
 

@@ -76,7 +76,7 @@ const fn kind_of(rule: Rule) -> AlertKind {
 pub(super) fn ordered(
     order: &MonitorOrder,
     mode: Mode,
-    sent: Result<(), &KillOrderError>,
+    sent: &Result<(), KillOrderError>,
 ) -> Alert {
     let slot = &order.slot;
     // For an alarm a slot that only observes is not cut off.

@@ -4,13 +4,14 @@ use jiff::SignedDuration;
 
 use super::create::none_is_being_revoked;
 use super::{Rotation, RotationError};
+use crate::model::money::DayLimit;
 use crate::model::names::{KeyHandle, OperationId};
 use crate::model::slot::CredentialKind;
 use crate::model::version::{Version, VersionId, VersionState};
 use crate::ports::{
     Advice, Fence, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, Naming, ProviderError,
 };
-use crate::rules::birth;
+use crate::rules::{birth, caps};
 use crate::usecases::retire::STUCK_AFTER;
 use crate::usecases::unmake::CutOff;
 use crate::usecases::{find, unmake};
@@ -63,7 +64,9 @@ impl Rotation<'_> {
         let now = self.ports.clock.now();
         let mut version = Version::intended(&self.slot.name, self.next_id(), self.slot.epoch, now);
         version.scope = self.slot.scope.clone();
-        version.cap = provider.caps().map(|_| birth::cap(&self.slot, now));
+        version.cap = provider
+            .caps()
+            .map(|kept| caps::of_new_key(&self.slot, kept.day_limit(), now));
         version.expires = Some(birth::expires(&self.slot.policy, now));
         version.beside = beside;
         version.lease_until = Some(self.request.deadline.0);
@@ -110,7 +113,7 @@ impl Rotation<'_> {
             scope: version.scope.clone(),
             cap: version
                 .cap
-                .unwrap_or_else(|| birth::cap(&self.slot, version.created)),
+                .unwrap_or_else(|| caps::of_new_key(&self.slot, DayLimit::ItsOwn, version.created)),
             expires: version
                 .expires
                 .unwrap_or_else(|| birth::expires(&self.slot.policy, version.created)),

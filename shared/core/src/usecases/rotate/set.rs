@@ -5,7 +5,7 @@ use crate::model::names::KeyHandle;
 use crate::model::slot::CredentialKind;
 use crate::model::version::Version;
 use crate::ports::{KeyProvider, TAG_HANDLE_PREFIX};
-use crate::rules::{birth, scope};
+use crate::rules::{caps, scope};
 use crate::usecases::{kill, unmake};
 
 impl Rotation<'_> {
@@ -36,9 +36,10 @@ impl Rotation<'_> {
         version: &Version,
         handle: &KeyHandle,
     ) -> Result<(), RotationError> {
+        let now = self.ports.clock.now();
         let cap = provider
             .caps()
-            .map(|caps| (caps, birth::cap(&self.slot, self.ports.clock.now())));
+            .map(|kept| (kept, caps::of_new_key(&self.slot, kept.day_limit(), now)));
         if let Some((caps, cap)) = cap
             && let Err(error) = caps.set_cap(handle, cap).await
         {

@@ -11,7 +11,8 @@ use keyward_core::model::slot::{
 };
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{
-    Confirmation, Confirmed, Refusals, Tested, Told, UsageSeen, Version, VersionId, VersionState,
+    Confirmation, Confirmed, Refusals, SpentBefore, Tested, Told, UsageSeen, Version, VersionId,
+    VersionState,
 };
 
 pub(in crate::contract) fn at(time: &str) -> Timestamp {
@@ -48,7 +49,9 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
             daily: MicroDollars::from_dollars(40),
             monthly: MicroDollars(u64::from(u32::MAX) * 1_000_000),
         },
+        expected_assumed: true,
         mode: Mode::Enforce,
+        mode_since: Some(at("2026-11-02T08:00:00.25Z")),
         canary: true,
         drill: Some(DrillUnderWay {
             id: ActId::new("e1506fd5-9e7b-434f-bd42-000000000001-0"),
@@ -127,6 +130,10 @@ pub(in crate::contract) fn full(slot: &SlotName, n: u32) -> Version {
             amount: MicroDollars::from_dollars(52),
             period: CapPeriod::Monthly,
         }),
+        spent_before: Some(SpentBefore {
+            day: 20_000,
+            amount: MicroDollars::from_dollars(27),
+        }),
         scope: Scope {
             workspace: Some("workspace-1".parse().expect("a valid id")),
             ..Scope::default()
@@ -165,6 +172,7 @@ pub(in crate::contract) fn full(slot: &SlotName, n: u32) -> Version {
             near_end: Some(time),
             failed: Some(time),
             taken_in_untold: Some(time),
+            uncapped: Some(time),
         },
         due_at: Some(at("2030-01-01T00:00:00Z")),
         ..bare(slot, n)

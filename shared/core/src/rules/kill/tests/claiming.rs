@@ -312,6 +312,10 @@ fn what_dead_keys_spent_does_not_cut_off_a_replacement_that_is_still_being_made(
         restored: Some(at(5)),
         ..version(VersionState::Current, 4, Some(-900))
     };
+    let restoring = || Version {
+        restored: Some(at(5)),
+        ..version(VersionState::Restoring, 4, Some(-900))
+    };
     let case = |versions, evidence, seen| Case {
         versions,
         evidence,
@@ -347,8 +351,13 @@ fn what_dead_keys_spent_does_not_cut_off_a_replacement_that_is_still_being_made(
             "opened",
         ),
         (
-            "one that is being brought back",
-            case(beside(&[made(VersionState::Restoring)]), Evidence::Alarm, 1),
+            "one that is being brought back, seen before that began",
+            case(beside(&[restoring()]), Evidence::Alarm, 5),
+            dead,
+        ),
+        (
+            "one that is being brought back, seen since",
+            case(beside(&[restoring()]), Evidence::Alarm, 6),
             "opened",
         ),
         (

@@ -1,13 +1,24 @@
 //! What there is to know about slots at a glance. Reads only.
 
+mod proposal;
+mod watched;
+
+use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use super::Ports;
+use super::monitor::Watched;
 use crate::model::names::SlotName;
 use crate::model::slot::Slot;
 use crate::model::version::{Version, VersionState};
-use crate::ports::InventoryError;
+use crate::ports::{InventoryError, UsageStore};
 use crate::rules::{birth, policy};
+
+pub use proposal::Proposal;
+pub use watched::{Protection, Sight, Use};
+
+/// Slots that are read at once.
+const AT_ONCE: usize = 16;
 
 /// One slot and its keys.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +33,10 @@ pub struct SlotStatus {
     pub arriving: Vec<Version>,
     /// Keys whose end is not confirmed yet: revoked, abandoned or contained.
     pub ending: Vec<Version>,
+    /// What it spends, and who watches it; or why that could not be read.
+    pub usage: Result<Use, String>,
+    /// That its statistics be let act, where it has only observed for long.
+    pub proposal: Option<Proposal>,
 }
 
 /// The key that agents fetch.
@@ -45,28 +60,48 @@ pub type Row = (SlotName, Result<SlotStatus, InventoryError>);
 ///
 /// # Errors
 /// [`InventoryError`] if the list of slots cannot be read.
-pub async fn slots(ports: &Ports, only: Option<&SlotName>) -> Result<Vec<Row>, InventoryError> {
+pub async fn slots(
+    ports: &Ports,
+    usage: &dyn UsageStore,
+    only: Option<&SlotName>,
+) -> Result<Vec<Row>, InventoryError> {
     let names = match only {
         Some(name) => vec![name.clone()],
         None => ports.inventory.slot_names().await?,
     };
-    let mut rows = Vec::new();
-    for name in names {
-        match one(ports, &name).await {
-            Ok(Some(status)) => rows.push((name, Ok(status))),
-            Ok(None) => {}
-            Err(error) => rows.push((name, Err(error))),
+    let rows = names.into_iter().map(|name| async move {
+        match one(ports, usage, &name).await {
+            Ok(status) => status.map(|status| (name, Ok(status))),
+            Err(error) => Some((name, Err(error))),
         }
-    }
-    Ok(rows)
+    });
+    let rows: Vec<Option<Row>> = stream::iter(rows).buffered(AT_ONCE).collect().await;
+    Ok(rows.into_iter().flatten().collect())
 }
 
-async fn one(ports: &Ports, name: &SlotName) -> Result<Option<SlotStatus>, InventoryError> {
+async fn one(
+    ports: &Ports,
+    usage: &dyn UsageStore,
+    name: &SlotName,
+) -> Result<Option<SlotStatus>, InventoryError> {
     let Some(slot) = ports.inventory.slot(name).await? else {
         return Ok(None);
     };
     let versions = ports.inventory.versions(name).await?;
-    Ok(Some(judge(slot, versions, ports.clock.now())))
+    let now = ports.clock.now();
+    let watched = Watched { slot, versions };
+    let found = watched::read(usage, &watched, now).await;
+    let proposal = match &found {
+        Ok((_, account)) => proposal::of(usage, &watched, account, now).await,
+        Err(_) => Ok(None),
+    };
+    let mut status = judge(watched.slot, watched.versions, now);
+    // The keys are known all the same.
+    match found.and_then(|(usage, _)| proposal.map(|proposal| (usage, proposal))) {
+        Ok((usage, proposal)) => (status.usage, status.proposal) = (Ok(usage), proposal),
+        Err(error) => status.usage = Err(error.to_string()),
+    }
+    Ok(Some(status))
 }
 
 fn judge(slot: Slot, versions: Vec<Version>, now: Timestamp) -> SlotStatus {
@@ -75,6 +110,8 @@ fn judge(slot: Slot, versions: Vec<Version>, now: Timestamp) -> SlotStatus {
         retiring: Vec::new(),
         arriving: Vec::new(),
         ending: Vec::new(),
+        usage: Err(String::new()),
+        proposal: None,
         slot,
     };
     for version in versions {
