@@ -13,15 +13,19 @@ use crate::model::price::PriceTable;
 use crate::model::slot::{ProviderName, Scope};
 use crate::model::usage::{Bucket, Counts};
 use crate::model::usage_items::{AccountUsage, Cell, Figure, Span, UNTOLD_MODEL};
-use crate::model::version::Version;
+use crate::model::version::{Version, VersionState};
 use crate::ports::{Deadline, KeyProvider, UsageReports, Width, Window};
 use crate::rules::usage::{Folded, Owner, Owners, growth, vanished, wait};
 
-/// Buckets that are read at a time: an hour.
-const PART: u32 = Bucket::PER_HOUR;
+/// Buckets that are read at a time, at most: an hour.
+const HOUR: u32 = Bucket::PER_HOUR;
+
+/// Rows that are asked for at a time, if each key has one of each minute. Drivers read answers of 8 MB, which is a little
+/// more, and what is read at a time is held at once.
+const ROWS: usize = 20_000;
 
 /// Pulls what the slots of `fleet` used, keeps what changed of the buckets that are over, and tells of each account how
-/// far it is known. One account's failure is no other's. What is not read whole is not seen: of an hour that is not, nothing
+/// far it is known. One account's failure is no other's. What is not read whole is not seen: of a part that is not, nothing
 /// is kept, and the next pull begins where the last whole one ended.
 ///
 /// It can be stopped anywhere, run again, run twice at once or late: buckets are absolute, later readings win over earlier
@@ -146,8 +150,8 @@ impl Turn<'_> {
     }
 
     /// Buckets as the provider has them, from the last that was known whole, and a few before it or the whole last day:
-    /// hour by hour from now back, each kept before the next is read, so that a day of thousands of keys is never held at
-    /// once.
+    /// from now back, an hour or less at a time, each kept before the next is read: a day of thousands of keys is never
+    /// held at once.
     async fn rows(
         &self,
         state: &AccountUsage,
@@ -159,17 +163,17 @@ impl Turn<'_> {
         let open = Bucket::of(self.now);
         let owners = self.owners();
         // Of hours that are all news as much would be told as is kept.
-        let is_news = state
-            .seen_until()
-            .is_none_or(|until| until < open.minus(PART));
-        out.only_in_store = is_news && from < open.minus(PART);
+        let hour = open.minus(HOUR);
+        let is_news = state.seen_until().is_none_or(|until| until < hour);
+        out.only_in_store = is_news && from < hour;
+        let at_a_time = self.buckets_at_a_time();
         let mut until = open;
         loop {
             let part = Span {
-                from: from.max(until.minus(PART)),
+                from: from.max(until.minus(at_a_time)),
                 until,
             };
-            let noted = match (until == open, out.only_in_store) {
+            let noted = match (until > hour, out.only_in_store) {
                 (true, _) => Noted::All,
                 (false, true) => Noted::Nothing,
                 (false, false) => Noted::Changed,
@@ -224,6 +228,15 @@ impl Turn<'_> {
         out.unattributed.extend(folded.unattributed);
         out.unknown_models.extend(folded.unknown_models);
         Ok(cells)
+    }
+
+    /// Fewer where there are many keys.
+    fn buckets_at_a_time(&self) -> u32 {
+        let live = self
+            .versions()
+            .filter(|version| version.state != VersionState::Revoked);
+        let rows = live.count().max(1) * Bucket::WIDTH.as_mins() as usize;
+        u32::try_from(ROWS / rows).unwrap_or(HOUR).clamp(1, HOUR)
     }
 
     /// The first bucket to read, and whether that makes it a whole day. There is always a bucket that is over: providers
