@@ -72,7 +72,7 @@ async fn read(world: &World, usage: &dyn UsageStore) -> History {
     rows.remove(0).1.unwrap()
 }
 
-/// $3 in every hour of 18 days, and $180 in one of them, two days ago.
+/// $0.30 in every hour of 18 days, and $180 in one of them, two days ago.
 #[tokio::test]
 async fn what_was_used_is_played_through_the_rules() {
     let world = world().await;
@@ -80,7 +80,7 @@ async fn what_was_used_is_played_through_the_rules() {
     let now = world.open.clock.now();
     let until = Bucket::of(now);
     let from = until.minus(18 * DAY);
-    let mut costs = vec![250_000; 18 * DAY as usize];
+    let mut costs = vec![25_000; 18 * DAY as usize];
     let burst = 16 * DAY as usize;
     costs[burst..burst + 12].fill(15_000_000);
     let model = |at: usize| match at {
