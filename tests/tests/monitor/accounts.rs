@@ -3,11 +3,12 @@
 use jiff::SignedDuration;
 use keyward_core::model::alert::{AlertKind, Severity};
 use keyward_core::model::metric::KillScore;
+use keyward_core::model::money::MicroDollars;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::ProviderError;
+use keyward_core::ports::{ByKey, Cost, ProviderError};
 
 use super::THEFT;
-use super::scene::Scene;
+use super::scene::{DOLLAR, Scene};
 
 fn no_answer() -> ProviderError {
     ProviderError::RetryAfter {
@@ -137,4 +138,74 @@ async fn an_alert_that_is_not_sent_is_sent_by_the_next_run() {
     scene.pass(1);
     scene.run().await.unwrap();
     assert_eq!(scene.count(AlertKind::UsageUnusual), 1);
+}
+
+/// Bills come for every slot once a day, and change what the baseline has taken in: it is made again by and by.
+#[tokio::test]
+async fn a_bill_changes_what_is_normal() {
+    let scene = Scene::learned(15, 10).await;
+    scene.run().await.unwrap();
+    let version = scene.version("chat").await;
+    let key = version
+        .handle
+        .unwrap()
+        .as_str()
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    // The two days before yesterday cost ten times what the table says.
+    for day in 2..4 {
+        scene.main.bill(Cost {
+            key: ByKey::Id(OutsideText::new(&key)),
+            from: scene.now() - SignedDuration::from_hours(24 * day),
+            amount: MicroDollars(100 * DOLLAR),
+        });
+    }
+    scene.pass(7 * 60);
+    for _ in 0..3 {
+        scene.run().await.unwrap();
+        scene.pass(1);
+    }
+    let told = scene.count(AlertKind::BillDiffers);
+    assert!((1..=2).contains(&told), "{told}");
+    // A few hours of five times as much are no theft any more.
+    for _ in 0..60 {
+        scene.spend("chat", 60 * DOLLAR / 1440).await;
+        scene.run().await.unwrap();
+        scene.pass(1);
+    }
+    assert_eq!(scene.count(AlertKind::SpendUnusual), 0);
+}
+
+/// The list of slots is minutes old: a key that was cut off since then is not missed.
+#[tokio::test]
+async fn a_key_that_was_cut_off_is_not_told_to_have_vanished() {
+    let scene = Scene::learned(15, 10).await;
+    scene.pass(57);
+    scene.run().await.unwrap();
+    scene.contain("chat").await;
+    scene.main.list_keys(Vec::new());
+    for _ in 0..4 {
+        scene.pass(1);
+        scene.run().await.unwrap();
+    }
+    assert_eq!(scene.count(AlertKind::KeyVanished), 0);
+}
+
+/// Use of a key that is not known lets all slots be read anew: the key may be new.
+#[tokio::test]
+async fn a_key_that_is_minutes_old_is_known_when_it_is_used() {
+    let scene = Scene::learned(15, 10).await;
+    scene.run().await.unwrap();
+    scene.contain("chat").await;
+    for _ in 0..2 {
+        scene.pass(1);
+        scene.spend("chat", THEFT).await;
+        scene.run().await.unwrap();
+    }
+    scene.pass(1);
+    scene.spend("chat", 5 * THEFT).await;
+    scene.run().await.unwrap();
+    assert!(!scene.scores().is_empty(), "within three minutes");
 }

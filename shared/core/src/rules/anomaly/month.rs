@@ -16,7 +16,7 @@ pub(super) fn judge(
     now: Bucket,
     spent: u64,
 ) -> Option<Finding> {
-    let cap = monthly_cap(limits);
+    let cap = monthly_cap(limits, now.begins());
     let (over, whole) = (now.0 + 1 - first.0, next.0 - first.0);
     let projected = u128::from(spent) * u128::from(whole) / u128::from(over);
     let projected = u64::try_from(projected).unwrap_or(u64::MAX);

@@ -1,5 +1,6 @@
 //! What a slot's owner accepts to lose, and the figures of the rules.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::baseline::Span;
@@ -107,7 +108,8 @@ pub(super) const ALERT: Level = Level {
     unlearned_days: 2,
 };
 
-/// What a slot may spend in a month, UTC: 30 % above what is expected.
-pub(super) const fn monthly_cap(limits: &Limits) -> MicroDollars {
-    limits.expected.monthly_cap()
+/// What a slot may spend in a month, UTC, as it is expected at `now`: 30 % above that.
+pub(super) fn monthly_cap(limits: &Limits, now: Timestamp) -> MicroDollars {
+    let announced = limits.announced.map_or(100, |said| said.percent_at(now));
+    limits.expected.monthly_cap().percent(announced.into())
 }

@@ -6,8 +6,10 @@ use super::run::{Run, of_account};
 use super::{AccountPull, NotSeen, Sight, keep, tell};
 use crate::model::alert::Alert;
 use crate::model::usage_items::AccountUsage;
+use crate::model::version::{Version, VersionState};
 use crate::ports::MetricsError;
 use crate::rules::anomaly::{Act, OtherCalls, blind};
+use crate::rules::usage::Owner;
 use crate::usecases::find::admin_refused;
 use crate::usecases::prices::NotUsed;
 
@@ -28,9 +30,10 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull) {
         run.report.unseen.push(pulled.account.clone());
         news.extend(unseen(run, pulled, since).await);
     }
-    if !pulled.vanished.is_empty() {
-        let alert = tell::vanished(&pulled.account, &pulled.vanished);
-        let ids = pulled.vanished.iter().map(|(_, id)| id.to_string());
+    let vanished = still_current(run, &pulled.vanished).await;
+    if !vanished.is_empty() {
+        let alert = tell::vanished(&pulled.account, &vanished);
+        let ids = vanished.iter().map(|(_, id)| id.to_string());
         let ids: Vec<String> = ids.collect();
         news.push((format!("vanished {}", ids.join(" ")), alert));
     }
@@ -45,6 +48,21 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull) {
     }
     let is_seen = matches!(pulled.sight, Sight::Seen(..));
     tell_once(run, pulled, news, is_seen).await;
+}
+
+/// Of versions that the provider does not list, those that agents fetch even now: one that was cut off or replaced since
+/// all slots were read is not missed.
+async fn still_current(run: &Run<'_>, vanished: &[Owner]) -> Vec<Owner> {
+    let mut current = Vec::new();
+    for (slot, id) in vanished {
+        let versions = run.monitor.ports.inventory.versions(slot).await;
+        let versions = versions.unwrap_or_default();
+        let is_current = |v: &Version| v.id == *id && v.state == VersionState::Current;
+        if versions.iter().any(is_current) {
+            current.push((slot.clone(), id.clone()));
+        }
+    }
+    current
 }
 
 /// What there is to tell of an account that is not seen.

@@ -67,6 +67,17 @@ struct Stored {
     at: Option<Timestamp>,
 }
 
+/// Whether a baseline has to be made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stale {
+    /// It is as the store has it.
+    No,
+    /// Days-old figures changed, as bills do to every slot once a day: when there is time.
+    Later,
+    /// Before it is judged by.
+    Now,
+}
+
 /// One slot under watch.
 #[derive(Debug)]
 pub struct Held {
@@ -78,8 +89,8 @@ pub struct Held {
     pub(super) standing: Option<Standing>,
     /// What spoke for a kill when it was last judged, for people.
     pub(super) reason: String,
-    /// Something that the baseline has taken in already is different now.
-    is_stale: bool,
+    /// Whether something that the baseline has taken in already is different now.
+    stale: Stale,
     stored: Stored,
 }
 
@@ -148,7 +159,7 @@ async fn replay(
         taken_in: None,
         standing: None,
         reason: String::new(),
-        is_stale: false,
+        stale: Stale::No,
     };
     held.play(watched, account, &hours, (from, until), now);
     Ok(held)
@@ -230,7 +241,9 @@ impl Held {
         }
         let settled = self.watch.baseline().last();
         let mut changed = pulled.changed.get(slot).into_iter().flatten();
-        self.is_stale |= changed.any(|bucket| settled.is_some_and(|last| *bucket <= last));
+        if changed.any(|bucket| settled.is_some_and(|last| *bucket <= last)) {
+            self.stale = self.stale.max(Stale::Later);
+        }
         let news = taken_in.map_or(from, |last| last.plus(1));
         for bucket in (news.0..until.0).map(Bucket) {
             self.watch.catch_up(bucket, reading(self.notes.cut, bucket));
@@ -296,12 +309,12 @@ impl Held {
         self.watch.contained(cut.bucket);
         self.notes.cut = Some(cut);
         self.notes.over_since = None;
-        self.is_stale = true;
+        self.stale = Stale::Now;
     }
 
     /// Whether the baseline has to be made again from the usage that is kept.
-    pub(super) const fn is_stale(&self) -> bool {
-        self.is_stale
+    pub(super) const fn stale(&self) -> Stale {
+        self.stale
     }
 
     /// Makes everything again from the usage that is kept.

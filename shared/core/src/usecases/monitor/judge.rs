@@ -179,7 +179,7 @@ fn keep_what_is_told_once(findings: &mut Vec<Finding>, before: Vec<Finding>) {
 
 /// Takes in what is new, and judges.
 async fn assess(
-    run: &Run<'_>,
+    run: &mut Run<'_>,
     pulled: &AccountPull,
     at: usize,
     held: &mut Held,
@@ -188,7 +188,7 @@ async fn assess(
     if let Some(cut) = containment(run, watched, held).await? {
         held.contained(cut);
     }
-    if held.is_stale() {
+    if run.is_to_be_made_again(held.stale()) {
         let usage = &*run.monitor.usage;
         let account = usage.account(&pulled.account).await?;
         let account = account.unwrap_or_else(|| AccountUsage::empty(pulled.account.clone()));

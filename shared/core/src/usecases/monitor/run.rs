@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::held::Held;
+use super::held::{Held, Stale};
 use super::judge::Judging;
 use super::order::Ordered;
 use super::{AccountPull, PullSettings, UsagePorts, Watched, account, order, pull, upkeep};
@@ -34,6 +34,9 @@ const PULL_PERCENT: i32 = 60;
 
 /// Alerts that could not be sent and are sent again by the next run, at most.
 const UNSENT: usize = 100;
+
+/// So many baselines are made again in a run where that can wait: in a day, all of some ten thousand slots.
+const MADE_AGAIN: usize = 20;
 
 /// The outside world of the monitor.
 #[derive(Clone)]
@@ -95,6 +98,8 @@ pub struct State {
     /// Limits are what they are to be for the slots as they were read then.
     pub(super) capped_at: Option<Timestamp>,
     unsent: Vec<Alert>,
+    /// Somebody uses a key that is not known: it may have been made since all slots were read.
+    reads_anew: bool,
     /// What this process told of itself, and when.
     told: BTreeMap<String, Timestamp>,
 }
@@ -174,6 +179,7 @@ pub async fn run(
         report: MonitorReport::default(),
         scores: Vec::new(),
         orders: Vec::new(),
+        made_again: 0,
     };
     let done = run.all().await;
     let report = run.report;
@@ -192,6 +198,7 @@ pub(super) struct Run<'a> {
     pub(super) report: MonitorReport,
     pub(super) scores: Vec<KillScore>,
     pub(super) orders: Vec<Ordered>,
+    made_again: usize,
 }
 
 impl Run<'_> {
@@ -212,6 +219,19 @@ impl Run<'_> {
 
     pub(super) fn now(&self) -> Timestamp {
         self.monitor.ports.clock.now()
+    }
+
+    /// Whether a baseline is made again now: it takes all that is kept of a slot's usage.
+    pub(super) const fn is_to_be_made_again(&mut self, stale: Stale) -> bool {
+        match stale {
+            Stale::No => false,
+            Stale::Now => true,
+            Stale::Later => {
+                let is_turn = self.made_again < MADE_AGAIN;
+                self.made_again += is_turn as usize;
+                is_turn
+            }
+        }
     }
 
     pub(super) fn has_time(&self, needed: SignedDuration) -> bool {
@@ -247,7 +267,7 @@ impl Run<'_> {
             .fleet_at
             .is_none_or(|at| now.duration_since(at) >= self.settings.fleet_every);
         let mut is_new = false;
-        if is_due {
+        if is_due || std::mem::take(&mut self.state.reads_anew) {
             let fleet = fleet(self.monitor, self.settings.pull.at_once).await;
             let fleet = fleet.map_err(MonitorError::Slots)?;
             let names = |fleet: &[Watched]| -> BTreeSet<SlotName> {
@@ -281,6 +301,7 @@ impl Run<'_> {
         let pulled = pull(&ports, pull_settings, &prices, &self.state.fleet, deadline).await;
         for pulled in pulled.accounts {
             self.report.calls += pulled.calls;
+            self.state.reads_anew |= !pulled.unattributed.is_empty();
             Judging::account(self, &pulled).await;
             account::see_to(self, &pulled).await;
         }
