@@ -3,6 +3,8 @@
 
 #[path = "monitor/accounts.rs"]
 mod accounts;
+#[path = "monitor/cases.rs"]
+mod cases;
 #[path = "monitor/containment.rs"]
 mod containment;
 #[path = "monitor/disturbed.rs"]

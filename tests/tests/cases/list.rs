@@ -16,6 +16,7 @@ fn test_sources() -> String {
         "bedrock",
         "kill_messages",
         "kill_switch",
+        "monitor",
         "usage",
     ];
     for folder in folders.map(|folder| tests.join(folder)) {

@@ -194,6 +194,39 @@ pub struct Span {
     pub until: Bucket,
 }
 
+/// Buckets of before the newest that are still to be read, from the last back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backlog {
+    /// Which.
+    pub span: Span,
+    /// Whether some of them were never read: else they are read again for what came late.
+    #[serde(default)]
+    pub is_news: bool,
+}
+
+impl Backlog {
+    /// This one and another.
+    #[must_use]
+    pub fn and(self, other: Option<Self>) -> Self {
+        let Some(other) = other else { return self };
+        let span = Span {
+            from: self.span.from.min(other.span.from),
+            until: self.span.until.max(other.span.until),
+        };
+        let is_news = self.is_news || other.is_news;
+        Self { span, is_news }
+    }
+
+    /// What is left of it, oldest buckets first forgotten that are before `oldest`, newest that are not before `until`.
+    pub fn within(self, oldest: Bucket, until: Bucket) -> Option<Self> {
+        let span = Span {
+            from: self.span.from.max(oldest),
+            until: self.span.until.min(until),
+        };
+        (span.from < span.until).then_some(Self { span, ..self })
+    }
+}
+
 /// A provider's running total for one key, and from which bucket on its growth is still to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Figure {
@@ -221,6 +254,9 @@ pub struct AccountUsage {
     /// When the last day was last read again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reread_at: Option<Timestamp>,
+    /// What is still to be read of before the newest buckets.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub backlog: Option<Backlog>,
     /// When its costs were last read.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub costs_at: Option<Timestamp>,
@@ -254,6 +290,7 @@ impl AccountUsage {
             seen: Vec::new(),
             read_at: None,
             reread_at: None,
+            backlog: None,
             costs_at: None,
             caps_at: None,
             wait_until: None,

@@ -188,7 +188,9 @@ async fn assess(
     if let Some(cut) = containment(run, watched, held).await? {
         held.contained(cut);
     }
-    if run.is_to_be_made_again(held.stale()) {
+    let is_turn = run.is_to_be_made_again(held.stale());
+    let watched = &run.state.fleet[at];
+    if is_turn {
         let usage = &*run.monitor.usage;
         let account = usage.account(&pulled.account).await?;
         let account = account.unwrap_or_else(|| AccountUsage::empty(pulled.account.clone()));

@@ -12,13 +12,16 @@ use crate::model::names::{AccountName, SlotName};
 use crate::model::price::PriceTable;
 use crate::model::slot::{ProviderName, Scope};
 use crate::model::usage::{Bucket, Counts};
-use crate::model::usage_items::{AccountUsage, Cell, Figure, Span, UNTOLD_MODEL};
+use crate::model::usage_items::{AccountUsage, Backlog, Cell, Figure, Span, UNTOLD_MODEL};
 use crate::model::version::{Version, VersionState};
-use crate::ports::{Deadline, KeyProvider, UsageReports, Width, Window};
+use crate::ports::{Deadline, KeyProvider, ProviderError, UsageReports, Width, Window};
 use crate::rules::usage::{Folded, Owner, Owners, growth, vanished, wait};
 
 /// Buckets that are read at a time, at most: an hour.
 const HOUR: u32 = Bucket::PER_HOUR;
+
+/// Parts of the backlog that are read in a run.
+const PARTS: usize = 2;
 
 /// Rows that are asked for at a time, if each key has one of each minute. Drivers read answers of 8 MB, which is a little
 /// more, and what is read at a time is held at once.
@@ -72,9 +75,19 @@ pub(super) struct Turn<'a> {
     pub(super) now: Timestamp,
 }
 
+/// What a pull is to read.
+struct Plan {
+    newest: Span,
+    backlog: Option<Backlog>,
+    /// Keys are listed, and the last day read again.
+    reread: bool,
+}
+
 /// What was read whole and kept: what is known by that.
 struct Harvest {
-    span: Span,
+    /// The newest first.
+    spans: Vec<Span>,
+    backlog: Option<Backlog>,
     reread: bool,
     figures: BTreeMap<String, Figure>,
 }
@@ -140,7 +153,7 @@ impl Turn<'_> {
                 Err(why) => out.unlisted = Some(why),
             }
         }
-        let span = harvest.span;
+        let span = harvest.spans[0];
         self.keep(state.clone(), harvest).await?;
         if self.bills_are_due(state) {
             let read = bills::read(self, reports, reader, out).await;
@@ -149,9 +162,9 @@ impl Turn<'_> {
         Ok(Sight::Seen(span.from, span.until))
     }
 
-    /// Buckets as the provider has them, from the last that was known whole, and a few before it or the whole last day:
-    /// from now back, an hour or less at a time, each kept before the next is read: a day of thousands of keys is never
-    /// held at once.
+    /// Buckets as the provider has them: those since the last that was known, an hour at most and a few that still grow, and
+    /// then as much of the backlog as a run has the time for, each part kept before the next is read: a day of thousands of
+    /// keys is never held at once.
     async fn rows(
         &self,
         state: &AccountUsage,
@@ -159,37 +172,76 @@ impl Turn<'_> {
         reader: &mut Reader<'_>,
         out: &mut AccountPull,
     ) -> Result<Harvest, NotSeen> {
-        let (from, reread) = self.begin(state);
-        let open = Bucket::of(self.now);
+        let Plan {
+            newest,
+            backlog,
+            reread,
+        } = self.plan(state);
         let owners = self.owners();
-        // Of hours that are all news as much would be told as is kept.
-        let hour = open.minus(HOUR);
-        let is_news = state.seen_until().is_none_or(|until| until < hour);
-        out.only_in_store = is_news && from < hour;
-        let at_a_time = self.buckets_at_a_time();
-        let mut until = open;
+        let at_a_time = self.buckets_at_a_time().min(HOUR);
+        let mut until = newest.until;
         loop {
             let part = Span {
-                from: from.max(until.minus(at_a_time)),
+                from: newest.from.max(until.minus(at_a_time)),
                 until,
             };
-            let noted = match (until > hour, out.only_in_store) {
-                (true, _) => Noted::All,
-                (false, true) => Noted::Nothing,
-                (false, false) => Noted::Changed,
-            };
             let cells = self.part(&owners, part, reports, reader, out).await?;
-            self.keep_cells(cells, noted, out).await?;
+            self.keep_cells(cells, Noted::All, out).await?;
             until = part.from;
-            if until <= from {
+            if until <= newest.from {
                 break;
             }
         }
+        let mut spans = vec![newest];
+        let backlog = self
+            .work_off(backlog, &owners, reports, reader, out, &mut spans)
+            .await;
         Ok(Harvest {
-            span: Span { from, until: open },
+            spans,
+            backlog,
             reread,
             figures: BTreeMap::new(),
         })
+    }
+
+    /// Reads some of the backlog, and returns what is left. That it cannot be read now costs the newest buckets nothing.
+    async fn work_off(
+        &self,
+        backlog: Option<Backlog>,
+        owners: &Owners,
+        reports: &dyn UsageReports,
+        reader: &mut Reader<'_>,
+        out: &mut AccountPull,
+        spans: &mut Vec<Span>,
+    ) -> Option<Backlog> {
+        let mut left = backlog;
+        for _ in 0..PARTS {
+            let Some(Backlog { span, is_news }) = left else {
+                break;
+            };
+            let part = Span {
+                from: span.from.max(span.until.minus(self.buckets_at_a_time())),
+                until: span.until,
+            };
+            let noted = match is_news {
+                true => Noted::Nothing,
+                false => Noted::Changed,
+            };
+            let read = async {
+                let cells = self.part(owners, part, reports, reader, out).await?;
+                self.keep_cells(cells, noted, out).await
+            };
+            if let Err(error) = read.await {
+                tracing::warn!(account = %self.account, %error, "older usage could not be read now");
+                let is_refused = matches!(error, NotSeen::Provider(ProviderError::Refused { .. }));
+                return left.filter(|_| !is_refused);
+            }
+            spans.push(part);
+            left = left.and_then(|left| left.within(span.from, part.from));
+            // Whoever holds a detector makes it again, once.
+            out.only_in_store |= is_news && left.is_none();
+        }
+        left
     }
 
     /// The cells of the closed buckets of a part of a report; with its last, what was used since.
@@ -236,16 +288,18 @@ impl Turn<'_> {
             .versions()
             .filter(|version| version.state != VersionState::Revoked);
         let rows = live.count().max(1) * Bucket::WIDTH.as_mins() as usize;
-        u32::try_from(ROWS / rows).unwrap_or(HOUR).clamp(1, HOUR)
+        u32::try_from(ROWS / rows)
+            .unwrap_or(HOUR)
+            .clamp(1, self.settings.catch_up.max(1))
     }
 
-    /// The first bucket to read, and whether that makes it a whole day. There is always a bucket that is over: providers
-    /// refuse a range without one. After a failure the whole day is read, so that a range that was refused is not asked
-    /// again.
-    fn begin(&self, state: &AccountUsage) -> (Bucket, bool) {
+    /// What to read. There is always a bucket that is over: providers refuse a range without one. After a failure a whole
+    /// hour is read, so that a range that was refused is not asked again.
+    fn plan(&self, state: &AccountUsage) -> Plan {
         let settings = self.settings;
         let open = Bucket::of(self.now);
         let day = open.minus(settings.reread.max(1));
+        let oldest = open.minus(settings.catch_up);
         let is_due = state
             .reread_at
             .is_none_or(|at| self.now.duration_since(at) >= settings.reread_every);
@@ -253,9 +307,24 @@ impl Turn<'_> {
         let last = last
             .minus(settings.trail)
             .min(open.minus(settings.trail.max(1)));
-        let reread = is_due || state.failures > 0;
-        let from = if reread { last.min(day) } else { last };
-        (from.max(open.minus(settings.catch_up)), reread)
+        let hour = open.minus(HOUR);
+        let from = match state.failures {
+            0 => last.max(hour),
+            _ => hour,
+        };
+        let of = |from, is_news| Backlog {
+            span: Span { from, until: hour },
+            is_news,
+        };
+        let missed = of(last, true).within(oldest, from);
+        let again = is_due.then(|| of(day, false));
+        let backlog = [missed, again, state.backlog].into_iter().flatten();
+        let backlog = backlog.reduce(|all, more| all.and(Some(more)));
+        Plan {
+            newest: Span { from, until: open },
+            backlog: backlog.and_then(|all| all.within(oldest, from)),
+            reread: is_due,
+        }
     }
 
     /// Running totals, from the list of keys.
@@ -307,7 +376,8 @@ impl Turn<'_> {
         self.keep_cells(cells, Noted::All, out).await?;
         let from = state.seen_until().unwrap_or(open).min(open);
         Ok(Harvest {
-            span: Span { from, until: open },
+            spans: vec![Span { from, until: open }],
+            backlog: None,
             reread: true,
             figures,
         })
@@ -335,12 +405,15 @@ impl Turn<'_> {
     async fn keep(&self, state: AccountUsage, harvest: Harvest) -> Result<(), NotSeen> {
         let store = &*self.ports.usage;
         let saw = |state: &mut AccountUsage| {
-            state.see(harvest.span, self.now);
+            for span in &harvest.spans {
+                state.see(*span, self.now);
+            }
             // Another run that asked later has said more.
             if state.read_at.is_some_and(|at| at > self.now) {
                 return;
             }
             state.read_at = Some(self.now);
+            state.backlog = harvest.backlog;
             if harvest.reread {
                 state.reread_at = Some(self.now);
             }
