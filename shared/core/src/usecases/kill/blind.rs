@@ -10,7 +10,7 @@ use super::contain::cut_key;
 use super::place::{account_in, place_in};
 use crate::model::incident::{Containment, HowCut};
 use crate::model::names::{AccountName, KeyHandle, SecretArn, SlotName};
-use crate::model::slot::{ProviderName, Scope};
+use crate::model::slot::{CredentialKind, ProviderName, Scope};
 use crate::ports::{KeyProvider, ProviderError, SecretDescription, SecretError, TAG_HANDLE_PREFIX};
 use crate::usecases::{Ports, find, unmake};
 
@@ -80,6 +80,11 @@ pub async fn contain_found(
         }
         keys.extend(cut_all(provider, place, &more, containment).await);
         seen.extend(more);
+        // Of a pair whose keys are regenerated to end them, what is new is what ended the old.
+        if provider.abilities().provider.kind() == CredentialKind::Slots {
+            let unlisted = None;
+            return FoundKeys { keys, unlisted };
+        }
         listed = own_keys(provider, whereabouts).await;
     }
 }
