@@ -158,7 +158,7 @@ async fn every_step_takes_back_a_key_of_an_earlier_epoch() {
         let slot = world.slot().await;
         let now = world.outside.clock.now();
         let incident = Incident::open(&slot.name, slot.epoch, OutsideText::new("test"), now);
-        let opened = world.outside.inventory.open_incident(&incident, &slot);
+        let opened = world.outside.inventory.open_incident(&incident, &slot, &[]);
         opened.await.unwrap();
 
         let error = error_of(world.step(step, &token(2)).await);

@@ -313,18 +313,6 @@ fn replacements<'a>(last: &'a Incident, facts: &'a Facts<'_>) -> impl Iterator<I
 /// What dead keys spent is no evidence against a key that came after them.
 fn is_no_evidence_of_dead_keys(order: &KillOrder, last: &Incident, facts: &Facts<'_>) {
     let is_old = |v: &Version| v.state.is_promoted() && v.epoch < last.epoch;
-    // A kill beside a restore wins, whatever it was seen by: also where the restore has closed the incident before its
-    // replacement came, and that comes into use while the kill is claimed.
-    let mut restored = facts.versions.values().filter_map(|v| v.restored);
-    let is_closed_early =
-        restored.any(|at| at >= last.opened) && last.done(KillStep::Replace).is_none();
-    let beside = |v: &Version| {
-        let came = v.promoted.filter(|_| is_closed_early).max(v.restored);
-        came.is_some_and(|at| facts.now < at + AT_WORK)
-    };
-    if replacements(last, facts).any(beside) {
-        return;
-    }
     let first = replacements(last, facts).filter_map(|v| v.promoted).min();
     let (Some(first), false) = (first, facts.versions.values().any(is_old)) else {
         return;

@@ -414,7 +414,7 @@ impl Outside {
         let trigger = OutsideText::new("test");
         let incident = Incident::open(name, slot.epoch, trigger, self.clock.now());
         self.inventory
-            .open_incident(&incident, &slot)
+            .open_incident(&incident, &slot, &[])
             .await
             .unwrap();
         let driver = self.provider.driver();

@@ -62,7 +62,10 @@ async fn a_step_that_is_overtaken_by_a_new_epoch_leaves_no_live_key() {
                 let slot = inventory.slot(&name).await.unwrap().unwrap();
                 let trigger = OutsideText::new("test");
                 let incident = Incident::open(&name, slot.epoch, trigger, now);
-                inventory.open_incident(&incident, &slot).await.unwrap();
+                inventory
+                    .open_incident(&incident, &slot, &[])
+                    .await
+                    .unwrap();
             });
             let outcome = world.step(step, &token(2)).await;
             if gate.disarm().1.is_none() {

@@ -129,6 +129,65 @@ async fn what_dead_keys_spent_is_no_evidence_against_their_replacement() {
     }
 }
 
+/// The replacement of a slot without an open incident comes into use after the claim has read the versions: evidence from
+/// before is judged anew and is none against it; a person's word is.
+#[tokio::test]
+async fn a_replacement_that_comes_into_use_during_the_claim_is_not_killed_for_what_was_seen_before()
+{
+    for (evidence, kills) in [
+        (Evidence::Alarm, false),
+        (Evidence::Monitor, false),
+        (Evidence::Person, true),
+    ] {
+        let gate = Arc::new(Gate::default());
+        let (world, order) = promoting(&gate, evidence).await;
+        gate.record();
+        let outcome = kill_on(&world.ports, &order, "two").await.unwrap();
+        assert!(matches!(outcome, KillOutcome::Contained(_)), "{outcome:?}");
+        let (calls, _) = gate.disarm();
+        let claim = calls.iter().position(|c| *c == "inventory.open_incident");
+
+        let (world, order) = promoting(&gate, evidence).await;
+        gate.before(claim.unwrap(), promoted(&world).await);
+        let outcome = kill_on(&world.ports, &order, "two").await.unwrap();
+        assert_eq!(gate.disarm().1, Some("inventory.open_incident"));
+        let is_killed = matches!(outcome, KillOutcome::Contained(_));
+        assert_eq!(is_killed, kills, "{evidence:?}: {outcome:?}");
+        let works = world.outside.provider.accepts(&world.current_key());
+        assert_eq!(works, !kills, "{evidence:?}");
+        assert_eq!(incidents(&world).len(), 1 + usize::from(kills));
+    }
+}
+
+/// A slot without an open incident whose replacement is tested, but not yet in use; and an order for what is seen now.
+async fn promoting(gate: &Arc<Gate>, evidence: Evidence) -> (Arc<World>, KillOrder) {
+    let world = busy_world(gate).await;
+    let first = order(&world, "first", Evidence::Alarm);
+    kill_on(&world.ports, &first, "one").await.unwrap();
+    world.outside.inventory.close_incident(&world.slot);
+    gate.silence(&["secrets.promote"]);
+    let started = world.outside.secrets.take_started();
+    for step in ["createSecret", "setSecret", "testSecret", "finishSecret"] {
+        world.pass(SignedDuration::from_secs(10));
+        let _ = world.step(step, &started[0].token).await;
+    }
+    gate.disarm();
+    let made = world.versions().await.pop().unwrap();
+    assert_eq!(made.state, VersionState::Promoting);
+    let second = order(&world, "second", evidence);
+    (Arc::new(world), second)
+}
+
+/// The version that was made last comes into use, when it is awaited.
+async fn promoted(world: &Arc<World>) -> impl Future<Output = ()> + Send + 'static {
+    let made = world.versions().await.pop().unwrap();
+    let (world, token) = (world.clone(), made.id.secret_version);
+    async move {
+        let finished = world.step_on(&world.open, "finishSecret", &token).await;
+        finished.unwrap();
+    }
+}
+
 /// The first incident has not noticed yet that its replacement is in use.
 #[tokio::test]
 async fn a_replacement_that_is_abused_at_once_is_cut_off_although_its_incident_is_open() {

@@ -272,7 +272,7 @@ impl Scene {
         let mut incident = Incident::open(&slot.name, slot.epoch, trigger, self.now());
         incident.due_at = Some(self.now());
         self.inventory
-            .open_incident(&incident, &slot)
+            .open_incident(&incident, &slot, &[])
             .await
             .unwrap();
         incident.id
@@ -294,7 +294,7 @@ impl Scene {
             killed: Some(killed),
             ..slot
         };
-        inventory.open_incident(&incident, &cut).await.unwrap();
+        inventory.open_incident(&incident, &cut, &[]).await.unwrap();
         let contained = version
             .clone()
             .become_state(VersionState::Contained)

@@ -187,7 +187,12 @@ impl Inventory for DynamoInventory {
         self.of_slot(slot, DRILL_PREFIX).await
     }
 
-    async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError> {
+    async fn open_incident(
+        &self,
+        incident: &Incident,
+        slot: &Slot,
+        versions: &[Version],
+    ) -> Result<(), InventoryError> {
         let raised = Slot {
             epoch: incident.epoch,
             ..slot.clone()
@@ -197,6 +202,9 @@ impl Inventory for DynamoInventory {
         writes.push(Write::NewIncident(incident))?;
         for trigger in &incident.triggers {
             writes.push(Write::Trigger(&trigger.id, incident))?;
+        }
+        for version in versions {
+            writes.unchanged(version)?;
         }
         writes.commit(&self.client).await
     }

@@ -128,8 +128,9 @@ async fn a_write_carries_a_token_and_its_conditions() {
     let check = &items[0]["ConditionCheck"];
     assert_eq!(
         check["ExpressionAttributeValues"],
-        json!({":epoch": {"N": "4"}})
+        json!({":number": {"N": "4"}})
     );
+    assert_eq!(check["ExpressionAttributeNames"], json!({"#name": "epoch"}));
     assert_eq!(check["Key"]["pk"]["S"], "SLOT#support-bot");
     let version = &items[1]["Put"];
     assert_eq!(
@@ -145,6 +146,29 @@ async fn a_write_carries_a_token_and_its_conditions() {
     let key = format!("FINGERPRINT#{}", "ab".repeat(32));
     assert_eq!(unique["Item"]["pk"]["S"], key.as_str());
     assert_eq!(unique["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
+}
+
+#[tokio::test]
+async fn a_write_can_depend_on_a_version_that_it_leaves_alone() {
+    let (inventory, recorded) = inventory([Answer::ok(&json!({}))]);
+    let mut writes = Writes::to("keyward");
+    writes.unchanged(&version(1)).unwrap();
+    writes.commit(&inventory.client).await.unwrap();
+    let sent = &recorded.sent()[0].body;
+    let items = sent["TransactItems"].as_array().unwrap();
+    let check = &items[0]["ConditionCheck"];
+    assert_eq!(
+        check["Key"]["sk"]["S"],
+        format!("VERSION#{}", version(1).id)
+    );
+    assert_eq!(
+        check["ExpressionAttributeNames"],
+        json!({"#name": "revision"})
+    );
+    assert_eq!(
+        check["ExpressionAttributeValues"],
+        json!({":number": {"N": "0"}})
+    );
 }
 
 #[tokio::test]

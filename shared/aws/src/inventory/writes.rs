@@ -73,17 +73,35 @@ impl<'a> Writes<'a> {
         let Fence::Epoch(epoch) = fence else {
             return Ok(());
         };
+        self.check(Guard::Epoch(epoch), &Key::slot(slot), items::EPOCH, epoch.0)
+    }
+
+    /// Writes only while the version is as it was read.
+    pub(super) fn unchanged(&mut self, version: &Version) -> Result<(), InventoryError> {
+        let key = Key::version(&version.slot, &version.id);
+        let revision = version.revision.0;
+        self.check(Guard::Revision, &key, items::REVISION, revision)
+    }
+
+    /// Writes only while the item has this number under `name`.
+    fn check(
+        &mut self,
+        guard: Guard,
+        key: &Key,
+        name: &str,
+        number: u64,
+    ) -> Result<(), InventoryError> {
         let check = ConditionCheck::builder()
             .table_name(self.table)
-            .set_key(Some(Key::slot(slot).to_item()))
-            .condition_expression("#epoch = :epoch")
-            .expression_attribute_names("#epoch", items::EPOCH)
-            .expression_attribute_values(":epoch", items::number(epoch.0))
+            .set_key(Some(key.to_item()))
+            .condition_expression("#name = :number")
+            .expression_attribute_names("#name", name)
+            .expression_attribute_values(":number", items::number(number))
             .build()
             .map_err(unbuilt)?;
         let action = TransactWriteItem::builder().condition_check(check).build();
         self.actions.push(action);
-        self.guards.push(Guard::Epoch(epoch));
+        self.guards.push(guard);
         Ok(())
     }
 

@@ -10,6 +10,10 @@ use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Slot};
 use crate::model::version::{Version, VersionId};
 
+/// How many versions one write may depend on. The table's transactions take 100 items, the written ones included:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>.
+pub const CHECKED_AT_ONCE: usize = 90;
+
 /// Whether a write depends on the slot's epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fence {
@@ -93,12 +97,18 @@ pub trait Inventory: Send + Sync {
     /// [`InventoryError`].
     async fn drills(&self, slot: &SlotName) -> Result<Vec<Drill>, InventoryError>;
 
-    /// Opens an incident, in one transaction with the slot's raised epoch and with what finds it by its triggers.
+    /// Opens an incident, in one transaction with the slot's raised epoch and with what finds it by its triggers; only
+    /// while `versions`, [`CHECKED_AT_ONCE`] of the slot's at most, are as they were read. They are not written.
     ///
     /// # Errors
-    /// [`InventoryError::Conflict`] if the slot was written since or has an open incident, or if a trigger belongs to
-    /// another one.
-    async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError>;
+    /// [`InventoryError::Conflict`] if the slot or one of the versions was written since, if the slot has an open
+    /// incident, or if a trigger belongs to another one; nothing was written.
+    async fn open_incident(
+        &self,
+        incident: &Incident,
+        slot: &Slot,
+        versions: &[Version],
+    ) -> Result<(), InventoryError>;
 
     /// Writes an incident that is open. One with a time in `closed` is open no more, and can be read by its id and its
     /// triggers only.

@@ -26,7 +26,7 @@ pub use alarms::{AlarmError, AlarmSource, TAG_STACK};
 pub use alerts::{AlertError, Alerts};
 pub use clock::{Clock, Deadline};
 pub use found::{Gone, GonePage, LookUp};
-pub use inventory::{Due, Fence, Inventory, InventoryError, UniqueItem};
+pub use inventory::{CHECKED_AT_ONCE, Due, Fence, Inventory, InventoryError, UniqueItem};
 pub use kill_alarms::{KillAlarmError, KillAlarms};
 pub use kill_orders::{KillOrderError, KillOrders};
 pub use metrics::{Metrics, MetricsError};

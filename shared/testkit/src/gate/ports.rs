@@ -228,8 +228,13 @@ impl Inventory for Gated<dyn Inventory> {
             .await
     }
 
-    async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError> {
-        let call = self.inner.open_incident(incident, slot);
+    async fn open_incident(
+        &self,
+        incident: &Incident,
+        slot: &Slot,
+        versions: &[Version],
+    ) -> Result<(), InventoryError> {
+        let call = self.inner.open_incident(incident, slot, versions);
         self.gate
             .pass("inventory.open_incident", no_item, call)
             .await

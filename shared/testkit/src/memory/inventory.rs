@@ -207,10 +207,18 @@ impl Inventory for MemoryInventory {
         Ok(of_slot.cloned().collect())
     }
 
-    async fn open_incident(&self, incident: &Incident, slot: &Slot) -> Result<(), InventoryError> {
+    async fn open_incident(
+        &self,
+        incident: &Incident,
+        slot: &Slot,
+        versions: &[Version],
+    ) -> Result<(), InventoryError> {
         self.transact(|tables| {
             if tables.open.contains_key(&slot.name) || tables.incidents.contains_key(&incident.id) {
                 return Err(InventoryError::Conflict);
+            }
+            for version in versions {
+                tables.unchanged(version)?;
             }
             tables.put_incident(incident);
             for trigger in &incident.triggers {

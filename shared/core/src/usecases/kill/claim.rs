@@ -11,8 +11,8 @@ use super::{Invocation, KillOrder};
 use crate::model::incident::{Incident, TriggerId};
 use crate::model::names::SlotName;
 use crate::model::slot::Slot;
-use crate::model::version::Version;
-use crate::ports::{InventoryError, KeyProvider, ProviderError};
+use crate::model::version::{Version, VersionState};
+use crate::ports::{CHECKED_AT_ONCE, InventoryError, KeyProvider, ProviderError};
 use crate::rules::kill::{Claim, ClaimFacts, LOOP_WINDOW, claim as decide};
 use crate::usecases::Ports;
 
@@ -170,7 +170,9 @@ async fn attempt(
     });
     match decided {
         Claim::Open(incident, slot) => {
-            let write = ports.inventory.open_incident(&incident, &slot);
+            let unchanged = decided_by(&read, ports.clock.now());
+            let inventory = &ports.inventory;
+            let write = inventory.open_incident(&incident, &slot, &unchanged);
             ours(ports, (*incident).clone(), read, write).await
         }
         Claim::GoOn(incident) => {
@@ -195,6 +197,21 @@ async fn attempt(
 fn was_killed_lately(read: &Read, now: Timestamp) -> bool {
     let killed = read.slot.killed;
     killed.is_some_and(|killed| now.duration_since(killed.at) < LOOP_WINDOW)
+}
+
+/// The versions that must not change until the claim is written: one that comes into use or back meanwhile is judged
+/// anew. There is none where no kill came before.
+fn decided_by(read: &Read, now: Timestamp) -> Vec<Version> {
+    if !was_killed_lately(read, now) {
+        return Vec::new();
+    }
+    let newest_first = read.versions.iter().rev();
+    let counts = |v: &&Version| {
+        let state = v.state;
+        state.is_promoted() || state.is_in_rotation() || state == VersionState::Restoring
+    };
+    let decided_by = newest_first.filter(counts).take(CHECKED_AT_ONCE);
+    decided_by.cloned().collect()
 }
 
 async fn read(

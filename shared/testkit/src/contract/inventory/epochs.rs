@@ -71,7 +71,7 @@ pub(super) async fn an_incident_opens_once_and_raises_the_epoch(inventory: &dyn 
     let slot = create(inventory, "contract-incident").await;
     let first = incident(&slot);
     let opened = inventory
-        .open_incident(&first, &raised(&slot, &first))
+        .open_incident(&first, &raised(&slot, &first), &[])
         .await;
     opened.expect("opened");
     let after = stored(inventory, &slot.name).await;
@@ -85,12 +85,12 @@ pub(super) async fn an_incident_opens_once_and_raises_the_epoch(inventory: &dyn 
     let refused = inventory.add_version(&late, Fence::Epoch(slot.epoch)).await;
     assert_fenced(refused, slot.epoch);
     let again = inventory
-        .open_incident(&first, &raised(&slot, &first))
+        .open_incident(&first, &raised(&slot, &first), &[])
         .await;
     assert_conflict(again);
     let second = incident(&after);
     let refused = inventory
-        .open_incident(&second, &raised(&after, &second))
+        .open_incident(&second, &raised(&after, &second), &[])
         .await;
     assert_conflict(refused);
     assert_eq!(stored(inventory, &slot.name).await, after);
@@ -101,13 +101,41 @@ pub(super) async fn an_incident_on_a_slot_that_changed_is_refused(inventory: &dy
     inventory.save_slot(&slot).await.expect("saved");
     let incident = incident(&slot);
     let refused = inventory
-        .open_incident(&incident, &raised(&slot, &incident))
+        .open_incident(&incident, &raised(&slot, &incident), &[])
         .await;
     assert_conflict(refused);
     let now = stored(inventory, &slot.name).await;
     assert_eq!(now.epoch, slot.epoch);
     let opened = inventory
-        .open_incident(&incident, &raised(&now, &incident))
+        .open_incident(&incident, &raised(&now, &incident), &[])
         .await;
     opened.expect("the refused one left nothing behind");
+}
+
+pub(super) async fn an_incident_on_versions_that_changed_is_refused(inventory: &dyn Inventory) {
+    let slot = create(inventory, "contract-incident-promoted").await;
+    let one = add(inventory, &bare(&slot.name, 1)).await;
+    let two = add(inventory, &bare(&slot.name, 2)).await;
+    let pending = Version {
+        state: VersionState::Pending,
+        ..two.clone()
+    };
+    let saved = inventory.save_versions(&[pending], Fence::None).await;
+    saved.expect("saved");
+    let incident = incident(&slot);
+    let raised = raised(&slot, &incident);
+    let absent = bare(&slot.name, 3);
+    for changed in [two.clone(), absent] {
+        let read = [one.clone(), changed];
+        let refused = inventory.open_incident(&incident, &raised, &read).await;
+        assert_conflict(refused);
+    }
+    assert_eq!(stored(inventory, &slot.name).await, slot);
+    let none = inventory.incident(&incident.id).await.expect("read");
+    assert_eq!(none, None, "nothing was written");
+    let now = [one, read(inventory, &two).await];
+    let opened = inventory.open_incident(&incident, &raised, &now).await;
+    opened.expect("the refused ones left nothing behind");
+    let after = inventory.versions(&slot.name).await.expect("read");
+    assert_eq!(after, now, "what is checked is not written");
 }

@@ -33,7 +33,7 @@ fn full_incident(slot: &Slot) -> Incident {
 async fn open(inventory: &dyn Inventory, name: &str) -> Incident {
     let slot = create(inventory, name).await;
     let incident = full_incident(&slot);
-    let opened = inventory.open_incident(&incident, &slot).await;
+    let opened = inventory.open_incident(&incident, &slot, &[]).await;
     opened.expect("opened");
     let found = inventory.incident_of_slot(&slot.name).await.expect("read");
     found.expect("it is open")
@@ -107,7 +107,7 @@ pub(super) async fn a_closed_incident_makes_room_and_is_still_known(inventory: &
         OutsideText::new("another"),
         closed.opened,
     );
-    let opened = inventory.open_incident(&second, &slot).await;
+    let opened = inventory.open_incident(&second, &slot, &[]).await;
     opened.expect("another is opened");
 }
 
@@ -132,7 +132,7 @@ pub(super) async fn a_trigger_belongs_to_one_incident(inventory: &dyn Inventory)
     let slot = create(inventory, "contract-trigger-three").await;
     let mut third = full_incident(&slot);
     third.triggers.extend(joined.triggers);
-    assert_conflict(inventory.open_incident(&third, &slot).await);
+    assert_conflict(inventory.open_incident(&third, &slot, &[]).await);
     assert_eq!(stored(inventory, &slot.name).await, slot);
 }
 
@@ -174,7 +174,7 @@ pub(super) async fn a_closed_incident_is_followed_up(inventory: &dyn Inventory) 
     let slot = stored(inventory, &first.slot).await;
     let why = OutsideText::new("another");
     let second = Incident::open(&slot.name, slot.epoch, why, closed.opened);
-    let opened = inventory.open_incident(&second, &slot).await;
+    let opened = inventory.open_incident(&second, &slot, &[]).await;
     opened.expect("another is opened meanwhile");
     let mut done = Incident {
         revision: closed.revision.next(),

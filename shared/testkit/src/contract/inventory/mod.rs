@@ -53,6 +53,7 @@ pub const CHECKS: &[Check<dyn Inventory>] = checks![dyn Inventory:
     a_write_without_a_fence_goes_through,
     an_incident_opens_once_and_raises_the_epoch,
     an_incident_on_a_slot_that_changed_is_refused,
+    an_incident_on_versions_that_changed_is_refused,
     an_open_incident_reads_back,
     an_incident_is_saved_by_revision,
     a_closed_incident_makes_room_and_is_still_known,

@@ -216,12 +216,17 @@ impl Tables {
         Ok(())
     }
 
-    pub(super) fn save(&mut self, version: &Version) -> Result<(), InventoryError> {
+    /// Whether the version is as it was read.
+    pub(super) fn unchanged(&self, version: &Version) -> Result<(), InventoryError> {
         let key = (version.slot.clone(), version.id.clone());
         match self.versions.get(&key) {
-            Some(stored) if stored.revision == version.revision => {}
-            _ => return Err(InventoryError::Conflict),
+            Some(stored) if stored.revision == version.revision => Ok(()),
+            _ => Err(InventoryError::Conflict),
         }
+    }
+
+    pub(super) fn save(&mut self, version: &Version) -> Result<(), InventoryError> {
+        self.unchanged(version)?;
         self.claim_key(version)?;
         self.put_version(version);
         Ok(())
