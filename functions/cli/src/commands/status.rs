@@ -113,11 +113,17 @@ fn state(slot: &Slot) -> Cell {
     Cell { text, tint }
 }
 
-/// When the current key came by a rotation.
 fn rotated(status: &SlotStatus) -> String {
-    let current = status.current.as_ref();
-    let promoted = current.and_then(|current| current.version.promoted);
-    promoted.map_or_else(|| "never".to_owned(), short)
+    last_rotation(status).map_or_else(|| "never".to_owned(), short)
+}
+
+/// When the current key came by a rotation; one that a person put there did not.
+fn last_rotation(status: &SlotStatus) -> Option<Timestamp> {
+    let current = status.current.as_ref()?;
+    current
+        .version
+        .promoted
+        .filter(|_| current.version.id.attempt > 0)
 }
 
 /// That a slot that has observed for long be enforced, and what that would cost.
@@ -252,7 +258,7 @@ fn json_row((name, status): &Row) -> Value {
             "rotation_under_way": !status.arriving.is_empty(),
             "being_revoked": status.ending.len(),
             "mode_since": status.slot.mode_since,
-            "last_rotation": status.current.as_ref().and_then(|current| current.version.promoted),
+            "last_rotation": last_rotation(status),
             "expected": status.slot.expected,
             "expected_assumed": status.slot.expected_assumed,
             "usage": usage::json(&status.usage),

@@ -13,7 +13,7 @@ use crate::ports::Due;
 use crate::rules::watching::is_to_be_sent;
 
 /// Due work that is looked through for incidents.
-const LOOKED_THROUGH: usize = 500;
+const LOOKED_THROUGH: usize = 5_000;
 
 /// People are told again after so long.
 const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(1);

@@ -267,7 +267,8 @@ impl Run<'_> {
             .fleet_at
             .is_none_or(|at| now.duration_since(at) >= self.settings.fleet_every);
         let mut is_new = false;
-        if is_due || std::mem::take(&mut self.state.reads_anew) {
+        let reads_anew = std::mem::take(&mut self.state.reads_anew);
+        if is_due || reads_anew {
             let fleet = fleet(self.monitor, self.settings.pull.at_once).await;
             let fleet = fleet.map_err(MonitorError::Slots)?;
             let names = |fleet: &[Watched]| -> BTreeSet<SlotName> {
