@@ -288,8 +288,7 @@ pub(crate) const FAULTS: [Fault; 12] = [
         name: "count late bills as new evidence",
         edits: &[(
             CLAIM,
-            "order.figures == Figures::OfAllKeys
-                    && facts.now.duration_since(killed.at) < LATE_BILLS",
+            "order.figures == Figures::OfAllKeys && facts.now.duration_since(killed.at) < LATE_BILLS",
             "false",
         )],
         caught_by: &[&LATE_BILLS],
