@@ -9,18 +9,16 @@ use jiff::SignedDuration;
 use keyward_core::model::alarm::AlarmArn;
 use keyward_core::model::alert::{Alert, AlertKind};
 use keyward_core::model::kill_alarm::{FoundAlarm, KillAlarm};
-use keyward_core::model::kill_order::TopicArn;
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{Slot, SlotState};
 use keyward_core::ports::{
     AlarmSource, Deadline, Inventory, KillAlarmError, KillAlarms, TAG_SLOT, TAG_STACK,
 };
 use keyward_core::rules::alarms::wanted;
-use keyward_core::rules::kill::{AlarmMap, Deployment};
 use keyward_core::usecases::keep_alarms::{AlarmPorts, AlarmsKept, KeepAlarmsError, keep_alarms};
 use keyward_testkit::gate::Gate;
 use keyward_testkit::memory::MemoryAlarms;
-use keyward_tests::support::World;
+use keyward_tests::support::{World, deployment};
 
 /// Alarms of which calls fail, and calls that are counted.
 #[derive(Default)]
@@ -63,16 +61,6 @@ impl KillAlarms for Watched {
     async fn remove(&self, arn: &AlarmArn) -> Result<(), KillAlarmError> {
         self.write()?;
         self.alarms.remove(arn).await
-    }
-}
-
-fn deployment() -> Deployment {
-    Deployment {
-        account: "111122223333".to_owned(),
-        region: "us-east-1".to_owned(),
-        stack: "prod".parse().unwrap(),
-        topic: TopicArn::new("arn:aws:sns:us-east-1:111122223333:alarms"),
-        map: AlarmMap::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use keyward_core::model::alert::{AlertKind, Severity};
 use keyward_core::model::drill::DrillOutcome;
 use keyward_core::model::incident::{Incident, Stage};
 use keyward_core::model::slot::{Mode, Slot, SlotState};
-use keyward_core::model::version::{Confirmation, VersionState};
+use keyward_core::model::version::Confirmation;
 use keyward_tests::end_to_end::{Deployment, Secret};
 use keyward_tests::support::say;
 
@@ -43,14 +43,7 @@ async fn a_metric_over_its_line_ends_in_a_dead_key_and_a_new_one_with_nobody_awa
         .until("the end of the key", async || !deployment.accepts(&key))
         .await;
     let dead = deployment.ports.clock.now();
-    deployment
-        .until("the replacement", async || {
-            let versions = deployment.versions(&secret.slot).await;
-            versions
-                .iter()
-                .any(|v| v.state == VersionState::Current && v.epoch.0 == 1)
-        })
-        .await;
+    deployment.until_replaced(&secret.slot).await;
     let fetched = deployment.key_in(&deployment.current(&secret).await);
     assert_ne!(fetched, key);
     assert!(deployment.accepts(&fetched));

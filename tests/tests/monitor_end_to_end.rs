@@ -71,14 +71,7 @@ async fn until_replaced(deployment: &Deployment, secret: &Secret, key: &str) {
             !deployment.accepts_at(PROVIDER, key)
         })
         .await;
-    deployment
-        .until("the replacement", async || {
-            let versions = deployment.versions(&secret.slot).await;
-            versions
-                .iter()
-                .any(|v| v.state == VersionState::Current && v.epoch.0 == 1)
-        })
-        .await;
+    deployment.until_replaced(&secret.slot).await;
     let fetched = deployment.key_in(&deployment.current(secret).await);
     assert_ne!(fetched, key);
     assert!(deployment.accepts_at(PROVIDER, &fetched));

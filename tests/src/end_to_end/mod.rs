@@ -167,4 +167,15 @@ impl Deployment {
             );
         }
     }
+
+    /// Waits for the key that comes after a slot's first kill.
+    pub async fn until_replaced(&self, slot: &SlotName) {
+        self.until("the replacement", async || {
+            let versions = self.versions(slot).await;
+            versions
+                .iter()
+                .any(|v| v.state == VersionState::Current && v.epoch.0 == 1)
+        })
+        .await;
+    }
 }

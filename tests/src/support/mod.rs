@@ -15,7 +15,7 @@ pub use rules::{check_rules, check_rules_without_a_key};
 pub use scenarios::{Make, RetireScenario, STEPS, StepScenario};
 pub use several::{Several, THREE};
 pub use simulated::{ROLE, Simulated, account_entry};
-pub use world::{Backend, LiveKey, Outside, World, arn, fleet, fleet_at, token};
+pub use world::{Backend, LiveKey, Outside, World, arn, deployment, fleet, fleet_at, token};
 
 /// Says a figure on standard error, where the test harness does not capture it.
 pub fn say(figure: std::fmt::Arguments<'_>) {

@@ -5,6 +5,7 @@ use keyward_core::model::alert::AlertKind;
 use keyward_core::model::fleet::{Fleet, PlannedSlot};
 use keyward_core::model::incident::Incident;
 use keyward_core::model::key::ApiKey;
+use keyward_core::model::kill_order::TopicArn;
 use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::secret_document::{SecretDocument, SecretText};
 use keyward_core::model::slot::{CredentialKind, ProviderName, Scope, Slot};
@@ -13,6 +14,7 @@ use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{
     Clock, Deadline, Fence, Inventory, KeyProvider, PoolSettings, SecretStore, Stage, Suspension,
 };
+use keyward_core::rules::kill::{AlarmMap, Deployment};
 use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::usecases::register::{Registered, register};
 use keyward_core::usecases::retire::RetireReport;
@@ -126,6 +128,17 @@ pub fn arn() -> SecretArn {
     "arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/support-bot-a1B2c3"
         .parse()
         .unwrap()
+}
+
+/// Who the deployment is that these tests watch and keep alarms for.
+pub fn deployment() -> Deployment {
+    Deployment {
+        account: "111122223333".to_owned(),
+        region: "us-east-1".to_owned(),
+        stack: "prod".parse().unwrap(),
+        topic: TopicArn::new("arn:aws:sns:us-east-1:111122223333:alarms"),
+        map: AlarmMap::default(),
+    }
 }
 
 /// Keys in the pool of a fresh world.

@@ -76,17 +76,7 @@ async fn blindness_is_told_paged_and_over_and_kills_nobody() {
 #[tokio::test]
 async fn a_theft_in_blind_time_is_sent_when_it_is_told() {
     let scene = Scene::learned(15, 10).await;
-    scene.run().await.unwrap();
-    scene.main.fail(Some((0, no_answer())));
-    for minute in 0..40 {
-        scene.pass(1);
-        if minute < 20 {
-            scene.spend("chat", THEFT).await;
-        }
-        scene.run().await.unwrap();
-    }
-    assert_eq!(scene.scores(), []);
-    scene.main.fail(None);
+    scene.stolen_unseen(40, no_answer()).await;
     for _ in 0..25 {
         scene.pass(1);
         scene.run().await.unwrap();

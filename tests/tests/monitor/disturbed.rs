@@ -51,21 +51,11 @@ async fn cut(at_minute: i64, at: Option<(usize, Cut)>) -> Vec<&'static str> {
 /// Cuts the run off in which a theft is told that is over by then, goes on, and returns the calls that it made.
 async fn cut_when_told(at: Option<(usize, Cut)>) -> Vec<&'static str> {
     let scene = Scene::learned(15, 10).await;
-    scene.run().await.unwrap();
     let no_answer = ProviderError::RetryAfter {
         after: Some(SignedDuration::from_mins(1)),
         detail: OutsideText::new("status 503"),
     };
-    scene.main.fail(Some((0, no_answer)));
-    for minute in 0..50 {
-        scene.pass(1);
-        if minute < 20 {
-            scene.spend("chat", THEFT).await;
-        }
-        scene.run().await.unwrap();
-    }
-    assert_eq!(scene.scores(), []);
-    scene.main.fail(None);
+    scene.stolen_unseen(50, no_answer).await;
     scene.pass(1);
     match at {
         Some((number, way)) => scene.gate.arm(number, way),

@@ -6,7 +6,7 @@ use futures::lock::Mutex;
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::alert::{Alert, AlertKind};
 use keyward_core::model::incident::{Incident, KillStep, OwnerId, StepResult};
-use keyward_core::model::kill_order::{MonitorOrder, TopicArn};
+use keyward_core::model::kill_order::MonitorOrder;
 use keyward_core::model::metric::KillScore;
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::names::{AccountName, SlotName};
@@ -16,9 +16,9 @@ use keyward_core::model::usage::{Bucket, Counts, TokenCounts};
 use keyward_core::model::usage_items::{AccountUsage, Cell, Span, UsageHour};
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{
-    ByKey, Clock, Deadline, Fence, Inventory, KillAlarms, Tokens, Usage, UsageStore, Width,
+    ByKey, Clock, Deadline, Fence, Inventory, KillAlarms, ProviderError, Tokens, Usage, UsageStore,
+    Width,
 };
-use keyward_core::rules::kill::{AlarmMap, Deployment};
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::kill::Invocation;
 use keyward_core::usecases::monitor::{
@@ -30,7 +30,10 @@ use keyward_testkit::memory::{
     MemoryAlarms, MemoryAlerts, MemoryInventory, MemoryKillOrders, MemoryMetrics, MemoryReports,
     MemorySecrets, MemoryUsage, ReportingAccounts, listed_key,
 };
+use keyward_tests::support::deployment;
 use serde_json::json;
+
+use super::THEFT;
 
 /// Micro-dollars.
 pub(crate) const DOLLAR: u64 = 1_000_000;
@@ -206,6 +209,21 @@ impl Scene {
         *self.state.lock().await = State::default();
     }
 
+    /// `chat` is stolen from for 20 minutes while its account fails so, and for so many minutes in all.
+    pub(crate) async fn stolen_unseen(&self, minutes: u64, failure: ProviderError) {
+        self.run().await.unwrap();
+        self.main.fail(Some((0, failure)));
+        for minute in 0..minutes {
+            self.pass(1);
+            if minute < 20 {
+                self.spend("chat", THEFT).await;
+            }
+            self.run().await.unwrap();
+        }
+        assert_eq!(self.scores(), []);
+        self.main.fail(None);
+    }
+
     /// From now on these calls have no answer.
     pub(crate) fn silence(&self, calls: &[&'static str]) {
         self.gate.silence(calls);
@@ -373,14 +391,4 @@ pub(crate) fn account(name: &str) -> AccountName {
 
 fn handle(slot: &str, number: u64) -> String {
     format!("proj_EXAMPLE/key_EXAMPLE{slot}{number}")
-}
-
-fn deployment() -> Deployment {
-    Deployment {
-        account: "111122223333".to_owned(),
-        region: "us-east-1".to_owned(),
-        stack: "prod".parse().unwrap(),
-        topic: TopicArn::new("arn:aws:sns:us-east-1:111122223333:alarms"),
-        map: AlarmMap::default(),
-    }
 }

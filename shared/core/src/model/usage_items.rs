@@ -9,11 +9,17 @@ use super::SCHEMA;
 use super::money::MicroDollars;
 use super::names::{AccountName, SlotName};
 use super::slot::Revision;
+use super::text::OutsideText;
 use super::usage::{Bucket, Counts, Reading};
 use super::version::VersionId;
 
 /// How long usage is kept after its hour: five weeks of history and what a person takes to look.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(40 * 24);
+
+/// The oldest bucket that is kept at `now`.
+pub fn oldest_kept(now: Timestamp) -> Bucket {
+    Bucket::of(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN))
+}
 
 /// Models of one version and bucket that are kept apart. Those that cost least stand together as [`OTHER_MODELS`].
 const MOST_MODELS: usize = 16;
@@ -79,6 +85,13 @@ impl Cell {
             cost: self.billed.unwrap_or(all.cost),
             ..all
         }
+    }
+
+    /// The models that are known by name.
+    pub fn named_models(&self) -> impl Iterator<Item = OutsideText> {
+        let names = self.models.keys().map(String::as_str);
+        let named = names.filter(|name| ![OTHER_MODELS, UNTOLD_MODEL].contains(name));
+        named.map(OutsideText::new)
     }
 
     /// What the table makes of it.
@@ -313,7 +326,7 @@ impl AccountUsage {
         }
         self.seen.sort_by_key(|span| span.from);
         let mut merged: Vec<Span> = Vec::new();
-        let oldest = Bucket::of(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN));
+        let oldest = oldest_kept(now);
         for span in self.seen.drain(..).filter(|span| span.until > oldest) {
             match merged.last_mut() {
                 Some(last) if span.from <= last.until => last.until = last.until.max(span.until),
@@ -328,6 +341,15 @@ impl AccountUsage {
         let mut spans = self.seen.iter();
         spans.any(|span| (span.from..span.until).contains(&bucket))
     }
+}
+
+/// The cells of hours by bucket.
+pub fn by_bucket(hours: &[UsageHour]) -> BTreeMap<Bucket, Vec<Cell>> {
+    let mut all: BTreeMap<Bucket, Vec<Cell>> = BTreeMap::new();
+    for cell in hours.iter().flat_map(|hour| &hour.cells) {
+        all.entry(cell.bucket).or_default().push(cell.clone());
+    }
+    all
 }
 
 /// What is known of a slot's buckets from `from` on and before `until`, all versions together: what is not stored is

@@ -38,6 +38,15 @@ pub trait UsageStore: Send + Sync {
     /// [`InventoryError`].
     async fn account(&self, account: &AccountName) -> Result<Option<AccountUsage>, InventoryError>;
 
+    /// The same; nothing is read of an account that is not kept.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn account_or_empty(&self, name: &AccountName) -> Result<AccountUsage, InventoryError> {
+        let known = self.account(name).await?;
+        Ok(known.unwrap_or_else(|| AccountUsage::empty(name.clone())))
+    }
+
     /// Writes how far an account was read.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ mod requests;
 mod settings;
 mod watch;
 
-pub use finding::{Act, Finding, Measured, OtherCalls, Rule, blind};
+pub use finding::{Act, BLIND, Finding, Measured, OtherCalls, Rule, blind};
 pub use foreseen::{Foreseen, Past, foresee};
 pub use form::Score;
 pub use settings::Limits;

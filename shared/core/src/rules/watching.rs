@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::kill_order::Basis;
 use crate::model::metric::KillScore;
 use crate::model::slot::{Epoch, Mode, Slot};
-use crate::model::usage::{Bucket, Counts};
-use crate::model::usage_items::Cell;
+use crate::model::usage::{Bucket, Counts, Reading};
+use crate::model::usage_items::{AccountUsage, Cell};
 use crate::model::version::{Version, VersionId, VersionState};
 
 /// So long a score stands over its line before the monitor sends the slot itself: its alarm should have been quicker. Two
@@ -61,7 +61,21 @@ pub fn counted(versions: &[Version], cut: Option<Cut>, cells: &[Cell]) -> Counts
     sum
 }
 
-/// The same for one version.
+/// What is known of a slot's use of a bucket, of which these cells are kept: what is not kept is zero where the account
+/// was seen, and not known elsewhere.
+pub fn reading(
+    account: &AccountUsage,
+    versions: &[Version],
+    cut: Option<Cut>,
+    (bucket, cells): (Bucket, &[Cell]),
+) -> Reading {
+    match !cells.is_empty() || account.saw(bucket) {
+        true => Reading::Known(counted(versions, cut, cells)),
+        false => Reading::Unknown,
+    }
+}
+
+/// Whether what one version used in a bucket counts.
 pub fn is_counted(
     versions: &[Version],
     cut: Option<Cut>,

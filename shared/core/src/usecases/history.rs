@@ -8,9 +8,7 @@ use crate::model::names::SlotName;
 use crate::model::slot::Slot;
 use crate::model::text::OutsideText;
 use crate::model::usage::Bucket;
-use crate::model::usage_items::{
-    AccountUsage, KEPT, OTHER_MODELS, UNTOLD_MODEL, UsageHour, readings,
-};
+use crate::model::usage_items::{AccountUsage, UsageHour, oldest_kept, readings};
 use crate::ports::{Inventory, InventoryError, UsageStore};
 use crate::rules::anomaly::Past;
 
@@ -97,9 +95,8 @@ async fn one(
         return Ok(None);
     };
     let until = Bucket::of(now);
-    let oldest = Bucket::of(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN));
-    let account = usage.account(&slot.account).await?;
-    let account = account.unwrap_or_else(|| AccountUsage::empty(slot.account.clone()));
+    let oldest = oldest_kept(now);
+    let account = usage.account_or_empty(&slot.account).await?;
     let hours = usage.hours(name, oldest.hour(), until.hour() + 1).await?;
     let past = past(&account, &hours, oldest, until);
     Ok(Some(History { slot, past }))
@@ -109,10 +106,8 @@ async fn one(
 fn past(account: &AccountUsage, hours: &[UsageHour], oldest: Bucket, until: Bucket) -> Vec<Past> {
     let mut models: BTreeMap<Bucket, Vec<OutsideText>> = BTreeMap::new();
     for cell in hours.iter().flat_map(|hour| &hour.cells) {
-        let names = cell.models.keys();
-        let named = names.filter(|name| ![OTHER_MODELS, UNTOLD_MODEL].contains(&name.as_str()));
         let of_bucket = models.entry(cell.bucket).or_default();
-        of_bucket.extend(named.map(|name| OutsideText::new(name)));
+        of_bucket.extend(cell.named_models());
     }
     let readings = readings(account, hours, oldest, until).into_iter();
     readings

@@ -22,12 +22,15 @@ pub(super) fn alert(
 
 /// The slots and what is said of them, in a sentence.
 pub(super) fn listed(about: &[(SlotName, String)]) -> String {
-    let named = about.iter().take(NAMED);
-    let named: Vec<String> = named
-        .map(|(slot, what)| format!("{slot} ({what})"))
-        .collect();
-    match about.len().checked_sub(NAMED) {
-        None | Some(0) => named.join(", "),
-        Some(more) => format!("{} and {more} more", named.join(", ")),
+    first_of(about.iter().map(|(slot, what)| format!("{slot} ({what})")))
+}
+
+/// The first few of a list, and how many more there are.
+pub(super) fn first_of(all: impl ExactSizeIterator<Item = String>) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    let named: Vec<String> = all.take(NAMED).collect();
+    match more {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
     }
 }

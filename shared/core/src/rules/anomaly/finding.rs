@@ -178,7 +178,7 @@ impl fmt::Display for Finding {
 }
 
 /// How long data may be missing before people are told.
-const BLIND: SignedDuration = SignedDuration::from_mins(15);
+pub const BLIND: SignedDuration = SignedDuration::from_mins(15);
 /// And before somebody is woken, where the provider answers everything else.
 const BLIND_PAGE: SignedDuration = SignedDuration::from_mins(60);
 

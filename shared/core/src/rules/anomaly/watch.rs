@@ -192,11 +192,6 @@ impl Watch {
         }
     }
 
-    /// The newest bucket that was taken in.
-    pub const fn to(&self) -> Option<Bucket> {
-        self.recent.to()
-    }
-
     fn push(&mut self, bucket: Bucket, reading: Reading) {
         self.use_seen(bucket, reading);
         if let Some((old, entry)) = self.recent.push(bucket, reading) {

@@ -128,8 +128,8 @@ async fn tell_once(
     if news.is_empty() && (!is_seen || run.state.seen.contains(name)) {
         return;
     }
-    let known = match usage.account(name).await {
-        Ok(known) => known.unwrap_or_else(|| AccountUsage::empty(name.clone())),
+    let known = match usage.account_or_empty(name).await {
+        Ok(known) => known,
         Err(error) => {
             tracing::warn!(account = %name, %error, "what was told of an account could not be read");
             AccountUsage::empty(name.clone())

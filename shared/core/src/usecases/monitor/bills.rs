@@ -11,7 +11,7 @@ use crate::model::money::MicroDollars;
 use crate::model::names::SlotName;
 use crate::model::slot::Scope;
 use crate::model::usage::Bucket;
-use crate::model::usage_items::{AccountUsage, UsageHour};
+use crate::model::usage_items::UsageHour;
 use crate::model::version::VersionId;
 use crate::ports::{UsageReports, Width, Window};
 use crate::rules::usage::{disagrees, share};
@@ -63,8 +63,7 @@ pub(super) async fn read(
         }
     }
     let store = &*turn.ports.usage;
-    let state = store.account(turn.account).await?;
-    let state = state.unwrap_or_else(|| AccountUsage::empty(turn.account.clone()));
+    let state = store.account_or_empty(turn.account).await?;
     for ((slot, day), billed) in bills {
         let priced = bill(turn, &slot, day, &billed, out).await?;
         let billed = MicroDollars(billed.values().fold(0, |sum, b| sum.saturating_add(b.0)));

@@ -11,24 +11,20 @@ use crate::model::baseline::Baseline;
 use crate::model::money::MicroDollars;
 use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Revision, Slot};
-use crate::model::text::OutsideText;
 use crate::model::usage::{Bucket, Counts, Reading};
 use crate::model::usage_items::{
-    AccountUsage, Cell, OTHER_MODELS, StoredWatch, UNTOLD_MODEL, UsageHour,
+    AccountUsage, Cell, StoredWatch, UsageHour, by_bucket, oldest_kept,
 };
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::alarms::part_of;
 use crate::rules::anomaly::{Assessment, Limits, Memory, Watch};
-use crate::rules::watching::{Cut, Standing, counted, is_counted};
+use crate::rules::watching::{Cut, Standing, counted, is_counted, reading};
 
 /// How long what is remembered may be older in the store than here: so much is read again after a cold start.
 const SAVED_EVERY: SignedDuration = SignedDuration::from_hours(6);
 
 /// A bucket is told of late so long after its end.
 const LATE: SignedDuration = SignedDuration::from_mins(15);
-
-/// Buckets of usage that are kept, and from which everything can be made again.
-const HISTORY: u32 = 40 * Bucket::PER_DAY;
 
 /// What is remembered beside what the detector remembers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,7 +132,7 @@ async fn replay(
     let until = account.seen_until().unwrap_or(Bucket(0));
     let from = match baseline.last() {
         Some(last) => last.plus(1),
-        None => Bucket::of(now).minus(HISTORY),
+        None => oldest_kept(now),
     };
     let slot = &watched.slot.name;
     let hours = match from < until {
@@ -174,15 +170,6 @@ fn is_news(cells: &[Cell], now: Timestamp) -> bool {
     })
 }
 
-/// The cells of hours by bucket.
-fn by_bucket(hours: &[UsageHour]) -> BTreeMap<Bucket, Vec<Cell>> {
-    let mut all: BTreeMap<Bucket, Vec<Cell>> = BTreeMap::new();
-    for cell in hours.iter().flat_map(|hour| &hour.cells) {
-        all.entry(cell.bucket).or_default().push(cell.clone());
-    }
-    all
-}
-
 impl Held {
     fn play(
         &mut self,
@@ -201,11 +188,8 @@ impl Held {
         };
         for bucket in (first.0..until.0).map(Bucket) {
             let of_bucket = cells.get(&bucket).map_or(&[][..], Vec::as_slice);
-            let is_known = !of_bucket.is_empty() || account.saw(bucket);
-            let reading = match is_known {
-                true => Reading::Known(counted(&watched.versions, self.notes.cut, of_bucket)),
-                false => Reading::Unknown,
-            };
+            let kept = (bucket, of_bucket);
+            let reading = reading(account, &watched.versions, self.notes.cut, kept);
             self.see_models(of_bucket);
             match is_news(of_bucket, now) {
                 true => self.watch.catch_up(bucket, reading),
@@ -268,10 +252,8 @@ impl Held {
 
     fn see_models(&mut self, cells: &[Cell]) {
         for cell in cells {
-            let models = cell.models.keys();
-            let named = models.filter(|m| ![OTHER_MODELS, UNTOLD_MODEL].contains(&m.as_str()));
-            for model in named {
-                self.watch.model_seen(cell.bucket, &OutsideText::new(model));
+            for model in cell.named_models() {
+                self.watch.model_seen(cell.bucket, &model);
             }
         }
     }

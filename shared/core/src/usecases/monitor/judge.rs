@@ -12,7 +12,6 @@ use crate::model::incident::{Incident, KillStep};
 use crate::model::metric::KillScore;
 use crate::model::names::SlotName;
 use crate::model::usage::Bucket;
-use crate::model::usage_items::AccountUsage;
 use crate::ports::InventoryError;
 use crate::rules::anomaly::{Act, Assessment, Finding};
 use crate::rules::watching::Cut;
@@ -23,53 +22,48 @@ const NEAR: u32 = KillScore::LINE / 2;
 /// So much time is kept back for what comes after.
 const MARGIN: SignedDuration = SignedDuration::from_secs(5);
 
-/// Judges slots.
-pub(super) struct Judging;
-
-impl Judging {
-    /// Judges every slot of an account of which usage was seen. Of another nothing new is known.
-    pub(super) async fn account(run: &mut Run<'_>, pulled: &AccountPull) {
-        let slots = of_account(&run.state.fleet, pulled);
-        let is_seen = matches!(pulled.sight, Sight::Seen(..));
-        let was_ours = run.state.pulled.get(&pulled.account) == pulled.before.as_ref();
-        let is_torn = matches!(pulled.sight, Sight::NotSeen(_, NotSeen::Store(_)))
-            || !is_seen && !pulled.changed.is_empty();
-        if is_torn {
-            // Not all that was kept is known here: once it is seen again, the store knows.
-            run.state.pulled.remove(&pulled.account);
+/// Judges every slot of an account of which usage was seen. Of another nothing new is known.
+pub(super) async fn account(run: &mut Run<'_>, pulled: &AccountPull) {
+    let slots = of_account(&run.state.fleet, pulled);
+    let is_seen = matches!(pulled.sight, Sight::Seen(..));
+    let was_ours = run.state.pulled.get(&pulled.account) == pulled.before.as_ref();
+    let is_torn = matches!(pulled.sight, Sight::NotSeen(_, NotSeen::Store(_)))
+        || !is_seen && !pulled.changed.is_empty();
+    if is_torn {
+        // Not all that was kept is known here: once it is seen again, the store knows.
+        run.state.pulled.remove(&pulled.account);
+    }
+    if is_seen && (!was_ours || pulled.only_in_store) {
+        // Another process read it meanwhile, or more was kept than is told: the store knows.
+        for slot in slots.keys() {
+            run.state.held.remove(slot);
         }
-        if is_seen && (!was_ours || pulled.only_in_store) {
-            // Another process read it meanwhile, or more was kept than is told: the store knows.
-            for slot in slots.keys() {
-                run.state.held.remove(slot);
-            }
+    }
+    if !is_seen {
+        return remember_orders(run, slots.values()).await;
+    }
+    let mut left = 0;
+    let unloaded = load_missing(run, pulled, &slots.values().copied().collect()).await;
+    for at in slots.into_values() {
+        let name = run.state.fleet[at].slot.name.clone();
+        if unloaded.contains(&name) || !run.has_time(MARGIN) {
+            // What it missed is in the store.
+            run.state.held.remove(&name);
+            left += 1;
+            continue;
         }
-        if !is_seen {
-            return remember_orders(run, slots.values()).await;
+        if let Err(error) = slot(run, pulled, at).await {
+            tracing::warn!(slot = %name, %error, "a slot could not be judged");
+            run.state.held.remove(&name);
+            left += 1;
         }
-        let mut left = 0;
-        let unloaded = load_missing(run, pulled, &slots.values().copied().collect()).await;
-        for at in slots.into_values() {
-            let name = run.state.fleet[at].slot.name.clone();
-            if unloaded.contains(&name) || !run.has_time(MARGIN) {
-                // What it missed is in the store.
-                run.state.held.remove(&name);
-                left += 1;
-                continue;
-            }
-            if let Err(error) = slot(run, pulled, at).await {
-                tracing::warn!(slot = %name, %error, "a slot could not be judged");
-                run.state.held.remove(&name);
-                left += 1;
-            }
-        }
-        run.state.pulled.insert(pulled.account.clone(), pulled.at);
-        if left > 0 {
-            run.leave(format!(
-                "the judgement of {left} slots of {}",
-                pulled.account
-            ));
-        }
+    }
+    run.state.pulled.insert(pulled.account.clone(), pulled.at);
+    if left > 0 {
+        run.leave(format!(
+            "the judgement of {left} slots of {}",
+            pulled.account
+        ));
     }
 }
 
@@ -100,8 +94,8 @@ async fn load_missing(
         return BTreeSet::new();
     }
     let usage = &*run.monitor.usage;
-    let account = match usage.account(&pulled.account).await {
-        Ok(account) => account.unwrap_or_else(|| AccountUsage::empty(pulled.account.clone())),
+    let account = match usage.account_or_empty(&pulled.account).await {
+        Ok(account) => account,
         Err(error) => {
             tracing::warn!(account = %pulled.account, %error, "how far an account was read could not be read");
             return missing.into_iter().map(|w| w.slot.name.clone()).collect();
@@ -161,7 +155,7 @@ async fn slot(run: &mut Run<'_>, pulled: &AccountPull, at: usize) -> Result<(), 
         keep_what_is_told_once(&mut assessment.findings, findings);
     }
     run.report.judged += 1;
-    act(run, at, &mut held, &assessment).await?;
+    act(run, at, &mut held, assessment).await?;
     proof::see_to(run, pulled, at, &mut held).await;
     run.state.held.insert(name, held);
     Ok(())
@@ -192,8 +186,7 @@ async fn assess(
     let watched = &run.state.fleet[at];
     if is_turn {
         let usage = &*run.monitor.usage;
-        let account = usage.account(&pulled.account).await?;
-        let account = account.unwrap_or_else(|| AccountUsage::empty(pulled.account.clone()));
+        let account = usage.account_or_empty(&pulled.account).await?;
         *held = held.made_again(usage, watched, &account, run.now()).await?;
     }
     held.take_in(watched, pulled);
@@ -226,11 +219,14 @@ async fn act(
     run: &mut Run<'_>,
     at: usize,
     held: &mut Held,
-    assessment: &Assessment,
+    assessment: Assessment,
 ) -> Result<(), InventoryError> {
+    let score = assessment.score.0;
+    if score < NEAR && assessment.findings.is_empty() {
+        return Ok(());
+    }
     let watched = run.state.fleet[at].clone();
     let name = &watched.slot.name;
-    let score = assessment.score.0;
     if score >= NEAR {
         run.scores.push(KillScore {
             slot: name.clone(),
@@ -242,8 +238,7 @@ async fn act(
     held.reason = tell::reason(&watched, &assessment.findings);
     let (restrict, others): (Vec<Finding>, Vec<Finding>) = assessment
         .findings
-        .iter()
-        .cloned()
+        .into_iter()
         .partition(|finding| finding.act == Act::Restrict);
     for finding in restrict {
         restrict::restrict(run, at, held, &finding).await?;

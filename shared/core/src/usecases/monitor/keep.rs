@@ -152,8 +152,7 @@ pub(in crate::usecases) async fn account(
         change(&mut item);
         match store.save_account(&item).await {
             Err(InventoryError::Conflict) => {
-                let read = store.account(name).await?;
-                item = read.unwrap_or_else(|| AccountUsage::empty(name.clone()));
+                item = store.account_or_empty(name).await?;
             }
             done => return done,
         }

@@ -23,15 +23,22 @@ const AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
 /// Looks for proofs in what a pull brought, and deals with them.
 pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull, at: usize, held: &mut Held) {
-    let watched = run.state.fleet[at].clone();
+    let watched = &run.state.fleet[at];
     let Some(read) = pulled.read.get(&watched.slot.name) else {
         return;
     };
+    let found = proofs(&watched.versions, read.values().flatten());
+    if found.is_empty() && held.notes.proved.is_empty() {
+        return;
+    }
+    let found: Vec<(Version, Bucket)> = found.into_iter().map(|(v, at)| (v.clone(), at)).collect();
+    let watched = watched.clone();
     let now = run.now();
-    for (version, last) in proofs(&watched.versions, read.values().flatten()) {
+    for (version, last) in &found {
         let id = version.id.to_string();
-        let is_known =
-            |(bucket, at): &(Bucket, Timestamp)| *bucket >= last || now.duration_since(*at) < AGAIN;
+        let is_known = |(bucket, at): &(Bucket, Timestamp)| {
+            *bucket >= *last || now.duration_since(*at) < AGAIN
+        };
         if held.notes.proved.get(&id).is_some_and(is_known) {
             continue;
         }
@@ -45,7 +52,7 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull, at: usize, h
         run.tell(tell::dead_key_used(&watched.slot.name, version, found))
             .await;
         if found != Proof::NotSeen {
-            held.notes.proved.insert(id, (last, now));
+            held.notes.proved.insert(id, (*last, now));
         }
     }
     let known: BTreeSet<String> = watched.versions.iter().map(|v| v.id.to_string()).collect();

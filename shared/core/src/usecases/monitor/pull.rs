@@ -95,8 +95,8 @@ struct Harvest {
 impl Turn<'_> {
     async fn run(self) -> AccountPull {
         let mut out = AccountPull::new(self.account, self.provider, self.now);
-        let state = match self.ports.usage.account(self.account).await {
-            Ok(state) => state.unwrap_or_else(|| AccountUsage::empty(self.account.clone())),
+        let state = match self.ports.usage.account_or_empty(self.account).await {
+            Ok(state) => state,
             Err(error) => {
                 out.sight = Sight::NotSeen(self.now, error.into());
                 return out;
@@ -453,8 +453,7 @@ impl Turn<'_> {
             Err(_) => self.now - self.settings.bills_every + self.settings.reread_every,
         };
         let store = &*self.ports.usage;
-        let state = store.account(self.account).await?;
-        let state = state.unwrap_or_else(|| AccountUsage::empty(self.account.clone()));
+        let state = store.account_or_empty(self.account).await?;
         let kept = keep::account(store, self.account, state, |state| {
             state.costs_at = Some(at);
         });

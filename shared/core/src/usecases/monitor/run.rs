@@ -9,9 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::held::{Held, Stale};
-use super::judge::Judging;
 use super::order::Ordered;
-use super::{AccountPull, PullSettings, UsagePorts, Watched, account, order, pull, upkeep};
+use super::{AccountPull, PullSettings, UsagePorts, Watched, account, judge, order, pull, upkeep};
 use crate::model::alert::Alert;
 use crate::model::metric::KillScore;
 use crate::model::names::{AccountName, SlotName};
@@ -303,7 +302,7 @@ impl Run<'_> {
         for pulled in pulled.accounts {
             self.report.calls += pulled.calls;
             self.state.reads_anew |= !pulled.unattributed.is_empty();
-            Judging::account(self, &pulled).await;
+            judge::account(self, &pulled).await;
             account::see_to(self, &pulled).await;
         }
     }

@@ -12,9 +12,7 @@ use crate::model::version::Version;
 use crate::ports::{KillOrderError, MetricsError};
 use crate::rules::anomaly::{Act, Finding, Rule};
 use crate::rules::usage::Owner;
-
-/// So many names stand in one message.
-const NAMED: usize = 5;
+use crate::usecases::several::first_of;
 
 /// What a finding about a slot means.
 pub(super) fn found(slot: &Slot, finding: &Finding) -> Alert {
@@ -204,7 +202,7 @@ pub(super) fn unpriced(pulled: &AccountPull) -> Alert {
     let what = format!(
         "Provider account {}: the price table of {provider} lacks models that are in use: {}.",
         pulled.account,
-        listed(pulled.unknown_models.iter().map(|name| without_keys(name))),
+        first_of(pulled.unknown_models.iter().map(|name| without_keys(name))),
     );
     let text = [
         &what,
@@ -230,7 +228,7 @@ pub(super) fn prices_refused(error: &dyn std::error::Error) -> Alert {
 
 /// Keys that agents fetch and the provider does not list.
 pub(super) fn vanished(account: &AccountName, owners: &[Owner]) -> Alert {
-    let slots = listed(owners.iter().map(|(slot, _)| slot.to_string()));
+    let slots = first_of(owners.iter().map(|(slot, _)| slot.to_string()));
     let what = format!(
         "Provider account {account} does not list keys that agents fetch, of slots: {slots}."
     );
@@ -285,16 +283,6 @@ pub(super) enum Proof {
     RevokedAgain,
     /// The provider could not be asked.
     NotSeen,
-}
-
-/// The slots of a list in one text.
-fn listed(names: impl Iterator<Item = String>) -> String {
-    let names: Vec<String> = names.collect();
-    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>();
-    match names.len().checked_sub(NAMED) {
-        None | Some(0) => shown.join(", "),
-        Some(more) => format!("{} and {more} more", shown.join(", ")),
-    }
 }
 
 /// What speaks for a kill, for people.

@@ -1,23 +1,18 @@
 //! Whether a slot that only observes should let its statistics act: what they would have done with its own past.
 
-use std::collections::BTreeMap;
-
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::kill_order::Basis;
 use crate::model::slot::{Mode, SlotState};
-use crate::model::usage::{Bucket, Counts, Reading};
-use crate::model::usage_items::{AccountUsage, Cell, UsageHour};
+use crate::model::usage::Bucket;
+use crate::model::usage_items::{AccountUsage, UsageHour, by_bucket, oldest_kept};
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::anomaly::{Act, Limits, Watch};
-use crate::rules::watching::counted;
+use crate::rules::watching::reading;
 use crate::usecases::monitor::Watched;
 
 /// A slot that has observed, and was seen, for so long has shown what is normal for it.
 const LONG_ENOUGH: SignedDuration = SignedDuration::from_hours(14 * 24);
-
-/// Usage that is kept.
-const HISTORY: u32 = 40 * Bucket::PER_DAY;
 
 /// That a slot's statistics be let act, and what speaks for and against it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +44,7 @@ pub(super) async fn of(
         return Ok(None);
     }
     let until = account.seen_until().unwrap_or(Bucket(0));
-    let first = Bucket::of(now).minus(HISTORY);
+    let first = oldest_kept(now);
     let hours = usage
         .hours(&slot.name, first.hour(), until.hour().saturating_add(1))
         .await?;
@@ -82,10 +77,7 @@ fn replay(
     (from, until): (Bucket, Bucket),
     since: Bucket,
 ) -> (u32, u32) {
-    let mut cells: BTreeMap<Bucket, Vec<Cell>> = BTreeMap::new();
-    for cell in hours.iter().flat_map(|hour| &hour.cells) {
-        cells.entry(cell.bucket).or_default().push(cell.clone());
-    }
+    let cells = by_bucket(hours);
     let limits = Limits {
         announced: None,
         ..Limits::of_slot(&watched.slot)
@@ -93,11 +85,8 @@ fn replay(
     let mut watch = Watch::default();
     let (mut kills, mut alerts) = (0, 0);
     for bucket in (from.0..until.0).map(Bucket) {
-        let reading = match cells.get(&bucket) {
-            Some(cells) => Reading::Known(counted(&watched.versions, None, cells)),
-            None if account.saw(bucket) => Reading::Known(Counts::default()),
-            None => Reading::Unknown,
-        };
+        let of_bucket = cells.get(&bucket).map_or(&[][..], Vec::as_slice);
+        let reading = reading(account, &watched.versions, None, (bucket, of_bucket));
         watch.advance(bucket, reading);
         let assessment = watch.assess(&limits);
         if bucket < since || assessment.basis == Basis::Declared {

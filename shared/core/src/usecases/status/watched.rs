@@ -1,6 +1,6 @@
 //! What a slot spends, whether that is seen, and what ends it if it is too much.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::model::kill_order::Basis;
@@ -10,11 +10,9 @@ use crate::model::usage::Bucket;
 use crate::model::usage_items::{AccountUsage, Seen, Spent, spent};
 use crate::model::version::{Version, VersionState};
 use crate::ports::{InventoryError, UsageStore};
+use crate::rules::anomaly::BLIND;
 use crate::rules::caps;
 use crate::usecases::monitor::{Watched, load};
-
-/// An account that was not read for so long is not seen, whatever its last reading said.
-const BLIND_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 /// Usage of so many buckets may still be on its way.
 const ON_ITS_WAY: u32 = 3;
@@ -53,7 +51,7 @@ impl Sight {
     fn of(account: &AccountUsage, now: Timestamp) -> Self {
         match (account.blind_since, account.read_at) {
             (Some(since), _) => Self::Blind(since),
-            (None, Some(at)) if now.duration_since(at) >= BLIND_AFTER => Self::Blind(at),
+            (None, Some(at)) if now.duration_since(at) >= BLIND => Self::Blind(at),
             (None, Some(_)) => Self::Seen,
             (None, None) => Self::Never,
         }
@@ -77,8 +75,7 @@ pub(super) async fn read(
     now: Timestamp,
 ) -> Result<(Use, AccountUsage), InventoryError> {
     let slot = &watched.slot;
-    let account = usage.account(&slot.account).await?;
-    let account = account.unwrap_or_else(|| AccountUsage::empty(slot.account.clone()));
+    let account = usage.account_or_empty(&slot.account).await?;
     let sight = Sight::of(&account, now);
     let mut held = load(usage, watched, &account, now).await?;
     let assessed = held.assess(slot, now);
@@ -137,6 +134,8 @@ const fn acts(slot: &Slot, basis: Basis) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
+
     use super::*;
 
     #[test]
