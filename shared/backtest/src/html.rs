@@ -195,7 +195,7 @@ fn events(out: &mut String, events: &[Event]) {
     put(
         out,
         format_args!(
-            "<details><summary>{} kills, {} alerts, {} thefts put in</summary>\n<ul>\n",
+            "<details><summary>kills: {}, alerts: {}, thefts put in: {}</summary>\n<ul>\n",
             count(Mark::Kill),
             count(Mark::Alert),
             count(Mark::Theft)

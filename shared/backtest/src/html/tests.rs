@@ -102,7 +102,7 @@ fn curves_are_scaled_and_leave_out_what_is_not_known() {
         "class=\"limit\" d=\"M0 0L1 0L2 0\"",
         "class=\"kill\" d=\"M1 0V200\"",
         "up to $40.00 in an hour",
-        "1 kills, 0 alerts, 0 thefts put in",
+        "kills: 1, alerts: 0, thefts put in: 0",
     ] {
         assert!(page.contains(expected), "{expected} in {page}");
     }
