@@ -11,6 +11,8 @@ mod containment;
 mod disturbed;
 #[path = "monitor/scene.rs"]
 mod scene;
+#[path = "monitor/told.rs"]
+mod told;
 
 use jiff::SignedDuration;
 use keyward_core::model::alert::{AlertKind, Severity};
