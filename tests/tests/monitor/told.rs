@@ -193,7 +193,7 @@ async fn silence_is_told_once_is_never_zero_and_kills_nobody() {
     let after = silent
         .at
         .unwrap()
-        .duration_since("2026-12-20T01:00:00Z".parse().unwrap());
+        .duration_since("2026-12-20T00:55:00Z".parse().unwrap());
     assert!((15..=17).contains(&after.as_mins()), "{after:?}");
     assert_eq!(scene.usage.all_hours(), hours, "nothing was made up");
     assert_eq!((scene.orders(), scene.scores()), (vec![], vec![]));

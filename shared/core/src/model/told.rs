@@ -1,5 +1,7 @@
 //! What processes of agents tell of their own use.
 
+mod packed;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +19,7 @@ pub const KEPT: SignedDuration = SignedDuration::from_hours(5 * 24);
 
 /// What a process used of one version in one bucket, by model. A model's cost is what the process says; zero if it does
 /// not.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToldCell {
     /// Of which version.
     pub version: VersionId,
@@ -44,6 +46,7 @@ pub struct ToldHour {
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub ended: bool,
     /// In order of bucket and version.
+    #[serde(with = "packed")]
     pub cells: Vec<ToldCell>,
 }
 
@@ -152,6 +155,38 @@ mod tests {
             assert_eq!(told(&order), one, "{order:?}");
         }
         assert_eq!(told(&[0, 1, 0, 2, 3, 3, 4, 1, 0]), one);
+    }
+
+    #[test]
+    fn an_hour_reads_back_whole_and_is_small() {
+        let reporter = "3f2b8c1e-5a0d-4c1e-9b7a-0d2f6e8a9c31".parse().unwrap();
+        let mut hour = ToldHour::empty("chat".parse().unwrap(), 1, reporter);
+        for bucket in 12..24 {
+            hour.put(cell(bucket, 1, 150, 250_000));
+        }
+        let size = serde_json::to_string(&hour).unwrap().len();
+        assert!(size < 900, "{size}: a table's write is paid by the KB");
+        hour.put(cell(13, 2, u64::MAX, 0));
+        hour.put(ToldCell {
+            models: BTreeMap::new(),
+            ..cell(13, 3, 0, 0)
+        });
+        let mut two = cell(14, 2, 0, u64::MAX);
+        two.models.insert("a/b:c".to_owned(), Counts::default());
+        hour.put(two);
+        let text = serde_json::to_string(&hour).unwrap();
+        assert_eq!(serde_json::from_str::<ToldHour>(&text).unwrap(), hour);
+        for (good, bad) in [
+            ("[12,0,0,150", "[12,0,9,150"),
+            ("[12,0,0,150", "[12,9,0,150"),
+            ("[12,0,0,150", "[4294967296,0,0,150"),
+            ("[13,2]", "[13]"),
+            ("[13,2]", "[13,2,0,1,1,1,1,1,1,1]"),
+        ] {
+            let broken = text.replace(good, bad);
+            assert_ne!(broken, text, "{good}");
+            assert!(serde_json::from_str::<ToldHour>(&broken).is_err(), "{bad}");
+        }
     }
 
     #[test]
