@@ -13,7 +13,8 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use keyward_core::model::alert::AlertKind;
 use keyward_core::model::slot::ProviderName;
-use keyward_core::model::version::Confirmation;
+use keyward_core::model::version::{Confirmation, VersionState};
+use keyward_core::ports::{Clock, Fence, Inventory};
 use keyward_testkit::contract::provider::{Fixture, ProviderCall};
 use keyward_testkit::gate::Gate;
 use keyward_testkit::simulator::{Management, Settings, Simulator, Window};
@@ -143,4 +144,51 @@ async fn a_refused_role_pages() {
     let left = told.left.as_str();
     assert!(left.contains("IAM user bedrock-agent-0"), "{left}");
     assert_eq!(simulator.live_keys().len(), 1);
+}
+
+/// Lives through so many minutes, in which the agent says every five minutes that it used the key that is being replaced.
+async fn told_of(world: &World, minutes: i64) {
+    for _ in 0..minutes / 5 {
+        let versions = world.versions().await.into_iter();
+        let mut retiring = versions.filter(|version| version.state == VersionState::Retiring);
+        if let Some(mut version) = retiring.next() {
+            version.last_used = Some(world.outside.clock.now());
+            let inventory = &world.outside.inventory;
+            inventory
+                .save_versions(&[version], Fence::None)
+                .await
+                .unwrap();
+        }
+        world.live_through(SignedDuration::from_mins(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_old_key_that_its_agent_says_it_uses_is_held_up_to_its_deadline() {
+    let (world, _) = world().await;
+    let old = world.current_key();
+    world.rotate(&token(2)).await.unwrap();
+    told_of(&world, 5 * 60).await;
+    assert!(
+        world.outside.provider.accepts(&old),
+        "its overlap is over for 3 hours"
+    );
+    let told = world.outside.alerts.count(AlertKind::OldKeyStillUsed);
+    assert_eq!(told, 1);
+    told_of(&world, 20 * 60).await;
+    assert!(
+        !world.outside.provider.accepts(&old),
+        "the deadline is 24 hours"
+    );
+}
+
+#[tokio::test]
+async fn an_old_key_goes_as_ever_once_its_agent_says_no_more() {
+    let (world, _) = world().await;
+    let old = world.current_key();
+    world.rotate(&token(2)).await.unwrap();
+    told_of(&world, 3 * 60).await;
+    assert!(world.outside.provider.accepts(&old));
+    world.live_through(SignedDuration::from_mins(90)).await;
+    assert!(!world.outside.provider.accepts(&old));
 }

@@ -234,6 +234,7 @@ async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> Strin
         acts: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),
         alarms: std::sync::Arc::new(keyward_core::ports::NoAlarmStates),
+        callers: keyward_core::usecases::report::Callers::People,
         restore_second: keyward_core::usecases::restore::Second::NotNeeded,
     };
     let body = json!({"reason": "refill", "account": "anthropic-main", "keys": keys});

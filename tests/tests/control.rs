@@ -15,6 +15,8 @@ mod refused;
 mod restore;
 #[path = "control/unsure.rs"]
 mod unsure;
+#[path = "control/usage.rs"]
+mod usage;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -64,6 +66,7 @@ fn deps(world: &World) -> Deps {
         usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),
         drills: None,
+        callers: keyward_core::usecases::report::Callers::People,
         restore_second: Second::NotNeeded,
     }
 }

@@ -11,6 +11,8 @@ mod containment;
 mod disturbed;
 #[path = "monitor/scene.rs"]
 mod scene;
+#[path = "monitor/told.rs"]
+mod told;
 
 use jiff::SignedDuration;
 use keyward_core::model::alert::{AlertKind, Severity};
@@ -292,4 +294,21 @@ async fn what_is_remembered_does_not_depend_on_the_process() {
     assert!(!one.scores().is_empty() && !one.alerts().is_empty());
     let last = Bucket::of(one.now());
     assert!(last.0 > 0);
+}
+
+/// The provider tells of it once the hour that is read each minute is over, in the last day that is read each hour.
+#[tokio::test]
+async fn spend_that_is_told_hours_late_counts_and_has_the_slot_cut_off() {
+    let scene = Scene::learned(15, 10).await;
+    for minute in 0..150 {
+        scene.spend("chat", 10 * DOLLAR / 1440).await;
+        if minute == 80 {
+            let then = scene.now() - SignedDuration::from_mins(70);
+            scene.use_late("chat", then, 400 * DOLLAR).await;
+        }
+        scene.run().await.unwrap();
+        scene.pass(1);
+    }
+    let order = &scene.orders()[0];
+    assert!(order.reason.as_str().contains("late"), "{order:?}");
 }

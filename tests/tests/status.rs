@@ -134,6 +134,37 @@ async fn what_is_not_seen_is_neither_zero_nor_protected() {
 }
 
 #[tokio::test]
+async fn what_agents_alone_tell_is_shown_as_their_word() {
+    let shown = Shown::new().await;
+    let name = shown.world.slot().await.account;
+    let mut account = AccountUsage::empty(name);
+    account.told_at = Some(shown.now());
+    shown.usage.save_account(&account).await.unwrap();
+    let usage = shown.status().await.usage.unwrap();
+    assert_eq!((usage.sight, usage.score), (Sight::Never, None));
+    shown.spends(250, SignedDuration::from_mins(5)).await;
+    let usage = shown.status().await.usage.unwrap();
+    assert_eq!((usage.sight, usage.score.is_some()), (Sight::Told, true));
+    let known = MicroDollars::from_dollars(250).percent(1);
+    assert_eq!((usage.today.known, usage.today.seen), (known, Seen::Partly));
+    let by = [Protection::Provider, Protection::Told];
+    assert_eq!(usage.protected_by, by);
+    let told = Bucket::of(shown.now()).begins();
+    shown.world.pass(SignedDuration::from_mins(20));
+    account = shown
+        .usage
+        .account(&account.account)
+        .await
+        .unwrap()
+        .unwrap();
+    account.told_at = Some(shown.now());
+    shown.usage.save_account(&account).await.unwrap();
+    let usage = shown.status().await.usage.unwrap();
+    assert_eq!((usage.sight, usage.score), (Sight::Silent(told), None));
+    assert_eq!(usage.protected_by, [Protection::Provider]);
+}
+
+#[tokio::test]
 async fn what_protects_a_slot_is_what_would_really_act() {
     let shown = Shown::new().await;
     shown.sees(1).await;

@@ -11,6 +11,7 @@ use keyward_core::model::text::{OutsideText, without_keys};
 use keyward_core::ports::{Acts, AlarmStates, Deadline, UsageStore};
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
+use keyward_core::usecases::report::Callers;
 use keyward_core::usecases::restore::Second;
 use serde_json::Value;
 
@@ -31,6 +32,8 @@ pub struct Deps {
     pub alarms: Arc<dyn AlarmStates>,
     /// What a drill works with; `None` where the deployment does not say which alarms and topic are its own.
     pub drills: Option<Drills>,
+    /// Whose calls are taken.
+    pub callers: Callers,
     /// Whether a restore waits for a second person.
     pub restore_second: Second,
 }

@@ -104,6 +104,11 @@ impl Request {
         })
     }
 
+    /// How long the body is, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.body.len()
+    }
+
     /// The body. What is said about one that cannot be read quotes nothing of it but the place: it may hold keys.
     pub(crate) fn body<T: DeserializeOwned>(&self, takes: &str) -> Result<T, Refusal> {
         serde_json::from_slice(&self.body).map_err(|error| {
@@ -144,12 +149,16 @@ fn may_be_a_key(word: &str) -> bool {
     })
 }
 
+/// Whether a text has a word in it that may be a key.
+pub(crate) fn holds_a_key(text: &str) -> bool {
+    let of_a_key = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    text.split(|c| !of_a_key(c)).any(may_be_a_key)
+}
+
 /// Why an act is asked for, as it goes into the record: required, so that the record says it. What looks like a key is
 /// refused: nothing is ever taken out of the record.
 pub(crate) fn reason(text: &str) -> Result<OutsideText, Refusal> {
-    let of_a_key = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let mut words = text.split(|c| !of_a_key(c));
-    if words.any(may_be_a_key) {
+    if holds_a_key(text) {
         return Err(Refusal::bad(
             "`reason` holds what looks like a key; keys stand in no record",
         ));

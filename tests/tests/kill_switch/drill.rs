@@ -391,6 +391,7 @@ async fn ask(range: &Range) -> Value {
         usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),
         drills: Some(range.drills()),
+        callers: keyward_core::usecases::report::Callers::People,
         restore_second: Second::NotNeeded,
     };
     let deadline = Deadline(range.switched.now() + SignedDuration::from_mins(5));

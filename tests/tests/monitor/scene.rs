@@ -249,12 +249,23 @@ impl Scene {
             .await;
     }
 
+    /// The current key of a slot spent so much then; it is told now.
+    pub(crate) async fn use_late(&self, slot: &str, then: Timestamp, micros: u64) {
+        let key = self.version(slot).await.handle.unwrap();
+        let used = (CHEAP, 1, micros * 4 / 5);
+        self.used_at(slot, key.as_str(), used, then).await;
+    }
+
     pub(crate) async fn use_key(&self, slot: &str, key: &str, used: (&str, u64, u64)) {
+        self.used_at(slot, key, used, self.now()).await;
+    }
+
+    async fn used_at(&self, slot: &str, key: &str, used: (&str, u64, u64), then: Timestamp) {
         let (model, requests, input) = used;
         let row = Usage {
             key: ByKey::Id(OutsideText::new(key.rsplit('/').next().unwrap())),
             model: Some(OutsideText::new(model)),
-            from: self.now(),
+            from: then,
             requests: Some(requests),
             tokens: Tokens {
                 input: Some(input),

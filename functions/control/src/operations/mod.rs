@@ -8,10 +8,12 @@ mod kill;
 mod pool;
 mod prices;
 mod restore;
+mod usage;
 
 use keyward_core::model::money::SpendCap;
 use keyward_core::ports::Deadline;
 use keyward_core::usecases::cap::CapSet;
+use keyward_core::usecases::report::Callers;
 use serde_json::Value;
 
 use crate::Deps;
@@ -27,6 +29,25 @@ pub(crate) async fn carry_out(
     request: &Request,
     deadline: Deadline,
 ) -> Result<Value, Refusal> {
+    match deps.callers {
+        Callers::People => act(deps, request, deadline).await,
+        Callers::Agents => told(deps, request).await,
+    }
+}
+
+/// What agents may ask for.
+async fn told(deps: &Deps, request: &Request) -> Result<Value, Refusal> {
+    match request.path.as_str() {
+        "/usage" => usage::take_report(deps, request).await,
+        _ => Err(Refusal::new(
+            404,
+            "there is no such operation; this function takes /usage of agents alone",
+            "Send acts of people to the control function.",
+        )),
+    }
+}
+
+async fn act(deps: &Deps, request: &Request, deadline: Deadline) -> Result<Value, Refusal> {
     match request.path.as_str() {
         "/plan" => apply::plan_fleet(deps, request, deadline).await,
         "/apply" => apply::apply_fleet(deps, request, deadline).await,
@@ -38,6 +59,11 @@ pub(crate) async fn carry_out(
         "/drill" => drill::drill_slot(deps, request).await,
         "/pool/add" => pool::add_keys(deps, request, deadline).await,
         "/prices" => prices::put_prices(deps, request).await,
+        "/usage" => Err(Refusal::new(
+            404,
+            "this function takes acts of people; what agents used is told to the one that is deployed for them",
+            "Send it to the function with KEYWARD_CALLERS=agents.",
+        )),
         _ => Err(Refusal::new(
             404,
             format!("there is no such operation; known are {KNOWN}"),

@@ -10,12 +10,14 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use jiff::tz::Offset;
 use keyward_core::model::SCHEMA;
-use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::names::{AccountName, ReporterId, SlotName};
 use keyward_core::model::slot::Revision;
+use keyward_core::model::told::ToldHour;
 use keyward_core::model::usage::Bucket;
 use keyward_core::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 use keyward_core::ports::{Held, InventoryError, Leases, UsageStore};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::DynamoInventory;
 use super::items::{self, Item, Key, PK, REVISION, SK};
@@ -35,16 +37,32 @@ fn text(value: impl Into<String>) -> AttributeValue {
     AttributeValue::S(value.into())
 }
 
-/// Keys of items of usage: in order of time, within a slot.
-fn hour_key(slot: &SlotName, hour: u32) -> Key {
+/// An hour as text that is in order of time.
+fn hour_text(hour: u32) -> String {
     let begins = Bucket(hour.saturating_mul(Bucket::PER_HOUR)).begins();
     let begins = Offset::UTC.to_datetime(begins);
     let (day, hour) = (begins.date(), begins.hour());
+    format!("{day}#{hour:02}")
+}
+
+/// Keys of items of usage: in order of time, within a slot.
+fn hour_key(slot: &SlotName, hour: u32) -> Key {
     Key {
         pk: Key::slot(slot).pk,
-        sk: format!("USAGE#{day}#{hour:02}"),
+        sk: format!("USAGE#{}", hour_text(hour)),
     }
 }
+
+/// Keys of what processes told: in order of time and process, within a slot.
+fn told_key(slot: &SlotName, hour: u32, reporter: &str) -> Key {
+    Key {
+        pk: Key::slot(slot).pk,
+        sk: format!("TOLD#{}#{reporter}", hour_text(hour)),
+    }
+}
+
+/// What stands behind every letter of a process's id.
+const AFTER_ALL: &str = "~";
 
 fn baseline_key(slot: &SlotName) -> Key {
     Key {
@@ -78,6 +96,32 @@ impl DynamoInventory {
     fn put(&self, item: Item) -> PutItemFluentBuilder {
         let request = self.client.put_item().table_name(&self.table);
         request.set_item(Some(item))
+    }
+
+    /// The items of one partition from one sort key to another, read consistently.
+    async fn between<T: DeserializeOwned>(
+        &self,
+        first: Key,
+        last: Key,
+    ) -> Result<Vec<T>, InventoryError> {
+        let mut found = Vec::new();
+        let request = self.client.query().table_name(&self.table);
+        let mut pages = request
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk AND #sk BETWEEN :first AND :last")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#sk", SK)
+            .expression_attribute_values(":pk", text(first.pk))
+            .expression_attribute_values(":first", text(first.sk))
+            .expression_attribute_values(":last", text(last.sk))
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
+            found.push(items::decode(item)?);
+        }
+        Ok(found)
     }
 
     /// Writes an item that was read at `revision`; zero creates it.
@@ -132,28 +176,40 @@ impl UsageStore for DynamoInventory {
         from: u32,
         until: u32,
     ) -> Result<Vec<UsageHour>, InventoryError> {
-        let mut hours = Vec::new();
         if from >= until {
-            return Ok(hours);
+            return Ok(Vec::new());
         }
-        let (first, last) = (hour_key(slot, from), hour_key(slot, until - 1));
-        let request = self.client.query().table_name(&self.table);
-        let mut pages = request
-            .consistent_read(true)
-            .key_condition_expression("#pk = :pk AND #sk BETWEEN :first AND :last")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":pk", text(first.pk))
-            .expression_attribute_values(":first", text(first.sk))
-            .expression_attribute_values(":last", text(last.sk))
-            .into_paginator()
-            .items()
-            .send();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
-            hours.push(items::decode(item)?);
+        self.between(hour_key(slot, from), hour_key(slot, until - 1))
+            .await
+    }
+
+    async fn told(
+        &self,
+        slot: &SlotName,
+        from: u32,
+        until: u32,
+    ) -> Result<Vec<ToldHour>, InventoryError> {
+        if from >= until {
+            return Ok(Vec::new());
         }
-        Ok(hours)
+        let last = told_key(slot, until - 1, AFTER_ALL);
+        self.between(told_key(slot, from, ""), last).await
+    }
+
+    async fn told_by(
+        &self,
+        slot: &SlotName,
+        hour: u32,
+        reporter: &ReporterId,
+    ) -> Result<Option<ToldHour>, InventoryError> {
+        let found = self.get(&told_key(slot, hour, reporter.as_str())).await?;
+        found.map(items::decode).transpose()
+    }
+
+    async fn save_told(&self, told: &ToldHour) -> Result<(), InventoryError> {
+        let key = told_key(&told.slot, told.hour, told.reporter.as_str());
+        self.put_revised(&key, told, told.revision, Some(told.expires()))
+            .await
     }
 
     async fn save_hour(&self, hour: &UsageHour) -> Result<(), InventoryError> {

@@ -100,6 +100,8 @@ pub enum AlertKind {
     UsageUnseen,
     /// The price table and the provider's bill are too far apart.
     BillDiffers,
+    /// What a slot's agents tell of their use and what the provider tells are too far apart.
+    UsageDiffers,
     /// A model that the price table lacks is in use.
     ModelUnpriced,
     /// The table of prices that was put in place of the shipped one is not used.
@@ -116,7 +118,7 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -153,6 +155,7 @@ impl AlertKind {
         Self::Restricted,
         Self::UsageUnseen,
         Self::BillDiffers,
+        Self::UsageDiffers,
         Self::ModelUnpriced,
         Self::PricesRefused,
         Self::KeyVanished,

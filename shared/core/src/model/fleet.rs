@@ -11,7 +11,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::money::MicroDollars;
-use super::names::{AccountName, AgentName, Principal, SecretArn, SlotName};
+use super::names::{AccountName, AgentName, Principal, Reader, SecretArn, SlotName};
 use super::slot::{CredentialKind, Environment, ExpectedSpend, Mode, Policy, ProviderName, Scope};
 use super::text::{OutsideText, without_keys};
 
@@ -106,9 +106,9 @@ pub struct SlotEntry {
     /// What the key is limited to from birth.
     #[serde(default)]
     pub scope: Scope,
-    /// Who else can read the secret.
+    /// Who else can read the secret. The IAM roles and users among them, by ARN, may tell what the agent uses.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub readers: Vec<Principal>,
+    pub readers: Vec<Reader>,
     /// What the agent normally spends; caps are derived from it. Left out, little is assumed: $2 a day for an agent in
     /// dev, $5 in staging, $10 in prod, and 30 such days a month.
     #[serde(default, skip_serializing_if = "Option::is_none")]

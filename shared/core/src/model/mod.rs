@@ -19,6 +19,7 @@ pub mod price;
 pub mod secret_document;
 pub mod slot;
 pub mod text;
+pub mod told;
 pub mod usage;
 pub mod usage_items;
 pub mod version;

@@ -35,6 +35,33 @@ impl NameError {
     }
 }
 
+/// Whether it is the ARN of a role or a user: 12 digits of account, and a name of up to 64 characters behind a path of up
+/// to 512.
+fn is_iam_identity(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let [arn, partition, iam, region, account, resource] = parts[..] else {
+        return false;
+    };
+    let named = ["role/", "user/"]
+        .iter()
+        .find_map(|kind| resource.strip_prefix(kind));
+    arn == "arn"
+        && partition.starts_with("aws")
+        && partition
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b == b'-')
+        && iam == "iam"
+        && region.is_empty()
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && named.is_some_and(|name| {
+            let own = name.rsplit('/').next().unwrap_or_default();
+            (1..=64).contains(&own.len())
+                && name.len() <= 576
+                && name.bytes().all(|b| b.is_ascii_graphic() && b != b'*')
+        })
+}
+
 macro_rules! name {
     ($(#[$doc:meta])* $type:ident, $what:literal, $rule:literal, $pattern:literal, $valid:expr) => {
         $(#[$doc])*
@@ -131,6 +158,13 @@ name!(
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"._@+-".contains(&b))
 );
 name!(
+    /// Who may read a slot's secret: a person or team, or an IAM role or user, which may also tell what the slot uses.
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns>
+    Reader, "reader", "a person or team (1 to 128 of a-z A-Z 0-9 . _ @ + -), or arn:<partition>:iam::<account>:role/<name> or user/<name>",
+    r"^([A-Za-z0-9._@+-]{1,128}|arn:aws[a-z-]*:iam::[0-9]{12}:(role|user)/[!-~]{1,576})$",
+    |t| t.parse::<Principal>().is_ok() || is_iam_identity(t)
+);
+name!(
     /// The ARN of a Secrets Manager secret.
     SecretArn, "secret ARN", "arn:<partition>:secretsmanager:<region>:<account>:secret:<name>",
     r"^(?=[!-~]{1,2048}$)arn:[^:]*:secretsmanager:[^:]*:[^:]*:secret:.+$", |t| {
@@ -148,6 +182,11 @@ name!(
     /// The id of one version of a secret: the ClientRequestToken that made it.
     /// 32 to 64 characters: <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html>.
     SecretVersionId, "secret version id", "32 to 64 letters, digits and dashes", r"^[A-Za-z0-9-]{32,64}$", |t| (32..=64).contains(&t.len())
+        && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+);
+name!(
+    /// One process that tells what it uses: it makes the id up when it starts, at random.
+    ReporterId, "reporter", "16 to 64 letters, digits and dashes", r"^[A-Za-z0-9-]{16,64}$", |t| (16..=64).contains(&t.len())
         && t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 );
 name!(
@@ -255,6 +294,28 @@ mod tests {
             ("example.com", false),
         ] {
             assert_eq!(text.parse::<Network>().is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn readers_are_people_teams_roles_and_users() {
+        let long = format!("arn:aws:iam::111122223333:role/{}", "x".repeat(65));
+        for (text, good) in [
+            ("team-audit", true),
+            ("ana@example.com", true),
+            ("arn:aws:iam::111122223333:role/chat", true),
+            ("arn:aws-us-gov:iam::111122223333:role/agents/eu/chat", true),
+            ("arn:aws:iam::111122223333:user/ci", true),
+            ("arn:aws:iam::111122223333:root", false),
+            ("arn:aws:iam::1111:role/chat", false),
+            ("arn:aws:iam::111122223333:role/", false),
+            ("arn:aws:iam::111122223333:role/a b", false),
+            ("arn:aws:sts::111122223333:assumed-role/chat/s", false),
+            ("arn:aws:iam::111122223333:role/*", false),
+            (&long, false),
+            ("", false),
+        ] {
+            assert_eq!(text.parse::<Reader>().is_ok(), good, "{text}");
         }
     }
 

@@ -8,8 +8,8 @@ use super::act::CallerArn;
 use super::drill::DrillUnderWay;
 use super::money::MicroDollars;
 use super::names::{
-    AccountName, AgentName, Endpoint, IamUser, ModelName, Network, Permission, Principal, ScopeId,
-    SecretArn, SecretVersionId, SlotName,
+    AccountName, AgentName, Endpoint, IamUser, ModelName, Network, Permission, Principal, Reader,
+    ScopeId, SecretArn, SecretVersionId, SlotName,
 };
 use super::text::OutsideText;
 
@@ -300,9 +300,9 @@ pub struct Slot {
     /// What each key is limited to from birth.
     #[serde(default)]
     pub scope: Scope,
-    /// Who else can read the secret.
+    /// Who else can read the secret. The roles and users among them may tell what the slot uses.
     #[serde(default)]
-    pub readers: Vec<Principal>,
+    pub readers: Vec<Reader>,
     /// The secret that agents fetch.
     pub secret: SecretArn,
     /// How keys come about.

@@ -30,6 +30,23 @@ pub const OTHER_MODELS: &str = "(other)";
 /// The model of usage that no model is told of.
 pub const UNTOLD_MODEL: &str = "(untold)";
 
+/// Whose word usage is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// The provider's: all that its key was used for.
+    #[default]
+    Provider,
+    /// That of the slot's own agents: what others use the key for is not in it.
+    Agents,
+}
+
+impl Source {
+    fn is_provider(&self) -> bool {
+        *self == Self::Provider
+    }
+}
+
 /// What one version used in one bucket. All of it is absolute: it overwrites what was known before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
@@ -41,6 +58,9 @@ pub struct Cell {
     pub read_at: Timestamp,
     /// By model, priced by the table.
     pub models: BTreeMap<String, Counts>,
+    /// Who told it.
+    #[serde(skip_serializing_if = "Source::is_provider", default)]
+    pub source: Source,
     /// What the provider's own report of costs makes of it, once it tells.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub billed: Option<MicroDollars>,
@@ -71,7 +91,17 @@ impl Cell {
             bucket,
             read_at,
             models,
+            source: Source::Provider,
             billed: None,
+        }
+    }
+
+    /// The same as the word of agents. One without use is kept too: that nothing was used is known by it alone.
+    #[must_use]
+    pub fn told(self) -> Self {
+        Self {
+            source: Source::Agents,
+            ..self
         }
     }
 
@@ -156,7 +186,7 @@ impl UsageHour {
                 *known = Cell { billed, ..cell };
                 true
             }
-            Err(_) if cell.models.is_empty() => false,
+            Err(_) if cell.models.is_empty() && cell.source == Source::Provider => false,
             Err(at) => {
                 self.cells.insert(at, cell);
                 true
@@ -264,6 +294,9 @@ pub struct AccountUsage {
     /// When it was last read whole.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub read_at: Option<Timestamp>,
+    /// When what agents told was last read, where the provider tells nothing.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub told_at: Option<Timestamp>,
     /// When the last day was last read again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub reread_at: Option<Timestamp>,
@@ -302,6 +335,7 @@ impl AccountUsage {
             account,
             seen: Vec::new(),
             read_at: None,
+            told_at: None,
             reread_at: None,
             backlog: None,
             costs_at: None,
@@ -317,6 +351,24 @@ impl AccountUsage {
     /// The bucket after the last one that was seen.
     pub fn seen_until(&self) -> Option<Bucket> {
         self.seen.last().map(|span| span.until)
+    }
+
+    /// The same for one slot of an account whose provider tells nothing: of `hours`, those buckets are known that an agent
+    /// told of.
+    #[must_use]
+    pub fn as_told(&self, hours: &[UsageHour]) -> Self {
+        let mut seen: Vec<Span> = Vec::new();
+        for cell in hours.iter().flat_map(|hour| &hour.cells) {
+            let (from, until) = (cell.bucket, cell.bucket.plus(1));
+            match seen.last_mut() {
+                Some(last) if from <= last.until => last.until = last.until.max(until),
+                _ => seen.push(Span { from, until }),
+            }
+        }
+        Self {
+            seen,
+            ..self.clone()
+        }
     }
 
     /// Adds what was seen now, and forgets what is no longer kept at `now`.

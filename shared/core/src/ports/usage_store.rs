@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use super::inventory::InventoryError;
-use crate::model::names::{AccountName, SlotName};
+use crate::model::names::{AccountName, ReporterId, SlotName};
+use crate::model::told::ToldHour;
 use crate::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 
 /// Keeps usage, and what is remembered of it.
@@ -31,6 +32,34 @@ pub trait UsageStore: Send + Sync {
     /// # Errors
     /// [`InventoryError::Conflict`]: read it again and put the same cells.
     async fn save_hour(&self, hour: &UsageHour) -> Result<(), InventoryError>;
+
+    /// What processes told of a slot's hours from `from` on and before `until`, in order of hour and process.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn told(
+        &self,
+        slot: &SlotName,
+        from: u32,
+        until: u32,
+    ) -> Result<Vec<ToldHour>, InventoryError>;
+
+    /// What one process told of an hour.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn told_by(
+        &self,
+        slot: &SlotName,
+        hour: u32,
+        reporter: &ReporterId,
+    ) -> Result<Option<ToldHour>, InventoryError>;
+
+    /// Writes what one process told of an hour. It may be dropped after [`ToldHour::expires`].
+    ///
+    /// # Errors
+    /// [`InventoryError::Conflict`]: read it again and put the same.
+    async fn save_told(&self, told: &ToldHour) -> Result<(), InventoryError>;
 
     /// How far an account was read.
     ///

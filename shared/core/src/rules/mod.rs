@@ -15,5 +15,6 @@ pub mod restore;
 pub mod revoke;
 pub mod rotation;
 pub mod scope;
+pub mod told;
 pub mod usage;
 pub mod watching;

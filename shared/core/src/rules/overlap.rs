@@ -91,6 +91,16 @@ pub fn drain(facts: &DrainFacts) -> Drain {
     }
 }
 
+/// What is known of an old key's use, where its agents said when they last used it. Their word can hold a key that the
+/// provider knows nothing of, and never ends one: without it, or once it is as old as a refresh interval, it is as if they
+/// had said nothing.
+pub fn or_told(seen: Use, told: Option<Timestamp>, now: Timestamp, refresh: SignedDuration) -> Use {
+    match (seen, told) {
+        (Use::Unknown, Some(at)) if now.duration_since(at) < refresh => Use::Last(at),
+        (seen, _) => seen,
+    }
+}
+
 /// Whether a key was not used for a whole refresh interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Quiet {
@@ -152,6 +162,25 @@ mod tests {
             since: at(from),
             watched_from: at(from),
         })
+    }
+
+    #[test]
+    fn what_agents_say_holds_an_old_key_and_never_ends_one() {
+        let refresh = SignedDuration::from_mins(60);
+        for (name, seen, told, expected) in [
+            ("nothing said", Use::Unknown, None, Use::Unknown),
+            ("used lately", Use::Unknown, Some(at(61)), Use::Last(at(61))),
+            ("long ago", Use::Unknown, Some(at(60)), Use::Unknown),
+            (
+                "the provider knows",
+                Use::Last(at(1)),
+                Some(at(119)),
+                Use::Last(at(1)),
+            ),
+            ("by its figure", figure(5, 0), Some(at(119)), figure(5, 0)),
+        ] {
+            assert_eq!(or_told(seen, told, at(120), refresh), expected, "{name}");
+        }
     }
 
     #[test]

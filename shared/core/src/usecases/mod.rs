@@ -19,6 +19,7 @@ pub mod monitor;
 pub mod pool;
 pub mod prices;
 pub mod register;
+pub mod report;
 pub mod restore;
 pub mod retire;
 pub mod rotate;

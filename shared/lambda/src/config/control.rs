@@ -1,6 +1,7 @@
 //! What the control function is configured by, beside what every function is.
 
 use keyward_core::rules::kill::Deployment;
+use keyward_core::usecases::report::Callers;
 
 use super::kill::{STACK, TOPIC};
 use super::{Config, ConfigError, Reader};
@@ -12,6 +13,8 @@ pub struct ControlConfig {
     pub common: Config,
     /// `KEYWARD_STACK` and `KEYWARD_ALARM_TOPIC_ARN`, as the kill switch has them, for drills; `None` if neither is set.
     pub deployment: Option<Deployment>,
+    /// `KEYWARD_CALLERS`: `people` or `agents`; `people` if not set. Whose calls this function takes.
+    pub callers: Callers,
 }
 
 impl ControlConfig {
@@ -32,9 +35,27 @@ impl ControlConfig {
             true => reader.deployment(),
             false => None,
         };
+        let callers = reader.callers("KEYWARD_CALLERS");
         match reader.problems.is_empty() {
-            true => Ok(Self { common, deployment }),
+            true => Ok(Self {
+                common,
+                deployment,
+                callers,
+            }),
             false => Err(ConfigError(reader.problems)),
+        }
+    }
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<L> {
+    fn callers(&mut self, variable: &'static str) -> Callers {
+        match self.text(variable).as_deref() {
+            None | Some("people") => Callers::People,
+            Some("agents") => Callers::Agents,
+            Some(_) => {
+                self.problem(variable, "must be people or agents".to_owned());
+                Callers::People
+            }
         }
     }
 }
@@ -72,5 +93,23 @@ mod tests {
             let variables: Vec<&str> = refused.0.iter().map(|p| p.variable).collect();
             assert_eq!(variables, [missing]);
         }
+    }
+
+    #[test]
+    fn a_function_is_for_people_unless_it_is_said_to_be_for_agents() {
+        for (set, callers) in [
+            (None, Callers::People),
+            (Some(""), Callers::People),
+            (Some("people"), Callers::People),
+            (Some("agents"), Callers::Agents),
+        ] {
+            let set: Vec<(&str, &str)> = set
+                .map(|value| ("KEYWARD_CALLERS", value))
+                .into_iter()
+                .collect();
+            assert_eq!(with(&set).unwrap().callers, callers, "{set:?}");
+        }
+        let refused = with(&[("KEYWARD_CALLERS", "everybody")]).unwrap_err();
+        assert_eq!(refused.0[0].variable, "KEYWARD_CALLERS");
     }
 }

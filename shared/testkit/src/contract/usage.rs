@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::SCHEMA;
 use keyward_core::model::money::MicroDollars;
-use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::names::{AccountName, ReporterId, SlotName};
 use keyward_core::model::slot::Revision;
+use keyward_core::model::told::{ToldCell, ToldHour};
 use keyward_core::model::usage::{Bucket, Counts, TokenCounts};
 use keyward_core::model::usage_items::{AccountUsage, Cell, Figure, Span, StoredWatch, UsageHour};
 use keyward_core::ports::{Held, InventoryError, Leases, UsageStore};
@@ -23,6 +24,7 @@ pub const CHECKS: &[Check<dyn UsageSubject>] = checks![dyn UsageSubject:
     an_hour_reads_back_whole,
     hours_are_read_by_time_and_slot,
     an_hour_is_written_by_revision,
+    what_is_told_reads_back_by_time_and_process,
     an_account_reads_back_and_is_written_by_revision,
     a_baseline_reads_back_and_is_written_by_revision,
     prices_are_put_whatever_was_there,
@@ -117,6 +119,52 @@ async fn an_hour_is_written_by_revision(subject: &dyn UsageSubject) {
     assert!(matches!(stale, Err(InventoryError::Conflict)), "{stale:?}");
     let last = read(subject, &new).await.expect("written");
     assert_eq!((last.revision, last.cells.len()), (Revision(2), 1));
+}
+
+async fn what_is_told_reads_back_by_time_and_process(subject: &dyn UsageSubject) {
+    let of = slot("usage-told");
+    let first = Bucket::of(at(0)).hour();
+    let told = |later: u32, process: u32| {
+        let reporter = format!("EXAMPLE-process-{process}").parse();
+        let hour = first + later;
+        let mut told = ToldHour::empty(of.clone(), hour, reporter.expect("an id"));
+        let version = "11111111-aaaa-4bbb-8ccc-000000000001.1".parse();
+        let counts = Counts {
+            requests: u64::from(process),
+            ..Counts::default()
+        };
+        told.put(ToldCell {
+            version: version.expect("an id"),
+            bucket: Bucket(hour * Bucket::PER_HOUR),
+            models: BTreeMap::from([("anthropic.claude:0/x".to_owned(), counts)]),
+        });
+        told.ended = process == 2;
+        told
+    };
+    let written = [(0, 1), (0, 2), (1, 1), (25, 3)];
+    for (later, process) in written.iter().rev() {
+        let saved = subject.save_told(&told(*later, *process)).await;
+        saved.expect("saved");
+    }
+    let again = subject.save_told(&told(0, 1)).await;
+    assert!(matches!(again, Err(InventoryError::Conflict)), "{again:?}");
+    for (from, until) in [(0, 26), (0, 1), (1, 25), (25, 26), (1, 1), (26, 30)] {
+        let read = subject.told(&of, first + from, first + until).await;
+        let expected = written.iter().filter(|(at, _)| (from..until).contains(at));
+        let expected = expected.map(|(later, process)| ToldHour {
+            revision: Revision(1),
+            ..told(*later, *process)
+        });
+        let expected: Vec<ToldHour> = expected.collect();
+        assert_eq!(read.expect("read"), expected, "{from}..{until}");
+    }
+    let one: ReporterId = "EXAMPLE-process-1".parse().expect("an id");
+    let read = subject.told_by(&of, first + 1, &one).await.expect("read");
+    assert_eq!(read.expect("told").cells, told(1, 1).cells);
+    let read = subject.told_by(&of, first + 25, &one).await.expect("read");
+    assert_eq!(read, None);
+    let hours = subject.hours(&of, first, first + 26).await.expect("read");
+    assert_eq!(hours, [], "usage is apart");
 }
 
 async fn an_account_reads_back_and_is_written_by_revision(subject: &dyn UsageSubject) {

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::names::{AccountName, ReporterId, SlotName};
+use keyward_core::model::told::ToldHour;
 use keyward_core::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 use keyward_core::ports::{InventoryError, UsageStore};
 
@@ -39,6 +40,31 @@ impl UsageStore for Gated {
     async fn save_hour(&self, hour: &UsageHour) -> Result<(), InventoryError> {
         let call = self.inner.save_hour(hour);
         self.gate.pass("usage.save_hour", lost, call).await
+    }
+
+    async fn told(
+        &self,
+        slot: &SlotName,
+        from: u32,
+        until: u32,
+    ) -> Result<Vec<ToldHour>, InventoryError> {
+        let call = self.inner.told(slot, from, until);
+        self.gate.pass("usage.told", lost, call).await
+    }
+
+    async fn told_by(
+        &self,
+        slot: &SlotName,
+        hour: u32,
+        reporter: &ReporterId,
+    ) -> Result<Option<ToldHour>, InventoryError> {
+        let call = self.inner.told_by(slot, hour, reporter);
+        self.gate.pass("usage.told_by", lost, call).await
+    }
+
+    async fn save_told(&self, told: &ToldHour) -> Result<(), InventoryError> {
+        let call = self.inner.save_told(told);
+        self.gate.pass("usage.save_told", lost, call).await
     }
 
     async fn account(&self, account: &AccountName) -> Result<Option<AccountUsage>, InventoryError> {

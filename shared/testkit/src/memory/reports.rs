@@ -38,6 +38,7 @@ struct Told {
     failure: Option<(usize, ProviderError)>,
     costs_failure: Option<ProviderError>,
     windows: Vec<Window>,
+    no_reports: bool,
 }
 
 impl MemoryReports {
@@ -80,6 +81,11 @@ impl MemoryReports {
     /// From now on every report of costs fails; with `None`, none does.
     pub fn fail_costs(&self, failure: Option<ProviderError>) {
         self.told().costs_failure = failure;
+    }
+
+    /// From now on the provider has no report at all.
+    pub fn tell_nothing(&self) {
+        self.told().no_reports = true;
     }
 
     /// Forgets all rows of usage, as a report does that is told anew.
@@ -200,7 +206,7 @@ impl KeyProvider for MemoryReports {
     }
 
     fn reports(&self) -> Option<&dyn UsageReports> {
-        Some(self)
+        (!self.told().no_reports).then_some(self)
     }
 }
 

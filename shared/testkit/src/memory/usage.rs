@@ -3,8 +3,9 @@ use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::names::{AccountName, ReporterId, SlotName};
 use keyward_core::model::slot::Revision;
+use keyward_core::model::told::ToldHour;
 use keyward_core::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 use keyward_core::ports::{Held, InventoryError, Leases, UsageStore};
 
@@ -15,6 +16,7 @@ pub struct MemoryUsage(Mutex<Tables>);
 #[derive(Debug, Default)]
 struct Tables {
     hours: BTreeMap<(SlotName, u32), UsageHour>,
+    told: BTreeMap<(SlotName, u32, ReporterId), ToldHour>,
     accounts: BTreeMap<AccountName, AccountUsage>,
     baselines: BTreeMap<SlotName, StoredWatch>,
     prices: Option<String>,
@@ -30,6 +32,11 @@ impl MemoryUsage {
     /// All hours of all slots, in order of slot and time, for looking at from a test.
     pub fn all_hours(&self) -> Vec<UsageHour> {
         self.tables().hours.values().cloned().collect()
+    }
+
+    /// All that processes told, in order of slot, time and process.
+    pub fn all_told(&self) -> Vec<ToldHour> {
+        self.tables().told.values().cloned().collect()
     }
 
     /// How many items were written so far.
@@ -78,6 +85,38 @@ impl UsageStore for MemoryUsage {
         let mut tables = self.tables();
         let key = (hour.slot.clone(), hour.hour);
         put(&mut tables.hours, key, hour, |hour| &mut hour.revision)?;
+        tables.writes += 1;
+        Ok(())
+    }
+
+    async fn told(
+        &self,
+        slot: &SlotName,
+        from: u32,
+        until: u32,
+    ) -> Result<Vec<ToldHour>, InventoryError> {
+        let tables = self.tables();
+        let ours = tables
+            .told
+            .iter()
+            .filter(|((of, hour, _), _)| of == slot && (from..until).contains(hour));
+        Ok(ours.map(|(_, told)| told.clone()).collect())
+    }
+
+    async fn told_by(
+        &self,
+        slot: &SlotName,
+        hour: u32,
+        reporter: &ReporterId,
+    ) -> Result<Option<ToldHour>, InventoryError> {
+        let key = (slot.clone(), hour, reporter.clone());
+        Ok(self.tables().told.get(&key).cloned())
+    }
+
+    async fn save_told(&self, told: &ToldHour) -> Result<(), InventoryError> {
+        let mut tables = self.tables();
+        let key = (told.slot.clone(), told.hour, told.reporter.clone());
+        put(&mut tables.told, key, told, |told| &mut told.revision)?;
         tables.writes += 1;
         Ok(())
     }

@@ -55,6 +55,7 @@ fn protected(by: &[Protection]) -> Cell {
     let name = |by: &Protection| match by {
         Protection::Provider => "provider",
         Protection::Keyward => "Keyward",
+        Protection::Told => "Keyward, by its agents' word",
     };
     match by {
         [] => Cell {
@@ -75,6 +76,13 @@ pub(super) fn notes(status: &SlotStatus) -> Vec<String> {
         Err(error) => notes.push(format!("its usage CANNOT BE READ: {}", clean(error))),
         Ok(usage) => match usage.sight {
             Sight::Seen => {}
+            Sight::Told => {
+                notes.push("told by its agents alone: a thief's use is NOT SEEN".to_owned());
+            }
+            Sight::Silent(since) => notes.push(format!(
+                "its agents alone tell its usage, and do not since {}",
+                short(since)
+            )),
             Sight::Blind(since) => {
                 notes.push(format!("its usage is NOT SEEN since {}", short(since)))
             }
@@ -94,14 +102,20 @@ pub(super) fn json(usage: &Result<Use, String>) -> Value {
         Err(error) => return json!({ "error": clean(error) }),
     };
     let blind_since = match usage.sight {
-        Sight::Blind(since) => Some(since),
-        Sight::Seen | Sight::Never => None,
+        Sight::Blind(since) | Sight::Silent(since) => Some(since),
+        Sight::Seen | Sight::Told | Sight::Never => None,
+    };
+    let seen_by = match usage.sight {
+        Sight::Seen => Some("provider"),
+        Sight::Told => Some("agents"),
+        Sight::Silent(_) | Sight::Blind(_) | Sight::Never => None,
     };
     json!({
         "today": { "spent": usage.today.known, "seen": usage.today.seen, "cap": usage.daily_cap },
         "month": { "spent": usage.month.known, "seen": usage.month.seen, "cap": usage.monthly_cap },
         "score": usage.score,
         "seen": usage.sight == Sight::Seen,
+        "seen_by": seen_by,
         "blind_since": blind_since,
         "protected_by": usage.protected_by,
     })

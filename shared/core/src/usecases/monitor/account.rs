@@ -46,8 +46,14 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull) {
         let name = format!("bill {} {}", gap.slot, gap.day);
         news.push((name, tell::bill_differs(gap)));
     }
-    let is_seen = matches!(pulled.sight, Sight::Seen(..));
-    tell_once(run, pulled, news, is_seen).await;
+    for slot in &pulled.told.full {
+        news.push((format!("full {slot}"), tell::too_many_tell(slot)));
+    }
+    for (slot, version) in &pulled.told.strange {
+        let name = format!("strange {slot} {version}");
+        news.push((name, tell::strange_version(slot, version)));
+    }
+    tell_once(run, pulled, news, pulled.sight.is_new()).await;
 }
 
 /// Of versions that the provider does not list, those that agents fetch even now: one that was cut off or replaced since
@@ -69,7 +75,7 @@ async fn still_current(run: &Run<'_>, vanished: &[Owner]) -> Vec<Owner> {
 async fn unseen(run: &Run<'_>, pulled: &AccountPull, since: Timestamp) -> Option<(String, Alert)> {
     let why = match &pulled.sight {
         Sight::NotSeen(_, why) => Some(why),
-        Sight::Waiting(_) | Sight::Seen(..) | Sight::Untold => None,
+        Sight::Waiting(_) | Sight::Seen(..) | Sight::Untold | Sight::Told => None,
     };
     let slots = of_account(&run.state.fleet, pulled);
     // One account's slots have one credential.

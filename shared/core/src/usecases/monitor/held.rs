@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountPull, Sight, Watched};
+use super::{AccountPull, Sight, ToldOf, Watched};
 use crate::model::SCHEMA;
 use crate::model::baseline::Baseline;
 use crate::model::money::MicroDollars;
@@ -18,6 +18,7 @@ use crate::model::usage_items::{
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::alarms::part_of;
 use crate::rules::anomaly::{Assessment, Limits, Memory, Watch};
+use crate::rules::told::known_until;
 use crate::rules::watching::{Cut, Standing, counted, is_counted, reading};
 
 /// How long what is remembered may be older in the store than here: so much is read again after a cold start.
@@ -38,6 +39,10 @@ pub(super) struct Notes {
     pub(super) told_sent: Option<Timestamp>,
     /// The first day of the last month whose cap was spent, counted from 1970.
     pub(super) restricted: Option<u32>,
+    /// Since when nobody tells of it, where people were told so.
+    pub(super) silent: Option<Timestamp>,
+    /// The last day for which what agents told was compared with what the provider did, counted from 1970.
+    pub(super) compared: Option<u32>,
     /// The last use of dead keys that was dealt with, and when, by version.
     pub(super) proved: BTreeMap<String, (Bucket, Timestamp)>,
 }
@@ -81,6 +86,8 @@ pub struct Held {
     pub(super) notes: Notes,
     /// The last bucket that was taken in after it was over.
     taken_in: Option<Bucket>,
+    /// What its agents told, where they alone do.
+    pub(super) told: ToldOf,
     /// How it was last judged.
     pub(super) standing: Option<Standing>,
     /// What spoke for a kill when it was last judged, for people.
@@ -129,7 +136,11 @@ async fn replay(
         notes,
         saved,
     } = remembered;
-    let until = account.seen_until().unwrap_or(Bucket(0));
+    let is_told = account.told_at.is_some();
+    let until = match is_told {
+        true => Bucket::of(now),
+        false => account.seen_until().unwrap_or(Bucket(0)),
+    };
     let from = match baseline.last() {
         Some(last) => last.plus(1),
         None => oldest_kept(now),
@@ -153,11 +164,19 @@ async fn replay(
         watch: Watch::new(baseline, memory),
         notes,
         taken_in: None,
+        told: ToldOf::default(),
         standing: None,
         reason: String::new(),
         stale: Stale::No,
     };
-    held.play(watched, account, &hours, (from, until), now);
+    if is_told {
+        let told = account.as_told(&hours);
+        held.told.last = told.seen_until().map(|until| until.minus(1));
+        let until = told.seen_until().unwrap_or(from);
+        held.play(watched, &told, &hours, (from, until), now);
+    } else {
+        held.play(watched, account, &hours, (from, until), now);
+    }
     Ok(held)
 }
 
@@ -200,17 +219,53 @@ impl Held {
     }
 
     /// Takes in what a pull brought, and the bucket that is not over. It may be given again.
-    pub(super) fn take_in(&mut self, watched: &Watched, pulled: &AccountPull) {
-        let Sight::Seen(from, until) = pulled.sight else {
-            return;
-        };
+    pub(super) fn take_in(&mut self, watched: &Watched, pulled: &AccountPull, now: Timestamp) {
         let slot = &watched.slot.name;
-        let is_untold = pulled.untold.iter().any(|(untold, _)| untold == slot);
         let empty = BTreeMap::new();
         let read = pulled.read.get(slot).unwrap_or(&empty);
-        let reading = |cut, bucket: Bucket| match is_untold || bucket < from {
-            true => Reading::Unknown,
-            false => {
+        match pulled.sight {
+            Sight::Seen(from, until) => {
+                let is_untold = pulled.untold.iter().any(|(untold, _)| untold == slot);
+                // Of earlier ones those that were read anew.
+                let is_read = |bucket| bucket >= from || read.contains_key(&bucket);
+                let is_known = |bucket| !is_untold && is_read(bucket);
+                self.take_in_buckets(watched, pulled, (from, until), is_known);
+                if !is_untold {
+                    self.see_open(watched, pulled, until);
+                }
+            }
+            Sight::Told => {
+                if let Some(told) = pulled.told.slots.get(slot) {
+                    self.told.ended = told.ended;
+                    self.told.last = self.told.last.max(told.last);
+                }
+                let until = known_until(self.told.last, now);
+                let first = read.keys().next().copied().unwrap_or(until);
+                let is_known = |bucket| read.contains_key(&bucket);
+                self.take_in_buckets(watched, pulled, (first, until), is_known);
+                if pulled.open.keys().any(|(of, _)| of == slot) {
+                    self.see_open(watched, pulled, Bucket::of(now));
+                }
+            }
+            Sight::Waiting(_) | Sight::NotSeen(..) | Sight::Untold => {}
+        }
+    }
+
+    /// Takes in the buckets that are over, up to `until`; from `from` on where none was taken in before. What is not read
+    /// of one that is known is zero.
+    fn take_in_buckets(
+        &mut self,
+        watched: &Watched,
+        pulled: &AccountPull,
+        (from, until): (Bucket, Bucket),
+        is_known: impl Fn(Bucket) -> bool,
+    ) {
+        let slot = &watched.slot.name;
+        let empty = BTreeMap::new();
+        let read = pulled.read.get(slot).unwrap_or(&empty);
+        let reading = |cut, bucket: Bucket| match is_known(bucket) {
+            false => Reading::Unknown,
+            true => {
                 let cells = read.get(&bucket).map_or(&[][..], Vec::as_slice);
                 Reading::Known(counted(&watched.versions, cut, cells))
             }
@@ -218,7 +273,7 @@ impl Held {
         let taken_in = self.taken_in;
         for (bucket, cells) in read {
             self.see_models(cells);
-            if taken_in.is_some_and(|last| *bucket <= last) && !is_untold {
+            if taken_in.is_some_and(|last| *bucket <= last) && is_known(*bucket) {
                 self.watch
                     .overwrite(*bucket, reading(self.notes.cut, *bucket));
             }
@@ -233,9 +288,6 @@ impl Held {
             self.watch.catch_up(bucket, reading(self.notes.cut, bucket));
         }
         self.taken_in = self.taken_in.max(until.0.checked_sub(1).map(Bucket));
-        if !is_untold {
-            self.see_open(watched, pulled, until);
-        }
     }
 
     /// The bucket that is not over counts with what it has so far: what fires now fires when it is over.

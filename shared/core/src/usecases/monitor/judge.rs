@@ -24,8 +24,13 @@ const MARGIN: SignedDuration = SignedDuration::from_secs(5);
 
 /// Judges every slot of an account of which usage was seen. Of another nothing new is known.
 pub(super) async fn account(run: &mut Run<'_>, pulled: &AccountPull) {
-    let slots = of_account(&run.state.fleet, pulled);
-    let is_seen = matches!(pulled.sight, Sight::Seen(..));
+    let mut slots = of_account(&run.state.fleet, pulled);
+    let is_seen = pulled.sight.is_new();
+    if matches!(pulled.sight, Sight::Told) {
+        // Of others nobody ever told anything.
+        let (told, held) = (&pulled.told.slots, &run.state.held);
+        slots.retain(|slot, _| told.contains_key(slot) || held.contains_key(slot));
+    }
     let was_ours = run.state.pulled.get(&pulled.account) == pulled.before.as_ref();
     let is_torn = matches!(pulled.sight, Sight::NotSeen(_, NotSeen::Store(_)))
         || !is_seen && !pulled.changed.is_empty();
@@ -189,7 +194,7 @@ async fn assess(
         let account = usage.account_or_empty(&pulled.account).await?;
         *held = held.made_again(usage, watched, &account, run.now()).await?;
     }
-    held.take_in(watched, pulled);
+    held.take_in(watched, pulled, run.now());
     Ok(held.assess(&watched.slot, run.now()))
 }
 

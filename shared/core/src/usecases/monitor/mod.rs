@@ -9,9 +9,11 @@ mod order;
 mod proof;
 mod pull;
 pub(super) mod read;
+mod reconcile;
 mod restrict;
 mod run;
 mod tell;
+mod told;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -147,8 +149,30 @@ pub struct AccountPull {
     pub untold: Vec<Owner>,
     /// Why the costs that were due could not be read, or not kept. Usage is judged by the table meanwhile.
     pub bills: Option<NotSeen>,
+    /// What agents told, where the provider tells nothing.
+    pub told: ToldTurn,
     /// Pages that were asked for.
     pub calls: usize,
+}
+
+/// What agents told of an account's slots, as far as it was read in this turn.
+#[derive(Debug, Default)]
+pub struct ToldTurn {
+    /// By slot; those that nobody told of are not there.
+    pub slots: BTreeMap<SlotName, ToldOf>,
+    /// Slots that as many processes tell of as may: of others nothing is taken.
+    pub full: Vec<SlotName>,
+    /// Secret versions that agents use and the inventory does not have.
+    pub strange: Vec<Owner>,
+}
+
+/// What agents told of one slot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ToldOf {
+    /// The last bucket that somebody told of; `None` if nobody did lately.
+    pub last: Option<Bucket>,
+    /// All processes have said that they end.
+    pub ended: bool,
 }
 
 impl AccountPull {
@@ -172,6 +196,7 @@ impl AccountPull {
             unattributed_bill: MicroDollars(0),
             unlisted: None,
             bills: None,
+            told: ToldTurn::default(),
             calls: 0,
         }
     }
@@ -199,15 +224,22 @@ pub enum Sight {
     NotSeen(Timestamp, NotSeen),
     /// Its provider tells no usage by key at all.
     Untold,
+    /// The same, and what agents told of their own use was read: [`AccountPull::told`].
+    Told,
 }
 
 impl Sight {
+    /// Whether usage was read, whoever told it.
+    pub const fn is_new(&self) -> bool {
+        matches!(self, Self::Seen(..) | Self::Told)
+    }
+
     /// Since when the account's usage is not known.
     pub const fn blind_since(&self) -> Option<Timestamp> {
         match self {
             Self::NotSeen(since, _) => Some(*since),
             Self::Waiting(since) => *since,
-            Self::Seen(..) | Self::Untold => None,
+            Self::Seen(..) | Self::Untold | Self::Told => None,
         }
     }
 }

@@ -10,7 +10,10 @@ use serde::Serialize;
 
 use super::held::{Held, Stale};
 use super::order::Ordered;
-use super::{AccountPull, PullSettings, UsagePorts, Watched, account, judge, order, pull, upkeep};
+use super::{
+    AccountPull, PullSettings, Sight, UsagePorts, Watched, account, judge, order, pull, reconcile,
+    told, upkeep,
+};
 use crate::model::alert::Alert;
 use crate::model::metric::KillScore;
 use crate::model::names::{AccountName, SlotName};
@@ -91,6 +94,8 @@ pub struct State {
     pub(super) held: HashMap<SlotName, Held>,
     /// When each account was last pulled by this process.
     pub(super) pulled: HashMap<AccountName, Timestamp>,
+    /// When what agents told of each slot was last read by this process, and when the last day of it.
+    pub(super) told_read: HashMap<SlotName, (Timestamp, Timestamp)>,
     /// Accounts of which nothing is told to be unseen.
     pub(super) seen: BTreeSet<AccountName>,
     pub(super) alarms_at: Option<Timestamp>,
@@ -299,10 +304,15 @@ impl Run<'_> {
         let deadline = Deadline(now + time);
         let pull_settings = &self.settings.pull;
         let pulled = pull(&ports, pull_settings, &prices, &self.state.fleet, deadline).await;
-        for pulled in pulled.accounts {
+        for mut pulled in pulled.accounts {
+            if matches!(pulled.sight, Sight::Untold) {
+                told::read(self, &mut pulled, &prices).await;
+            }
             self.report.calls += pulled.calls;
             self.state.reads_anew |= !pulled.unattributed.is_empty();
             judge::account(self, &pulled).await;
+            told::listen(self, &pulled).await;
+            reconcile::account(self, &pulled, &prices).await;
             account::see_to(self, &pulled).await;
         }
     }

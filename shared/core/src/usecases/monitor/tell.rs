@@ -1,16 +1,18 @@
 //! What people are told of usage.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
+use super::reconcile::Difference;
 use super::{AccountPull, CostGap, NotSeen, Watched};
 use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::kill_order::MonitorOrder;
 use crate::model::names::{AccountName, SlotName};
 use crate::model::slot::{Mode, ProviderName, Slot};
 use crate::model::text::without_keys;
-use crate::model::version::Version;
+use crate::model::version::{Version, VersionId};
 use crate::ports::{KillOrderError, MetricsError};
 use crate::rules::anomaly::{Act, Finding, Rule};
+use crate::rules::told::{Apart, MOST_REPORTERS};
 use crate::rules::usage::Owner;
 use crate::usecases::several::first_of;
 
@@ -194,6 +196,109 @@ pub(super) fn bill_differs(gap: &CostGap) -> Alert {
     ];
     Alert::about(slot, Severity::Warning, AlertKind::BillDiffers, text)
         .with_command(Command::about("status", slot))
+}
+
+/// Nobody tells any more what slots use whose provider tells nothing.
+pub(super) fn silent(slots: &[(SlotName, Timestamp)]) -> Alert {
+    let listed = first_of(
+        slots
+            .iter()
+            .map(|(slot, since)| format!("{slot} since {since}")),
+    );
+    let what = format!("No process of the agent tells any more what these slots use: {listed}.");
+    let text = [
+        &what,
+        "Nothing was cut off, and nothing counts as zero: unknown time is left out of what is normal.",
+        "See whether the agent runs. If it does, look at what it logs about its reports; if it ended, let it say so (`ends`).",
+    ];
+    let slots = slots.iter().map(|(slot, _)| slot);
+    about_all(slots, Severity::Warning, text)
+}
+
+/// Somebody tells of them again.
+pub(super) fn heard_again(slots: &[SlotName]) -> Alert {
+    let listed = first_of(slots.iter().map(SlotName::to_string));
+    let what = format!("The agents of these slots tell again what they use: {listed}.");
+    let text = [
+        &what,
+        "What they told of the time between was read and judged; the rest of it stays unknown.",
+        "Nothing has to be done.",
+    ];
+    about_all(slots.iter(), Severity::Notice, text)
+}
+
+fn about_all<'a>(
+    slots: impl ExactSizeIterator<Item = &'a SlotName>,
+    severity: Severity,
+    text: [&str; 3],
+) -> Alert {
+    let mut slots = slots;
+    let alert = match (slots.next(), slots.len()) {
+        (Some(slot), 0) => Alert::about(slot, severity, AlertKind::UsageUnseen, text),
+        _ => Alert::general(severity, AlertKind::UsageUnseen, text),
+    };
+    alert.with_command(Command::general("status"))
+}
+
+/// More processes tell of a slot than may.
+pub(super) fn too_many_tell(slot: &SlotName) -> Alert {
+    let what = format!(
+        "{MOST_REPORTERS} processes told of slot {slot} in one hour, and of others nothing is taken."
+    );
+    let text = [
+        &what,
+        "Not all of its use is seen. What was taken is judged as ever.",
+        "Let processes of one machine tell together, under one reporter; and see whether the agent is started again and again.",
+    ];
+    Alert::about(slot, Severity::Warning, AlertKind::UsageUnseen, text)
+        .with_command(Command::about("status", slot))
+}
+
+/// Agents use a secret version that the inventory does not have.
+pub(super) fn strange_version(slot: &SlotName, version: &VersionId) -> Alert {
+    let id = version.secret_version.as_str();
+    let what = format!(
+        "The agent of slot {slot} tells of use of secret version {id}, which is not in the inventory."
+    );
+    let text = [
+        &what,
+        "What was used counts for the slot. A kill cuts off what it can find at the provider, and may miss this key.",
+        "Find out who put a key into the secret by hand, and rotate the slot.",
+    ];
+    Alert::about(slot, Severity::Warning, AlertKind::UsageUnusual, text)
+        .with_command(Command::about("rotate", slot))
+}
+
+/// What agents tell and what the provider tells of the same time are apart.
+pub(super) fn usage_differs(found: &Difference) -> Alert {
+    let Difference {
+        slot,
+        day,
+        told,
+        seen,
+        apart,
+    } = found;
+    let day = jiff::tz::Offset::UTC.to_datetime(*day).date();
+    let what = format!(
+        "Slot {slot}, {day}: its provider tells of use worth {seen}, its agents of {told} in the same time."
+    );
+    let (done, left) = match apart {
+        Apart::ProviderSaysMore => (
+            "Nothing was done: the slot is judged by what the provider tells.",
+            "See whether every process of the agent tells what it uses. If so, somebody else uses the key: rotate the slot, or cut it off with keyward kill.",
+        ),
+        Apart::AgentsSayMore => (
+            "Nothing was done: the slot is judged by what the provider tells, and that is less.",
+            "See whether the agent uses another key as well, or counts what was refused. If not, the provider's report leaves something out.",
+        ),
+    };
+    Alert::about(
+        slot,
+        Severity::Warning,
+        AlertKind::UsageDiffers,
+        [&what, done, left],
+    )
+    .with_command(Command::about("status", slot))
 }
 
 /// Models that the table lacks.

@@ -7,7 +7,7 @@ use crate::model::alert::{AlertKind, Command, Severity};
 use crate::model::version::{UsageSeen, Version, VersionState};
 use crate::ports::{Fence, SecretDescription, SecretError, Stage, Verdict};
 use crate::rules::birth;
-use crate::rules::overlap::{Drain, DrainFacts, Hold, Use, Why, drain};
+use crate::rules::overlap::{Drain, DrainFacts, Hold, Use, Why, drain, or_told};
 use crate::usecases::adopt::retiring;
 use crate::usecases::{rotate, unmake};
 
@@ -32,6 +32,8 @@ impl Work<'_> {
         }
         let seen = self.look_at_use(&mut version).await;
         let old = self.or_unknown_at_the_deadline(&version, seen)?;
+        let (now, refresh) = (self.ports.clock.now(), self.slot.policy.refresh);
+        let old = or_told(old, version.last_used, now, refresh);
         let facts = self.facts(&version, old).await?;
         match drain(&facts) {
             Drain::Hold(Hold::Overlap) => {

@@ -12,6 +12,7 @@ use crate::model::version::{Version, VersionState};
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::anomaly::BLIND;
 use crate::rules::caps;
+use crate::rules::told::is_silent;
 use crate::usecases::monitor::{Watched, load};
 
 /// Usage of so many buckets may still be on its way.
@@ -36,19 +37,31 @@ pub struct Use {
     pub protected_by: Vec<Protection>,
 }
 
-/// Whether a slot's usage is seen.
+/// Whether a slot's usage is seen, and by whose word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sight {
-    /// It is.
+    /// Its provider tells it.
     Seen,
+    /// Its provider tells nothing, and its agents tell what they use: a thief's use is not seen.
+    Told,
+    /// Its agents alone told it, and do not any more since then.
+    Silent(Timestamp),
     /// Not since then.
     Blind(Timestamp),
-    /// It never was: its provider does not tell, or no monitor runs.
+    /// It never was: neither provider nor agents tell, or no monitor runs.
     Never,
 }
 
 impl Sight {
     fn of(account: &AccountUsage, now: Timestamp) -> Self {
+        if let Some(read) = account.told_at {
+            return match account.seen_until() {
+                None => Self::Never,
+                Some(_) if now.duration_since(read) >= BLIND => Self::Blind(read),
+                Some(until) if is_silent(until.minus(1), now) => Self::Silent(until.begins()),
+                Some(_) => Self::Told,
+            };
+        }
         match (account.blind_since, account.read_at) {
             (Some(since), _) => Self::Blind(since),
             (None, Some(at)) if now.duration_since(at) >= BLIND => Self::Blind(at),
@@ -66,6 +79,8 @@ pub enum Protection {
     Provider,
     /// The kill switch: its usage is seen, and the slot is cut off for what it shows.
     Keyward,
+    /// The same for what its agents tell of their own use. A thief's use ends nothing.
+    Told,
 }
 
 /// Reads what is known of a slot's usage, and how far its account was read.
@@ -75,20 +90,29 @@ pub(super) async fn read(
     now: Timestamp,
 ) -> Result<(Use, AccountUsage), InventoryError> {
     let slot = &watched.slot;
-    let account = usage.account_or_empty(&slot.account).await?;
-    let sight = Sight::of(&account, now);
+    let mut account = usage.account_or_empty(&slot.account).await?;
     let mut held = load(usage, watched, &account, now).await?;
     let assessed = held.assess(slot, now);
     let here = Bucket::of(now);
     let (month, today) = caps::month_before(now);
+    let first = match account.told_at {
+        Some(_) => month.min(today),
+        None => today,
+    };
     let hours = usage
-        .hours(&slot.name, today.hour(), here.hour() + 1)
+        .hours(&slot.name, first.hour(), here.hour() + 1)
         .await?;
+    if account.told_at.is_some() {
+        account = account.as_told(&hours);
+    }
+    let sight = Sight::of(&account, now);
     let arrived = here.minus(ON_ITS_WAY);
     let seen = |from: Bucket| match sight {
         // Just after midnight there is nothing to have seen.
         Sight::Never => Seen::Partly,
-        Sight::Seen | Sight::Blind(_) => spent(Some(&account), &[], (from, arrived), |_| true).seen,
+        Sight::Seen | Sight::Told | Sight::Silent(_) | Sight::Blind(_) => {
+            spent(Some(&account), &[], (from, arrived), |_| true).seen
+        }
     };
     let known = spent(Some(&account), &hours, (today, here), |_| true).known;
     let found = Use {
@@ -102,7 +126,7 @@ pub(super) async fn read(
             seen: seen(month),
         },
         monthly_cap: caps::monthly(slot, now),
-        score: (sight == Sight::Seen).then_some(assessed.score.0),
+        score: matches!(sight, Sight::Seen | Sight::Told).then_some(assessed.score.0),
         sight,
         protected_by: protection(watched, sight, assessed.basis),
     };
@@ -118,8 +142,12 @@ fn protection(watched: &Watched, sight: Sight, basis: Basis) -> Vec<Protection> 
     let limited = |version: &Version| version.cap.is_some() && version.told.uncapped.is_none();
     let at_provider = current.is_some_and(limited).then_some(Protection::Provider);
     let can_be_cut_off = current.is_some() && used.all(|version| version.handle.is_some());
-    let is_cut_off = sight == Sight::Seen && can_be_cut_off && acts(&watched.slot, basis);
-    let by_kill = is_cut_off.then_some(Protection::Keyward);
+    let by = match sight {
+        Sight::Seen => Some(Protection::Keyward),
+        Sight::Told => Some(Protection::Told),
+        Sight::Silent(_) | Sight::Blind(_) | Sight::Never => None,
+    };
+    let by_kill = by.filter(|_| can_be_cut_off && acts(&watched.slot, basis));
     at_provider.into_iter().chain(by_kill).collect()
 }
 
@@ -152,6 +180,35 @@ mod tests {
             let mut account = AccountUsage::empty("main".parse().unwrap());
             account.read_at = read_at.map(ago);
             account.blind_since = blind_since.map(ago);
+            assert_eq!(Sight::of(&account, now), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_agents_tell_is_seen_only_while_they_do() {
+        let now: Timestamp = "2026-11-25T12:02:00Z".parse().unwrap();
+        let open = Bucket::of(now);
+        let ago = |minutes| now - SignedDuration::from_mins(minutes);
+        let ends = |bucket: Bucket| bucket.ends();
+        for (name, read, last, expected) in [
+            ("now", 1, Some(open), Sight::Told),
+            ("lately", 1, Some(open.minus(3)), Sight::Told),
+            (
+                "not any more",
+                1,
+                Some(open.minus(4)),
+                Sight::Silent(ends(open.minus(4))),
+            ),
+            ("never", 1, None, Sight::Never),
+            ("no monitor any more", 15, Some(open), Sight::Blind(ago(15))),
+        ] {
+            let mut account = AccountUsage::empty("main".parse().unwrap());
+            account.told_at = Some(ago(read));
+            let span = |last: Bucket| crate::model::usage_items::Span {
+                from: last.minus(9),
+                until: last.plus(1),
+            };
+            account.seen.extend(last.map(span));
             assert_eq!(Sight::of(&account, now), expected, "{name}");
         }
     }

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::metric::KillScore;
-use keyward_core::model::names::{AccountName, SlotName, StackName};
+use keyward_core::model::names::{AccountName, ReporterId, SlotName, StackName};
 use keyward_core::model::slot::{Revision, Slot};
+use keyward_core::model::told::ToldHour;
 use keyward_core::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 use keyward_core::model::version::Version;
 use keyward_core::ports::{Inventory as _, InventoryError, Metrics, MetricsError, UsageStore};
@@ -52,10 +53,21 @@ pub(crate) struct Day {
     pub(crate) fleets: f64,
     /// Runs.
     pub(crate) runs: f64,
+    /// Reports that agents sent.
+    pub(crate) reports: f64,
+}
+
+/// Who tells what slots use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Teller {
+    /// Their provider.
+    Provider,
+    /// Their agents, each in so many processes, when a bucket is over.
+    Agents(usize),
 }
 
 /// One day of runs, after one that fills the store.
-pub(crate) async fn day() -> Result<Day> {
+pub(crate) async fn day(teller: Teller) -> Result<Day> {
     let clock = Arc::new(ManualClock::at("2026-12-01T09:00:10Z".parse()?));
     let (inventory, versions) = scene::fill(SLOTS).await?;
     let store = Arc::new(Counting::default());
@@ -77,11 +89,16 @@ pub(crate) async fn day() -> Result<Day> {
     let key = AdminKey::new("EXAMPLE-admin-key");
     let urls = accounts(SLOTS).await?;
     let mut scene = Scene::new(inventory, &urls, key, clock, parts)?;
+    if teller != Teller::Provider {
+        scene.tell_nothing()?;
+    }
+    let mut reports = 0;
     let gate = Arc::new(Gate::default());
     scene.monitor.ports = gated(&scene.monitor.ports, &gate);
     for warm in [true, false] {
         if !warm {
             store.units().clear();
+            reports = 0;
             metrics.put().clear();
         }
         gate.record();
@@ -90,6 +107,9 @@ pub(crate) async fn day() -> Result<Day> {
                 scene.state = State::default();
             }
             scene.pass();
+            if let (Teller::Agents(processes), 0) = (teller, run % 5) {
+                reports += scene.tell(&versions, processes).await?;
+            }
             scene.run().await?;
         }
     }
@@ -104,9 +124,10 @@ pub(crate) async fn day() -> Result<Day> {
         slots: SLOTS as f64,
         reads: of("hours.read")
             + of("baseline.read")
+            + of("told.read")
             + count("inventory.slot") * sizes.slot
             + count("inventory.versions") * sizes.versions,
-        writes: of("hours.write") + of("baseline.write"),
+        writes: of("hours.write") + of("baseline.write") + of("told.write"),
         // The lease is taken and given back. Beside it one look for work that is due, half a unit, and the prices.
         shared_reads: of("account.read") + of("prices.read") + count("inventory.due") / 2.0,
         shared_writes: of("account.write") + 2.0 * MINUTES as f64,
@@ -115,6 +136,7 @@ pub(crate) async fn day() -> Result<Day> {
         alarms: alarms.len() as f64,
         fleets: count("inventory.slot_names"),
         runs: MINUTES as f64,
+        reports: reports as f64,
     })
 }
 
@@ -212,6 +234,33 @@ impl UsageStore for Counting {
     async fn save_hour(&self, hour: &UsageHour) -> std::result::Result<(), InventoryError> {
         self.count("hours.write", write_units(size(hour)));
         self.inner.save_hour(hour).await
+    }
+
+    async fn told(
+        &self,
+        slot: &SlotName,
+        from: u32,
+        until: u32,
+    ) -> std::result::Result<Vec<ToldHour>, InventoryError> {
+        let told = self.inner.told(slot, from, until).await?;
+        self.count("told.read", read_units(told.iter().map(size).sum()));
+        Ok(told)
+    }
+
+    async fn told_by(
+        &self,
+        slot: &SlotName,
+        hour: u32,
+        reporter: &ReporterId,
+    ) -> std::result::Result<Option<ToldHour>, InventoryError> {
+        let told = self.inner.told_by(slot, hour, reporter).await?;
+        self.count("told.read", read_units(told.iter().map(size).sum()));
+        Ok(told)
+    }
+
+    async fn save_told(&self, told: &ToldHour) -> std::result::Result<(), InventoryError> {
+        self.count("told.write", write_units(size(told)));
+        self.inner.save_told(told).await
     }
 
     async fn account(

@@ -23,6 +23,13 @@ const GB_SECOND: f64 = 0.000_013_333_4;
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>.
 const PROCESSOR_GB: f64 = 1.769;
 
+/// A million invocations of a function: <https://aws.amazon.com/lambda/pricing/>.
+const INVOCATIONS: f64 = 0.20;
+
+/// What taking a report has, in GB, and how long it takes, in seconds: two reads of the table and a write.
+const REPORT_GB: f64 = 0.25;
+const REPORT_S: f64 = 0.05;
+
 const DAYS: f64 = 365.0 / 12.0;
 const HOURS: f64 = DAYS * 24.0;
 
@@ -53,6 +60,10 @@ pub(crate) fn of_a_month(day: &Day, slots: usize, cpu_s: f64) -> Vec<(&'static s
         ("writing the table", {
             let own = day.writes / day.slots;
             (own + day.shared_writes / stack) * DAYS * WRITES / MILLION
+        }),
+        ("taking agents' reports", {
+            let one = INVOCATIONS / MILLION + REPORT_GB * REPORT_S * GB_SECOND;
+            day.reports / day.slots * DAYS * one
         }),
         ("running", {
             day.runs * cpu_s * PROCESSOR_GB * GB_SECOND * DAYS / stack

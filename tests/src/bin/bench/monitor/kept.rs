@@ -7,8 +7,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::money::MicroDollars;
-use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::names::{AccountName, ReporterId, SlotName};
 use keyward_core::model::slot::Revision;
+use keyward_core::model::told::ToldHour;
 use keyward_core::model::usage::{Bucket, Counts, TokenCounts};
 use keyward_core::model::usage_items::{AccountUsage, Cell, StoredWatch, UsageHour};
 use keyward_core::model::version::VersionId;
@@ -107,6 +108,23 @@ impl UsageStore for Kept {
             let known = state.until.entry(hour.slot.clone()).or_default();
             *known = (*known).max(last.bucket.plus(1));
         }
+        Ok(())
+    }
+
+    async fn told(&self, _: &SlotName, _: u32, _: u32) -> Result<Vec<ToldHour>, InventoryError> {
+        Ok(Vec::new())
+    }
+
+    async fn told_by(
+        &self,
+        _: &SlotName,
+        _: u32,
+        _: &ReporterId,
+    ) -> Result<Option<ToldHour>, InventoryError> {
+        Ok(None)
+    }
+
+    async fn save_told(&self, _: &ToldHour) -> Result<(), InventoryError> {
         Ok(())
     }
 

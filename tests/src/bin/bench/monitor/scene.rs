@@ -4,29 +4,35 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::act::CallerArn;
 use keyward_core::model::baseline::{Baseline, Place};
 use keyward_core::model::incident::OwnerId;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::kill_order::{GoOnOrder, MonitorOrder, TopicArn};
+use keyward_core::model::money::MicroDollars;
 use keyward_core::model::names::{AccountName, KeyHandle, SlotName};
 use keyward_core::model::slot::{ProviderName, Slot};
-use keyward_core::model::usage::{Bucket, Reading};
+use keyward_core::model::usage::{Bucket, Counts, Reading, TokenCounts};
 use keyward_core::model::version::VersionId;
 use keyward_core::ports::{
-    Deadline, Fence, Inventory as _, KillOrderError, KillOrders, Metrics, UsageStore,
+    Clock as _, Deadline, Fence, Inventory as _, KillOrderError, KillOrders, Metrics, UsageStore,
+    Width,
 };
 use keyward_core::rules::kill::{AlarmMap, Deployment};
+use keyward_core::rules::told::{Report, ReportedBucket};
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::kill::Invocation;
 use keyward_core::usecases::monitor::{MonitorPorts, MonitorReport, MonitorSettings, State, run};
+use keyward_core::usecases::report::report;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::memory::{
-    MemoryAlarms, MemoryAlerts, MemoryInventory, MemorySecrets, MemoryUsage,
+    MemoryAlarms, MemoryAlerts, MemoryInventory, MemoryReports, MemorySecrets, MemoryUsage,
+    ReportingAccounts,
 };
 use serde_json::{Value, json};
 
 use super::kept::in_a_bucket;
-use super::pages::{PROJECT, key_id};
+use super::pages::{MODEL, PROJECT, key_id};
 use crate::Result;
 use crate::kill::{slot, version};
 use crate::list::{ADMIN, opened_all};
@@ -51,6 +57,9 @@ pub(crate) struct Parts {
     pub(crate) metrics: Arc<dyn Metrics>,
 }
 
+/// The role that the slots' agents have.
+const ROLE: &str = "arn:aws:iam::111122223333:role/bench";
+
 /// The name of account number `n`.
 pub(crate) fn account(n: usize) -> Result<AccountName> {
     Ok(format!("bench-{n}").parse()?)
@@ -64,6 +73,7 @@ pub(crate) async fn fill(slots: usize) -> Result<(MemoryInventory, HashMap<SlotN
         let slot = Slot {
             account: account(n % ACCOUNTS)?,
             scope: serde_json::from_value(json!({ "project": PROJECT }))?,
+            readers: vec![ROLE.parse()?],
             // Far ahead: nothing is due.
             due_at: "2030-01-01T00:00:00Z".parse()?,
             ..slot(n, ProviderName::OpenAi)?
@@ -154,6 +164,56 @@ impl Scene {
             true => Ok(ran),
             false => Err(format!("not a steady run: {ran:?}").into()),
         }
+    }
+
+    /// From now on no provider tells anything of usage.
+    pub(crate) fn tell_nothing(&mut self) -> Result<()> {
+        let mut accounts = Vec::new();
+        for n in 0..ACCOUNTS {
+            let reports = MemoryReports::new(self.clock.clone(), Width::Minute);
+            reports.tell_nothing();
+            accounts.push((account(n)?, Arc::new(reports)));
+        }
+        self.monitor.ports.providers = Arc::new(ReportingAccounts(accounts));
+        Ok(())
+    }
+
+    /// So many processes of each slot tell of the last bucket that is over. How many reports that are.
+    pub(crate) async fn tell(
+        &self,
+        versions: &HashMap<SlotName, VersionId>,
+        processes: usize,
+    ) -> Result<usize> {
+        let caller = CallerArn::new("arn:aws:sts::111122223333:assumed-role/bench/i-0123");
+        let used = in_a_bucket();
+        let tokens = TokenCounts {
+            input: used.tokens.input / processes as u64,
+            output: used.tokens.output / processes as u64,
+            ..TokenCounts::default()
+        };
+        let counts = Counts {
+            cost: MicroDollars(0),
+            requests: used.requests / processes as u64,
+            tokens,
+        };
+        let last = Bucket::of(self.clock.now()).minus(1);
+        for (slot, version) in versions {
+            for process in 0..processes {
+                let told = Report {
+                    slot: slot.clone(),
+                    reporter: format!("3f2b8c1e-0000-4000-8000-{process:012}").parse()?,
+                    version: version.secret_version.clone(),
+                    ends: false,
+                    buckets: vec![ReportedBucket {
+                        from: last.begins(),
+                        models: [(MODEL.parse()?, counts)].into(),
+                    }],
+                };
+                let monitor = &self.monitor;
+                report(&monitor.ports, &*monitor.usage, &caller, &told).await?;
+            }
+        }
+        Ok(versions.len() * processes)
     }
 
     /// A minute passes.
