@@ -26,7 +26,7 @@ use keyward_testkit::memory::{MemoryReports, MemoryUsage, ReportingAccounts};
 use serde_json::json;
 
 /// The buckets that are kept, without what differs between runs that are the same: who wrote them, and when.
-type Kept = BTreeMap<(String, u32, String), (BTreeMap<String, Counts>, Option<MicroDollars>)>;
+type Kept = BTreeMap<(String, u32, String), (Models, Option<MicroDollars>)>;
 
 /// Accounts that report, a store, and the slots that are watched.
 struct World {

@@ -125,7 +125,7 @@ async fn load_missing(
     for (name, held) in loaded {
         match held {
             Some(held) => {
-                run.state.held.insert(name, held);
+                run.state.held.insert(name, Box::new(held));
             }
             None => {
                 unloaded.insert(name);

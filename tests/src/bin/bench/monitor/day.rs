@@ -15,7 +15,7 @@ use keyward_core::ports::{Inventory as _, InventoryError, Metrics, MetricsError,
 use keyward_core::usecases::monitor::State;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::gate::{Gate, gated};
-use keyward_testkit::memory::MemoryUsage;
+use keyward_testkit::memory::{MemoryAlarms, MemoryUsage};
 use serde::Serialize;
 use serde_dynamo::{AttributeValue, Item, to_item};
 
@@ -57,26 +57,30 @@ pub(crate) struct Day {
 /// One day of runs, after one that fills the store.
 pub(crate) async fn day() -> Result<Day> {
     let clock = Arc::new(ManualClock::at("2026-12-01T09:00:10Z".parse()?));
-    let (inventory, versions) = scene::fill(SLOTS).await?;
+    let inventory = Arc::new(scene::fill(SLOTS).await?);
     let store = Arc::new(Counting::default());
-    for slot in versions.keys() {
+    for slot in inventory.slot_names().await? {
         let watch = StoredWatch {
             schema: 1,
             revision: Revision(0),
-            slot: slot.clone(),
+            slot,
             memory: scene::remembered(keyward_core::ports::Clock::now(&*clock))?,
         };
         store.inner.save_baseline(&watch).await?;
     }
     let sizes = sizes(&inventory).await?;
     let metrics = Arc::new(CountedMetrics::default());
+    let alarms = Arc::new(MemoryAlarms::default());
     let parts = Parts {
+        inventory,
+        alarm_source: alarms.clone(),
+        alarms,
         usage: store.clone(),
         metrics: metrics.clone(),
     };
     let key = AdminKey::new("EXAMPLE-admin-key");
     let urls = accounts(SLOTS).await?;
-    let mut scene = Scene::new(inventory, &urls, key, clock, parts)?;
+    let mut scene = Scene::new(&urls, key, clock, parts)?;
     let gate = Arc::new(Gate::default());
     scene.monitor.ports = gated(&scene.monitor.ports, &gate);
     for warm in [true, false] {
