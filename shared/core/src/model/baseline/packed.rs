@@ -11,7 +11,7 @@ const MOST: u64 = 1 << 44;
 const LONGEST: usize = 10;
 
 /// Room that is made at a time: rows of thousands of slots are held at once, and are not to have twice what they need.
-const ROOM: usize = 32;
+const ROOM: usize = 16;
 
 /// Bytes that grow at one end and shrink at the other; written down as hexadecimal digits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -372,7 +372,11 @@ async fn fleet(monitor: &MonitorPorts, at_once: usize) -> Result<Vec<Watched>, I
         let slot = inventory.slot(&name).await;
         let versions = inventory.versions(&name).await;
         match (slot, versions) {
-            (Ok(Some(slot)), Ok(versions)) => Ok(Some(Watched { slot, versions })),
+            (Ok(Some(slot)), Ok(mut versions)) => {
+                // Most have one, in a list with room for four.
+                versions.shrink_to_fit();
+                Ok(Some(Watched { slot, versions }))
+            }
             (Ok(None), _) => Ok(None),
             (Err(error @ InventoryError::Corrupt { .. }), _)
             | (_, Err(error @ InventoryError::Corrupt { .. })) => {
