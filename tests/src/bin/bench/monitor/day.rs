@@ -9,6 +9,7 @@ use keyward_core::model::key::AdminKey;
 use keyward_core::model::metric::KillScore;
 use keyward_core::model::names::{AccountName, SlotName, StackName};
 use keyward_core::model::slot::{Revision, Slot};
+use keyward_core::model::usage::Bucket;
 use keyward_core::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 use keyward_core::model::version::Version;
 use keyward_core::ports::{Inventory as _, InventoryError, Metrics, MetricsError, UsageStore};
@@ -39,7 +40,9 @@ pub(crate) struct Day {
     /// Request units for reading and writing what slots have, all slots together.
     pub(crate) reads: f64,
     pub(crate) writes: f64,
-    /// The same for what the stack has once.
+    /// Bytes of usage that a day adds, all slots together.
+    pub(crate) bytes: f64,
+    /// The same units for what the stack has once.
     pub(crate) shared_reads: f64,
     pub(crate) shared_writes: f64,
     /// Hours in which each metric of a slot had a value.
@@ -101,6 +104,12 @@ pub(crate) async fn day() -> Result<Day> {
     let units = store.units().clone();
     let of = |name: &str| units.get(name).copied().unwrap_or_default();
     let count = |name: &str| calls.iter().filter(|call| **call == name).count() as f64;
+    let until = Bucket::of(scene.monitor.ports.clock.now()).hour();
+    let mut bytes = 0;
+    for slot in scene.monitor.ports.inventory.slot_names().await? {
+        let hours = store.inner.hours(&slot, until - 24, until).await?;
+        bytes += hours.iter().map(size).sum::<usize>();
+    }
     let prefix = scene.monitor.deployment.alarm_prefix();
     let alarms = scene.monitor.alarms.list(&prefix).await?;
     let puts = metrics.put();
@@ -111,6 +120,7 @@ pub(crate) async fn day() -> Result<Day> {
             + count("inventory.slot") * sizes.slot
             + count("inventory.versions") * sizes.versions,
         writes: of("hours.write") + of("baseline.write"),
+        bytes: bytes as f64,
         // The lease is taken and given back. Beside it one look for work that is due, half a unit, and the prices.
         shared_reads: of("account.read") + of("prices.read") + count("inventory.due") / 2.0,
         shared_writes: of("account.write") + 2.0 * MINUTES as f64,

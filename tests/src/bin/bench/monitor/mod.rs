@@ -222,8 +222,9 @@ async fn measured(scene: &mut Scene) -> Result<Ran> {
     })
 }
 
+/// Real time, for what took how long.
 #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
-fn clock() -> Instant {
+pub(crate) fn clock() -> Instant {
     Instant::now()
 }
 
