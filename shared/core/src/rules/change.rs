@@ -79,6 +79,8 @@ fn mutable(slot: &Slot, planned: &PlannedSlot) -> Change {
     let assumed = planned.entry.expected_spend.is_none();
     let is_expected = (slot.expected, slot.expected_assumed) == (planned.expected, assumed);
     set("expected_spend", !is_expected);
+    let loss = planned.entry.accepted_loss.into();
+    set("accepted_loss", slot.loss != loss);
     set("canary", slot.canary != planned.entry.canary);
     next.canary = planned.entry.canary;
     next.owner = planned.people.owner.clone();
@@ -87,6 +89,7 @@ fn mutable(slot: &Slot, planned: &PlannedSlot) -> Change {
     next.policy = planned.policy;
     next.expected = planned.expected;
     next.expected_assumed = assumed;
+    next.loss = loss;
     let kept = if slot.mode == planned.entry.mode {
         Vec::new()
     } else {
@@ -160,6 +163,11 @@ mod tests {
                 "spend",
                 |p| p.expected.daily = MicroDollars(1),
                 changed(&["expected_spend"]),
+            ),
+            (
+                "loss",
+                |p| p.entry.accepted_loss.floor_cents = 100,
+                changed(&["accepted_loss"]),
             ),
             ("canary", |p| p.entry.canary = true, changed(&["canary"])),
             (
