@@ -1,5 +1,7 @@
 //! The last 24 hours, bucket by bucket, with their sums.
 
+use std::ops::{Range, RangeInclusive};
+
 use super::column::Column;
 use crate::model::baseline::{Place, Span};
 use crate::model::money::MicroDollars;
@@ -143,6 +145,20 @@ impl Entries {
         })
     }
 
+    /// Marks one, and says whether it was so before.
+    fn mark(&mut self, at: usize, bit: u64) -> bool {
+        let marks = self.marks.get(at).unwrap_or(bit);
+        self.marks.set(at, marks | bit);
+        marks & bit > 0
+    }
+
+    /// Takes a mark from one, and says whether it had it.
+    fn unmark(&mut self, at: usize, bit: u64) -> bool {
+        let marks = self.marks.get(at).unwrap_or(0);
+        self.marks.set(at, marks & !bit);
+        marks & bit > 0
+    }
+
     fn set(&mut self, at: usize, entry: Entry) {
         self.costs.set(at, entry.cost);
         self.tokens.set(at, entry.tokens);
@@ -163,7 +179,7 @@ impl Entries {
     }
 
     /// Where the last `span` of them are.
-    fn last(&self, span: u32) -> std::ops::Range<usize> {
+    fn last(&self, span: u32) -> Range<usize> {
         let len = self.len();
         len.saturating_sub(span as usize)..len
     }
@@ -221,27 +237,34 @@ impl Recent {
 
     /// Everything up to `last` is over: sums begin at zero after it.
     pub(super) fn restart_after(&mut self, last: Bucket) {
-        self.each(|bucket, entry| entry.over |= bucket <= last);
-        self.sum_again();
+        let all = Bucket(0)..=last;
+        for at in self.within(&all).rev() {
+            // What was over before is all that comes before it.
+            if self.entries.mark(at, OVER) {
+                break;
+            }
+        }
+        match self.to.is_none_or(|to| to <= last) {
+            true => (self.spent, self.requests, self.tokens) = ([0; 4], 0, 0),
+            false => self.sum_again(),
+        }
     }
 
     /// Gives the buckets from `from` to `to` a place.
     pub(super) fn set_place(&mut self, from: Bucket, to: Bucket, place: Place) {
-        self.each(|bucket, entry| {
-            if (from..=to).contains(&bucket) {
-                entry.place = place;
-            }
-        });
+        for at in self.within(&(from..=to)) {
+            match place {
+                Place::Apart => self.entries.mark(at, APART),
+                Place::Normal => self.entries.unmark(at, APART),
+            };
+        }
     }
 
-    fn each(&mut self, act: impl Fn(Bucket, &mut Entry)) {
-        let Some(from) = self.from() else { return };
-        for (bucket, at) in (from.0..).zip(0..self.entries.len()) {
-            if let Some(mut entry) = self.entries.get(at) {
-                act(Bucket(bucket), &mut entry);
-                self.entries.set(at, entry);
-            }
-        }
+    /// Where the buckets of a range are that are held.
+    fn within(&self, range: &RangeInclusive<Bucket>) -> Range<usize> {
+        let first = self.from().map_or(0, |from| from.0);
+        let at = |bucket: u32| (bucket.saturating_sub(first) as usize).min(self.entries.len());
+        at(range.start().0)..at(range.end().0.saturating_add(1))
     }
 
     fn sum_again(&mut self) {
@@ -270,8 +293,8 @@ impl Recent {
             .0
             .checked_sub(self.from()?.0)? as usize;
         let last = first + span.buckets() as usize;
-        let spent = |at| Some(self.entries.get(at)?.counted().0);
-        (first..last).map(spent).sum()
+        let is_held = last <= self.entries.len();
+        is_held.then(|| (first..last).map(|at| self.entries.cost(Some(at))).sum())
     }
 
     /// Requests and tokens of the last hour.
