@@ -359,6 +359,9 @@ pub struct Slot {
     /// What it is expected to spend for a while, if that is not what is normal.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expectation: Option<Expectation>,
+    /// The last kill whose incident was rightful use, as a person says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rightful: Option<Epoch>,
     /// An AWSPENDING label that stands on a version other than AWSCURRENT, and since when it was seen.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pending_seen: Option<PendingSeen>,

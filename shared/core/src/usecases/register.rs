@@ -178,6 +178,7 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         killed: None,
         restore_asked: None,
         expectation: None,
+        rightful: None,
         told_failed: None,
         due_at: now,
     }

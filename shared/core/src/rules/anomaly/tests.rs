@@ -253,6 +253,30 @@ fn what_was_contained_fires_nothing_again_and_what_goes_on_does() {
 }
 
 #[test]
+fn an_incident_that_a_person_calls_rightful_is_a_measure_for_later() {
+    let limits = limits(24, 720);
+    let normal = used(24_000_000 / u64::from(DAY), 10, 1_000);
+    let busy = used(20_000_000, 10, 1_000);
+    for said in [false, true] {
+        let (mut watch, now) = steady(15, normal);
+        play(&mut watch, now, 6, busy, &limits);
+        let last = now.plus(5);
+        watch.contained(last);
+        if said {
+            assert_eq!(watch.rightful(last.plus(1)), Settled::Kept, "another one");
+            assert_eq!(watch.memory().place(last), Place::Apart);
+            assert_eq!(watch.rightful(last), Settled::Kept);
+            assert_eq!(watch.memory().place(last), Place::Normal);
+        }
+        assert_eq!(watch.assess(&limits).score, Score::default(), "{said}");
+        play(&mut watch, last.plus(1), 2 * DAY, normal, &limits);
+        let again = play(&mut watch, last.plus(1 + 2 * DAY), 6, busy, &limits);
+        let kills = again.iter().any(|(_, found)| found.act == Act::Kill);
+        assert_eq!(kills, !said, "{said}");
+    }
+}
+
+#[test]
 fn what_a_person_expects_is_not_far_above_normal() {
     let normal = used(1_000_000, 10, 1_000);
     let busy = used(5_000_000, 50, 5_000);

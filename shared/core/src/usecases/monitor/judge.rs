@@ -182,6 +182,9 @@ async fn assess(
     if let Some(cut) = containment(run, watched, held).await? {
         held.contained(cut);
     }
+    if let Some(epoch) = run.state.fleet[at].slot.rightful {
+        held.rightful(epoch);
+    }
     let is_turn = run.is_to_be_made_again(held.stale());
     let watched = &run.state.fleet[at];
     if is_turn {

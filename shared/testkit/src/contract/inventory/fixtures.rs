@@ -84,6 +84,7 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
             what: OutsideText::new("key newest"),
             epoch: Epoch(3),
         }),
+        rightful: Some(Epoch(2)),
         expectation: Some(Expectation {
             percent: 250,
             until: at("2026-12-03T00:00:00Z"),
