@@ -71,7 +71,7 @@ async fn what_a_person_calls_rightful_use_is_normal_from_then_on() {
         let (scene, _) = cut_off().await;
         let killed = scene.slot("chat").await.killed.unwrap();
         let mut again_at = None;
-        for minute in 0..2 * 1440 + 20 {
+        for minute in 0..2 * 1440 + 12 {
             scene.pass(1);
             if said_after == Some(minute) {
                 let say = |slot: &mut Slot| slot.rightful = Some(killed.epoch);
@@ -89,7 +89,7 @@ async fn what_a_person_calls_rightful_use_is_normal_from_then_on() {
             if minute % 1000 == 999 {
                 scene.restart().await;
             }
-            if is_again || minute % 5 == 0 {
+            if is_again || minute % 10 == 0 {
                 scene.run().await.unwrap();
             }
         }

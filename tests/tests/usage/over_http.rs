@@ -27,6 +27,16 @@ fn recorded(answer: &Value) -> Fault {
     Fault::recorded(status, wait.map(str::to_owned), answer["body"].to_string())
 }
 
+/// What the provider's keys are called.
+async fn listed(simulated: &Simulated) -> Vec<KeyHandle> {
+    let page = simulated.driver().list(&simulated.scope(), None).await;
+    page.unwrap()
+        .keys
+        .into_iter()
+        .map(|key| key.handle)
+        .collect()
+}
+
 /// One slot of a simulated provider, and the key that its agent uses.
 struct Http {
     simulated: Simulated,
@@ -43,9 +53,9 @@ impl Http {
         };
         let simulated = Simulated::start(world.clock.clone(), settings).await;
         let key = ApiKey::new(&simulated.seed("agent"));
-        let handle = simulated.simulator.keys().remove(0).handle;
+        let handles = listed(&simulated).await;
         let account = format!("{provider}-main");
-        world = world.with_slot("agent", &account, &[handle.as_str()]);
+        world = world.with_slot("agent", &account, &[handles[0].as_str()]);
         let slot = &mut world.fleet[0].slot;
         (slot.provider, slot.scope) = (provider, simulated.scope());
         Self {
@@ -254,13 +264,7 @@ async fn p_19_a_key_that_its_provider_does_not_list_is_missed() {
 async fn u_14_both_keys_of_a_rotation_are_their_slots() {
     let mut http = Http::at(ProviderName::OpenAi).await;
     let next = ApiKey::new(&http.simulated.seed("next"));
-    let handles: Vec<KeyHandle> = http
-        .simulated
-        .simulator
-        .keys()
-        .into_iter()
-        .map(|k| k.handle)
-        .collect();
+    let handles = listed(&http.simulated).await;
     let slot = http.world.fleet.remove(0).slot;
     let handles: Vec<&str> = handles.iter().map(KeyHandle::as_str).collect();
     http.world = http
