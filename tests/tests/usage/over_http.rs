@@ -175,7 +175,7 @@ async fn u_07_a_range_that_is_refused_is_said_and_not_asked_again() {
 }
 
 #[tokio::test]
-async fn u_08_a_bucket_that_grows_is_overwritten_and_never_added_to() {
+async fn u_08_a_bucket_that_is_read_again_is_counted_once() {
     let http = Http::at(ProviderName::OpenAi).await;
     for (more, all) in [(10, 10), (510, 520)] {
         http.use_own(more);
@@ -192,7 +192,7 @@ async fn u_08_a_bucket_that_grows_is_overwritten_and_never_added_to() {
 }
 
 #[tokio::test]
-async fn u_13_what_a_running_total_grew_by_is_what_was_spent() {
+async fn u_13_a_total_over_a_keys_life_is_not_todays_spend() {
     let http = Http::at(ProviderName::OpenRouter).await;
     let spend = |micros| {
         let simulator = &http.simulated.simulator;
