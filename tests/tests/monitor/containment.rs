@@ -63,7 +63,7 @@ async fn a_theft_of_the_replacement_is_seen() {
     assert!(over(&scene, cut_at) > 0);
 }
 
-/// Two days after a kill the slot does the same once more. Whether a person called it rightful use meanwhile decides, also
+/// Two days after a kill the slot spends half as much once more. Whether a person called it rightful use meanwhile decides, also
 /// where that was said long after and the process is another one.
 #[tokio::test]
 async fn what_a_person_calls_rightful_use_is_normal_from_then_on() {
@@ -82,7 +82,7 @@ async fn what_a_person_calls_rightful_use_is_normal_from_then_on() {
                 again_at.get_or_insert(scene.now());
             }
             let spent = match is_again {
-                true => THEFT,
+                true => THEFT / 2,
                 false => 10 * DOLLAR / 1440,
             };
             scene.spend("chat", spent).await;

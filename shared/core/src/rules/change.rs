@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::model::fleet::{Fleet, PolicyEntry};
     use crate::model::money::MicroDollars;
-    use crate::model::slot::{Environment, Mode};
+    use crate::model::slot::{AcceptedLoss, Environment, Mode};
     use crate::usecases::register::new_slot;
 
     fn planned() -> PlannedSlot {
@@ -222,5 +222,18 @@ mod tests {
             ..slot
         };
         assert_eq!(change(&gone, &planned()), Err(NotApplied::Decommissioned));
+    }
+
+    #[test]
+    fn what_may_be_lost_is_judged_by_and_an_older_item_has_the_default() {
+        let mut planned = planned();
+        planned.entry.accepted_loss.floor_cents = 500;
+        let slot = new_slot(&planned, jiff::Timestamp::UNIX_EPOCH);
+        let limits = crate::rules::anomaly::Limits::of_slot(&slot);
+        assert_eq!(limits.loss.floor, MicroDollars::from_dollars(5));
+        let mut older = serde_json::to_value(&slot).unwrap();
+        older.as_object_mut().unwrap().remove("loss").unwrap();
+        let older: Slot = serde_json::from_value(older).unwrap();
+        assert_eq!(older.loss, AcceptedLoss::default());
     }
 }
