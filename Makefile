@@ -44,8 +44,8 @@ fuzz: ## mutated answers for every parser of every provider, SECONDS each; SEED=
 soak: ## SEEDS interleavings of rotations and kills; SEED=N replays one
 	$(CARGO) run --quiet --profile soak -p keyward-tests --bin soak -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000))
 
-bench: ## start-up, memory and sizes of the release binaries; written to target/bench.json
-	$(CARGO) run --quiet -p keyward-tests --bin bench -- $(FUNCTIONS)
+bench: ## start-up, memory, sizes and speed of release binaries; TRACES=folder also plays recorded traffic; written to target/bench.json
+	$(CARGO) run --quiet --release -p keyward-tests --bin bench -- $(FUNCTIONS) $(if $(TRACES),--traces "$(TRACES)")
 
 deny: ## licences, bans and sources of what is depended on
 	cargo deny --config .deny.toml check bans licenses sources

@@ -4,6 +4,8 @@
 
 #[path = "usage/cases.rs"]
 mod cases;
+#[path = "usage/over_http.rs"]
+mod over_http;
 #[path = "usage/undisturbed.rs"]
 mod undisturbed;
 
@@ -17,7 +19,7 @@ use keyward_core::model::price::PriceTable;
 use keyward_core::model::slot::Slot;
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::usage::{Bucket, Counts};
-use keyward_core::model::usage_items::UsageHour;
+use keyward_core::model::usage_items::{Models, UsageHour};
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{ByKey, Clock, Cost, Deadline, Tokens, Usage, UsageStore, Width};
 use keyward_core::usecases::monitor::{PullSettings, Pulled, UsagePorts, Watched, pull};
@@ -26,7 +28,7 @@ use keyward_testkit::memory::{MemoryReports, MemoryUsage, ReportingAccounts};
 use serde_json::json;
 
 /// The buckets that are kept, without what differs between runs that are the same: who wrote them, and when.
-type Kept = BTreeMap<(String, u32, String), (BTreeMap<String, Counts>, Option<MicroDollars>)>;
+type Kept = BTreeMap<(String, u32, String), (Models, Option<MicroDollars>)>;
 
 /// Accounts that report, a store, and the slots that are watched.
 struct World {

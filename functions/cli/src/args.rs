@@ -103,7 +103,7 @@ pub(crate) enum Command {
         /// The slot.
         slot: SlotName,
         /// How many times what is normal: x2, x1.5, up to x20.
-        #[arg(required_unless_present = "normal", requires = "until")]
+        #[arg(required_unless_present_any = ["normal", "incident"], requires = "until")]
         factor: Option<Factor>,
         /// Until when (UTC, as 2026-12-01T00:00:00Z), within the next 35 days.
         #[arg(long, requires = "factor")]
@@ -111,6 +111,9 @@ pub(crate) enum Command {
         /// What is normal is expected again.
         #[arg(long, conflicts_with_all = ["factor", "until"])]
         normal: bool,
+        /// What this incident of the slot's last kill spent was rightful use: it counts as normal from now on.
+        #[arg(long, conflicts_with_all = ["factor", "until", "normal"])]
+        incident: Option<String>,
         /// Why; goes into the record.
         #[arg(long)]
         reason: String,

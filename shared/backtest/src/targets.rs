@@ -69,6 +69,18 @@ pub fn targets(report: &Report) -> Vec<Target> {
         .collect()
 }
 
+impl Figures {
+    /// Thefts of $400 an hour, of all keys.
+    pub fn hourly_400(&self) -> Option<&TheftFigures> {
+        self.theft(HOURLY_400)
+    }
+
+    /// Thefts of nine times what a key uses beside its own use, of the keys whose use is to be told apart from it.
+    pub fn tenfold(&self) -> Option<&TheftFigures> {
+        self.theft(&format!("{X10}{OF_BIG_KEYS}"))
+    }
+}
+
 fn of_figures(figures: &Figures) -> Vec<Target> {
     let at_most = Target::at_most;
     let mut targets = vec![
@@ -104,16 +116,15 @@ fn of_figures(figures: &Figures) -> Vec<Target> {
     for name in [HOURLY_200, HOURLY_400] {
         targets.extend(figures.theft(name).into_iter().flat_map(by_the_hour));
     }
-    let big = |name: &str| format!("{name}{OF_BIG_KEYS}");
     targets.extend(
         figures
-            .theft(&big(X10))
+            .tenfold()
             .into_iter()
             .flat_map(|theft| times(theft, (92.0, 98.0), (300.0, 120.0))),
     );
     targets.extend(
         figures
-            .theft(&big(X50))
+            .theft(&format!("{X50}{OF_BIG_KEYS}"))
             .into_iter()
             .flat_map(|theft| times(theft, (100.0, 100.0), (45.0, 20.0))),
     );

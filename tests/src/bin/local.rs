@@ -6,11 +6,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use keyward_tests::end_to_end::Failed;
 use keyward_tests::functions::build_command;
 use keyward_tests::local::Local;
 
 /// How often `retire` is woken: more often than the schedule does, so that there is something to see.
 const RETIRE_EVERY: Duration = Duration::from_secs(10);
+
+/// How often the monitor is, as its schedule does it; the agents have worked for so long then.
+const MONITOR_EVERY: Duration = Duration::from_secs(60);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -31,10 +35,12 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let Some(local) = Local::start(&root.join(folder), &command).await else {
+    let Some(mut local) = Local::start(&root.join(folder), &command).await else {
         eprintln!("there are no emulators: Python 3 with venv and pip is needed");
         return ExitCode::FAILURE;
     };
+    let guard = local.with_drills().await;
+    local.deployment.watch(&guard).await;
     println!(
         "Emulated AWS, three providers and the real functions run until you press Ctrl-C. In another terminal:\n\n    \
          . {0}/env\n    keyward apply {0}/fleet.json --reason \"first slots\"\n\n\
@@ -42,19 +48,28 @@ async fn main() -> ExitCode {
         folder.display()
     );
     let mut told = 0;
+    let mut retire = tokio::time::interval(RETIRE_EVERY);
+    let mut monitor = tokio::time::interval(MONITOR_EVERY);
     loop {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => return ExitCode::SUCCESS,
-            () = tokio::time::sleep(RETIRE_EVERY) => {}
-        }
-        if let Err(failed) = local.deployment.retire().await {
-            println!("retire: {}", failed.message);
+            _ = retire.tick() => say_failed("retire", local.deployment.retire().await.err()),
+            _ = monitor.tick() => {
+                local.agents_work().await;
+                say_failed("monitor", local.deployment.monitor().await.err());
+            }
         }
         let alerts = local.deployment.alerts().await;
         for alert in &alerts[told..] {
             println!("ALERT {} {} {}", alert.what, alert.done, alert.left);
         }
         told = alerts.len();
+    }
+}
+
+fn say_failed(function: &str, failed: Option<Failed>) {
+    if let Some(failed) = failed {
+        println!("{function}: {}", failed.message);
     }
 }
 

@@ -1,6 +1,7 @@
 //! A deployment on this machine, for trying the command: emulated AWS, a provider over HTTP, the real functions, and a
 //! front that plays the control function's URL.
 
+mod agents;
 mod front;
 mod signature;
 

@@ -1,6 +1,7 @@
 //! What a slot is expected to spend for a while.
 
 use keyward_core::model::money::MicroDollars;
+use keyward_core::model::slot::{Epoch, Killed, Slot};
 use keyward_core::model::version::VersionState;
 use keyward_core::ports::Clock;
 use keyward_testkit::gate::{Cut, Gate, gated};
@@ -47,7 +48,44 @@ async fn the_limit_follows_what_is_expected_and_goes_back_with_it() {
     );
     assert_eq!(caps(&world).await, [Some(CAP)]);
     let act = acts(&world).pop().unwrap();
-    assert_eq!(act.state, json!({ "expectation": null }));
+    assert_eq!(act.state, json!({ "expectation": null, "rightful": null }));
+}
+
+/// An incident that is none of the slot's, or not its last, is named with the one that is.
+#[tokio::test]
+async fn the_incident_of_the_last_kill_can_be_called_rightful_use() {
+    let world = world();
+    apply(&world, &fleet()).await;
+    let say = async |incident: &str| {
+        let body = json!({"reason": "a launch", "slot": SLOT, "incident": incident});
+        post(&deps(&world), "/expect", body).await
+    };
+    let (status, answer) = say(&format!("{SLOT}-0")).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer.to_string().contains("never cut off"), "{answer}");
+    let killed = Killed {
+        at: world.outside.clock.now(),
+        epoch: Epoch(7),
+        drill: None,
+    };
+    let slot = Slot {
+        killed: Some(killed),
+        ..world.slot().await
+    };
+    world.open.inventory.save_slot(&slot).await.unwrap();
+    let (status, answer) = say(&format!("{SLOT}-6")).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(
+        answer.to_string().contains(&format!("{SLOT}-7")),
+        "{answer}"
+    );
+    for _ in 0..2 {
+        let (status, answer) = say(&format!("{SLOT}-7")).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(world.slot().await.rightful, Some(Epoch(7)));
+        let act = acts(&world).pop().unwrap();
+        assert_eq!(act.state, json!({ "expectation": null, "rightful": 7 }));
+    }
 }
 
 #[tokio::test]
@@ -72,6 +110,10 @@ async fn what_cannot_be_expected_changes_nothing_and_is_no_act() {
         ),
         (json!({"reason": "x", "slot": SLOT, "percent": 200}), 400),
         (json!({"reason": "x", "slot": SLOT, "until": until}), 400),
+        (
+            json!({"reason": "x", "slot": SLOT, "percent": 200, "until": until, "incident": "x"}),
+            400,
+        ),
         (
             json!({"reason": "", "slot": SLOT, "percent": 200, "until": until}),
             400,

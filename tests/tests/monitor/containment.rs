@@ -2,6 +2,7 @@
 
 use keyward_core::model::alert::AlertKind;
 use keyward_core::model::metric::KillScore;
+use keyward_core::model::slot::Slot;
 use keyward_core::model::version::{Confirmation, Confirmed, VersionState};
 use keyward_core::ports::{Fence, Inventory};
 
@@ -60,6 +61,41 @@ async fn a_theft_of_the_replacement_is_seen() {
         scene.run().await.unwrap();
     }
     assert!(over(&scene, cut_at) > 0);
+}
+
+/// Two days after a kill the slot spends half as much once more. Whether a person called it rightful use meanwhile decides, also
+/// where that was said long after and the process is another one.
+#[tokio::test]
+async fn what_a_person_calls_rightful_use_is_normal_from_then_on() {
+    for said_after in [None, Some(1), Some(1500)] {
+        let (scene, _) = cut_off().await;
+        let killed = scene.slot("chat").await.killed.unwrap();
+        let mut again_at = None;
+        for minute in 0..2 * 1440 + 12 {
+            scene.pass(1);
+            if said_after == Some(minute) {
+                let say = |slot: &mut Slot| slot.rightful = Some(killed.epoch);
+                scene.set("chat", say).await;
+            }
+            let is_again = minute >= 2 * 1440;
+            if is_again {
+                again_at.get_or_insert(scene.now());
+            }
+            let spent = match is_again {
+                true => THEFT / 2,
+                false => 10 * DOLLAR / 1440,
+            };
+            scene.spend("chat", spent).await;
+            if minute % 1000 == 999 {
+                scene.restart().await;
+            }
+            if is_again || minute % 10 == 0 {
+                scene.run().await.unwrap();
+            }
+        }
+        let fires = over(&scene, again_at.unwrap()) > 0;
+        assert_eq!(fires, said_after.is_none(), "{said_after:?}");
+    }
 }
 
 /// Whoever kills has not cut everything off yet: it still counts, and is not ordered twice.

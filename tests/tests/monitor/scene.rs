@@ -140,7 +140,7 @@ impl Scene {
                         ..TokenCounts::default()
                     },
                 };
-                let models = [(CHEAP.to_owned(), counts)].into();
+                let models = [(CHEAP.to_owned(), counts)];
                 let id = version.id.clone();
                 item.put(Cell::new(id, bucket, bucket.ends(), models));
             }

@@ -92,7 +92,7 @@ async fn the_buckets_are_the_rows() {
     }
     let mut found: BTreeMap<(String, u32), u64> = BTreeMap::new();
     for ((slot, bucket, _), (models, _)) in world.kept() {
-        let sum: u64 = models.values().map(|counts| counts.tokens.input).sum();
+        let sum: u64 = models.iter().map(|(_, counts)| counts.tokens.input).sum();
         *found.entry((slot, bucket)).or_default() += sum;
     }
     assert!(!expected.is_empty());

@@ -54,6 +54,8 @@ pub(super) struct Words {
     pub(super) slot: SlotName,
     /// How many times what is normal, and until when; `None` is what is normal.
     pub(super) more: Option<(Factor, Timestamp)>,
+    /// The incident that was rightful use.
+    pub(super) incident: Option<String>,
     pub(super) reason: String,
 }
 
@@ -63,12 +65,15 @@ pub(super) async fn expect(words: &Words, format: Format) -> Result<Outcome> {
         request["percent"] = factor.0.into();
         request["until"] = until.to_string().into();
     }
+    if let Some(incident) = &words.incident {
+        request["incident"] = incident.as_str().into();
+    }
     let answer = Control::open().await?.post("/expect", &request).await?;
     let said: Answer =
         serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
     match format {
         Format::Json => line(&answer.to_string()),
-        Format::Table => print(&words.slot, &said),
+        Format::Table => print(words, &said),
     }
     Ok(match said.cap_failed.is_some() || said.unrecorded {
         true => Outcome::NotAll,
@@ -76,8 +81,15 @@ pub(super) async fn expect(words: &Words, format: Format) -> Result<Outcome> {
     })
 }
 
-fn print(slot: &SlotName, said: &Answer) {
+fn print(Words { slot, incident, .. }: &Words, said: &Answer) {
+    if let Some(incident) = incident {
+        let incident = clean(incident);
+        line(&format!(
+            "{slot}: what incident {incident} spent was rightful use; it counts as normal within five minutes"
+        ));
+    }
     match said.expectation {
+        None if incident.is_some() => {}
         None => line(&format!("{slot}: what is normal is expected")),
         Some(Expectation { percent, until }) => line(&format!(
             "{slot}: x{}.{:02} of what is normal is expected until {until}",

@@ -42,6 +42,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             slot,
             factor,
             until,
+            incident,
             reason,
             json,
             ..
@@ -49,6 +50,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             let words = expect::Words {
                 slot,
                 more: factor.zip(until),
+                incident,
                 reason,
             };
             expect::expect(&words, json.into()).await

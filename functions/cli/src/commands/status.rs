@@ -261,6 +261,7 @@ fn json_row((name, status): &Row) -> Value {
             "last_rotation": last_rotation(status),
             "expected": status.slot.expected,
             "expected_assumed": status.slot.expected_assumed,
+            "accepted_loss": status.slot.loss,
             "usage": usage::json(&status.usage),
             "proposal": status.proposal.map(|proposal| json!({
                 "mode": Mode::Enforce,

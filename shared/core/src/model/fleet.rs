@@ -12,7 +12,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use super::money::MicroDollars;
 use super::names::{AccountName, AgentName, Principal, Reader, SecretArn, SlotName};
-use super::slot::{CredentialKind, Environment, ExpectedSpend, Mode, Policy, ProviderName, Scope};
+use super::slot::{
+    AcceptedLoss, CredentialKind, Environment, ExpectedSpend, Mode, Policy, ProviderName, Scope,
+};
 use super::text::{OutsideText, without_keys};
 
 /// The version of the fleet format that this release reads and writes.
@@ -113,6 +115,9 @@ pub struct SlotEntry {
     /// dev, $5 in staging, $10 in prod, and 30 such days a month.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_spend: Option<SpendEntry>,
+    /// What may be lost before usage statistics cut the slot off. Left out, $25 and $250.
+    #[serde(default)]
+    pub accepted_loss: LossEntry,
     /// How long keys live.
     #[serde(default)]
     pub policy: PolicyEntry,
@@ -148,6 +153,41 @@ impl SpendEntry {
         }
         if self.monthly_cents < self.daily_cents {
             problems.push("a month is expected to cost less than a day");
+        }
+        problems
+    }
+}
+
+/// What may be lost, in US dollars.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossEntry {
+    /// What is accepted to be lost in order not to stop the agent by mistake, in whole cents: less above what is normal is
+    /// never worth a kill.
+    #[schemars(range(min = 1))]
+    pub floor_cents: u32,
+    /// So many cents above anything on record are never normal, however much that was: at least the floor.
+    #[schemars(range(min = 1))]
+    pub ceiling_cents: u32,
+}
+
+impl Default for LossEntry {
+    fn default() -> Self {
+        Self {
+            floor_cents: 2_500,
+            ceiling_cents: 25_000,
+        }
+    }
+}
+
+impl LossEntry {
+    fn problems(&self) -> Vec<&'static str> {
+        let mut problems = Vec::new();
+        if self.floor_cents == 0 || self.ceiling_cents == 0 {
+            problems.push("must be above zero: the smallest rise would cut the agent off");
+        }
+        if self.ceiling_cents < self.floor_cents {
+            problems.push("the ceiling is below the floor");
         }
         problems
     }
@@ -193,10 +233,18 @@ impl From<PolicyEntry> for Policy {
 
 impl From<SpendEntry> for ExpectedSpend {
     fn from(entry: SpendEntry) -> Self {
-        let dollars = |cents: u32| MicroDollars(u64::from(cents) * 10_000);
         Self {
-            daily: dollars(entry.daily_cents),
-            monthly: dollars(entry.monthly_cents),
+            daily: MicroDollars::from_cents(entry.daily_cents),
+            monthly: MicroDollars::from_cents(entry.monthly_cents),
+        }
+    }
+}
+
+impl From<LossEntry> for AcceptedLoss {
+    fn from(entry: LossEntry) -> Self {
+        Self {
+            floor: MicroDollars::from_cents(entry.floor_cents),
+            ceiling: MicroDollars::from_cents(entry.ceiling_cents),
         }
     }
 }
@@ -332,6 +380,9 @@ impl Fleet {
         }
         for text in entry.expected_spend.iter().flat_map(SpendEntry::problems) {
             problem("expected_spend", text.to_owned());
+        }
+        for text in entry.accepted_loss.problems() {
+            problem("accepted_loss", text.to_owned());
         }
         if let Some(account) = account {
             for (field, text) in crate::rules::scope::problems(account.provider, &entry.scope) {

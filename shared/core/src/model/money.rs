@@ -15,6 +15,11 @@ impl MicroDollars {
         Self(dollars * 1_000_000)
     }
 
+    /// Whole cents.
+    pub const fn from_cents(cents: u32) -> Self {
+        Self(cents as u64 * 10_000)
+    }
+
     /// `percent` of this amount, rounded up: a cap is never below what was asked for.
     pub const fn percent(self, percent: u64) -> Self {
         Self((self.0 as u128 * percent as u128).div_ceil(100) as u64)

@@ -241,6 +241,24 @@ pub struct Policy {
     pub refresh: SignedDuration,
 }
 
+/// What may be lost for a slot before its statistics cut it off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcceptedLoss {
+    /// What its owner accepts to lose in order not to stop the agent by mistake: less is never worth a kill.
+    pub floor: MicroDollars,
+    /// So much above anything on record is never normal, however much that was.
+    pub ceiling: MicroDollars,
+}
+
+impl Default for AcceptedLoss {
+    fn default() -> Self {
+        Self {
+            floor: MicroDollars::from_dollars(25),
+            ceiling: MicroDollars::from_dollars(250),
+        }
+    }
+}
+
 /// What a slot normally spends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpectedSpend {
@@ -314,6 +332,9 @@ pub struct Slot {
     /// Nobody declared what is normal: it is what is assumed of its environment.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub expected_assumed: bool,
+    /// What may be lost before its statistics cut it off.
+    #[serde(default)]
+    pub loss: AcceptedLoss,
     /// Whether statistics may kill.
     pub mode: Mode,
     /// Since when; absent where an older release set it.
@@ -338,6 +359,9 @@ pub struct Slot {
     /// What it is expected to spend for a while, if that is not what is normal.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expectation: Option<Expectation>,
+    /// The last kill whose incident was rightful use, as a person says.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub rightful: Option<Epoch>,
     /// An AWSPENDING label that stands on a version other than AWSCURRENT, and since when it was seen.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pending_seen: Option<PendingSeen>,

@@ -1,5 +1,7 @@
 //! What is kept of usage: the hours of a slot, and how far each provider account was read.
 
+mod models;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,6 +14,8 @@ use super::slot::Revision;
 use super::text::OutsideText;
 use super::usage::{Bucket, Counts, Reading};
 use super::version::VersionId;
+
+pub use models::Models;
 
 /// How long usage is kept after its hour: five weeks of history and what a person takes to look.
 pub const KEPT: SignedDuration = SignedDuration::from_hours(40 * 24);
@@ -57,7 +61,7 @@ pub struct Cell {
     /// When the provider was asked. What was asked for later wins.
     pub read_at: Timestamp,
     /// By model, priced by the table.
-    pub models: BTreeMap<String, Counts>,
+    pub models: Models,
     /// Who told it.
     #[serde(skip_serializing_if = "Source::is_provider", default)]
     pub source: Source,
@@ -72,25 +76,21 @@ impl Cell {
         version: VersionId,
         bucket: Bucket,
         read_at: Timestamp,
-        mut models: BTreeMap<String, Counts>,
+        models: impl IntoIterator<Item = (String, Counts)>,
     ) -> Self {
-        models.retain(|_, counts| counts.used());
+        let used = models.into_iter().filter(|(_, counts)| counts.used());
+        let mut models: Vec<(String, Counts)> = used.collect();
         if models.len() > MOST_MODELS {
-            let mut by_cost: Vec<(String, Counts)> =
-                std::mem::take(&mut models).into_iter().collect();
-            by_cost.sort_by(|(a, x), (b, y)| y.cost.cmp(&x.cost).then_with(|| a.cmp(b)));
-            let mut other = Counts::default();
-            for (_, counts) in by_cost.drain(MOST_MODELS - 1..) {
-                other += counts;
+            models.sort_by(|(a, x), (b, y)| y.cost.cmp(&x.cost).then_with(|| a.cmp(b)));
+            for (_, counts) in models.split_off(MOST_MODELS - 1) {
+                models.push((OTHER_MODELS.to_owned(), counts));
             }
-            models.extend(by_cost);
-            *models.entry(OTHER_MODELS.to_owned()).or_default() += other;
         }
         Self {
             version,
             bucket,
             read_at,
-            models,
+            models: models.into_iter().collect(),
             source: Source::Provider,
             billed: None,
         }
@@ -108,8 +108,8 @@ impl Cell {
     /// All models together, with the bill in place of the table's price where there is one.
     pub fn counts(&self) -> Counts {
         let mut all = Counts::default();
-        for counts in self.models.values() {
-            all += *counts;
+        for (_, counts) in self.models.iter() {
+            all += counts;
         }
         Counts {
             cost: self.billed.unwrap_or(all.cost),
@@ -119,14 +119,14 @@ impl Cell {
 
     /// The models that are known by name.
     pub fn named_models(&self) -> impl Iterator<Item = OutsideText> {
-        let names = self.models.keys().map(String::as_str);
+        let names = self.models.iter().map(|(name, _)| name);
         let named = names.filter(|name| ![OTHER_MODELS, UNTOLD_MODEL].contains(name));
         named.map(OutsideText::new)
     }
 
     /// What the table makes of it.
     pub fn priced(&self) -> MicroDollars {
-        let costs = self.models.values().map(|counts| counts.cost.0);
+        let costs = self.models.iter().map(|(_, counts)| counts.cost.0);
         MicroDollars(costs.fold(0, u64::saturating_add))
     }
 }
@@ -214,7 +214,7 @@ impl UsageHour {
             }
             Err(_) if amount.0 == 0 => false,
             Err(place) => {
-                let mut cell = Cell::new(version.clone(), bucket, at, BTreeMap::new());
+                let mut cell = Cell::new(version.clone(), bucket, at, []);
                 cell.billed = Some(amount);
                 self.cells.insert(place, cell);
                 true

@@ -24,6 +24,7 @@
 //! A rate of requests is told when it is above 150 % of the mean *and* above any hour on record: the mean alone would tell
 //! of every working day's noon.
 
+mod column;
 mod finding;
 mod foreseen;
 mod form;

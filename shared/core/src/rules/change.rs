@@ -79,6 +79,8 @@ fn mutable(slot: &Slot, planned: &PlannedSlot) -> Change {
     let assumed = planned.entry.expected_spend.is_none();
     let is_expected = (slot.expected, slot.expected_assumed) == (planned.expected, assumed);
     set("expected_spend", !is_expected);
+    let loss = planned.entry.accepted_loss.into();
+    set("accepted_loss", slot.loss != loss);
     set("canary", slot.canary != planned.entry.canary);
     next.canary = planned.entry.canary;
     next.owner = planned.people.owner.clone();
@@ -87,6 +89,7 @@ fn mutable(slot: &Slot, planned: &PlannedSlot) -> Change {
     next.policy = planned.policy;
     next.expected = planned.expected;
     next.expected_assumed = assumed;
+    next.loss = loss;
     let kept = if slot.mode == planned.entry.mode {
         Vec::new()
     } else {
@@ -104,7 +107,7 @@ mod tests {
     use super::*;
     use crate::model::fleet::{Fleet, PolicyEntry};
     use crate::model::money::MicroDollars;
-    use crate::model::slot::{Environment, Mode};
+    use crate::model::slot::{AcceptedLoss, Environment, Mode};
     use crate::usecases::register::new_slot;
 
     fn planned() -> PlannedSlot {
@@ -161,6 +164,11 @@ mod tests {
                 |p| p.expected.daily = MicroDollars(1),
                 changed(&["expected_spend"]),
             ),
+            (
+                "loss",
+                |p| p.entry.accepted_loss.floor_cents = 100,
+                changed(&["accepted_loss"]),
+            ),
             ("canary", |p| p.entry.canary = true, changed(&["canary"])),
             (
                 "mode",
@@ -214,5 +222,18 @@ mod tests {
             ..slot
         };
         assert_eq!(change(&gone, &planned()), Err(NotApplied::Decommissioned));
+    }
+
+    #[test]
+    fn what_may_be_lost_is_judged_by_and_an_older_item_has_the_default() {
+        let mut planned = planned();
+        planned.entry.accepted_loss.floor_cents = 500;
+        let slot = new_slot(&planned, jiff::Timestamp::UNIX_EPOCH);
+        let limits = crate::rules::anomaly::Limits::of_slot(&slot);
+        assert_eq!(limits.loss.floor, MicroDollars::from_dollars(5));
+        let mut older = serde_json::to_value(&slot).unwrap();
+        older.as_object_mut().unwrap().remove("loss").unwrap();
+        let older: Slot = serde_json::from_value(older).unwrap();
+        assert_eq!(older.loss, AcceptedLoss::default());
     }
 }

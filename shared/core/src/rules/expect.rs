@@ -1,8 +1,9 @@
-//! What a person may say of a slot's spend, and for how long.
+//! What a person may say of a slot's spend: what is expected of it for a while, and that an incident was rightful use.
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::slot::Expectation;
+use crate::model::incident::Incident;
+use crate::model::slot::{Epoch, Expectation, Slot};
 
 /// The most that can be expected, in percent of what is normal. More than that is a new normal: change the fleet file.
 pub const MOST_PERCENT: u32 = 2000;
@@ -11,7 +12,7 @@ pub const MOST_PERCENT: u32 = 2000;
 pub const LONGEST: SignedDuration = SignedDuration::from_hours(24 * 35);
 
 /// Why something cannot be expected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotExpected {
     /// Not more than is normal: less is no reason to look away.
     #[error("only more than is normal can be expected, up to x20 (and x1 is what is normal)")]
@@ -19,6 +20,36 @@ pub enum NotExpected {
     /// In the past, or too far ahead.
     #[error("it can be expected until a time within the next 35 days")]
     OutOfTime,
+    /// Of an incident that is none of the slot's, or not its last.
+    #[error("only the incident of the slot's last kill can be called rightful use: {0}")]
+    NotTheLast(LastIncident),
+}
+
+/// The incident of a slot's last kill.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastIncident(Option<String>);
+
+impl std::fmt::Display for LastIncident {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.0 {
+            Some(id) => write!(f, "that is {id}"),
+            None => f.write_str("it was never cut off"),
+        }
+    }
+}
+
+/// The kill that an incident belongs to, if it was the slot's last: what it spent was rightful use, a person says, and is a
+/// measure for later like all other use. May be said again.
+///
+/// # Errors
+/// [`NotExpected::NotTheLast`].
+pub fn rightful(slot: &Slot, incident: &str) -> Result<Epoch, NotExpected> {
+    let last = slot.killed.map(|killed| killed.epoch);
+    let id = |epoch: Epoch| Incident::id_of(&slot.name, epoch);
+    match last.filter(|epoch| id(*epoch) == incident) {
+        Some(epoch) => Ok(epoch),
+        None => Err(NotExpected::NotTheLast(LastIncident(last.map(id)))),
+    }
 }
 
 /// What a person says, if it can be said at `now`.

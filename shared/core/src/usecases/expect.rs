@@ -1,5 +1,6 @@
 //! What a slot is expected to spend for a while: a launch, the end of a month. Its limit at the provider and what counts
-//! as far above normal follow.
+//! as far above normal follow. And that an incident was rightful use: what is normal follows, with the monitor's next look
+//! at the slot.
 
 use jiff::Timestamp;
 
@@ -7,19 +8,21 @@ use super::Ports;
 use super::cap::{CapSet, set_cap};
 use super::known_slot::{SlotError, known_slot};
 use crate::model::names::SlotName;
-use crate::model::slot::{Expectation, Slot};
+use crate::model::slot::Slot;
 use crate::model::version::VersionState;
 use crate::ports::InventoryError;
 use crate::rules::caps;
-use crate::rules::expect::{NotExpected, expectation};
+use crate::rules::expect::{NotExpected, expectation, rightful};
 
 /// What a person says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
     /// So much of what is normal, in percent, until then.
     More(u32, Timestamp),
     /// What is normal.
     Normal,
+    /// What the incident of this id spent was rightful use.
+    Rightful(String),
 }
 
 /// Why it was not taken down.
@@ -33,39 +36,38 @@ pub enum ExpectError {
     NotExpected(#[from] NotExpected),
 }
 
-/// The slot as it is, if something can be expected of it; and what, as it is to be.
+/// The slot as it is, if that can be said of it; and as it is to be.
 ///
 /// # Errors
 /// [`ExpectError`].
-pub async fn find(
-    ports: &Ports,
-    name: &SlotName,
-    said: Said,
-) -> Result<(Slot, Option<Expectation>), ExpectError> {
-    let now = ports.clock.now();
-    let wanted = match said {
-        Said::Normal => None,
-        Said::More(percent, until) => Some(expectation(percent, until, now)?),
-    };
-    Ok((known_slot(ports, name).await?, wanted))
+pub async fn find(ports: &Ports, name: &SlotName, said: Said) -> Result<(Slot, Slot), ExpectError> {
+    let slot = known_slot(ports, name).await?;
+    let mut wanted = slot.clone();
+    match said {
+        Said::Normal => wanted.expectation = None,
+        Said::More(percent, until) => {
+            wanted.expectation = Some(expectation(percent, until, ports.clock.now())?);
+        }
+        Said::Rightful(incident) => wanted.rightful = Some(rightful(&slot, &incident)?),
+    }
+    Ok((slot, wanted))
 }
 
-/// Takes down what is expected of a slot that was just found, and lets the limit of its keys follow. May be repeated.
+/// Takes down what was said of a slot that was just found, and lets the limit of its keys follow. May be repeated.
 ///
 /// # Errors
 /// [`InventoryError::Conflict`] if somebody else wrote the slot meanwhile: find it again.
 pub async fn expect(
     ports: &Ports,
-    mut slot: Slot,
-    wanted: Option<Expectation>,
+    slot: &Slot,
+    mut wanted: Slot,
 ) -> Result<(Slot, CapSet), InventoryError> {
-    if slot.expectation != wanted {
-        slot.expectation = wanted;
-        ports.inventory.save_slot(&slot).await?;
-        slot.revision = slot.revision.next();
+    if *slot != wanted {
+        ports.inventory.save_slot(&wanted).await?;
+        wanted.revision = wanted.revision.next();
     }
-    let followed = follow(ports, &slot).await?;
-    Ok((slot, followed))
+    let followed = follow(ports, &wanted).await?;
+    Ok((wanted, followed))
 }
 
 /// Sets the limit on every key that agents may use. One that is moved each day and was not yet is left to the monitor.

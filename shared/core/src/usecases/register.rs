@@ -167,6 +167,7 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         policy: planned.policy,
         expected: planned.expected,
         expected_assumed: planned.entry.expected_spend.is_none(),
+        loss: planned.entry.accepted_loss.into(),
         mode: planned.entry.mode,
         mode_since: Some(now),
         canary: planned.entry.canary,
@@ -177,6 +178,7 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         killed: None,
         restore_asked: None,
         expectation: None,
+        rightful: None,
         told_failed: None,
         due_at: now,
     }

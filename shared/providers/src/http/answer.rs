@@ -48,7 +48,9 @@ impl Answer {
         } else {
             MAX_ERROR_BODY
         };
-        let mut body = Vec::new();
+        // Room for what is announced, and not for twice as much.
+        let announced = response.content_length().unwrap_or(0);
+        let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(cap).min(cap));
         while let Some(chunk) = response
             .chunk()
             .await

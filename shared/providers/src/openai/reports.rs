@@ -14,9 +14,10 @@ use keyward_core::ports::{
     Width, Window,
 };
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::{NOTHING, OpenAi, not_about_a_key, wire};
+use super::{NOTHING, OpenAi, not_about_a_key};
 use crate::http::Repeat;
 use crate::money::micro_dollars;
 use crate::reports::{Query, buckets, by_key, model, unread, word};
@@ -109,7 +110,8 @@ impl UsageReports for OpenAi {
     }
 }
 
-/// One page: buckets of rows.
+/// One page: buckets of rows. A page of many keys is megabytes long, so nothing of it is kept beside its rows while it is
+/// read.
 #[derive(Deserialize)]
 struct Report<T> {
     object: String,
@@ -117,6 +119,8 @@ struct Report<T> {
     has_more: bool,
     #[serde(default)]
     next_page: Option<String>,
+    #[serde(default)]
+    error: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -127,7 +131,8 @@ struct Bucket<T> {
 
 impl<T: for<'de> Deserialize<'de>> Report<T> {
     fn read(body: &[u8]) -> Option<Self> {
-        wire::read::<Self>(body).filter(|report| report.object == "page")
+        let report: Self = serde_json::from_slice(body).ok()?;
+        (report.error.is_none() && report.object == "page").then_some(report)
     }
 }
 

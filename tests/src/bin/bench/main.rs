@@ -1,9 +1,10 @@
 //! `make bench`: how fast the functions start, in how much memory, and how large they are, against Python; how fast
-//! slots are cut off; and what watching ten thousand slots takes.
+//! slots are cut off; what watching ten thousand slots takes; and what the rules on usage do with recorded traffic.
 //!
 //! See `tests/bench/README.md`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
+mod backtest;
 mod build;
 mod kill;
 mod launch;
@@ -51,6 +52,9 @@ const KILLS: &str = "--kills";
 /// The argument for the monitor alone.
 const MONITOR: &str = "--monitor";
 
+/// The argument for the backtest alone, or beside the functions; behind it stands the folder of the traces.
+const TRACES: &str = "--traces";
+
 /// The size of a deployed function, in bytes.
 const ZIP_BYTES: f64 = 3_500_000.0;
 
@@ -67,7 +71,7 @@ fn main() -> ExitCode {
     }
     if arguments.is_empty() {
         eprintln!(
-            "usage: bench FUNCTION[=BINARY]... | bench {LISTS} | bench {KILLS} | bench {MONITOR}"
+            "usage: bench FUNCTION[=BINARY]... [{TRACES} FOLDER] | bench {LISTS} | bench {KILLS} | bench {MONITOR} | bench {TRACES} FOLDER"
         );
         return ExitCode::FAILURE;
     }
@@ -97,15 +101,26 @@ fn bench(arguments: &[String]) -> Result<Vec<Target>> {
         [one] if one == LISTS => lists(&mut report)?,
         [one] if one == KILLS => kill::kills(&mut report)?,
         [one] if one == MONITOR => monitor::monitor(&mut report)?,
+        [one, folder] if one == TRACES => backtest::backtest(folder.as_ref(), &mut report)?,
+        [functions @ .., flag, folder] if flag == TRACES => {
+            all(functions, &mut report)?;
+            backtest::backtest(folder.as_ref(), &mut report)?;
+        }
         functions => {
-            measure_functions(functions, &mut report)?;
-            lists(&mut report)?;
-            kill::kills(&mut report)?;
-            monitor::monitor(&mut report)?;
+            all(functions, &mut report)?;
+            println!("\nrecorded traffic: not measured, {TRACES} names no folder of traces");
         }
     }
     results::merge_into(&root().join("target/bench.json"), report.figures)?;
     Ok(report.targets)
+}
+
+/// Everything that needs nothing from outside the project.
+fn all(functions: &[String], report: &mut Report) -> Result<()> {
+    measure_functions(functions, report)?;
+    lists(report)?;
+    kill::kills(report)?;
+    monitor::monitor(report)
 }
 
 fn measure_functions(arguments: &[String], report: &mut Report) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use keyward_core::model::metric::KillScore;
 use keyward_core::model::money::MicroDollars;
+use keyward_core::model::slot::AcceptedLoss;
 use keyward_core::model::usage_items::{Seen, Spent};
 use keyward_core::usecases::status::{Protection, Sight, SlotStatus, Use};
 use serde_json::{Value, json};
@@ -88,6 +89,10 @@ pub(super) fn notes(status: &SlotStatus) -> Vec<String> {
             }
             Sight::Never => notes.push("its usage was never seen".to_owned()),
         },
+    }
+    let loss = status.slot.loss;
+    if loss != AcceptedLoss::default() {
+        notes.push(format!("may lose {} to {}", loss.floor, loss.ceiling));
     }
     if status.slot.expected_assumed {
         notes.push("nobody declared what it is expected to spend".to_owned());

@@ -7,6 +7,12 @@ use serde::{Deserialize, Serialize};
 /// Above this a number is kept as this: $17 million in five minutes.
 const MOST: u64 = 1 << 44;
 
+/// The most bytes that a number takes.
+const LONGEST: usize = 10;
+
+/// Room that is made at a time: rows of thousands of slots are held at once, and are not to have twice what they need.
+const ROOM: usize = 16;
+
 /// Bytes that grow at one end and shrink at the other; written down as hexadecimal digits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -14,6 +20,9 @@ pub(super) struct Packed(VecDeque<u8>);
 
 impl Packed {
     pub(super) fn push(&mut self, mut number: u64) {
+        if self.0.capacity() - self.0.len() < LONGEST {
+            self.0.reserve_exact(ROOM);
+        }
         while number >= 0x80 {
             self.0.push_back(number as u8 | 0x80);
             number >>= 7;
@@ -46,13 +55,15 @@ impl TryFrom<String> for Packed {
     type Error = NotPacked;
 
     fn try_from(text: String) -> Result<Self, NotPacked> {
-        let digit = |&byte: &u8| char::from(byte).to_digit(16).ok_or(NotPacked);
-        let halves: Vec<u32> = text.bytes().map(|b| digit(&b)).collect::<Result<_, _>>()?;
-        let bytes = halves.chunks(2).map(|pair| match *pair {
-            [high, low] => Ok((high << 4 | low) as u8),
-            _ => Err(NotPacked),
-        });
-        bytes.collect::<Result<_, _>>().map(Self)
+        let half = |byte: u8| char::from(byte).to_digit(16).ok_or(NotPacked);
+        let mut bytes = VecDeque::with_capacity(text.len() / 2 + ROOM);
+        for pair in text.as_bytes().chunks(2) {
+            let [high, low] = *pair else {
+                return Err(NotPacked);
+            };
+            bytes.push_back((half(high)? << 4 | half(low)?) as u8);
+        }
+        Ok(Self(bytes))
     }
 }
 

@@ -21,6 +21,8 @@ fn a_good_fleet_is_planned_with_the_default_policy() {
     assert_eq!(planned[0].policy.overlap, SignedDuration::from_hours(2));
     assert_eq!(planned[0].expected.daily, MicroDollars::from_dollars(10));
     assert_eq!(planned[0].entry.mode, Mode::Observe);
+    let loss = AcceptedLoss::from(planned[0].entry.accepted_loss);
+    assert_eq!(loss, AcceptedLoss::default());
 }
 
 #[test]
@@ -113,7 +115,7 @@ fn each_fault_is_named_with_its_place() {
     type Change = fn(&mut serde_json::Value);
     let slot = "/slots/support-bot-openrouter";
     assert_eq!(slot.len(), 29);
-    let cases: [(&str, Change, &str); 8] = [
+    let cases: [(&str, Change, &str); 10] = [
         (
             "version",
             |v| v["version"] = 2.into(),
@@ -123,6 +125,22 @@ fn each_fault_is_named_with_its_place() {
             "zero spend",
             |v| v["slots"]["support-bot-openrouter"]["expected_spend"]["daily_cents"] = 0.into(),
             "above zero",
+        ),
+        (
+            "nothing may be lost",
+            |v| {
+                v["slots"]["support-bot-openrouter"]["accepted_loss"] =
+                    serde_json::json!({"floor_cents": 0})
+            },
+            "slots.support-bot-openrouter.accepted_loss: must be above zero",
+        ),
+        (
+            "a ceiling below the floor",
+            |v| {
+                v["slots"]["support-bot-openrouter"]["accepted_loss"] =
+                    serde_json::json!({"floor_cents": 30_000})
+            },
+            "the ceiling is below the floor",
         ),
         (
             "a host in a slot",

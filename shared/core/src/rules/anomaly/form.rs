@@ -88,7 +88,9 @@ impl Facts<'_> {
     }
 
     fn floor(&self, level: &Level) -> i128 {
-        i128::from(level.floor.unwrap_or(self.limits.loss_floor).0)
+        let accepted = self.limits.loss.floor;
+        let floor = level.floor.map_or(accepted, |floor| floor.min(accepted));
+        i128::from(floor.0)
     }
 
     /// What is spent over a span in normal times, rounded down.
@@ -114,7 +116,7 @@ impl Facts<'_> {
             Evidence::None => 1,
             Evidence::LargeRequests => 2,
         };
-        let ceiling = peak + i128::from(self.limits.loss_ceiling.0);
+        let ceiling = peak + i128::from(self.limits.loss.ceiling.0);
         let record = (i128::from(figures.record) * peak).min(100 * doubled * ceiling);
         let day = (sum * i128::from(Bucket::PER_DAY)).max(self.expected() * known);
         let share = i128::from(figures.share) * day;
@@ -140,7 +142,7 @@ impl Facts<'_> {
     pub(super) fn unlearned_limit(&self, level: &Level) -> u64 {
         let expected = self.expected();
         let days = i128::from(level.unlearned_days) * expected;
-        let ceiling = expected + i128::from(self.limits.loss_ceiling.0);
+        let ceiling = expected + i128::from(self.limits.loss.ceiling.0);
         let limit = self.floor(level).max(days.min(ceiling));
         u64::try_from(limit).unwrap_or(u64::MAX)
     }

@@ -1,7 +1,8 @@
 //! The last 24 hours, bucket by bucket, with their sums.
 
-use std::collections::VecDeque;
+use std::ops::{Range, RangeInclusive};
 
+use super::column::Column;
 use crate::model::baseline::{Place, Span};
 use crate::model::money::MicroDollars;
 use crate::model::usage::{Bucket, Counts, Reading, TokenCounts};
@@ -15,19 +16,18 @@ const DAY_AND_ONE: usize = Bucket::PER_DAY as usize + 1;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Recent {
     to: Option<Bucket>,
-    entries: VecDeque<Entry>,
+    entries: Entries,
     spent: [u64; 4],
     requests: u64,
     tokens: u64,
 }
 
-/// One bucket, in 24 bytes: a day of each of thousands of slots is held at once. No rule asks for kinds of tokens.
+/// One bucket. No rule asks for kinds of tokens.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
     cost: u64,
     tokens: u64,
-    /// More calls than fit in five minutes are kept as the most that do.
-    requests: u32,
+    requests: u64,
     is_known: bool,
     /// Whether it enters what is normal, once it is a day old.
     pub(super) place: Place,
@@ -41,7 +41,8 @@ impl Entry {
         Self {
             cost: counts.cost.0,
             tokens: counts.tokens.total(),
-            requests: u32::try_from(counts.requests).unwrap_or(u32::MAX),
+            // More calls than fit in five minutes are kept as the most that do.
+            requests: counts.requests.min(u32::MAX.into()),
             is_known: reading.known().is_some(),
             place: Place::Normal,
             over: false,
@@ -55,7 +56,7 @@ impl Entry {
         }
         Reading::Known(Counts {
             cost: MicroDollars(self.cost),
-            requests: self.requests.into(),
+            requests: self.requests,
             tokens: TokenCounts {
                 input: self.tokens,
                 ..TokenCounts::default()
@@ -65,9 +66,122 @@ impl Entry {
 
     fn counted(&self) -> (u64, u64, u64) {
         match self.over {
-            false => (self.cost, self.requests.into(), self.tokens),
+            false => (self.cost, self.requests, self.tokens),
             true => (0, 0, 0),
         }
+    }
+
+    fn marks(&self) -> u64 {
+        let marks = [self.is_known, self.place == Place::Apart, self.over];
+        let bits = [KNOWN, APART, OVER].into_iter().zip(marks);
+        bits.map(|(bit, is_set)| bit * u64::from(is_set)).sum()
+    }
+}
+
+/// What is marked of a bucket.
+const KNOWN: u64 = 1;
+const APART: u64 = 2;
+const OVER: u64 = 4;
+
+/// Buckets in a row, in a third of the memory that entries take.
+#[derive(Debug, Clone)]
+struct Entries {
+    costs: Column,
+    tokens: Column,
+    requests: Column,
+    marks: Column,
+}
+
+impl Default for Entries {
+    fn default() -> Self {
+        // A day, and the bucket that is pushed out.
+        let column = || Column::of(DAY_AND_ONE);
+        Self {
+            costs: column(),
+            tokens: column(),
+            requests: column(),
+            marks: column(),
+        }
+    }
+}
+
+impl Entries {
+    fn len(&self) -> usize {
+        self.marks.len()
+    }
+
+    fn push(&mut self, entry: Entry) {
+        self.costs.push(entry.cost);
+        self.tokens.push(entry.tokens);
+        self.requests.push(entry.requests);
+        self.marks.push(entry.marks());
+    }
+
+    fn pop(&mut self) -> Option<Entry> {
+        let first = self.get(0);
+        for column in [
+            &mut self.costs,
+            &mut self.tokens,
+            &mut self.requests,
+            &mut self.marks,
+        ] {
+            column.pop();
+        }
+        first
+    }
+
+    fn get(&self, at: usize) -> Option<Entry> {
+        let marks = self.marks.get(at)?;
+        Some(Entry {
+            cost: self.costs.get(at)?,
+            tokens: self.tokens.get(at)?,
+            requests: self.requests.get(at)?,
+            is_known: marks & KNOWN > 0,
+            place: match marks & APART > 0 {
+                true => Place::Apart,
+                false => Place::Normal,
+            },
+            over: marks & OVER > 0,
+        })
+    }
+
+    /// Marks one, and says whether it was so before.
+    fn mark(&mut self, at: usize, bit: u64) -> bool {
+        let marks = self.marks.get(at).unwrap_or(bit);
+        self.marks.set(at, marks | bit);
+        marks & bit > 0
+    }
+
+    /// Takes a mark from one, and says whether it had it.
+    fn unmark(&mut self, at: usize, bit: u64) -> bool {
+        let marks = self.marks.get(at).unwrap_or(0);
+        self.marks.set(at, marks & !bit);
+        marks & bit > 0
+    }
+
+    fn set(&mut self, at: usize, entry: Entry) {
+        self.costs.set(at, entry.cost);
+        self.tokens.set(at, entry.tokens);
+        self.requests.set(at, entry.requests);
+        self.marks.set(at, entry.marks());
+    }
+
+    /// The cost that counts of one; nothing where there is none.
+    fn cost(&self, at: Option<usize>) -> u64 {
+        let counted = at.filter(|at| self.marks.get(*at).is_some_and(|marks| marks & OVER == 0));
+        counted.and_then(|at| self.costs.get(at)).unwrap_or(0)
+    }
+
+    /// What the last `span` of them cost.
+    fn spent(&self, span: u32) -> u64 {
+        let at = self.last(span);
+        at.map(|at| self.cost(Some(at))).sum()
+    }
+
+    /// Where the last `span` of them are.
+    fn last(&self, span: u32) -> Range<usize> {
+        let len = self.len();
+        len.saturating_sub(span as usize)..len
     }
 }
 
@@ -85,72 +199,81 @@ impl Recent {
     pub(super) fn push(&mut self, bucket: Bucket, reading: Reading) -> Option<(Bucket, Entry)> {
         let entry = Entry::new(reading);
         let (cost, requests, tokens) = entry.counted();
-        // A day, and the bucket that is pushed out: no room for more is kept.
-        self.entries
-            .reserve_exact(DAY_AND_ONE.saturating_sub(self.entries.len()));
-        self.entries.push_back(entry);
+        self.entries.push(entry);
         self.to = Some(bucket);
         let held = self.entries.len();
+        let left = |span: u32| held.checked_sub(span as usize + 1);
         for (sum, span) in self.spent.iter_mut().zip(SPANS) {
-            let left = held.checked_sub(span as usize + 1);
-            let left = left.map_or(0, |at| self.entries[at].counted().0);
-            *sum = *sum + cost - left;
+            *sum = *sum + cost - self.entries.cost(left(span));
         }
-        let left = held.checked_sub(SPANS[1] as usize + 1);
-        let (_, old_requests, old_tokens) = left.map_or((0, 0, 0), |at| self.entries[at].counted());
+        let left = left(SPANS[1]).and_then(|at| self.entries.get(at));
+        let (_, old_requests, old_tokens) = left.map_or((0, 0, 0), |entry| entry.counted());
         self.requests = self.requests + requests - old_requests;
         self.tokens = self.tokens + tokens - old_tokens;
         if held <= Bucket::PER_DAY as usize {
             return None;
         }
-        let old = self.entries.pop_front()?;
+        let old = self.entries.pop()?;
         Some((bucket.minus(Bucket::PER_DAY), old))
     }
 
     /// Puts what is told of a bucket in the place of what was told before, and gives how much more spend that is that
     /// counts; `None` if it is none of the last 24 hours.
     pub(super) fn overwrite(&mut self, bucket: Bucket, reading: Reading) -> Option<u64> {
-        let at = bucket.0.checked_sub(self.from()?.0)?;
-        let entry = self.entries.get_mut(at as usize)?;
-        let (before, ..) = entry.counted();
-        *entry = Entry {
-            place: entry.place,
-            over: entry.over,
+        let at = bucket.0.checked_sub(self.from()?.0)? as usize;
+        let known = self.entries.get(at)?;
+        let entry = Entry {
+            place: known.place,
+            over: known.over,
             ..Entry::new(reading)
         };
-        let (after, ..) = entry.counted();
-        self.sum_again();
-        Some(after.saturating_sub(before))
+        let (before, after) = (known.counted(), entry.counted());
+        self.entries.set(at, entry);
+        if before != after {
+            self.sum_again();
+        }
+        Some(after.0.saturating_sub(before.0))
     }
 
     /// Everything up to `last` is over: sums begin at zero after it.
     pub(super) fn restart_after(&mut self, last: Bucket) {
-        self.each(|bucket, entry| entry.over |= bucket <= last);
-        self.sum_again();
+        let all = Bucket(0)..=last;
+        for at in self.within(&all).rev() {
+            // What was over before is all that comes before it.
+            if self.entries.mark(at, OVER) {
+                break;
+            }
+        }
+        match self.to.is_none_or(|to| to <= last) {
+            true => (self.spent, self.requests, self.tokens) = ([0; 4], 0, 0),
+            false => self.sum_again(),
+        }
     }
 
     /// Gives the buckets from `from` to `to` a place.
     pub(super) fn set_place(&mut self, from: Bucket, to: Bucket, place: Place) {
-        self.each(|bucket, entry| {
-            if (from..=to).contains(&bucket) {
-                entry.place = place;
-            }
-        });
-    }
-
-    fn each(&mut self, mut act: impl FnMut(Bucket, &mut Entry)) {
-        let Some(from) = self.from() else { return };
-        for (bucket, entry) in (from.0..).zip(&mut self.entries) {
-            act(Bucket(bucket), entry);
+        for at in self.within(&(from..=to)) {
+            match place {
+                Place::Apart => self.entries.mark(at, APART),
+                Place::Normal => self.entries.unmark(at, APART),
+            };
         }
     }
 
+    /// Where the buckets of a range are that are held.
+    fn within(&self, range: &RangeInclusive<Bucket>) -> Range<usize> {
+        let first = self.from().map_or(0, |from| from.0);
+        let at = |bucket: u32| (bucket.saturating_sub(first) as usize).min(self.entries.len());
+        at(range.start().0)..at(range.end().0.saturating_add(1))
+    }
+
     fn sum_again(&mut self) {
-        let last = |span: u32| self.entries.iter().rev().take(span as usize);
-        let spent = |span| last(span).map(|entry| entry.counted().0).sum();
-        self.spent = SPANS.map(spent);
-        self.requests = last(SPANS[1]).map(|entry| entry.counted().1).sum();
-        self.tokens = last(SPANS[1]).map(|entry| entry.counted().2).sum();
+        self.spent = SPANS.map(|span| self.entries.spent(span));
+        let hour = self.entries.last(SPANS[1]);
+        let counted = hour.filter_map(|at| Some(self.entries.get(at)?.counted()));
+        (self.requests, self.tokens) = counted.fold((0, 0), |(requests, tokens), one| {
+            (requests + one.1, tokens + one.2)
+        });
     }
 
     /// Spend over the spans that end now.
@@ -170,8 +293,8 @@ impl Recent {
             .0
             .checked_sub(self.from()?.0)? as usize;
         let last = first + span.buckets() as usize;
-        let entries = (first..last).map(|at| self.entries.get(at));
-        entries.map(|entry| Some(entry?.counted().0)).sum()
+        let is_held = last <= self.entries.len();
+        is_held.then(|| (first..last).map(|at| self.entries.cost(Some(at))).sum())
     }
 
     /// Requests and tokens of the last hour.
@@ -182,9 +305,9 @@ impl Recent {
     /// What was spent from `from` on, whether it is over or not.
     pub(super) fn paid_since(&self, from: Bucket) -> u64 {
         let Some(first) = self.from() else { return 0 };
-        let entries = (first.0..).zip(&self.entries);
-        let since = entries.filter(|&(bucket, _)| bucket >= from.0);
-        let costs = since.map(|(_, entry)| entry.cost);
+        let len = self.entries.len();
+        let past = from.0.saturating_sub(first.0) as usize;
+        let costs = self.entries.costs.last(len.saturating_sub(past));
         costs.fold(0, u64::saturating_add)
     }
 }

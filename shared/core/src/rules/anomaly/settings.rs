@@ -5,17 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::baseline::Span;
 use crate::model::money::MicroDollars;
-use crate::model::slot::{Expectation, ExpectedSpend, Slot};
+use crate::model::slot::{AcceptedLoss, Expectation, ExpectedSpend, Slot};
 
 /// What the rules need to know of a slot beside its usage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// What its owner calls normal.
     pub expected: ExpectedSpend,
-    /// What may be lost so that no agent is stopped by mistake: less is never worth a kill.
-    pub loss_floor: MicroDollars,
-    /// So much above anything on record is never normal, however much that was.
-    pub loss_ceiling: MicroDollars,
+    /// What may be lost.
+    pub loss: AcceptedLoss,
     /// How far back the busiest stretch on record is looked for, as far as there is a record.
     pub record_days: u32,
     /// A launch or a month's end that was announced: what is normal counts so much more until then.
@@ -24,11 +22,10 @@ pub struct Limits {
 
 impl Limits {
     /// Those of a slot whose owner set nothing but what is normal.
-    pub const fn of(expected: ExpectedSpend) -> Self {
+    pub fn of(expected: ExpectedSpend) -> Self {
         Self {
             expected,
-            loss_floor: MicroDollars::from_dollars(25),
-            loss_ceiling: MicroDollars::from_dollars(250),
+            loss: AcceptedLoss::default(),
             record_days: 35,
             announced: None,
         }
@@ -37,6 +34,7 @@ impl Limits {
     /// Those of a slot, with what was announced of it.
     pub fn of_slot(slot: &Slot) -> Self {
         Self {
+            loss: slot.loss,
             announced: slot.expectation,
             ..Self::of(slot.expected)
         }
@@ -59,7 +57,8 @@ pub(super) struct Level {
     pub(super) ratio: u64,
     /// For each span.
     pub(super) spans: [SpanLevel; 3],
-    /// The least excess; a kill's is a setting.
+    /// The least excess; a kill's is a setting. An alert's is that one where it is less: whatever is worth a kill is worth
+    /// an alert.
     pub(super) floor: Option<MicroDollars>,
     /// Declared normal days in 24 hours, for a slot without a baseline.
     pub(super) unlearned_days: u64,

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::model::baseline::Place;
 use crate::model::money::MicroDollars;
-use crate::model::slot::{Expectation, ExpectedSpend};
+use crate::model::slot::{AcceptedLoss, Expectation, ExpectedSpend};
 use crate::model::text::OutsideText;
 use crate::model::usage::{Bucket, Counts, Reading, TokenCounts};
 
@@ -253,6 +253,30 @@ fn what_was_contained_fires_nothing_again_and_what_goes_on_does() {
 }
 
 #[test]
+fn an_incident_that_a_person_calls_rightful_is_a_measure_for_later() {
+    let limits = limits(24, 720);
+    let normal = used(24_000_000 / u64::from(DAY), 10, 1_000);
+    let busy = used(20_000_000, 10, 1_000);
+    for said in [false, true] {
+        let (mut watch, now) = steady(15, normal);
+        play(&mut watch, now, 6, busy, &limits);
+        let last = now.plus(5);
+        watch.contained(last);
+        if said {
+            assert_eq!(watch.rightful(last.plus(1)), Settled::Kept, "another one");
+            assert_eq!(watch.memory().place(last), Place::Apart);
+            assert_eq!(watch.rightful(last), Settled::Kept);
+            assert_eq!(watch.memory().place(last), Place::Normal);
+        }
+        assert_eq!(watch.assess(&limits).score, Score::default(), "{said}");
+        play(&mut watch, last.plus(1), 2 * DAY, normal, &limits);
+        let again = play(&mut watch, last.plus(1 + 2 * DAY), 6, busy, &limits);
+        let kills = again.iter().any(|(_, found)| found.act == Act::Kill);
+        assert_eq!(kills, !said, "{said}");
+    }
+}
+
+#[test]
 fn what_a_person_expects_is_not_far_above_normal() {
     let normal = used(1_000_000, 10, 1_000);
     let busy = used(5_000_000, 50, 5_000);
@@ -271,6 +295,33 @@ fn what_a_person_expects_is_not_far_above_normal() {
     assert!(!kills(Some(Expectation { percent, until })));
     let until = Bucket(START + 15 * DAY).begins();
     assert!(kills(Some(Expectation { percent, until })), "it is over");
+}
+
+/// A dollar in each bucket, of a slot without a baseline: what its owner accepts to lose decides when that ends.
+#[test]
+fn what_may_be_lost_is_the_owners_to_say() {
+    for (name, daily, (floor, ceiling), killed_after) in [
+        ("as it is", 5, (25, 250), 26),
+        ("less than an alert needs", 1, (5, 250), 6),
+        ("more", 5, (60, 250), 61),
+        ("far above what is declared", 100, (25, 50), 151),
+    ] {
+        let limits = Limits {
+            loss: AcceptedLoss {
+                floor: MicroDollars::from_dollars(floor),
+                ceiling: MicroDollars::from_dollars(ceiling),
+            },
+            ..limits(daily, 30 * daily)
+        };
+        let dollar = used(1_000_000, 1, 10);
+        let found = play(&mut Watch::default(), Bucket(START), 200, dollar, &limits);
+        let mut kills = found.iter().filter(|(_, found)| found.act == Act::Kill);
+        assert_eq!(
+            kills.next().map(|kill| kill.0),
+            Some(killed_after),
+            "{name}"
+        );
+    }
 }
 
 #[test]

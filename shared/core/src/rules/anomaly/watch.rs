@@ -267,11 +267,12 @@ impl Watch {
         self.settled(first)
     }
 
-    /// A person says that what was set apart from `first` on was expected: it is normal after all.
-    pub fn expected(&mut self, first: Bucket) -> Settled {
+    /// A person says that the incident that ended with the containment in this bucket was rightful use: it is a measure for
+    /// later after all. Sums still begin after it.
+    pub fn rightful(&mut self, last: Bucket) -> Settled {
         let (back, apart) = std::mem::take(&mut self.memory.apart)
             .into_iter()
-            .partition(|&(from, _): &(Bucket, Bucket)| from >= first);
+            .partition(|&(_, to): &(Bucket, Bucket)| to == last);
         self.memory.apart = apart;
         let back: Vec<(Bucket, Bucket)> = back;
         let mut settled = Settled::Kept;

@@ -88,7 +88,8 @@ fn is_contained(slot: &Slot, incident: &Incident, contained: &Contained) -> Aler
         (Severity::Warning, left.to_owned())
     } else if by_hand.is_empty() {
         let left = format!(
-            "Find out what used the key, and who took it. If it was all right: keyward restore {name} --key newest --reason \"...\""
+            "Find out what used the key, and who took it. If it was all right: keyward restore {name} --key newest --reason \"...\", and, so that it counts as normal, keyward expect {name} --incident {} --reason \"...\"",
+            incident.id
         );
         (Severity::Warning, left)
     } else {

@@ -17,7 +17,7 @@ use crate::model::usage_items::{
 };
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::alarms::part_of;
-use crate::rules::anomaly::{Assessment, Limits, Memory, Watch};
+use crate::rules::anomaly::{Assessment, Limits, Memory, Settled, Watch};
 use crate::rules::told::known_until;
 use crate::rules::watching::{Cut, Standing, counted, is_counted, reading};
 
@@ -33,6 +33,8 @@ const LATE: SignedDuration = SignedDuration::from_mins(15);
 pub(super) struct Notes {
     /// The last containment that is taken into account.
     pub(super) cut: Option<Cut>,
+    /// The last containment whose incident is a measure for later, since a person called it rightful use.
+    pub(super) rightful: Option<Epoch>,
     /// Since when the score is over its line without a break.
     pub(super) over_since: Option<Timestamp>,
     /// When people were last told that the monitor sent the slot to the kill switch.
@@ -344,6 +346,19 @@ impl Held {
         self.notes.cut = Some(cut);
         self.notes.over_since = None;
         self.stale = Stale::Now;
+    }
+
+    /// A person says that the incident of this kill was rightful use. Said of another than the last containment that is
+    /// taken into account, it changes nothing yet.
+    pub(super) fn rightful(&mut self, epoch: Epoch) {
+        let said = self.notes.cut.filter(|cut| cut.epoch == epoch);
+        let Some(cut) = said.filter(|_| self.notes.rightful != Some(epoch)) else {
+            return;
+        };
+        self.notes.rightful = Some(epoch);
+        if self.watch.rightful(cut.bucket) == Settled::Rebuild {
+            self.stale = Stale::Now;
+        }
     }
 
     /// Whether the baseline has to be made again from the usage that is kept.

@@ -130,7 +130,7 @@ async fn load_missing(
     for (name, held) in loaded {
         match held {
             Some(held) => {
-                run.state.held.insert(name, held);
+                run.state.held.insert(name, Box::new(held));
             }
             None => {
                 unloaded.insert(name);
@@ -186,6 +186,9 @@ async fn assess(
     let watched = &run.state.fleet[at];
     if let Some(cut) = containment(run, watched, held).await? {
         held.contained(cut);
+    }
+    if let Some(epoch) = run.state.fleet[at].slot.rightful {
+        held.rightful(epoch);
     }
     let is_turn = run.is_to_be_made_again(held.stale());
     let watched = &run.state.fleet[at];

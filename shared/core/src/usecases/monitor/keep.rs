@@ -42,7 +42,8 @@ impl Kept {
         self.changed.extend(changed);
         for bucket in buckets {
             let cells = item.cells.iter().filter(|cell| cell.bucket == *bucket);
-            self.read.insert(*bucket, cells.cloned().collect());
+            let cells: Box<[Cell]> = cells.cloned().collect();
+            self.read.insert(*bucket, cells.into_vec());
         }
     }
 }

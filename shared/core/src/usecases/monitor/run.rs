@@ -91,7 +91,8 @@ const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 pub struct State {
     pub(super) fleet: Vec<Watched>,
     pub(super) fleet_at: Option<Timestamp>,
-    pub(super) held: HashMap<SlotName, Held>,
+    /// In boxes, so that a map with room for more takes little for it.
+    pub(super) held: HashMap<SlotName, Box<Held>>,
     /// When each account was last pulled by this process.
     pub(super) pulled: HashMap<AccountName, Timestamp>,
     /// When what agents told of each slot was last read by this process, and when the last day of it.
@@ -376,11 +377,16 @@ impl Run<'_> {
 async fn fleet(monitor: &MonitorPorts, at_once: usize) -> Result<Vec<Watched>, InventoryError> {
     let inventory = &monitor.ports.inventory;
     let names = inventory.slot_names().await?;
+    let count = names.len();
     let read = names.into_iter().map(|name| async move {
         let slot = inventory.slot(&name).await;
         let versions = inventory.versions(&name).await;
         match (slot, versions) {
-            (Ok(Some(slot)), Ok(versions)) => Ok(Some(Watched { slot, versions })),
+            (Ok(Some(slot)), Ok(mut versions)) => {
+                // Most have one, in a list with room for four.
+                versions.shrink_to_fit();
+                Ok(Some(Watched { slot, versions }))
+            }
             (Ok(None), _) => Ok(None),
             (Err(error @ InventoryError::Corrupt { .. }), _)
             | (_, Err(error @ InventoryError::Corrupt { .. })) => {
@@ -390,9 +396,12 @@ async fn fleet(monitor: &MonitorPorts, at_once: usize) -> Result<Vec<Watched>, I
             (Err(error), _) | (_, Err(error)) => Err(error),
         }
     });
-    let read = stream::iter(read).buffered(at_once.max(1));
-    let all: Vec<Option<Watched>> = read.try_collect().await?;
-    Ok(all.into_iter().flatten().collect())
+    let mut read = stream::iter(read).buffered(at_once.max(1));
+    let mut all = Vec::with_capacity(count);
+    while let Some(watched) = read.try_next().await? {
+        all.extend(watched);
+    }
+    Ok(all)
 }
 
 /// Slots by the account that they are of.

@@ -6,8 +6,8 @@ use keyward_core::model::key::{ApiKey, Fingerprint, KeyFormat};
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{
-    CredentialKind, Drilled, Environment, Epoch, Expectation, ExpectedSpend, Killed, Mode,
-    PendingSeen, Policy, ProviderName, RestoreAsked, Revision, Scope, Slot, SlotState,
+    AcceptedLoss, CredentialKind, Drilled, Environment, Epoch, Expectation, ExpectedSpend, Killed,
+    Mode, PendingSeen, Policy, ProviderName, RestoreAsked, Revision, Scope, Slot, SlotState,
 };
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{
@@ -50,6 +50,10 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
             monthly: MicroDollars(u64::from(u32::MAX) * 1_000_000),
         },
         expected_assumed: true,
+        loss: AcceptedLoss {
+            floor: MicroDollars::from_dollars(5),
+            ceiling: MicroDollars::from_dollars(60),
+        },
         mode: Mode::Enforce,
         mode_since: Some(at("2026-11-02T08:00:00.25Z")),
         canary: true,
@@ -80,6 +84,7 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
             what: OutsideText::new("key newest"),
             epoch: Epoch(3),
         }),
+        rightful: Some(Epoch(2)),
         expectation: Some(Expectation {
             percent: 250,
             until: at("2026-12-03T00:00:00Z"),

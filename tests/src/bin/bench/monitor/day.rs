@@ -10,13 +10,14 @@ use keyward_core::model::metric::KillScore;
 use keyward_core::model::names::{AccountName, ReporterId, SlotName, StackName};
 use keyward_core::model::slot::{Revision, Slot};
 use keyward_core::model::told::ToldHour;
+use keyward_core::model::usage::Bucket;
 use keyward_core::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 use keyward_core::model::version::Version;
 use keyward_core::ports::{Inventory as _, InventoryError, Metrics, MetricsError, UsageStore};
 use keyward_core::usecases::monitor::State;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::gate::{Gate, gated};
-use keyward_testkit::memory::MemoryUsage;
+use keyward_testkit::memory::{MemoryAlarms, MemoryUsage};
 use serde::Serialize;
 use serde_dynamo::{AttributeValue, Item, to_item};
 
@@ -40,7 +41,9 @@ pub(crate) struct Day {
     /// Request units for reading and writing what slots have, all slots together.
     pub(crate) reads: f64,
     pub(crate) writes: f64,
-    /// The same for what the stack has once.
+    /// Bytes of usage that a day adds, all slots together.
+    pub(crate) bytes: f64,
+    /// The same units for what the stack has once.
     pub(crate) shared_reads: f64,
     pub(crate) shared_writes: f64,
     /// Hours in which each metric of a slot had a value.
@@ -69,26 +72,33 @@ pub(crate) enum Teller {
 /// One day of runs, after one that fills the store.
 pub(crate) async fn day(teller: Teller) -> Result<Day> {
     let clock = Arc::new(ManualClock::at("2026-12-01T09:00:10Z".parse()?));
-    let (inventory, versions) = scene::fill(SLOTS).await?;
+    let inventory = Arc::new(scene::fill(SLOTS).await?);
     let store = Arc::new(Counting::default());
-    for slot in versions.keys() {
+    let mut versions = Vec::new();
+    for slot in inventory.slot_names().await? {
+        let of_slot = inventory.versions(&slot).await?;
+        versions.extend(of_slot.into_iter().map(|version| (slot.clone(), version.id)));
         let watch = StoredWatch {
             schema: 1,
             revision: Revision(0),
-            slot: slot.clone(),
+            slot,
             memory: scene::remembered(keyward_core::ports::Clock::now(&*clock))?,
         };
         store.inner.save_baseline(&watch).await?;
     }
     let sizes = sizes(&inventory).await?;
     let metrics = Arc::new(CountedMetrics::default());
+    let alarms = Arc::new(MemoryAlarms::default());
     let parts = Parts {
+        inventory,
+        alarm_source: alarms.clone(),
+        alarms,
         usage: store.clone(),
         metrics: metrics.clone(),
     };
     let key = AdminKey::new("EXAMPLE-admin-key");
     let urls = accounts(SLOTS).await?;
-    let mut scene = Scene::new(inventory, &urls, key, clock, parts)?;
+    let mut scene = Scene::new(&urls, key, clock, parts)?;
     if teller != Teller::Provider {
         scene.tell_nothing()?;
     }
@@ -117,6 +127,12 @@ pub(crate) async fn day(teller: Teller) -> Result<Day> {
     let units = store.units().clone();
     let of = |name: &str| units.get(name).copied().unwrap_or_default();
     let count = |name: &str| calls.iter().filter(|call| **call == name).count() as f64;
+    let until = Bucket::of(scene.monitor.ports.clock.now()).hour();
+    let mut bytes = 0;
+    for slot in scene.monitor.ports.inventory.slot_names().await? {
+        let hours = store.inner.hours(&slot, until - 24, until).await?;
+        bytes += hours.iter().map(size).sum::<usize>();
+    }
     let prefix = scene.monitor.deployment.alarm_prefix();
     let alarms = scene.monitor.alarms.list(&prefix).await?;
     let puts = metrics.put();
@@ -128,6 +144,7 @@ pub(crate) async fn day(teller: Teller) -> Result<Day> {
             + count("inventory.slot") * sizes.slot
             + count("inventory.versions") * sizes.versions,
         writes: of("hours.write") + of("baseline.write") + of("told.write"),
+        bytes: bytes as f64,
         // The lease is taken and given back. Beside it one look for work that is due, half a unit, and the prices.
         shared_reads: of("account.read") + of("prices.read") + count("inventory.due") / 2.0,
         shared_writes: of("account.write") + 2.0 * MINUTES as f64,

@@ -1,30 +1,37 @@
 //! What a day comes to in a month, at AWS's prices.
 
+use keyward_core::model::usage_items::KEPT;
+
 use super::day::Day;
 
 /// Where and when the prices below were read.
 pub(crate) const DATED: &str = "at AWS's prices on demand in us-east-1, November 2026";
 
-/// A million read and write request units of DynamoDB: <https://aws.amazon.com/dynamodb/pricing/on-demand/>.
+/// A million read and write request units of DynamoDB, half of what they were before November 2024:
+/// <https://aws.amazon.com/dynamodb/pricing/on-demand/>,
+/// <https://aws.amazon.com/blogs/database/new-amazon-dynamodb-lowers-pricing-for-on-demand-throughput-and-global-tables/>.
 const READS: f64 = 0.125;
 const WRITES: f64 = 0.625;
 const MILLION: f64 = 1e6;
 
-/// A metric and an alarm for a month, and a thousand calls: <https://aws.amazon.com/cloudwatch/pricing/>. A metric is billed
-/// for the hours in which it has values.
+/// A GB for a month, in the table and once more for recovery to a point in time:
+/// <https://aws.amazon.com/dynamodb/pricing/on-demand/>.
+const KEPT_GB: f64 = 0.25 + 0.20;
+const GB: f64 = 1_073_741_824.0;
+
+/// A metric and an alarm of standard resolution for a month, of the first ten thousand, and a thousand calls:
+/// <https://aws.amazon.com/cloudwatch/pricing/>. A metric is billed for the hours in which it has values.
 const METRIC: f64 = 0.30;
 const ALARM: f64 = 0.10;
 const CALL: f64 = 0.01 / 1000.0;
 
-/// A GB of memory for a second, on Arm: <https://aws.amazon.com/lambda/pricing/>.
+/// A GB of memory for a second, on Arm, and an invocation: <https://aws.amazon.com/lambda/pricing/>.
 const GB_SECOND: f64 = 0.000_013_333_4;
+const INVOCATION: f64 = 0.20 / MILLION;
 
 /// Memory with which a function has one whole processor, in GB:
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>.
 const PROCESSOR_GB: f64 = 1.769;
-
-/// A million invocations of a function: <https://aws.amazon.com/lambda/pricing/>.
-const INVOCATIONS: f64 = 0.20;
 
 /// What taking a report has, in GB, and how long it takes, in seconds: two reads of the table and a write.
 const REPORT_GB: f64 = 0.25;
@@ -32,6 +39,9 @@ const REPORT_S: f64 = 0.05;
 
 const DAYS: f64 = 365.0 / 12.0;
 const HOURS: f64 = DAYS * 24.0;
+
+/// How long usage is kept, in days.
+const KEPT_DAYS: f64 = KEPT.as_hours() as f64 / 24.0;
 
 /// Bytes of an entry of the index of due work, which names all slots; a read that need not be consistent has 8 KB a unit.
 const INDEX_ENTRY: f64 = 150.0;
@@ -62,11 +72,15 @@ pub(crate) fn of_a_month(day: &Day, slots: usize, cpu_s: f64) -> Vec<(&'static s
             (own + day.shared_writes / stack) * DAYS * WRITES / MILLION
         }),
         ("taking agents' reports", {
-            let one = INVOCATIONS / MILLION + REPORT_GB * REPORT_S * GB_SECOND;
+            let one = INVOCATION + REPORT_GB * REPORT_S * GB_SECOND;
             day.reports / day.slots * DAYS * one
         }),
+        ("what is kept in the table", {
+            day.bytes / day.slots * KEPT_DAYS * KEPT_GB / GB
+        }),
         ("running", {
-            day.runs * cpu_s * PROCESSOR_GB * GB_SECOND * DAYS / stack
+            let run = cpu_s * PROCESSOR_GB * GB_SECOND + INVOCATION;
+            day.runs * run * DAYS / stack
         }),
     ]
 }

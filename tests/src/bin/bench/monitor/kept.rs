@@ -1,7 +1,7 @@
 //! A store that makes up what was kept of slots that use the same in each bucket, so that the memory measured is the
 //! monitor's and not the store's.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -20,36 +20,38 @@ use super::pages::{INPUT, MODEL, OUTPUT, REQUESTS};
 /// What is kept.
 pub(crate) struct Kept {
     /// The first bucket that was.
-    pub(crate) from: Bucket,
-    pub(crate) versions: HashMap<SlotName, VersionId>,
+    from: Bucket,
+    /// The version of every slot.
+    version: VersionId,
     state: Mutex<State>,
 }
 
 struct State {
-    until: HashMap<SlotName, Bucket>,
+    /// By slot: the bucket after the last that is kept, and how often what is remembered was written.
+    slots: HashMap<SlotName, (Bucket, Revision)>,
     accounts: HashMap<AccountName, AccountUsage>,
     /// What is remembered of a slot: the same of all.
     memory: String,
-    revisions: HashMap<SlotName, Revision>,
 }
 
 impl Kept {
     /// Every bucket of these slots from `from` on and before `until`, and what is remembered of each.
     pub(crate) fn new(
-        versions: HashMap<SlotName, VersionId>,
+        slots: Vec<SlotName>,
+        version: VersionId,
         (from, until): (Bucket, Bucket),
         accounts: HashMap<AccountName, AccountUsage>,
         memory: String,
     ) -> Self {
-        let until = versions.keys().map(|slot| (slot.clone(), until)).collect();
+        let slots = slots.into_iter();
+        let slots = slots.map(|slot| (slot, (until, Revision(1)))).collect();
         Self {
             from,
-            versions,
+            version,
             state: Mutex::new(State {
-                until,
+                slots,
                 accounts,
                 memory,
-                revisions: HashMap::new(),
             }),
         }
     }
@@ -80,10 +82,7 @@ impl UsageStore for Kept {
         from: u32,
         until: u32,
     ) -> Result<Vec<UsageHour>, InventoryError> {
-        let (Some(version), Some(end)) = (
-            self.versions.get(slot),
-            self.state().until.get(slot).copied(),
-        ) else {
+        let Some((end, _)) = self.state().slots.get(slot).copied() else {
             return Ok(Vec::new());
         };
         let first = from.max(self.from.hour());
@@ -92,8 +91,8 @@ impl UsageStore for Kept {
             item.revision = Revision(1);
             let buckets = hour * Bucket::PER_HOUR..(hour + 1) * Bucket::PER_HOUR;
             for bucket in buckets.map(Bucket).filter(|b| (self.from..end).contains(b)) {
-                let models = BTreeMap::from([(MODEL.to_owned(), in_a_bucket())]);
-                let cell = Cell::new(version.clone(), bucket, bucket.ends(), models);
+                let models = [(MODEL.to_owned(), in_a_bucket())];
+                let cell = Cell::new(self.version.clone(), bucket, bucket.ends(), models);
                 item.cells.push(cell);
             }
             item
@@ -105,8 +104,9 @@ impl UsageStore for Kept {
     async fn save_hour(&self, hour: &UsageHour) -> Result<(), InventoryError> {
         if let Some(last) = hour.cells.last() {
             let mut state = self.state();
-            let known = state.until.entry(hour.slot.clone()).or_default();
-            *known = (*known).max(last.bucket.plus(1));
+            if let Some((until, _)) = state.slots.get_mut(&hour.slot) {
+                *until = (*until).max(last.bucket.plus(1));
+            }
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl UsageStore for Kept {
         let state = self.state();
         Ok(Some(StoredWatch {
             schema: 1,
-            revision: state.revisions.get(slot).copied().unwrap_or(Revision(1)),
+            revision: state.slots.get(slot).map_or(Revision(1), |(_, r)| *r),
             slot: slot.clone(),
             memory: state.memory.clone(),
         }))
@@ -152,8 +152,9 @@ impl UsageStore for Kept {
     async fn save_baseline(&self, baseline: &StoredWatch) -> Result<(), InventoryError> {
         let mut state = self.state();
         state.memory.clone_from(&baseline.memory);
-        let revision = baseline.revision.next();
-        state.revisions.insert(baseline.slot.clone(), revision);
+        if let Some((_, revision)) = state.slots.get_mut(&baseline.slot) {
+            *revision = baseline.revision.next();
+        }
         Ok(())
     }
 

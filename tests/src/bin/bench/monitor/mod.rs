@@ -3,6 +3,7 @@
 mod day;
 mod dollars;
 mod kept;
+mod made_up;
 mod pages;
 mod scene;
 
@@ -14,7 +15,7 @@ use std::time::Instant;
 use jiff::SignedDuration;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::usage::Bucket;
-use keyward_core::ports::Clock as _;
+use keyward_core::ports::{Clock as _, Inventory as _};
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::memory::MemoryMetrics;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ use crate::stats::round;
 use crate::{Bound, Report, Result};
 use day::Teller;
 use kept::Kept;
+use made_up::{MadeAlarms, MadeUp};
 use scene::{ACCOUNTS, Parts, Scene};
 
 /// The word that makes this binary watch; behind it stands a [`Task`].
@@ -182,7 +184,8 @@ pub(crate) fn runs(task: &str) -> Result<String> {
 async fn watch(task: &Task) -> Result<Watched> {
     let clock = Arc::new(ManualClock::at("2026-12-01T09:00:10Z".parse()?));
     let now = clock.now();
-    let (inventory, versions) = scene::fill(task.slots).await?;
+    let inventory = Arc::new(MadeUp::of(task.slots)?);
+    let alarms = Arc::new(MadeAlarms::of(scene::deployment()?));
     let from = Bucket::of(now).minus(2 * Bucket::PER_DAY);
     let mut states = HashMap::new();
     for n in 0..ACCOUNTS {
@@ -191,13 +194,18 @@ async fn watch(task: &Task) -> Result<Watched> {
         states.insert(name.clone(), kept::seen(&name, from, read));
     }
     let span = (from, Bucket::of(now));
-    let store = Kept::new(versions, span, states, scene::remembered(now)?);
+    let slots = inventory.slot_names().await?;
+    let (_, version) = scene::made(0)?;
+    let store = Kept::new(slots, version.id, span, states, scene::remembered(now)?);
     let parts = Parts {
+        inventory,
+        alarm_source: alarms.clone(),
+        alarms,
         usage: Arc::new(store),
         metrics: Arc::new(MemoryMetrics::default()),
     };
     let key = AdminKey::new("EXAMPLE-admin-key");
-    let mut scene = Scene::new(inventory, &task.urls, key, clock, parts)?;
+    let mut scene = Scene::new(&task.urls, key, clock, parts)?;
     let first = measured(&mut scene).await?;
     let mut steady = Vec::new();
     for _ in 0..RUNS {
@@ -226,8 +234,9 @@ async fn measured(scene: &mut Scene) -> Result<Ran> {
     })
 }
 
+/// Real time, for what took how long.
 #[expect(clippy::disallowed_methods, reason = "what is measured is real time")]
-fn clock() -> Instant {
+pub(crate) fn clock() -> Instant {
     Instant::now()
 }
 

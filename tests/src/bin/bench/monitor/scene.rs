@@ -1,6 +1,5 @@
 //! A monitor, and the slots that it watches.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -13,10 +12,10 @@ use keyward_core::model::money::MicroDollars;
 use keyward_core::model::names::{AccountName, KeyHandle, SlotName};
 use keyward_core::model::slot::{ProviderName, Slot};
 use keyward_core::model::usage::{Bucket, Counts, Reading, TokenCounts};
-use keyward_core::model::version::VersionId;
+use keyward_core::model::version::{Version, VersionId};
 use keyward_core::ports::{
-    Clock as _, Deadline, Fence, Inventory as _, KillOrderError, KillOrders, Metrics, UsageStore,
-    Width,
+    AlarmSource, Clock as _, Deadline, Fence, Inventory, KillAlarms, KillOrderError, KillOrders,
+    Metrics, UsageStore, Width,
 };
 use keyward_core::rules::kill::{AlarmMap, Deployment};
 use keyward_core::rules::told::{Report, ReportedBucket};
@@ -26,8 +25,7 @@ use keyward_core::usecases::monitor::{MonitorPorts, MonitorReport, MonitorSettin
 use keyward_core::usecases::report::report;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::memory::{
-    MemoryAlarms, MemoryAlerts, MemoryInventory, MemoryReports, MemorySecrets, MemoryUsage,
-    ReportingAccounts,
+    MemoryAlerts, MemoryInventory, MemoryReports, MemorySecrets, MemoryUsage, ReportingAccounts,
 };
 use serde_json::{Value, json};
 
@@ -53,6 +51,9 @@ pub(crate) struct Scene {
 
 /// What of it differs.
 pub(crate) struct Parts {
+    pub(crate) inventory: Arc<dyn Inventory>,
+    pub(crate) alarm_source: Arc<dyn AlarmSource>,
+    pub(crate) alarms: Arc<dyn KillAlarms>,
     pub(crate) usage: Arc<dyn UsageStore>,
     pub(crate) metrics: Arc<dyn Metrics>,
 }
@@ -65,27 +66,48 @@ pub(crate) fn account(n: usize) -> Result<AccountName> {
     Ok(format!("bench-{n}").parse()?)
 }
 
-/// The slots that there are, and the version of each.
-pub(crate) async fn fill(slots: usize) -> Result<(MemoryInventory, HashMap<SlotName, VersionId>)> {
+/// The handle of slot number `n`'s key.
+pub(crate) fn handle(n: usize) -> Result<KeyHandle> {
+    Ok(format!("{PROJECT}/{}", key_id(n)).parse()?)
+}
+
+/// Slot number `n`, and its version.
+pub(crate) fn made(n: usize) -> Result<(Slot, Version)> {
+    let slot = Slot {
+        account: account(n % ACCOUNTS)?,
+        scope: serde_json::from_value(json!({ "project": PROJECT }))?,
+        readers: vec![ROLE.parse()?],
+        // Far ahead: nothing is due.
+        due_at: "2030-01-01T00:00:00Z".parse()?,
+        ..slot(n, ProviderName::OpenAi)?
+    };
+    let version = Version {
+        due_at: None,
+        ..version(&slot, 0, &handle(n)?)?
+    };
+    Ok((slot, version))
+}
+
+/// Slots in an inventory that keeps them.
+pub(crate) async fn fill(slots: usize) -> Result<MemoryInventory> {
     let inventory = MemoryInventory::default();
-    let mut versions = HashMap::new();
     for n in 0..slots {
-        let slot = Slot {
-            account: account(n % ACCOUNTS)?,
-            scope: serde_json::from_value(json!({ "project": PROJECT }))?,
-            readers: vec![ROLE.parse()?],
-            // Far ahead: nothing is due.
-            due_at: "2030-01-01T00:00:00Z".parse()?,
-            ..slot(n, ProviderName::OpenAi)?
-        };
+        let (slot, version) = made(n)?;
         inventory.create_slot(&slot, None).await?;
-        let handle: KeyHandle = format!("{PROJECT}/{}", key_id(n)).parse()?;
-        let mut version = version(&slot, 0, &handle)?;
-        version.due_at = None;
         inventory.add_version(&version, Fence::None).await?;
-        versions.insert(slot.name, version.id);
     }
-    Ok((inventory, versions))
+    Ok(inventory)
+}
+
+/// Who we are.
+pub(crate) fn deployment() -> Result<Deployment> {
+    Ok(Deployment {
+        account: "111122223333".to_owned(),
+        region: "us-east-1".to_owned(),
+        stack: "bench".parse()?,
+        topic: TopicArn::new("arn:aws:sns:us-east-1:111122223333:bench-alarms"),
+        map: AlarmMap::default(),
+    })
 }
 
 /// What is remembered of a slot that used the same in each bucket for weeks, up to a day before `now`.
@@ -104,9 +126,8 @@ pub(crate) fn remembered(now: Timestamp) -> Result<String> {
 }
 
 impl Scene {
-    /// A monitor of the slots in `inventory`, whose accounts answer at `urls`.
+    /// A monitor of slots whose accounts answer at `urls`.
     pub(crate) fn new(
-        inventory: MemoryInventory,
         urls: &[String],
         key: AdminKey,
         clock: Arc<ManualClock>,
@@ -119,13 +140,11 @@ impl Scene {
             (format!("bench-{n}"), account)
         });
         let accounts = Value::Object(accounts.collect());
-        let inventory = Arc::new(inventory);
-        let alarms = Arc::new(MemoryAlarms::default());
         let monitor = MonitorPorts {
             ports: Ports {
                 secrets: Arc::new(MemorySecrets::default()),
-                inventory: inventory.clone(),
-                pools: inventory,
+                inventory: parts.inventory,
+                pools: Arc::new(MemoryInventory::default()),
                 providers: Arc::new(opened_all(&accounts, key, clock.clone())?),
                 alerts: Arc::new(MemoryAlerts::default()),
                 clock: clock.clone(),
@@ -133,16 +152,10 @@ impl Scene {
             usage: parts.usage,
             leases: Arc::new(MemoryUsage::default()),
             metrics: parts.metrics,
-            alarm_source: alarms.clone(),
-            alarms,
+            alarm_source: parts.alarm_source,
+            alarms: parts.alarms,
             kill_switch: Arc::new(Nobody),
-            deployment: Deployment {
-                account: "111122223333".to_owned(),
-                region: "us-east-1".to_owned(),
-                stack: "bench".parse()?,
-                topic: TopicArn::new("arn:aws:sns:us-east-1:111122223333:bench-alarms"),
-                map: AlarmMap::default(),
-            },
+            deployment: deployment()?,
         };
         Ok(Self {
             monitor,
@@ -181,7 +194,7 @@ impl Scene {
     /// So many processes of each slot tell of the last bucket that is over. How many reports that are.
     pub(crate) async fn tell(
         &self,
-        versions: &HashMap<SlotName, VersionId>,
+        versions: &[(SlotName, VersionId)],
         processes: usize,
     ) -> Result<usize> {
         let caller = CallerArn::new("arn:aws:sts::111122223333:assumed-role/bench/i-0123");
