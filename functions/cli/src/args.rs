@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 use keyward_core::model::names::{AccountName, SlotName};
 
 use crate::commands::{Factor, Offline};
+use crate::fleet_file::USUAL;
 
 /// Looks after the API keys that AI agents use.
 ///
@@ -63,9 +64,10 @@ fn without_keys(mut text: String, arguments: impl Iterator<Item = String>) -> St
 pub(crate) enum Command {
     /// Bring the inventory up to a fleet file: register new slots, change owners, policies and expected spend.
     ///
-    /// Nothing is ever removed. Example: keyward apply fleet.json --reason "onboard the search bot"
+    /// Nothing is ever removed. Example: keyward apply keyward.toml --reason "onboard the search bot"
     Apply {
-        /// The fleet file (JSON).
+        /// The fleet file (TOML, or JSON).
+        #[arg(default_value = USUAL)]
         file: PathBuf,
         /// Why; goes into the record.
         #[arg(long, required_unless_present = "plan")]
@@ -76,7 +78,7 @@ pub(crate) enum Command {
     },
     /// Register one slot of a fleet file.
     Register {
-        /// The fleet file (JSON).
+        /// The fleet file (TOML, or JSON).
         file: PathBuf,
         /// The slot.
         slot: SlotName,

@@ -4,6 +4,7 @@ mod args;
 mod aws;
 mod commands;
 mod control;
+mod fleet_file;
 mod print;
 mod settings;
 

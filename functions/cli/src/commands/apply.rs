@@ -6,9 +6,9 @@ use anyhow::{Context, Result};
 use keyward_core::model::fleet::Fleet;
 use keyward_core::model::names::SlotName;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
 use crate::control::Control;
+use crate::fleet_file;
 use crate::print::{Outcome, clean, line};
 
 /// The results of slots for which nothing is left to do.
@@ -24,7 +24,7 @@ const DONE: [&str; 5] = [
 struct Request<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
-    fleet: Box<RawValue>,
+    fleet: &'a Fleet,
     #[serde(skip_serializing_if = "Option::is_none")]
     slot: Option<&'a SlotName>,
 }
@@ -73,14 +73,10 @@ async fn post(
     reason: Option<&str>,
     slot: Option<&SlotName>,
 ) -> Result<Outcome> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("{} cannot be read", file.display()))?;
-    Fleet::from_json(&text)
-        .and_then(|fleet| fleet.check())
-        .with_context(|| format!("{} was not applied", file.display()))?;
+    let fleet = fleet_file::read(file)?;
     let request = Request {
         reason,
-        fleet: RawValue::from_string(text)?,
+        fleet: &fleet,
         slot,
     };
     let answer = Control::open().await?.post(operation, &request).await?;

@@ -76,7 +76,7 @@ fn mutable(slot: &Slot, planned: &PlannedSlot) -> Change {
     );
     set("readers", slot.readers != planned.entry.readers);
     set("policy", slot.policy != planned.policy);
-    let assumed = planned.entry.expected_spend.is_none();
+    let assumed = planned.expected_assumed;
     let is_expected = (slot.expected, slot.expected_assumed) == (planned.expected, assumed);
     set("expected_spend", !is_expected);
     set("canary", slot.canary != planned.entry.canary);
@@ -87,10 +87,9 @@ fn mutable(slot: &Slot, planned: &PlannedSlot) -> Change {
     next.policy = planned.policy;
     next.expected = planned.expected;
     next.expected_assumed = assumed;
-    let kept = if slot.mode == planned.entry.mode {
-        Vec::new()
-    } else {
-        vec!["mode"]
+    let kept = match planned.entry.mode {
+        Some(mode) if mode != slot.mode => vec!["mode"],
+        _ => Vec::new(),
     };
     Change {
         slot: next,
@@ -149,7 +148,7 @@ mod tests {
                 "policy",
                 |p| {
                     p.policy = PolicyEntry {
-                        max_age_days: 30,
+                        max_age_days: Some(30),
                         ..PolicyEntry::default()
                     }
                     .into();
@@ -164,7 +163,7 @@ mod tests {
             ("canary", |p| p.entry.canary = true, changed(&["canary"])),
             (
                 "mode",
-                |p| p.entry.mode = Mode::Enforce,
+                |p| p.entry.mode = Some(Mode::Enforce),
                 Ok((vec![], vec!["mode"])),
             ),
             (

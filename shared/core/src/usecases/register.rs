@@ -5,7 +5,7 @@ use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::fleet::PlannedSlot;
 use crate::model::names::{SecretArn, SlotName};
 use crate::model::secret_document::{DocumentError, SecretDocument};
-use crate::model::slot::{Epoch, ProviderName, Revision, Slot, SlotState};
+use crate::model::slot::{Epoch, Mode, ProviderName, Revision, Slot, SlotState};
 use crate::model::text::OutsideText;
 use crate::model::version::Version;
 use crate::ports::{
@@ -166,8 +166,8 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         kind: planned.kind,
         policy: planned.policy,
         expected: planned.expected,
-        expected_assumed: planned.entry.expected_spend.is_none(),
-        mode: planned.entry.mode,
+        expected_assumed: planned.expected_assumed,
+        mode: planned.entry.mode.unwrap_or(Mode::Observe),
         mode_since: Some(now),
         canary: planned.entry.canary,
         drill: None,
