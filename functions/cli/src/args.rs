@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 const SETTINGS: &str = "\
 Settings, by environment variables:
-  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, expect, kill, restore, drill, pool add, prices put)
+  KEYWARD_CONTROL_URL  the control function's URL (plan, apply, register, enforce, expect, kill, restore, drill, pool add, prices put)
   KEYWARD_TABLE        the inventory's table (status, rotate, backtest --slot, drill --wait, pool status, prices show)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them";
@@ -30,6 +30,11 @@ Settings, by environment variables:
 /// Arguments longer than this that are no path are not repeated whole: one may be a key.
 const MAX_REPEATED: usize = 24;
 const SHOWN: usize = 11;
+
+/// The command line is wrong.
+const WRONG: u8 = 2;
+/// The same for `plan`, where 2 says that something differs.
+const NO_PLAN: u8 = 1;
 
 /// Says what is wrong with the command line, or prints what was asked for, as `--help`. What might be a key is not
 /// repeated.
@@ -42,7 +47,10 @@ pub(crate) fn explain(refused: &clap::Error) -> ExitCode {
     let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
     let text = without_keys(refused.to_string(), arguments);
     crate::print::complain(text.trim_end());
-    ExitCode::from(2)
+    let is_plan = std::env::args_os()
+        .nth(1)
+        .is_some_and(|word| word == "plan");
+    ExitCode::from(if is_plan { NO_PLAN } else { WRONG })
 }
 
 /// The text with every argument in it, and every value after a `=`, cut that may be a key.
@@ -62,19 +70,43 @@ fn without_keys(mut text: String, arguments: impl Iterator<Item = String>) -> St
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Show what applying a fleet file would do, and what is not as it should be. Changes nothing.
+    ///
+    /// The file is held against the inventory, Secrets Manager, the providers' keys and their limits, and the alarms that
+    /// guard slots: `+` is registered and `~` changed by apply, `!` is for a person, `=` is set right by Keyward itself, `?`
+    /// was not seen, and `-` is in the inventory alone, where it stays. Ends with 0 if nothing differs and all was seen, 2 if
+    /// something differs or was not seen, 1 if there is no plan. Example: keyward plan --out today.plan
+    Plan {
+        /// The fleet file (TOML, or JSON).
+        #[arg(default_value = USUAL)]
+        file: PathBuf,
+        /// Keep the plan in this file, for keyward apply --planned.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Bring the inventory up to a fleet file: register new slots, change owners, policies and expected spend.
     ///
-    /// Nothing is ever removed. Example: keyward apply keyward.toml --reason "onboard the search bot"
+    /// Nothing is ever removed. Nothing is begun while a slot of the file is refused, or while one is no longer what it was
+    /// planned on. Example: keyward apply keyward.toml --reason "onboard the search bot"
     Apply {
         /// The fleet file (TOML, or JSON).
         #[arg(default_value = USUAL)]
         file: PathBuf,
         /// Why; goes into the record.
-        #[arg(long, required_unless_present = "plan")]
+        #[arg(long, required_unless_present = "dry_run")]
         reason: Option<String>,
-        /// Only say what would be done.
-        #[arg(long, conflicts_with = "reason")]
-        plan: bool,
+        /// Only what this plan of keyward plan --out shows: what moved since stops it.
+        #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+        planned: Option<PathBuf>,
+        /// Only say what would be done: the same as keyward plan.
+        #[arg(long, alias = "plan", conflicts_with = "reason")]
+        dry_run: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Register one slot of a fleet file.
     Register {
@@ -85,6 +117,9 @@ pub(crate) enum Command {
         /// Why; goes into the record.
         #[arg(long)]
         reason: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Let a slot's usage statistics kill, or with --observe only report.
     Enforce {

@@ -18,6 +18,8 @@ use args::Args;
 const DONE: u8 = 0;
 /// Something was refused or failed.
 const FAILED: u8 = 1;
+/// Something differs, or was not seen.
+const DIFFERS: u8 = 2;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -34,6 +36,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(print::Outcome::Done) => DONE.into(),
         Ok(print::Outcome::NotAll) => FAILED.into(),
+        Ok(print::Outcome::Differs) => DIFFERS.into(),
         Err(error) => {
             print::complain(&format!("keyward: {}", print::chain(&error)));
             FAILED.into()

@@ -8,7 +8,8 @@ mod response;
 use std::sync::Arc;
 
 use keyward_core::model::text::{OutsideText, without_keys};
-use keyward_core::ports::{Acts, AlarmStates, Deadline, UsageStore};
+use keyward_core::ports::{Acts, AlarmStates, Deadline, KillAlarms, UsageStore};
+use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::restore::Second;
@@ -31,6 +32,8 @@ pub struct Deps {
     pub alarms: Arc<dyn AlarmStates>,
     /// What a drill works with; `None` where the deployment does not say which alarms and topic are its own.
     pub drills: Option<Drills>,
+    /// The alarms that guard slots, to be looked at, and whose they are; `None` where the deployment does not say.
+    pub guards: Option<(Arc<dyn KillAlarms>, Deployment)>,
     /// Whether a restore waits for a second person.
     pub restore_second: Second,
 }

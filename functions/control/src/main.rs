@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             usage: deps.usage,
             alarms: deps.alarms,
             drills: deps.drills,
+            guards: deps.guards,
             restore_second: config.common.restore_second,
         };
         run::run(async |event: LambdaEvent<Value>| {

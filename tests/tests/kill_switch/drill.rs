@@ -391,6 +391,7 @@ async fn ask(range: &Range) -> Value {
         usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),
         drills: Some(range.drills()),
+        guards: None,
         restore_second: Second::NotNeeded,
     };
     let deadline = Deadline(range.switched.now() + SignedDuration::from_mins(5));

@@ -10,6 +10,7 @@ mod history;
 mod kill;
 mod offline;
 mod operations;
+mod plan;
 mod pool;
 mod prices;
 mod providers;
@@ -28,11 +29,40 @@ use crate::print::Outcome;
 
 pub(crate) async fn run(args: Args) -> Result<Outcome> {
     match args.command {
-        Command::Apply { file, reason, .. } => match reason {
-            Some(reason) => apply::apply(&file, &reason).await,
-            None => apply::plan(&file).await,
-        },
-        Command::Register { file, slot, reason } => apply::register(&file, &slot, &reason).await,
+        Command::Plan { file, out, json } => {
+            let format = json.into();
+            plan::plan(&plan::Wanted { file, out, format }).await
+        }
+        Command::Apply {
+            file,
+            reason,
+            planned,
+            json,
+            ..
+        } => {
+            let format = json.into();
+            match reason {
+                Some(reason) => {
+                    let wanted = apply::Wanted {
+                        file,
+                        reason,
+                        planned,
+                        format,
+                    };
+                    apply::apply(&wanted).await
+                }
+                None => {
+                    let out = None;
+                    plan::plan(&plan::Wanted { file, out, format }).await
+                }
+            }
+        }
+        Command::Register {
+            file,
+            slot,
+            reason,
+            json,
+        } => apply::register(&file, &slot, &reason, json.into()).await,
         Command::Enforce {
             slot,
             observe,

@@ -4,7 +4,9 @@ mod apply;
 mod drill;
 mod enforce;
 mod expect;
+mod fleet;
 mod kill;
+mod plan;
 mod pool;
 mod prices;
 mod restore;
@@ -28,7 +30,7 @@ pub(crate) async fn carry_out(
     deadline: Deadline,
 ) -> Result<Value, Refusal> {
     match request.path.as_str() {
-        "/plan" => apply::plan_fleet(deps, request, deadline).await,
+        "/plan" => plan::plan_fleet(deps, request, deadline).await,
         "/apply" => apply::apply_fleet(deps, request, deadline).await,
         "/register" => apply::register_slot(deps, request, deadline).await,
         "/enforce" => enforce::enforce(deps, request).await,

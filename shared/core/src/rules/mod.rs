@@ -9,6 +9,7 @@ pub mod drill;
 pub mod expect;
 pub mod kill;
 pub mod overlap;
+pub mod plan;
 pub mod policy;
 pub mod pool;
 pub mod restore;

@@ -24,6 +24,7 @@ pub mod retire;
 pub mod rotate;
 mod several;
 pub mod status;
+pub mod survey;
 mod unmake;
 
 use std::sync::Arc;
