@@ -5,6 +5,8 @@
 mod drill;
 #[path = "control/expect.rs"]
 mod expect;
+#[path = "control/import.rs"]
+mod import;
 #[path = "control/kill.rs"]
 mod kill;
 #[path = "control/plan.rs"]

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use keyward_core::model::names::{AccountName, SlotName};
 
-use crate::commands::{Factor, Offline};
+use crate::commands::{Factor, Import, Offline};
 use crate::fleet_file::USUAL;
 
 /// Looks after the API keys that AI agents use.
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 const SETTINGS: &str = "\
 Settings, by environment variables:
-  KEYWARD_CONTROL_URL  the control function's URL (plan, apply, register, enforce, expect, kill, restore, drill, pool add, prices put)
+  KEYWARD_CONTROL_URL  the control function's URL (plan, apply, import, register, enforce, expect, kill, restore, drill, pool add, prices put)
   KEYWARD_TABLE        the inventory's table (status, rotate, backtest --slot, drill --wait, pool status, prices show)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them";
@@ -108,6 +108,11 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show keys at a provider that belong to no slot, as entries for the fleet file. Changes nothing.
+    ///
+    /// Name the secrets that may hold one of them, and each is told beside its key. What only a person knows is left open. Example:
+    /// keyward import openrouter-main --secret arn:aws:secretsmanager:... >> keyward.toml
+    Import(Import),
     /// Register one slot of a fleet file.
     Register {
         /// The fleet file (TOML, or JSON).

@@ -8,7 +8,12 @@ use super::*;
 const SLOT: &str = "support-bot-openrouter";
 
 /// Posts with the named call dead.
-async fn post_without(world: &World, call: &'static str, path: &str, body: Value) -> (u64, Value) {
+pub(super) async fn post_without(
+    world: &World,
+    call: &'static str,
+    path: &str,
+    body: Value,
+) -> (u64, Value) {
     let gate = Arc::new(Gate::default());
     gate.silence(&[call]);
     let deps = Deps {

@@ -7,6 +7,7 @@ mod drill;
 mod enforce;
 mod expect;
 mod history;
+mod import;
 mod kill;
 mod offline;
 mod operations;
@@ -22,6 +23,7 @@ use anyhow::Result;
 use keyward_backtest::Inject;
 
 pub(crate) use expect::Factor;
+pub(crate) use import::Import;
 pub(crate) use offline::Offline;
 
 use crate::args::{Args, Command};
@@ -57,6 +59,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
                 }
             }
         }
+        Command::Import(wanted) => import::import(wanted).await,
         Command::Register {
             file,
             slot,

@@ -5,6 +5,7 @@ mod drill;
 mod enforce;
 mod expect;
 mod fleet;
+mod import;
 mod kill;
 mod plan;
 mod pool;
@@ -21,8 +22,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str =
-    "/plan, /apply, /register, /enforce, /expect, /kill, /restore, /drill, /pool/add and /prices";
+const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /expect, /kill, /restore, /drill, /pool/add and /prices";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -32,6 +32,7 @@ pub(crate) async fn carry_out(
     match request.path.as_str() {
         "/plan" => plan::plan_fleet(deps, request, deadline).await,
         "/apply" => apply::apply_fleet(deps, request, deadline).await,
+        "/import" => import::unclaimed_keys(deps, request).await,
         "/register" => apply::register_slot(deps, request, deadline).await,
         "/enforce" => enforce::enforce(deps, request).await,
         "/expect" => expect::expect_spend(deps, request).await,

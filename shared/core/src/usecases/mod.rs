@@ -9,6 +9,7 @@ pub mod enforce;
 pub mod expect;
 mod find;
 pub mod history;
+pub mod import;
 pub mod keep_alarms;
 pub mod keep_caps;
 mod key_text;
