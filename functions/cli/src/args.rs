@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use keyward_core::model::names::{AccountName, SlotName};
 
 use crate::commands::{Factor, Import, Offline};
@@ -25,7 +26,12 @@ Settings, by environment variables:
   KEYWARD_CONTROL_URL  the control function's URL (plan, apply, import, register, enforce, expect, kill, restore, drill, pool add, prices put)
   KEYWARD_TABLE        the inventory's table (status, rotate, backtest --slot, drill --wait, pool status, prices show)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
-  AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them";
+  AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them
+
+Ends with:
+  0  everything was done; plan: all was seen, and nothing is left to do
+  1  something was refused or failed; plan: there is no plan
+  2  the command line is wrong; plan: something differs, or was not seen";
 
 /// Arguments longer than this that are no path are not repeated whole: one may be a key.
 const MAX_REPEATED: usize = 24;
@@ -136,6 +142,9 @@ pub(crate) enum Command {
         /// Why; goes into the record.
         #[arg(long)]
         reason: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Say that a slot will spend more for a while: a launch, the end of a month.
     ///
@@ -259,6 +268,9 @@ pub(crate) enum Command {
         /// How long to wait at most, in seconds.
         #[arg(long, default_value_t = 300, requires = "wait")]
         timeout: u32,
+        /// As JSON, once it is over.
+        #[arg(long)]
+        json: bool,
     },
     /// Replay recorded usage through the detector and show what it would have done.
     ///
@@ -296,6 +308,13 @@ pub(crate) enum Command {
     /// What models cost: the table that usage is priced by.
     #[command(subcommand)]
     Prices(Prices),
+    /// Print what a shell needs to complete this command's words.
+    ///
+    /// Example, for bash: keyward completions bash > ~/.local/share/bash-completion/completions/keyward
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Show what each provider's API can do, and the configured accounts.
     Providers {
         /// As JSON.
@@ -319,6 +338,9 @@ pub(crate) enum Pool {
         /// Why; goes into the record.
         #[arg(long)]
         reason: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show how many keys stand by, and how old they are.
     Status {
@@ -348,6 +370,9 @@ pub(crate) enum Prices {
         /// Why; goes into the record.
         #[arg(long)]
         reason: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -2,6 +2,7 @@
 
 mod apply;
 mod backtest;
+mod completions;
 mod confirm;
 mod drill;
 mod enforce;
@@ -70,7 +71,8 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             slot,
             observe,
             reason,
-        } => enforce::enforce(&slot, observe.into(), &reason).await,
+            json,
+        } => enforce::enforce(&slot, observe.into(), &reason, json.into()).await,
         Command::Expect {
             slot,
             factor,
@@ -151,7 +153,8 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             slot,
             wait,
             timeout,
-        } => rotate::rotate(&slot, wait.then_some(timeout)).await,
+            json,
+        } => rotate::rotate(&slot, wait.then_some(timeout), json.into()).await,
         Command::Backtest {
             traces: Some(traces),
             inject,
@@ -170,6 +173,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             slot, html, json, ..
         } => history::run(slot.as_ref(), html.as_deref(), json.into()).await,
         Command::Pool(pool) => pool::run(pool).await,
+        Command::Completions { shell } => completions::completions(shell),
         Command::Prices(prices) => prices::run(prices).await,
         // The JSON has the operations of each provider anyway.
         Command::Providers {
