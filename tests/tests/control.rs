@@ -1,6 +1,8 @@
 //! The control function on embedded parts: each operation, each refusal, and the record of acts.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "control/doctor.rs"]
+mod doctor;
 #[path = "control/drill.rs"]
 mod drill;
 #[path = "control/expect.rs"]

@@ -1,7 +1,6 @@
 //! What the command takes.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -13,7 +12,7 @@ use crate::fleet_file::USUAL;
 /// Looks after the API keys that AI agents use.
 ///
 /// Acts (apply, register, enforce, expect, kill, restore, drill, pool add, prices put) go through the deployment's control function, which records who asked and
-/// why. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
+/// why; plan, import and doctor ask it too, and change nothing. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
 #[derive(Parser)]
 #[command(name = "keyward", version, after_help = SETTINGS)]
 pub(crate) struct Args {
@@ -23,56 +22,15 @@ pub(crate) struct Args {
 
 const SETTINGS: &str = "\
 Settings, by environment variables:
-  KEYWARD_CONTROL_URL  the control function's URL (plan, apply, import, register, enforce, expect, kill, restore, drill, pool add, prices put)
-  KEYWARD_TABLE        the inventory's table (status, rotate, backtest --slot, drill --wait, pool status, prices show)
+  KEYWARD_CONTROL_URL  the control function's URL (plan, apply, import, doctor, register, enforce, expect, kill, restore, drill, pool add, prices put)
+  KEYWARD_TABLE        the inventory's table (status, rotate, doctor, backtest --slot, drill --wait, pool status, prices show)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them
 
 Ends with:
   0  everything was done; plan: all was seen, and nothing is left to do
-  1  something was refused or failed; plan: there is no plan
-  2  the command line is wrong; plan: something differs, or was not seen";
-
-/// Arguments longer than this that are no path are not repeated whole: one may be a key.
-const MAX_REPEATED: usize = 24;
-const SHOWN: usize = 11;
-
-/// The command line is wrong.
-const WRONG: u8 = 2;
-/// The same for `plan`, where 2 says that something differs.
-const NO_PLAN: u8 = 1;
-
-/// Says what is wrong with the command line, or prints what was asked for, as `--help`. What might be a key is not
-/// repeated.
-pub(crate) fn explain(refused: &clap::Error) -> ExitCode {
-    if !refused.use_stderr() {
-        crate::print::line(refused.to_string().trim_end());
-        return ExitCode::SUCCESS;
-    }
-    let arguments = std::env::args_os().skip(1);
-    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
-    let text = without_keys(refused.to_string(), arguments);
-    crate::print::complain(text.trim_end());
-    let is_plan = std::env::args_os()
-        .nth(1)
-        .is_some_and(|word| word == "plan");
-    ExitCode::from(if is_plan { NO_PLAN } else { WRONG })
-}
-
-/// The text with every argument in it, and every value after a `=`, cut that may be a key.
-fn without_keys(mut text: String, arguments: impl Iterator<Item = String>) -> String {
-    for argument in arguments {
-        let value = argument.split_once('=').map(|(_, value)| value);
-        for part in [Some(argument.as_str()), value].into_iter().flatten() {
-            let is_path = part.contains(['/', '.', '\\']);
-            if !is_path && part.chars().count() > MAX_REPEATED {
-                let shown: String = part.chars().take(SHOWN).collect();
-                text = text.replace(part, &format!("{shown}…"));
-            }
-        }
-    }
-    text
-}
+  1  something was refused or failed; plan: there is no plan; doctor: something is wrong
+  2  the command line is wrong; plan: something differs, or was not seen; doctor: something was not seen";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -308,6 +266,16 @@ pub(crate) enum Command {
     /// What models cost: the table that usage is priced by.
     #[command(subcommand)]
     Prices(Prices),
+    /// Look whether an installation is well, end to end. Changes nothing.
+    ///
+    /// Your own access, the control function, clocks, the table, work that is overdue, one read from each provider with its
+    /// admin credential, usage, secrets, alarms, the last drill. What is wrong is told with what mends it. Ends with 0 if all is
+    /// well, 1 if something is wrong, 2 if something was not seen.
+    Doctor {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Print what a shell needs to complete this command's words.
     ///
     /// Example, for bash: keyward completions bash > ~/.local/share/bash-completion/completions/keyward
@@ -374,31 +342,4 @@ pub(crate) enum Prices {
         #[arg(long)]
         json: bool,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_said_of_a_wrong_command_line_holds_no_key() {
-        let key = "sk-ant-api03-EXAMPLE0123456789abcdefghijklmnop-AA";
-        for line in [
-            format!("rotate {key}"),
-            format!("rotate a --wait --timeout {key}"),
-            format!("rotate a --wait --timeout={key}"),
-            format!("pool status a --json={key}"),
-            format!("pool add a {key} --reason x"),
-            format!("pool add a --reason x --{key}"),
-            format!("pool add a --reason x --key={key}"),
-            key.to_owned(),
-        ] {
-            let words = || line.split(' ').map(str::to_owned);
-            let refused = Args::try_parse_from(["keyward".to_owned()].into_iter().chain(words()));
-            let refused = refused.err().map(|refused| refused.to_string());
-            let text = without_keys(refused.unwrap_or_default(), words());
-            assert!(!text.is_empty(), "{line} is refused");
-            assert!(!text.contains(&key[..12]), "{line}: {text}");
-        }
-    }
 }

@@ -7,6 +7,7 @@ mod control;
 mod fleet_file;
 mod print;
 mod settings;
+mod wrong_words;
 
 use std::process::ExitCode;
 
@@ -24,7 +25,7 @@ const DIFFERS: u8 = 2;
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(refused) => return args::explain(&refused),
+        Err(refused) => return wrong_words::explain(&refused),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

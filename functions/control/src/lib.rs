@@ -13,6 +13,7 @@ use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::restore::Second;
+use keyward_core::usecases::survey::Guards;
 use serde_json::Value;
 
 use operations::carry_out;
@@ -36,6 +37,16 @@ pub struct Deps {
     pub guards: Option<(Arc<dyn KillAlarms>, Deployment)>,
     /// Whether a restore waits for a second person.
     pub restore_second: Second,
+}
+
+impl Deps {
+    fn guards(&self) -> Option<Guards<'_>> {
+        let (alarms, deployment) = self.guards.as_ref()?;
+        Some(Guards {
+            alarms: alarms.as_ref(),
+            deployment,
+        })
+    }
 }
 
 /// Carries out the act that the request asks for. Whatever happens is an HTTP answer: to its caller, a function URL

@@ -4,6 +4,7 @@ mod apply;
 mod backtest;
 mod completions;
 mod confirm;
+mod doctor;
 mod drill;
 mod enforce;
 mod expect;
@@ -173,6 +174,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             slot, html, json, ..
         } => history::run(slot.as_ref(), html.as_deref(), json.into()).await,
         Command::Pool(pool) => pool::run(pool).await,
+        Command::Doctor { json } => doctor::doctor(json.into()).await,
         Command::Completions { shell } => completions::completions(shell),
         Command::Prices(prices) => prices::run(prices).await,
         // The JSON has the operations of each provider anyway.

@@ -1,6 +1,7 @@
 //! The operations, one each.
 
 mod apply;
+mod doctor;
 mod drill;
 mod enforce;
 mod expect;
@@ -22,7 +23,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /expect, /kill, /restore, /drill, /pool/add and /prices";
+const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /expect, /kill, /restore, /drill, /pool/add, /prices and /doctor";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -40,6 +41,7 @@ pub(crate) async fn carry_out(
         "/restore" => restore::restore_slot(deps, request, deadline).await,
         "/drill" => drill::drill_slot(deps, request).await,
         "/pool/add" => pool::add_keys(deps, request, deadline).await,
+        "/doctor" => doctor::examine(deps, request).await,
         "/prices" => prices::put_prices(deps, request).await,
         _ => Err(Refusal::new(
             404,

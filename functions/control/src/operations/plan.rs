@@ -6,7 +6,7 @@ use keyward_core::ports::Deadline;
 use keyward_core::rules::change::{Basis, Difference};
 use keyward_core::rules::plan::{Mender, Remark, Source};
 use keyward_core::usecases::apply::{ApplyError, Plan};
-use keyward_core::usecases::survey::{Guards, Surveyed, basis, survey};
+use keyward_core::usecases::survey::{Surveyed, basis, survey};
 use keyward_lambda::diagnostic::chain;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -67,11 +67,7 @@ pub(super) async fn plan_fleet(
 ) -> Result<Value, Refusal> {
     let body: Body = request.body("{fleet}")?;
     let planned = checked(&body.fleet)?;
-    let guards = deps.guards.as_ref().map(|(alarms, deployment)| Guards {
-        alarms: alarms.as_ref(),
-        deployment,
-    });
-    let seen = survey(&deps.ports, guards, &planned, deadline).await;
+    let seen = survey(&deps.ports, deps.guards(), &planned, deadline).await;
     let rows: Vec<Row> = planned.iter().zip(seen).map(row).collect();
     let answer = json!({ "counts": counts(&rows), "slots": rows });
     Ok(with_others(deps, &planned, answer).await)

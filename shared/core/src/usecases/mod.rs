@@ -4,6 +4,7 @@
 mod adopt;
 pub mod apply;
 pub mod cap;
+pub mod doctor;
 pub mod drill;
 pub mod enforce;
 pub mod expect;
