@@ -333,3 +333,22 @@ fn each_fault_of_a_toml_file_is_told_with_its_line() {
         assert!(!error.to_string().contains("EXAMPLE"), "{name}: {error}");
     }
 }
+
+proptest::proptest! {
+    /// Whatever somebody types into the file: it is read, or refused with a line that it has.
+    #[test]
+    fn no_slip_of_the_hand_breaks_the_reader(
+        at in 0..TOML.len(),
+        gone in 0..20_usize,
+        typed in r#"([\[\]{}"'=.,#\n 0-9a-zé]|sk-){0,8}"#,
+    ) {
+        let rest = TOML.get((at + gone).min(TOML.len())..).unwrap_or_default();
+        let text = format!("{}{typed}{rest}", TOML.get(..at).unwrap_or_default());
+        if let Err(FleetError(problems)) = Fleet::read_toml(&text) {
+            let lines = text.lines().count() + 1;
+            for problem in problems {
+                proptest::prop_assert!(problem.line.is_some_and(|line| 1 <= line && line <= lines));
+            }
+        }
+    }
+}
