@@ -230,6 +230,7 @@ async fn everything_with_a_pool(said: &mut Said, secrets: &mut Vec<String>) {
 async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> String {
     let deps = keyward_control::Deps {
         drills: None,
+        guards: None,
         ports: world.open.clone(),
         acts: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),

@@ -9,6 +9,8 @@ mod drilled;
 mod killed;
 #[path = "command/watched.rs"]
 mod watched;
+#[path = "command/planned.rs"]
+mod planned;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -297,8 +299,20 @@ async fn the_command_refuses_clearly_and_changes_nothing() {
     }
     let output = shell(&local, "keyward status", "").await;
     assert!(text(&output.stdout).starts_with("no slot is registered"));
-    let plan = shell(&local, &format!("keyward apply {fleet} --plan"), "").await;
-    assert_eq!(text(&plan.stdout).matches("would be registered").count(), 3);
+    for line in [
+        "keyward plan",
+        "keyward apply --dry-run",
+        "keyward apply --plan",
+    ] {
+        let plan = shell(&local, &format!("{line} {fleet}"), "").await;
+        assert_eq!(
+            plan.status.code(),
+            Some(2),
+            "{line}: {}",
+            text(&plan.stderr)
+        );
+        assert_eq!(text(&plan.stdout).matches("+ slot ").count(), 3, "{line}");
+    }
     let output = shell(&local, "keyward status", "").await;
     assert!(text(&output.stdout).starts_with("no slot is registered"));
     assert_eq!(local.deployment.acts().await, []);

@@ -224,6 +224,23 @@ fn the_fleet_schema_is_up_to_date_and_accepts_the_demo_fleet() {
     assert!(validator.is_valid(&without_spend));
 }
 
+/// The fleet file to begin with says the same as the fleet that tests use, and an editor finds nothing wrong with it.
+#[test]
+fn the_toml_fleet_is_the_json_fleet_and_valid_by_the_schema() {
+    use keyward_core::model::fleet::Fleet;
+    let toml = Fleet::read_toml(include_str!("../fixtures/keyward.toml")).unwrap();
+    let json = Fleet::from_json(include_str!("../fixtures/fleet.json")).unwrap();
+    assert_eq!(toml.check().unwrap().len(), json.check().unwrap().len());
+    for (one, other) in toml.check().unwrap().iter().zip(&json.check().unwrap()) {
+        assert_eq!((&one.people, one.policy), (&other.people, other.policy));
+        assert_eq!((&one.name, one.expected), (&other.name, other.expected));
+        assert_eq!(one.entry.secret, other.entry.secret);
+    }
+    let validator = jsonschema::validator_for(&Fleet::json_schema()).unwrap();
+    let as_json = serde_json::to_value(&toml).unwrap();
+    assert!(validator.is_valid(&as_json), "{as_json}");
+}
+
 /// An alert's JSON form is for programs of others: its schema is in the repository, and is what the type says.
 #[test]
 fn the_alert_schema_is_up_to_date_and_accepts_alerts() {

@@ -1,17 +1,18 @@
 //! What the command takes.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use keyward_core::model::names::{AccountName, SlotName};
 
-use crate::commands::{Factor, Offline};
+use crate::commands::{Factor, Import, Offline};
+use crate::fleet_file::USUAL;
 
 /// Looks after the API keys that AI agents use.
 ///
 /// Acts (apply, register, enforce, expect, kill, restore, drill, pool add, prices put) go through the deployment's control function, which records who asked and
-/// why. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
+/// why; plan, import and doctor ask it too, and change nothing. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
 #[derive(Parser)]
 #[command(name = "keyward", version, after_help = SETTINGS)]
 pub(crate) struct Args {
@@ -21,68 +22,73 @@ pub(crate) struct Args {
 
 const SETTINGS: &str = "\
 Settings, by environment variables:
-  KEYWARD_CONTROL_URL  the control function's URL (apply, register, enforce, expect, kill, restore, drill, pool add, prices put)
-  KEYWARD_TABLE        the inventory's table (status, rotate, backtest --slot, drill --wait, pool status, prices show)
+  KEYWARD_CONTROL_URL  the control function's URL (plan, apply, import, doctor, register, enforce, expect, kill, restore, drill, pool add, prices put)
+  KEYWARD_TABLE        the inventory's table (status, rotate, doctor, backtest --slot, drill --wait, pool status, prices show)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
-  AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them";
+  AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them
 
-/// Arguments longer than this that are no path are not repeated whole: one may be a key.
-const MAX_REPEATED: usize = 24;
-const SHOWN: usize = 11;
-
-/// Says what is wrong with the command line, or prints what was asked for, as `--help`. What might be a key is not
-/// repeated.
-pub(crate) fn explain(refused: &clap::Error) -> ExitCode {
-    if !refused.use_stderr() {
-        crate::print::line(refused.to_string().trim_end());
-        return ExitCode::SUCCESS;
-    }
-    let arguments = std::env::args_os().skip(1);
-    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
-    let text = without_keys(refused.to_string(), arguments);
-    crate::print::complain(text.trim_end());
-    ExitCode::from(2)
-}
-
-/// The text with every argument in it, and every value after a `=`, cut that may be a key.
-fn without_keys(mut text: String, arguments: impl Iterator<Item = String>) -> String {
-    for argument in arguments {
-        let value = argument.split_once('=').map(|(_, value)| value);
-        for part in [Some(argument.as_str()), value].into_iter().flatten() {
-            let is_path = part.contains(['/', '.', '\\']);
-            if !is_path && part.chars().count() > MAX_REPEATED {
-                let shown: String = part.chars().take(SHOWN).collect();
-                text = text.replace(part, &format!("{shown}…"));
-            }
-        }
-    }
-    text
-}
+Ends with:
+  0  everything was done; plan: all was seen, and nothing is left to do
+  1  something was refused or failed; plan: there is no plan; doctor: something is wrong
+  2  the command line is wrong; plan: something differs, or was not seen; doctor: something was not seen";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Show what applying a fleet file would do, and what is not as it should be. Changes nothing.
+    ///
+    /// The file is held against the inventory, Secrets Manager, the providers' keys and their limits, and the alarms that
+    /// guard slots: `+` is registered and `~` changed by apply, `!` is for a person, `=` is set right by Keyward itself, `?`
+    /// was not seen, and `-` is in the inventory alone, where it stays. Ends with 0 if nothing differs and all was seen, 2 if
+    /// something differs or was not seen, 1 if there is no plan. Example: keyward plan --out today.plan
+    Plan {
+        /// The fleet file (TOML, or JSON).
+        #[arg(default_value = USUAL)]
+        file: PathBuf,
+        /// Keep the plan in this file, for keyward apply --planned.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Bring the inventory up to a fleet file: register new slots, change owners, policies and expected spend.
     ///
-    /// Nothing is ever removed. Example: keyward apply fleet.json --reason "onboard the search bot"
+    /// Nothing is ever removed. Nothing is begun while a slot of the file is refused, or while one is no longer what it was
+    /// planned on. Example: keyward apply keyward.toml --reason "onboard the search bot"
     Apply {
-        /// The fleet file (JSON).
+        /// The fleet file (TOML, or JSON).
+        #[arg(default_value = USUAL)]
         file: PathBuf,
         /// Why; goes into the record.
-        #[arg(long, required_unless_present = "plan")]
+        #[arg(long, required_unless_present = "dry_run")]
         reason: Option<String>,
-        /// Only say what would be done.
-        #[arg(long, conflicts_with = "reason")]
-        plan: bool,
+        /// Only what this plan of keyward plan --out shows: what moved since stops it.
+        #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+        planned: Option<PathBuf>,
+        /// Only say what would be done: the same as keyward plan.
+        #[arg(long, alias = "plan", conflicts_with = "reason")]
+        dry_run: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
+    /// Show keys at a provider that belong to no slot, as entries for the fleet file. Changes nothing.
+    ///
+    /// Name the secrets that may hold one of them, and each is told beside its key. What only a person knows is left open. Example:
+    /// keyward import openrouter-main --secret arn:aws:secretsmanager:... >> keyward.toml
+    Import(Import),
     /// Register one slot of a fleet file.
     Register {
-        /// The fleet file (JSON).
+        /// The fleet file (TOML, or JSON).
         file: PathBuf,
         /// The slot.
         slot: SlotName,
         /// Why; goes into the record.
         #[arg(long)]
         reason: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Let a slot's usage statistics kill, or with --observe only report.
     Enforce {
@@ -94,6 +100,9 @@ pub(crate) enum Command {
         /// Why; goes into the record.
         #[arg(long)]
         reason: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Say that a slot will spend more for a while: a launch, the end of a month.
     ///
@@ -220,6 +229,9 @@ pub(crate) enum Command {
         /// How long to wait at most, in seconds.
         #[arg(long, default_value_t = 300, requires = "wait")]
         timeout: u32,
+        /// As JSON, once it is over.
+        #[arg(long)]
+        json: bool,
     },
     /// Replay recorded usage through the detector and show what it would have done.
     ///
@@ -257,6 +269,23 @@ pub(crate) enum Command {
     /// What models cost: the table that usage is priced by.
     #[command(subcommand)]
     Prices(Prices),
+    /// Look whether an installation is well, end to end. Changes nothing.
+    ///
+    /// Your own access, the control function, clocks, the table, work that is overdue, one read from each provider with its
+    /// admin credential, usage, secrets, alarms, the last drill. What is wrong is told with what mends it. Ends with 0 if all is
+    /// well, 1 if something is wrong, 2 if something was not seen.
+    Doctor {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print what a shell needs to complete this command's words.
+    ///
+    /// Example, for bash: keyward completions bash > ~/.local/share/bash-completion/completions/keyward
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// Show what each provider's API can do, and the configured accounts.
     Providers {
         /// As JSON.
@@ -280,6 +309,9 @@ pub(crate) enum Pool {
         /// Why; goes into the record.
         #[arg(long)]
         reason: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Show how many keys stand by, and how old they are.
     Status {
@@ -309,32 +341,8 @@ pub(crate) enum Prices {
         /// Why; goes into the record.
         #[arg(long)]
         reason: String,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_said_of_a_wrong_command_line_holds_no_key() {
-        let key = "sk-ant-api03-EXAMPLE0123456789abcdefghijklmnop-AA";
-        for line in [
-            format!("rotate {key}"),
-            format!("rotate a --wait --timeout {key}"),
-            format!("rotate a --wait --timeout={key}"),
-            format!("pool status a --json={key}"),
-            format!("pool add a {key} --reason x"),
-            format!("pool add a --reason x --{key}"),
-            format!("pool add a --reason x --key={key}"),
-            key.to_owned(),
-        ] {
-            let words = || line.split(' ').map(str::to_owned);
-            let refused = Args::try_parse_from(["keyward".to_owned()].into_iter().chain(words()));
-            let refused = refused.err().map(|refused| refused.to_string());
-            let text = without_keys(refused.unwrap_or_default(), words());
-            assert!(!text.is_empty(), "{line} is refused");
-            assert!(!text.contains(&key[..12]), "{line}: {text}");
-        }
-    }
 }

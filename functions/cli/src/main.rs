@@ -4,8 +4,10 @@ mod args;
 mod aws;
 mod commands;
 mod control;
+mod fleet_file;
 mod print;
 mod settings;
+mod wrong_words;
 
 use std::process::ExitCode;
 
@@ -17,11 +19,13 @@ use args::Args;
 const DONE: u8 = 0;
 /// Something was refused or failed.
 const FAILED: u8 = 1;
+/// Something differs, or was not seen.
+const DIFFERS: u8 = 2;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(refused) => return args::explain(&refused),
+        Err(refused) => return wrong_words::explain(&refused),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(print::Outcome::Done) => DONE.into(),
         Ok(print::Outcome::NotAll) => FAILED.into(),
+        Ok(print::Outcome::Differs) => DIFFERS.into(),
         Err(error) => {
             print::complain(&format!("keyward: {}", print::chain(&error)));
             FAILED.into()

@@ -11,6 +11,8 @@ pub(crate) enum Outcome {
     Done,
     /// Something of it was refused or failed, and said.
     NotAll,
+    /// Nothing was to be done, and something differs, or was not seen.
+    Differs,
 }
 
 /// One line on standard output. Whoever stops reading, as `head` does, has enough: the command ends well. A full disk

@@ -128,3 +128,72 @@ fn a_backtest_is_of_traces_or_of_slots() {
     assert_eq!(run.status.code(), Some(1));
     assert!(complaint.contains("KEYWARD_TABLE"), "{complaint}");
 }
+
+/// What the command says of a fleet file, without a control function: standard output and error.
+fn plan(file: &std::path::Path) -> (Option<i32>, String) {
+    let run = keyward().arg("plan").arg(file).output().unwrap();
+    assert_eq!(String::from_utf8(run.stdout).unwrap(), "");
+    (run.status.code(), String::from_utf8(run.stderr).unwrap())
+}
+
+#[test]
+fn a_faulty_fleet_file_is_told_by_line_and_never_sent() {
+    let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let file = folder.join(format!("keyward-{}.toml", std::process::id()));
+    let shown = file.display().to_string();
+    let key = "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef";
+    for (text, line, what) in [
+        (
+            "version = 1\n[agents.a]\nboss = \"ana\"\n".to_owned(),
+            3,
+            "unknown field `boss`",
+        ),
+        (
+            format!("version = 1\n# the key is {key}\n"),
+            2,
+            "looks like a key",
+        ),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let (code, complaint) = plan(&file);
+        assert_eq!(code, Some(1), "{complaint}");
+        assert!(
+            complaint.starts_with(&format!("{shown}:{line}: ")),
+            "{complaint}"
+        );
+        assert!(
+            complaint.contains(what) && complaint.contains("nothing was sent"),
+            "{complaint}"
+        );
+        assert!(!complaint.contains("EXAMPLE"), "{complaint}");
+    }
+    std::fs::write(&file, "version = 1\n").unwrap();
+    let (code, complaint) = plan(&file);
+    assert_eq!(code, Some(1));
+    assert!(
+        complaint.contains("KEYWARD_CONTROL_URL is not set"),
+        "{complaint}"
+    );
+}
+
+/// Two says that something differs; a wrong word must not look like that.
+#[test]
+fn a_wrong_command_line_is_no_difference() {
+    for (words, code) in [(&["plan", "--nope"][..], 1), (&["apply", "--nope"], 2)] {
+        let run = keyward().args(words).output().unwrap();
+        assert_eq!(run.status.code(), Some(code), "{words:?}");
+    }
+}
+
+#[test]
+fn shells_get_what_they_need_to_complete_words() {
+    for shell in ["bash", "zsh", "fish"] {
+        let run = keyward().args(["completions", shell]).output().unwrap();
+        let script = String::from_utf8(run.stdout).unwrap();
+        assert!(run.status.success(), "{shell}");
+        assert!(
+            script.contains("apply") && script.contains("planned"),
+            "{shell}"
+        );
+    }
+}

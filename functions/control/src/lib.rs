@@ -8,11 +8,13 @@ mod response;
 use std::sync::Arc;
 
 use keyward_core::model::text::{OutsideText, without_keys};
-use keyward_core::ports::{Acts, AlarmStates, Deadline, UsageStore};
+use keyward_core::ports::{Acts, AlarmStates, Deadline, KillAlarms, UsageStore};
+use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::report::Callers;
 use keyward_core::usecases::restore::Second;
+use keyward_core::usecases::survey::Guards;
 use serde_json::Value;
 
 use operations::carry_out;
@@ -34,8 +36,20 @@ pub struct Deps {
     pub drills: Option<Drills>,
     /// Whose calls are taken.
     pub callers: Callers,
+    /// The alarms that guard slots, to be looked at, and whose they are; `None` where the deployment does not say.
+    pub guards: Option<(Arc<dyn KillAlarms>, Deployment)>,
     /// Whether a restore waits for a second person.
     pub restore_second: Second,
+}
+
+impl Deps {
+    fn guards(&self) -> Option<Guards<'_>> {
+        let (alarms, deployment) = self.guards.as_ref()?;
+        Some(Guards {
+            alarms: alarms.as_ref(),
+            deployment,
+        })
+    }
 }
 
 /// Carries out the act that the request asks for. Whatever happens is an HTTP answer: to its caller, a function URL

@@ -18,6 +18,7 @@ fn main() -> ExitCode {
             alarms: deps.alarms,
             drills: deps.drills,
             callers: config.callers,
+            guards: deps.guards,
             restore_second: config.common.restore_second,
         };
         run::run(async |event: LambdaEvent<Value>| {

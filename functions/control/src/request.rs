@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyward_core::model::act::CallerArn;
+use keyward_core::model::key_like::{may_be_a_key, words};
 use keyward_core::model::text::OutsideText;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -126,33 +127,9 @@ impl Request {
     }
 }
 
-/// How the keys of the providers begin that give theirs a beginning, and how long a word that begins so must be to be
-/// taken for one.
-const KEY_PREFIXES: [&str; 3] = ["sk-", "AIza", "ABSK"];
-const KEY_LENGTH: usize = 24;
-
-/// A hexadecimal number of so many digits may be a key too. A hash of Git's has 40, and is better cut.
-const HEX_LENGTH: usize = 32;
-
-/// Whether a word begins as keys do; or has a piece that is as long as one and as mixed, as keys without a beginning are.
-fn may_be_a_key(word: &str) -> bool {
-    let begins_so = || KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
-    if word.len() >= KEY_LENGTH && begins_so() {
-        return true;
-    }
-    word.split(['-', '_']).any(|piece| {
-        let has = |is: fn(&u8) -> bool| piece.as_bytes().iter().any(is);
-        let is_mixed =
-            has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-        let is_hex = piece.bytes().all(|b| b.is_ascii_hexdigit()) && has(u8::is_ascii_digit);
-        piece.len() >= KEY_LENGTH && is_mixed || piece.len() >= HEX_LENGTH && is_hex
-    })
-}
-
 /// Whether a text has a word in it that may be a key.
 pub(crate) fn holds_a_key(text: &str) -> bool {
-    let of_a_key = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    text.split(|c| !of_a_key(c)).any(may_be_a_key)
+    words(text).any(may_be_a_key)
 }
 
 /// Why an act is asked for, as it goes into the record: required, so that the record says it. What looks like a key is

@@ -13,7 +13,8 @@ use keyward_aws::{
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{Acts, AlarmStates, Clock, ProviderError, UsageStore};
+use keyward_core::ports::{Acts, AlarmStates, Clock, KillAlarms, ProviderError, UsageStore};
+use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::kill_switch::KillSwitch;
@@ -61,12 +62,17 @@ pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentE
         metrics: Arc::new(CloudWatchMetrics::new(&aws)),
         deployment,
     });
+    let guards = config.deployment.clone().map(|deployment| {
+        let alarms: Arc<dyn KillAlarms> = Arc::new(CloudWatchAlarms::new(&aws));
+        (alarms, deployment)
+    });
     Ok(ControlPorts {
         ports,
         acts: inventory.clone(),
         usage: inventory,
         alarms,
         drills,
+        guards,
     })
 }
 
@@ -82,6 +88,8 @@ pub struct ControlPorts {
     pub alarms: Arc<dyn AlarmStates>,
     /// What a drill works with; `None` where the deployment is not told who it is.
     pub drills: Option<Drills>,
+    /// The alarms that guard slots, and whose they are; `None` where the deployment is not told who it is.
+    pub guards: Option<(Arc<dyn KillAlarms>, Deployment)>,
 }
 
 /// What the kill switch works with. Nothing is sent.

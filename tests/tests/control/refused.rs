@@ -76,13 +76,13 @@ async fn what_is_not_a_signed_request_for_a_known_operation_is_refused() {
             "a list",
             |e| e["body"] = json!("[]"),
             400,
-            "{reason, fleet}",
+            "{reason, fleet, planned?}",
         ),
         (
             "no reason",
             |e| e["body"] = json!({"fleet": fleet()}).to_string().into(),
             400,
-            "{reason, fleet}",
+            "{reason, fleet, planned?}",
         ),
         (
             "a blank reason",
@@ -112,7 +112,7 @@ async fn what_is_not_a_signed_request_for_a_known_operation_is_refused() {
                     .into()
             },
             400,
-            "{reason, fleet}",
+            "{reason, fleet, planned?}",
         ),
         (
             "not base64",

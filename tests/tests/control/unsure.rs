@@ -8,7 +8,12 @@ use super::*;
 const SLOT: &str = "support-bot-openrouter";
 
 /// Posts with the named call dead.
-async fn post_without(world: &World, call: &'static str, path: &str, body: Value) -> (u64, Value) {
+pub(super) async fn post_without(
+    world: &World,
+    call: &'static str,
+    path: &str,
+    body: Value,
+) -> (u64, Value) {
     let gate = Arc::new(Gate::default());
     gate.silence(&[call]);
     let deps = Deps {
@@ -79,12 +84,14 @@ async fn a_slot_that_somebody_else_wrote_first_was_not_changed_by_this_call() {
     let inventory = world.outside.inventory.clone();
     gate.before(1, async move {
         let slot = inventory.slot(&SLOT.parse().unwrap()).await.unwrap();
-        inventory.save_slot(&slot.unwrap()).await.unwrap();
+        let mut slot = slot.unwrap();
+        slot.owner = "ben@example.com".parse().unwrap();
+        inventory.save_slot(&slot).await.unwrap();
     });
     let body = json!({"reason": "x", "fleet": changed, "slot": SLOT});
     let (_, answer) = post(&deps, "/register", body).await;
-    assert_eq!(results(&answer), [(SLOT, "failed")], "{answer}");
-    assert_eq!(world.slot().await.owner.as_str(), "ana@example.com");
+    assert_eq!(results(&answer), [(SLOT, "surprise")], "{answer}");
+    assert_eq!(world.slot().await.owner.as_str(), "ben@example.com");
 }
 
 /// Whatever answer is lost: where "nothing was changed" is said of a mode, the mode is as it was, and the record says

@@ -392,6 +392,7 @@ async fn ask(range: &Range) -> Value {
         alarms: Arc::new(NoAlarmStates),
         drills: Some(range.drills()),
         callers: keyward_core::usecases::report::Callers::People,
+        guards: None,
         restore_second: Second::NotNeeded,
     };
     let deadline = Deadline(range.switched.now() + SignedDuration::from_mins(5));

@@ -83,7 +83,7 @@ async fn times_at_both_ends_of_the_calendar_are_borne() {
         let (world, _) = world().await;
         let mut slot = world.slot().await;
         slot.policy = PolicyEntry {
-            max_age_days: 365,
+            max_age_days: Some(365),
             ..PolicyEntry::default()
         }
         .into();

@@ -1,32 +1,29 @@
 //! `keyward apply` and `keyward register`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use keyward_core::model::fleet::Fleet;
 use keyward_core::model::names::SlotName;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use keyward_core::rules::change::Difference;
+use serde::Deserialize;
+use serde_json::{Value, json};
 
+use super::Format;
 use crate::control::Control;
+use crate::fleet_file;
 use crate::print::{Outcome, clean, line};
 
 /// The results of slots for which nothing is left to do.
-const DONE: [&str; 5] = [
-    "registered",
-    "updated",
-    "unchanged",
-    "would_register",
-    "would_update",
-];
+const DONE: [&str; 3] = ["registered", "updated", "unchanged"];
 
-#[derive(Serialize)]
-struct Request<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
-    fleet: Box<RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    slot: Option<&'a SlotName>,
+/// What is to be applied.
+pub(super) struct Wanted {
+    /// The fleet file.
+    pub(super) file: PathBuf,
+    pub(super) reason: String,
+    /// The plan that it must still be.
+    pub(super) planned: Option<PathBuf>,
+    pub(super) format: Format,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +42,7 @@ struct Row {
     #[serde(default)]
     key: Option<String>,
     #[serde(default)]
-    changed: Vec<String>,
+    changed: Vec<Difference>,
     #[serde(default)]
     kept: Vec<String>,
     #[serde(default)]
@@ -54,47 +51,44 @@ struct Row {
     unrecorded: bool,
 }
 
-pub(super) async fn plan(file: &Path) -> Result<Outcome> {
-    post(file, "/plan", None, None).await
+pub(super) async fn apply(wanted: &Wanted) -> Result<Outcome> {
+    let fleet = fleet_file::read(&wanted.file)?;
+    let mut request = json!({ "reason": wanted.reason, "fleet": fleet });
+    if let Some(planned) = &wanted.planned {
+        request["planned"] = json!(super::plan::kept(planned)?);
+    }
+    post("/apply", &request, wanted.format).await
 }
 
-pub(super) async fn apply(file: &Path, reason: &str) -> Result<Outcome> {
-    post(file, "/apply", Some(reason), None).await
-}
-
-pub(super) async fn register(file: &Path, slot: &SlotName, reason: &str) -> Result<Outcome> {
-    post(file, "/register", Some(reason), Some(slot)).await
-}
-
-/// Checks the file here first: its faults are told without a call.
-async fn post(
+pub(super) async fn register(
     file: &Path,
-    operation: &str,
-    reason: Option<&str>,
-    slot: Option<&SlotName>,
+    slot: &SlotName,
+    reason: &str,
+    format: Format,
 ) -> Result<Outcome> {
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("{} cannot be read", file.display()))?;
-    Fleet::from_json(&text)
-        .and_then(|fleet| fleet.check())
-        .with_context(|| format!("{} was not applied", file.display()))?;
-    let request = Request {
-        reason,
-        fleet: RawValue::from_string(text)?,
-        slot,
-    };
-    let answer = Control::open().await?.post(operation, &request).await?;
-    let report: Report = serde_json::from_value(answer).context("the answer cannot be read")?;
-    Ok(print(&report))
+    let fleet = fleet_file::read(file)?;
+    let request = json!({ "reason": reason, "fleet": fleet, "slot": slot });
+    post("/register", &request, format).await
 }
 
-fn print(report: &Report) -> Outcome {
-    let mut outcome = Outcome::Done;
+async fn post(operation: &str, request: &Value, format: Format) -> Result<Outcome> {
+    let answer = Control::open().await?.post(operation, request).await?;
+    let report: Report =
+        serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
+    match format {
+        Format::Json => line(&answer.to_string()),
+        Format::Table => print(&report),
+    }
+    let is_done = |row: &Row| DONE.contains(&row.result.as_str()) && !row.unrecorded;
+    Ok(match report.slots.iter().all(is_done) {
+        true => Outcome::Done,
+        false => Outcome::NotAll,
+    })
+}
+
+fn print(report: &Report) {
     for row in &report.slots {
         line(&describe(row));
-        if !DONE.contains(&row.result.as_str()) || row.unrecorded {
-            outcome = Outcome::NotAll;
-        }
     }
     if report.others_unknown {
         line("the slots that the file does not name could not be listed");
@@ -102,7 +96,6 @@ fn print(report: &Report) -> Outcome {
     for name in &report.not_in_file {
         line(&format!("{}: not in the file; left as it is", clean(name)));
     }
-    outcome
 }
 
 fn describe(row: &Row) -> String {
@@ -110,11 +103,14 @@ fn describe(row: &Row) -> String {
         ("registered", Some("known")) => "registered with the key in its secret".to_owned(),
         ("registered", Some("unknown")) => "registered, but its key was not singled out at the provider: it cannot be revoked by Keyward. Rotate the slot, then delete the old key there by hand".to_owned(),
         ("registered", _) => format!("registered; its secret has no key yet. Next: keyward rotate {} --wait", clean(&row.slot)),
-        ("would_register", _) => "would be registered".to_owned(),
-        ("updated", _) => format!("changed: {}", clean(&row.changed.join(", "))),
-        ("would_update", _) => format!("would be changed: {}", clean(&row.changed.join(", "))),
+        ("updated", _) => {
+            let fields = row.changed.iter().map(|changed| clean(&changed.field));
+            format!("changed: {}", fields.collect::<Vec<_>>().join(", "))
+        }
         ("unchanged", _) => "is as the file says".to_owned(),
         ("left", _) => "not reached in time; nothing was done. Send the file again".to_owned(),
+        ("not_begun", _) => "not begun, and as it was: first see to what is said of other slots, then send the file again".to_owned(),
+        ("surprise", _) => "NOT AS PLANNED, and left as it is. Look with keyward plan, then send the file again".to_owned(),
         ("refused", _) => "REFUSED, nothing was changed".to_owned(),
         ("failed", _) => "FAILED, nothing was changed; send the file again".to_owned(),
         _ => "NOT FINISHED, and a part of it may be done; send the file again".to_owned(),

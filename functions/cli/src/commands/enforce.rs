@@ -6,6 +6,7 @@ use keyward_core::model::slot::Mode;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::Format;
 use crate::control::Control;
 use crate::print::{Outcome, line};
 
@@ -31,10 +32,27 @@ struct Answer {
     unrecorded: bool,
 }
 
-pub(super) async fn enforce(slot: &SlotName, wanted: Wanted, reason: &str) -> Result<Outcome> {
+pub(super) async fn enforce(
+    slot: &SlotName,
+    wanted: Wanted,
+    reason: &str,
+    format: Format,
+) -> Result<Outcome> {
     let request = json!({ "reason": reason, "slot": slot, "mode": wanted.0 });
     let answer = Control::open().await?.post("/enforce", &request).await?;
-    let answer: Answer = serde_json::from_value(answer).context("the answer cannot be read")?;
+    let said: Answer =
+        serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
+    match format {
+        Format::Json => line(&answer.to_string()),
+        Format::Table => print(slot, &said),
+    }
+    Ok(match said.unrecorded {
+        true => Outcome::NotAll,
+        false => Outcome::Done,
+    })
+}
+
+fn print(slot: &SlotName, answer: &Answer) {
     let what = match answer.mode {
         Mode::Enforce => "use far above what is usual for it cuts it off",
         Mode::Observe => {
@@ -49,7 +67,5 @@ pub(super) async fn enforce(slot: &SlotName, wanted: Wanted, reason: &str) -> Re
     line(&format!("{slot}: {what}{was}"));
     if answer.unrecorded {
         line(&format!("{slot}: done, but its end could not be recorded"));
-        return Ok(Outcome::NotAll);
     }
-    Ok(Outcome::Done)
 }

@@ -2,14 +2,18 @@
 
 mod apply;
 mod backtest;
+mod completions;
 mod confirm;
+mod doctor;
 mod drill;
 mod enforce;
 mod expect;
 mod history;
+mod import;
 mod kill;
 mod offline;
 mod operations;
+mod plan;
 mod pool;
 mod prices;
 mod providers;
@@ -21,6 +25,7 @@ use anyhow::Result;
 use keyward_backtest::Inject;
 
 pub(crate) use expect::Factor;
+pub(crate) use import::Import;
 pub(crate) use offline::Offline;
 
 use crate::args::{Args, Command};
@@ -28,16 +33,47 @@ use crate::print::Outcome;
 
 pub(crate) async fn run(args: Args) -> Result<Outcome> {
     match args.command {
-        Command::Apply { file, reason, .. } => match reason {
-            Some(reason) => apply::apply(&file, &reason).await,
-            None => apply::plan(&file).await,
-        },
-        Command::Register { file, slot, reason } => apply::register(&file, &slot, &reason).await,
+        Command::Plan { file, out, json } => {
+            let format = json.into();
+            plan::plan(&plan::Wanted { file, out, format }).await
+        }
+        Command::Apply {
+            file,
+            reason,
+            planned,
+            json,
+            ..
+        } => {
+            let format = json.into();
+            match reason {
+                Some(reason) => {
+                    let wanted = apply::Wanted {
+                        file,
+                        reason,
+                        planned,
+                        format,
+                    };
+                    apply::apply(&wanted).await
+                }
+                None => {
+                    let out = None;
+                    plan::plan(&plan::Wanted { file, out, format }).await
+                }
+            }
+        }
+        Command::Import(wanted) => import::import(wanted).await,
+        Command::Register {
+            file,
+            slot,
+            reason,
+            json,
+        } => apply::register(&file, &slot, &reason, json.into()).await,
         Command::Enforce {
             slot,
             observe,
             reason,
-        } => enforce::enforce(&slot, observe.into(), &reason).await,
+            json,
+        } => enforce::enforce(&slot, observe.into(), &reason, json.into()).await,
         Command::Expect {
             slot,
             factor,
@@ -120,7 +156,8 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             slot,
             wait,
             timeout,
-        } => rotate::rotate(&slot, wait.then_some(timeout)).await,
+            json,
+        } => rotate::rotate(&slot, wait.then_some(timeout), json.into()).await,
         Command::Backtest {
             traces: Some(traces),
             inject,
@@ -139,6 +176,8 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             slot, html, json, ..
         } => history::run(slot.as_ref(), html.as_deref(), json.into()).await,
         Command::Pool(pool) => pool::run(pool).await,
+        Command::Doctor { json } => doctor::doctor(json.into()).await,
+        Command::Completions { shell } => completions::completions(shell),
         Command::Prices(prices) => prices::run(prices).await,
         // The JSON has the operations of each provider anyway.
         Command::Providers {

@@ -53,18 +53,32 @@ struct Key {
 
 pub(super) async fn run(pool: Pool) -> Result<Outcome> {
     match pool {
-        Pool::Add { account, reason } => add(&account, &reason).await,
+        Pool::Add {
+            account,
+            reason,
+            json,
+        } => add(&account, &reason, json.into()).await,
         Pool::Status { account, json } => status(&account, json.into()).await,
     }
 }
 
-async fn add(account: &AccountName, reason: &str) -> Result<Outcome> {
+async fn add(account: &AccountName, reason: &str, format: Format) -> Result<Outcome> {
     let given = keys()?;
     let keys: Vec<&str> = given.iter().map(|(_, key)| key.as_str()).collect();
     let control = Control::open().await?;
     let request = json!({ "reason": reason, "account": account, "keys": keys });
     let answer = control.post("/pool/add", &request).await?;
-    let answer: Answer = serde_json::from_value(answer).context("the answer cannot be read")?;
+    let said: Answer =
+        serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
+    match format {
+        Format::Json => line(&answer.to_string()),
+        Format::Table => print(account, &given, &said),
+    }
+    let all = said.refused.is_empty() && said.not_ready.is_empty() && !said.unrecorded;
+    Ok(if all { Outcome::Done } else { Outcome::NotAll })
+}
+
+fn print(account: &AccountName, given: &[(usize, String)], answer: &Answer) {
     for (what, keys) in [
         ("added", &answer.added),
         ("NOT added", &answer.refused),
@@ -75,7 +89,7 @@ async fn add(account: &AccountName, reason: &str) -> Result<Outcome> {
             let why = key
                 .why
                 .as_deref()
-                .map(|why| format!(", {}: {}", place(&given, &key.fingerprint), clean(why)));
+                .map(|why| format!(", {}: {}", place(given, &key.fingerprint), clean(why)));
             line(&format!(
                 "{name} ({}): {what}{}",
                 clean(&key.fingerprint),
@@ -92,8 +106,6 @@ async fn add(account: &AccountName, reason: &str) -> Result<Outcome> {
     if answer.unrecorded {
         line("the act was done, but its end could not be recorded");
     }
-    let all = answer.refused.is_empty() && answer.not_ready.is_empty() && !answer.unrecorded;
-    Ok(if all { Outcome::Done } else { Outcome::NotAll })
 }
 
 /// Where a key stood on standard input.

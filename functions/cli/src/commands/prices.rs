@@ -14,7 +14,7 @@ use super::Format;
 use crate::args::Prices;
 use crate::aws::Aws;
 use crate::control::Control;
-use crate::print::{Outcome, clean, line};
+use crate::print::{Outcome, clean, complain, line};
 use crate::settings::{TABLE, required};
 
 #[derive(Deserialize)]
@@ -28,7 +28,7 @@ struct Answer {
 pub(super) async fn run(prices: Prices) -> Result<Outcome> {
     match prices {
         Prices::Show { json } => show(json.into()).await,
-        Prices::Put { file, reason } => put(&file, &reason).await,
+        Prices::Put { file, reason, json } => put(&file, &reason, json.into()).await,
     }
 }
 
@@ -77,21 +77,25 @@ fn print(table: &PriceTable, refused: Option<&str>) {
     }
 }
 
-async fn put(file: &Path, reason: &str) -> Result<Outcome> {
+async fn put(file: &Path, reason: &str, format: Format) -> Result<Outcome> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("{} cannot be read", file.display()))?;
     let table: &RawValue =
         serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))?;
     let request = json!({ "reason": reason, "table": table });
     let answer = Control::open().await?.post("/prices", &request).await?;
-    let answer: Answer = serde_json::from_value(answer).context("the answer cannot be read")?;
-    let [before, as_of] = [&answer.before, &answer.as_of].map(|word| clean(word));
-    line(&format!(
-        "prices of {as_of} are in place of those of {before}; the monitor uses them from its next run on"
-    ));
-    Ok(match answer.unrecorded {
+    let said: Answer =
+        serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
+    let [before, as_of] = [&said.before, &said.as_of].map(|word| clean(word));
+    match format {
+        Format::Json => line(&answer.to_string()),
+        Format::Table => line(&format!(
+            "prices of {as_of} are in place of those of {before}; the monitor uses them from its next run on"
+        )),
+    }
+    Ok(match said.unrecorded {
         true => {
-            line("done, but its end could not be recorded");
+            complain("done, but its end could not be recorded");
             Outcome::NotAll
         }
         false => Outcome::Done,

@@ -13,7 +13,9 @@ use keyward_core::rules::rotation::refused_now;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::pool::read;
 use keyward_providers::config::ProviderAccounts;
+use serde_json::json;
 
+use super::Format;
 use crate::aws::Aws;
 use crate::print::{Outcome, line};
 use crate::settings::{TABLE, required};
@@ -28,7 +30,7 @@ enum Standing {
     Over,
 }
 
-pub(super) async fn rotate(name: &SlotName, wait: Option<u32>) -> Result<Outcome> {
+pub(super) async fn rotate(name: &SlotName, wait: Option<u32>, format: Format) -> Result<Outcome> {
     let [table] = required([TABLE])?;
     let ports = Aws::load()
         .await?
@@ -38,17 +40,23 @@ pub(super) async fn rotate(name: &SlotName, wait: Option<u32>) -> Result<Outcome
     let slot = slot.with_context(|| format!("there is no slot `{name}` in the inventory; nothing was changed. Look at the names: keyward status"))?;
     look_before(&ports, &slot).await?;
     let token = start(&ports, &slot).await?;
-    line(&format!(
-        "{name}: rotation {token} has begun; agents keep working"
-    ));
+    let say = |text: String| match format {
+        Format::Table => line(&format!("{name}: {text}")),
+        Format::Json => {}
+    };
+    say(format!("rotation {token} has begun; agents keep working"));
     let Some(seconds) = wait else {
-        line(&format!("{name}: look at it with keyward status {name}"));
+        say(format!("look at it with keyward status {name}"));
+        if format == Format::Json {
+            let begun = json!({ "slot": name, "rotation": token, "result": "begun" });
+            line(&begun.to_string());
+        }
         return Ok(Outcome::Done);
     };
     let looks = u64::from(seconds) / LOOK_EVERY.as_secs() + 1;
     for _ in 0..looks {
         match look(&ports, &slot, &token).await? {
-            Standing::Promoted => return promoted(&ports, &slot).await,
+            Standing::Promoted => return promoted(&ports, &slot, &token, format).await,
             Standing::Over => bail!(
                 "{name}: rotation {token} ended without a new key; agents keep working with the key under AWSCURRENT. The alert and the rotate function's log say why"
             ),
@@ -122,11 +130,26 @@ async fn look(ports: &Ports, slot: &Slot, token: &SecretVersionId) -> Result<Sta
     })
 }
 
-async fn promoted(ports: &Ports, slot: &Slot) -> Result<Outcome> {
+async fn promoted(
+    ports: &Ports,
+    slot: &Slot,
+    token: &SecretVersionId,
+    format: Format,
+) -> Result<Outcome> {
     let versions = ports.inventory.versions(&slot.name).await?;
     let new = versions.iter().find(|v| v.state == VersionState::Current);
     let old = versions.iter().rfind(|v| v.state == VersionState::Retiring);
     let name = &slot.name;
+    if format == Format::Json {
+        let done = json!({
+            "slot": name, "rotation": token, "result": "promoted",
+            "key": new.map(|new| new.shown().to_string()),
+            "old": old.map(|old| old.shown().to_string()),
+            "old_until": old.and_then(|old| old.retire_after),
+        });
+        line(&done.to_string());
+        return Ok(Outcome::Done);
+    }
     if let Some(new) = new {
         line(&format!(
             "{name}: done, agents fetch {} from now on",

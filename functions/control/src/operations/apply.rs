@@ -1,18 +1,27 @@
-//! `/plan`, `/apply` and `/register`: slots of a fleet file come into the inventory, or are brought up to it.
+//! `/apply` and `/register`: slots of a fleet file come into the inventory, or are brought up to it.
+//!
+//! Everything is foreseen before anything is changed: while one slot is refused, cannot be read, or is not what it was
+//! planned on, nothing is begun.
+
+use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use keyward_core::model::act::Subject;
-use keyward_core::model::fleet::{Fleet, PlannedSlot};
+use keyward_core::model::fleet::PlannedSlot;
 use keyward_core::model::names::SlotName;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{Deadline, InventoryError};
-use keyward_core::usecases::apply::{Applied, ApplyError, Plan, carry_out, plan};
+use keyward_core::ports::Deadline;
+use keyward_core::rules::change::{Basis, Difference};
+use keyward_core::usecases::apply::{Applied, ApplyError, Plan, carry_out};
 use keyward_core::usecases::register::Registered;
+use keyward_core::usecases::survey::foresee;
 use keyward_lambda::diagnostic::chain;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::fleet::{checked, with_others};
+use super::plan::result_of;
 use crate::Deps;
 use crate::record::{Recorded, Written};
 use crate::request::{Request, reason};
@@ -23,15 +32,12 @@ const TIME_FOR_A_SLOT: SignedDuration = SignedDuration::from_secs(20);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PlanBody {
-    fleet: Box<RawValue>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct ApplyBody {
     reason: String,
     fleet: Box<RawValue>,
+    /// What each slot was planned on, as `/plan` said; left out, what is found now is what is planned on.
+    #[serde(default)]
+    planned: Option<BTreeMap<SlotName, Basis>>,
 }
 
 #[derive(Deserialize)]
@@ -50,7 +56,7 @@ struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     key: Option<&'static str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    changed: Vec<&'static str>,
+    changed: Vec<Difference>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     kept: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,10 +79,9 @@ impl Row {
     }
 
     fn failed(slot: &SlotName, error: &ApplyError) -> Self {
-        let result = if error.is_retryable() {
-            "failed"
-        } else {
-            "refused"
+        let result = match error.is_surprise() {
+            true => "surprise",
+            false => result_of(error),
         };
         Self {
             why: Some(chain(error)),
@@ -85,56 +90,20 @@ impl Row {
     }
 }
 
-/// Reads a fleet and checks it whole: nothing of one that has a fault is applied.
-fn checked(fleet: &RawValue) -> Result<Vec<PlannedSlot>, Refusal> {
-    let planned = Fleet::from_json(fleet.get()).and_then(|fleet| fleet.check());
-    planned.map_err(|error| Refusal::new(422, error.to_string(), "Mend the fleet file."))
-}
-
-pub(super) async fn plan_fleet(
-    deps: &Deps,
-    request: &Request,
-    deadline: Deadline,
-) -> Result<Value, Refusal> {
-    let body: PlanBody = request.body("{fleet}")?;
-    let planned = checked(&body.fleet)?;
-    let mut rows = Vec::new();
-    for slot in &planned {
-        rows.push(match in_time(deps, deadline) {
-            false => Row::new(&slot.name, "left"),
-            true => foreseen(slot, plan(&deps.ports, slot).await),
-        });
-    }
-    Ok(report(deps, &planned, rows).await)
-}
-
-fn foreseen(planned: &PlannedSlot, plan: Result<Plan, ApplyError>) -> Row {
-    let name = &planned.name;
-    match plan {
-        Ok(Plan::Register) => Row::new(name, "would_register"),
-        Ok(Plan::Update { changed, kept, .. }) => Row {
-            changed,
-            kept,
-            ..Row::new(name, "would_update")
-        },
-        Ok(Plan::Unchanged { kept, .. }) => Row {
-            kept,
-            ..Row::new(name, "unchanged")
-        },
-        Err(error) => Row::failed(name, &error),
-    }
-}
-
 pub(super) async fn apply_fleet(
     deps: &Deps,
     request: &Request,
     deadline: Deadline,
 ) -> Result<Value, Refusal> {
-    let body: ApplyBody = request.body("{reason, fleet}")?;
+    let body: ApplyBody = request.body("{reason, fleet, planned?}")?;
     let why = reason(&body.reason)?;
     let planned = checked(&body.fleet)?;
-    let rows = apply_all(deps, request, &why, &planned, deadline).await?;
-    Ok(report(deps, &planned, rows).await)
+    let plans = foresee(&deps.ports, &planned, deadline).await;
+    let rows = match all_as_planned(&planned, plans, body.planned.as_ref()) {
+        Ok(plans) => apply_all(deps, request, &why, (&planned, &plans), deadline).await,
+        Err(rows) => rows,
+    };
+    Ok(with_others(deps, &planned, json!({ "slots": rows })).await)
 }
 
 pub(super) async fn register_slot(
@@ -154,31 +123,82 @@ pub(super) async fn register_slot(
             "Write the slot into the fleet file.",
         ));
     }
-    let rows = apply_all(deps, request, &why, &planned, deadline).await?;
+    let plans = foresee(&deps.ports, &planned, deadline).await;
+    let rows = match all_as_planned(&planned, plans, None) {
+        Ok(plans) => apply_all(deps, request, &why, (&planned, &plans), deadline).await,
+        Err(rows) => rows,
+    };
     Ok(json!({ "slots": rows }))
 }
 
-/// Applies slot by slot; one that fails holds up no other.
+/// The plans of all slots, if each can be carried out and is made on what it was planned on; else a row for each slot,
+/// and nothing is begun.
+fn all_as_planned(
+    planned: &[PlannedSlot],
+    plans: Vec<Option<Result<Plan, ApplyError>>>,
+    planned_on: Option<&BTreeMap<SlotName, Basis>>,
+) -> Result<Vec<Plan>, Vec<Row>> {
+    let hindered: Vec<Option<Row>> = planned
+        .iter()
+        .zip(&plans)
+        .map(|(slot, plan)| hindrance(slot, plan.as_ref(), planned_on))
+        .collect();
+    if hindered.iter().all(Option::is_none) {
+        let plans = plans.into_iter().flatten().filter_map(Result::ok);
+        return Ok(plans.collect());
+    }
+    let rows = planned.iter().zip(hindered);
+    let rows = rows.map(|(slot, row)| row.unwrap_or_else(|| Row::new(&slot.name, "not_begun")));
+    Err(rows.collect())
+}
+
+/// What stands in the way of a slot's plan.
+fn hindrance(
+    slot: &PlannedSlot,
+    plan: Option<&Result<Plan, ApplyError>>,
+    planned_on: Option<&BTreeMap<SlotName, Basis>>,
+) -> Option<Row> {
+    match plan {
+        None => Some(Row::new(&slot.name, "left")),
+        Some(Err(error)) => Some(Row::failed(&slot.name, error)),
+        Some(Ok(plan)) => match is_as_planned(slot, plan, planned_on) {
+            true => None,
+            false => Some(Row::failed(&slot.name, &ApplyError::Moved)),
+        },
+    }
+}
+
+fn is_as_planned(
+    slot: &PlannedSlot,
+    plan: &Plan,
+    planned_on: Option<&BTreeMap<SlotName, Basis>>,
+) -> bool {
+    planned_on.is_none_or(|planned| {
+        let found = Basis::of(plan.as_it_is(), slot);
+        planned.get(&slot.name) == Some(&found)
+    })
+}
+
+/// Applies slot by slot. One that fails holds up no other; the first surprise does: what was planned for the rest may
+/// be no truer.
 async fn apply_all(
     deps: &Deps,
     request: &Request,
     reason: &OutsideText,
-    planned: &[PlannedSlot],
+    (planned, plans): (&[PlannedSlot], &[Plan]),
     deadline: Deadline,
-) -> Result<Vec<Row>, Refusal> {
-    let mut rows = Vec::new();
-    for (number, slot) in planned.iter().enumerate() {
-        if !in_time(deps, deadline) {
-            rows.push(Row::new(&slot.name, "left"));
-            continue;
-        }
-        let row = apply_one(deps, request, number, reason, slot).await;
-        rows.push(row.unwrap_or_else(|refusal| Row {
-            why: Some(refusal.what),
-            ..Row::new(&slot.name, "failed")
-        }));
+) -> Vec<Row> {
+    let mut rows: Vec<Row> = Vec::new();
+    for (number, (slot, plan)) in planned.iter().zip(plans).enumerate() {
+        let is_stopped = rows.iter().any(|row| row.result == "surprise");
+        let is_time = deadline.allows(deps.ports.clock.as_ref(), TIME_FOR_A_SLOT);
+        rows.push(match (is_stopped, is_time) {
+            (true, _) => Row::new(&slot.name, "not_begun"),
+            (false, false) => Row::new(&slot.name, "left"),
+            (false, true) => apply_one(deps, request, number, reason, (slot, plan)).await,
+        });
     }
-    Ok(rows)
+    rows
 }
 
 async fn apply_one(
@@ -186,34 +206,39 @@ async fn apply_one(
     request: &Request,
     number: usize,
     reason: &OutsideText,
-    planned: &PlannedSlot,
-) -> Result<Row, Refusal> {
-    let foreseen = match plan(&deps.ports, planned).await {
-        Ok(foreseen) => foreseen,
-        Err(error) => return Ok(Row::failed(&planned.name, &error)),
+    (planned, plan): (&PlannedSlot, &Plan),
+) -> Row {
+    let kept = match plan {
+        Plan::Register => Vec::new(),
+        Plan::Update { kept, .. } | Plan::Unchanged { kept, .. } => kept.clone(),
     };
-    let (before, kept) = match &foreseen {
-        Plan::Register => (Value::Null, Vec::new()),
-        Plan::Update { before, kept, .. } => (json!(before), kept.clone()),
-        Plan::Unchanged { kept, .. } => {
-            let done = carry_out(&deps.ports, planned, &foreseen).await;
-            return Ok(match done {
-                Ok(_) => Row {
-                    kept: kept.clone(),
-                    ..Row::new(&planned.name, "unchanged")
-                },
-                Err(error) => Row::failed(&planned.name, &error),
-            });
+    if !plan.changes_something() {
+        return match carry_out(&deps.ports, planned, plan).await {
+            Ok(_) => Row {
+                kept,
+                ..Row::new(&planned.name, "unchanged")
+            },
+            Err(error) => Row::failed(&planned.name, &error),
+        };
+    }
+    let before = plan.as_it_is().map_or(Value::Null, |slot| json!(slot));
+    let subject = Subject::Slot(planned.name.clone());
+    let act = Recorded::begin(deps, request, number, reason, subject, before.clone()).await;
+    let act = match act {
+        Ok(act) => act,
+        Err(refusal) => {
+            return Row {
+                why: Some(refusal.what),
+                ..Row::new(&planned.name, "failed")
+            };
         }
     };
-    let subject = Subject::Slot(planned.name.clone());
-    let act = Recorded::begin(deps, request, number, reason, subject, before.clone()).await?;
-    let done = carry_out(&deps.ports, planned, &foreseen).await;
+    let done = carry_out(&deps.ports, planned, plan).await;
     let after = deps.ports.inventory.slot(&planned.name).await;
     let after = after.map_or_else(|error| json!(error.to_string()), |slot| json!(slot));
     let mut row = match &done {
         Ok(applied) => row_of(&planned.name, applied),
-        Err(error) if after == before || is_conflict(error) => Row::failed(&planned.name, error),
+        Err(error) if after == before || error.is_surprise() => Row::failed(&planned.name, error),
         Err(error) => Row {
             result: "unsure",
             ..Row::failed(&planned.name, error)
@@ -222,12 +247,7 @@ async fn apply_one(
     row.kept = kept;
     let outcome = row.why.clone().unwrap_or_else(|| row.result.to_owned());
     row.unrecorded = act.end(&outcome, after).await == Written::BeginningOnly;
-    Ok(row)
-}
-
-/// Whether somebody else wrote the slot first: then this call did not, however the slot differs from before.
-fn is_conflict(error: &ApplyError) -> bool {
-    matches!(error, ApplyError::Inventory(InventoryError::Conflict))
+    row
 }
 
 fn row_of(name: &SlotName, applied: &Applied) -> Row {
@@ -247,24 +267,5 @@ fn row_of(name: &SlotName, applied: &Applied) -> Row {
             changed: changed.clone(),
             ..Row::new(name, "updated")
         },
-    }
-}
-
-fn in_time(deps: &Deps, deadline: Deadline) -> bool {
-    deadline.allows(deps.ports.clock.as_ref(), TIME_FOR_A_SLOT)
-}
-
-/// The rows, and the slots of the inventory that the file does not name: those stay as they are. That they cannot be
-/// listed takes nothing from what was done.
-async fn report(deps: &Deps, planned: &[PlannedSlot], rows: Vec<Row>) -> Value {
-    match deps.ports.inventory.slot_names().await {
-        Ok(mut others) => {
-            others.retain(|name| !planned.iter().any(|slot| slot.name == *name));
-            json!({ "slots": rows, "not_in_file": others })
-        }
-        Err(error) => {
-            tracing::warn!(%error, "the slots that a fleet does not name could not be listed");
-            json!({ "slots": rows, "others_unknown": true })
-        }
     }
 }

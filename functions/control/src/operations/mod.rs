@@ -1,10 +1,14 @@
 //! The operations, one each.
 
 mod apply;
+mod doctor;
 mod drill;
 mod enforce;
 mod expect;
+mod fleet;
+mod import;
 mod kill;
+mod plan;
 mod pool;
 mod prices;
 mod restore;
@@ -21,8 +25,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str =
-    "/plan, /apply, /register, /enforce, /expect, /kill, /restore, /drill, /pool/add and /prices";
+const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /expect, /kill, /restore, /drill, /pool/add, /prices and /doctor";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -49,8 +52,9 @@ async fn told(deps: &Deps, request: &Request) -> Result<Value, Refusal> {
 
 async fn act(deps: &Deps, request: &Request, deadline: Deadline) -> Result<Value, Refusal> {
     match request.path.as_str() {
-        "/plan" => apply::plan_fleet(deps, request, deadline).await,
+        "/plan" => plan::plan_fleet(deps, request, deadline).await,
         "/apply" => apply::apply_fleet(deps, request, deadline).await,
+        "/import" => import::unclaimed_keys(deps, request).await,
         "/register" => apply::register_slot(deps, request, deadline).await,
         "/enforce" => enforce::enforce(deps, request).await,
         "/expect" => expect::expect_spend(deps, request).await,
@@ -58,6 +62,7 @@ async fn act(deps: &Deps, request: &Request, deadline: Deadline) -> Result<Value
         "/restore" => restore::restore_slot(deps, request, deadline).await,
         "/drill" => drill::drill_slot(deps, request).await,
         "/pool/add" => pool::add_keys(deps, request, deadline).await,
+        "/doctor" => doctor::examine(deps, request).await,
         "/prices" => prices::put_prices(deps, request).await,
         "/usage" => Err(Refusal::new(
             404,

@@ -8,6 +8,7 @@ pub mod drill;
 pub mod fleet;
 pub mod incident;
 pub mod key;
+pub mod key_like;
 pub mod kill_alarm;
 pub mod kill_order;
 pub mod metric;

@@ -103,8 +103,8 @@ mod tests {
             (
                 "exactly whole",
                 PolicyEntry {
-                    max_age_days: 6,
-                    overlap_minutes: 24 * 60,
+                    max_age_days: Some(6),
+                    overlap_minutes: Some(24 * 60),
                     ..PolicyEntry::default()
                 },
                 0,
@@ -112,7 +112,7 @@ mod tests {
             (
                 "short",
                 PolicyEntry {
-                    max_age_days: 5,
+                    max_age_days: Some(5),
                     ..PolicyEntry::default()
                 },
                 -1,
@@ -120,7 +120,7 @@ mod tests {
             (
                 "least",
                 PolicyEntry {
-                    max_age_days: 7,
+                    max_age_days: Some(7),
                     ..PolicyEntry::default()
                 },
                 1,
@@ -134,9 +134,9 @@ mod tests {
     #[test]
     fn no_number_that_can_be_written_down_gives_a_time_beyond_the_calendar() {
         let large = |max_age_days, overlap_minutes, deadline_hours| PolicyEntry {
-            max_age_days,
-            overlap_minutes,
-            deadline_hours,
+            max_age_days: Some(max_age_days),
+            overlap_minutes: Some(overlap_minutes),
+            deadline_hours: Some(deadline_hours),
             ..PolicyEntry::default()
         };
         for (name, entry, good) in [

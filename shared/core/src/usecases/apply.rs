@@ -1,11 +1,14 @@
 //! Applying a fleet file: slots that are new are registered, others brought up to the file. Nothing is ever removed.
 
 use super::Ports;
-use super::register::{RegisterError, Registered, complete, register};
+use super::register::{RegisterError, Registered, complete, register, secret_of};
 use crate::model::fleet::PlannedSlot;
 use crate::model::slot::Slot;
-use crate::ports::InventoryError;
-use crate::rules::change::{NotApplied, change};
+use crate::ports::{InventoryError, UniqueItem};
+use crate::rules::change::{Basis, Difference, NotApplied, change};
+
+/// How often a slot is read anew where Keyward itself wrote it meanwhile.
+const ATTEMPTS: usize = 4;
 
 /// What applying one slot would do.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,7 +22,7 @@ pub enum Plan {
         /// As it would be.
         after: Box<Slot>,
         /// What differs.
-        changed: Vec<&'static str>,
+        changed: Vec<Difference>,
         /// What the file says otherwise and does not change.
         kept: Vec<&'static str>,
     },
@@ -32,13 +35,31 @@ pub enum Plan {
     },
 }
 
+impl Plan {
+    /// The slot as the inventory has it; `None` where it has none.
+    pub fn as_it_is(&self) -> Option<&Slot> {
+        match self {
+            Self::Register => None,
+            Self::Update { before: slot, .. } | Self::Unchanged { slot, .. } => Some(slot),
+        }
+    }
+
+    /// Whether carrying it out changes a slot of the inventory, or makes one.
+    pub const fn changes_something(&self) -> bool {
+        match self {
+            Self::Register | Self::Update { .. } => true,
+            Self::Unchanged { .. } => false,
+        }
+    }
+}
+
 /// What was done with one slot.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Applied {
     /// It was registered.
     Registered(Registered),
     /// It was changed.
-    Updated(Vec<&'static str>),
+    Updated(Vec<Difference>),
     /// It was as the file says.
     Unchanged,
 }
@@ -52,6 +73,9 @@ pub enum ApplyError {
     /// The file asks for what cannot be changed.
     #[error(transparent)]
     Refused(#[from] NotApplied),
+    /// It is no longer what the plan was made on: somebody changed it, or it was cut off.
+    #[error("it is no longer as it was when the plan was made")]
+    Moved,
     /// The inventory.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
@@ -62,18 +86,38 @@ impl ApplyError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Register(error) => error.is_retryable(),
-            Self::Refused(_) => false,
+            Self::Refused(_) | Self::Moved => false,
             Self::Inventory(error) => error.is_retryable(),
+        }
+    }
+
+    /// Whether the slot was found other than it was planned on: a person looks at a new plan before anything more is
+    /// done.
+    pub const fn is_surprise(&self) -> bool {
+        match self {
+            Self::Moved | Self::Register(RegisterError::Exists(_)) => true,
+            Self::Register(RegisterError::Inventory(error)) | Self::Inventory(error) => {
+                matches!(
+                    error,
+                    InventoryError::Conflict
+                        | InventoryError::Taken {
+                            what: UniqueItem::Name,
+                            ..
+                        }
+                )
+            }
+            Self::Register(_) | Self::Refused(_) => false,
         }
     }
 }
 
-/// Compares one slot of the file with the inventory.
+/// Compares one slot of the file with the inventory; of a new one, looks at its secret too, but not into it.
 ///
 /// # Errors
 /// [`ApplyError`].
 pub async fn plan(ports: &Ports, planned: &PlannedSlot) -> Result<Plan, ApplyError> {
     let Some(slot) = ports.inventory.slot(&planned.name).await? else {
+        secret_of(ports, planned).await?;
         return Ok(Plan::Register);
     };
     let change = change(&slot, planned)?;
@@ -92,8 +136,8 @@ pub async fn plan(ports: &Ports, planned: &PlannedSlot) -> Result<Plan, ApplyErr
     })
 }
 
-/// Carries a plan out, if the slot is still as it was when it was made, and makes up for what a call that was cut off
-/// left. May be repeated.
+/// Carries a plan out, if the slot is still what it was made on, and makes up for what a call that was cut off left. May
+/// be repeated.
 ///
 /// # Errors
 /// [`ApplyError`]; the slot is as it was, or as it is to be: an answer can be lost, and a new slot's tags come last.
@@ -108,10 +152,42 @@ pub async fn carry_out(
             complete(ports, slot).await?;
             Ok(Applied::Unchanged)
         }
-        Plan::Update { after, changed, .. } => {
+        Plan::Update {
+            before,
+            after,
+            changed,
+            ..
+        } => {
             complete(ports, after).await?;
-            ports.inventory.save_slot(after).await?;
+            save(ports, planned, &Basis::of(Some(before), planned), after).await?;
             Ok(Applied::Updated(changed.clone()))
         }
     }
+}
+
+/// Writes the slot. Where Keyward itself wrote it meanwhile, as when it is looked at next, what was planned goes on top.
+async fn save(
+    ports: &Ports,
+    planned: &PlannedSlot,
+    basis: &Basis,
+    after: &Slot,
+) -> Result<(), ApplyError> {
+    let mut next = after.clone();
+    for _ in 1..ATTEMPTS {
+        match ports.inventory.save_slot(&next).await {
+            Err(InventoryError::Conflict) => {}
+            done => return Ok(done?),
+        }
+        let found = ports.inventory.slot(&planned.name).await?;
+        let found = found.ok_or(ApplyError::Moved)?;
+        let anew = change(&found, planned)?;
+        if anew.changed.is_empty() {
+            return Ok(());
+        }
+        if Basis::of(Some(&found), planned) != *basis {
+            return Err(ApplyError::Moved);
+        }
+        next = anew.slot;
+    }
+    Ok(ports.inventory.save_slot(&next).await?)
 }

@@ -4,11 +4,13 @@
 mod adopt;
 pub mod apply;
 pub mod cap;
+pub mod doctor;
 pub mod drill;
 pub mod enforce;
 pub mod expect;
 mod find;
 pub mod history;
+pub mod import;
 pub mod keep_alarms;
 pub mod keep_caps;
 mod key_text;
@@ -25,6 +27,7 @@ pub mod retire;
 pub mod rotate;
 mod several;
 pub mod status;
+pub mod survey;
 mod unmake;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::fleet::PlannedSlot;
 use crate::model::names::{SecretArn, SlotName};
 use crate::model::secret_document::{DocumentError, SecretDocument};
-use crate::model::slot::{Epoch, ProviderName, Revision, Slot, SlotState};
+use crate::model::slot::{Epoch, Mode, ProviderName, Revision, Slot, SlotState};
 use crate::model::text::OutsideText;
 use crate::model::version::Version;
 use crate::ports::{
@@ -90,14 +90,7 @@ impl RegisterError {
 /// # Errors
 /// [`RegisterError`]; what was begun is finished by the next call.
 pub async fn register(ports: &Ports, planned: &PlannedSlot) -> Result<Registered, RegisterError> {
-    let secret = ports
-        .secrets
-        .describe(planned.entry.secret.as_str())
-        .await?;
-    if secret.arn != planned.entry.secret {
-        return Err(RegisterError::PartialArn(secret.arn));
-    }
-    refuse_other_tag(&secret, &planned.name)?;
+    let secret = secret_of(ports, planned).await?;
     if let Some(existing) = ports.inventory.slot(&planned.name).await? {
         if !is_same(&existing, planned) {
             return Err(RegisterError::Exists(planned.name.clone()));
@@ -130,6 +123,22 @@ pub async fn register(ports: &Ports, planned: &PlannedSlot) -> Result<Registered
     Ok(Registered::WithKey {
         handle_known: version.handle.is_some(),
     })
+}
+
+/// The secret that a planned slot names, if it can be that slot's. Its value is not read.
+pub(crate) async fn secret_of(
+    ports: &Ports,
+    planned: &PlannedSlot,
+) -> Result<SecretDescription, RegisterError> {
+    let secret = ports
+        .secrets
+        .describe(planned.entry.secret.as_str())
+        .await?;
+    if secret.arn != planned.entry.secret {
+        return Err(RegisterError::PartialArn(secret.arn));
+    }
+    refuse_other_tag(&secret, &planned.name)?;
+    Ok(secret)
 }
 
 fn refuse_other_tag(secret: &SecretDescription, name: &SlotName) -> Result<(), RegisterError> {
@@ -166,9 +175,9 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         kind: planned.kind,
         policy: planned.policy,
         expected: planned.expected,
-        expected_assumed: planned.entry.expected_spend.is_none(),
+        expected_assumed: planned.expected_assumed,
         loss: planned.entry.accepted_loss.into(),
-        mode: planned.entry.mode,
+        mode: planned.entry.mode.unwrap_or(Mode::Observe),
         mode_since: Some(now),
         canary: planned.entry.canary,
         drill: None,
@@ -232,23 +241,29 @@ async fn tag(
     secret: &SecretDescription,
     versions: &[Version],
 ) -> Result<(), SecretError> {
-    let places = kill::place_tags(slot);
-    let mut wanted = vec![(TAG_SLOT.to_owned(), slot.name.as_str())];
-    for (key, value) in &places {
-        wanted.push(((*key).to_owned(), value.as_str()));
+    for (key, value) in missing_tags(slot, secret, versions) {
+        ports.secrets.tag(&slot.secret, &key, &value).await?;
     }
+    Ok(())
+}
+
+/// The tags that a slot's secret is to have and has not.
+pub(crate) fn missing_tags(
+    slot: &Slot,
+    secret: &SecretDescription,
+    versions: &[Version],
+) -> Vec<(String, String)> {
+    let mut wanted = vec![(TAG_SLOT.to_owned(), slot.name.to_string())];
+    let places = kill::place_tags(slot).into_iter();
+    wanted.extend(places.map(|(key, value)| (key.to_owned(), value)));
     for version in versions.iter().filter(|v| v.state.may_be_alive()) {
         if let Some(handle) = &version.handle {
             let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);
-            wanted.push((key, handle.as_str()));
+            wanted.push((key, handle.to_string()));
         }
     }
-    for (key, value) in wanted {
-        if secret.tags.get(&key).map(String::as_str) != Some(value) {
-            ports.secrets.tag(&slot.secret, &key, value).await?;
-        }
-    }
-    Ok(())
+    wanted.retain(|(key, value)| secret.tags.get(key) != Some(value));
+    wanted
 }
 
 /// What people are told where the provider lacks what would protect the slot's keys; `None` where it has all of it.

@@ -1,4 +1,9 @@
+use jiff::SignedDuration;
+
 use super::*;
+use crate::model::money::MicroDollars;
+use crate::model::slot::AcceptedLoss;
+use crate::model::text::OutsideText;
 
 fn fleet(change: impl FnOnce(&mut serde_json::Value)) -> Result<Vec<PlannedSlot>, FleetError> {
     let mut value = serde_json::json!({
@@ -20,7 +25,7 @@ fn a_good_fleet_is_planned_with_the_default_policy() {
     let planned = fleet(|_| {}).unwrap();
     assert_eq!(planned[0].policy.overlap, SignedDuration::from_hours(2));
     assert_eq!(planned[0].expected.daily, MicroDollars::from_dollars(10));
-    assert_eq!(planned[0].entry.mode, Mode::Observe);
+    assert_eq!(planned[0].entry.mode, None);
     let loss = AcceptedLoss::from(planned[0].entry.accepted_loss);
     assert_eq!(loss, AcceptedLoss::default());
 }
@@ -243,4 +248,126 @@ fn a_pair_of_keys_belongs_to_one_slot() {
     let error = planned("azure-one").unwrap_err().to_string();
     let expected = "slots.two: has the same place for its keys at azure as slot `one`";
     assert!(error.contains(expected), "{error}");
+}
+
+const TOML: &str = r#"
+#:schema ../shared/core/fleet.schema.json
+version = 1
+
+[environments.prod]
+expected_spend = { daily_cents = 1500, monthly_cents = 40000 }
+policy = { max_age_days = 30, refresh_minutes = 30 }
+
+[accounts.openrouter-main]
+provider = "openrouter"
+
+[agents.support-bot]
+owner = "ana@example.com"
+environment = "prod"
+
+[slots.support-bot-openrouter]
+agent = "support-bot"
+account = "openrouter-main"
+secret = "arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/support-a1B2c3"
+
+[slots.support-bot-openrouter.policy]
+max_age_days = 45
+"#;
+
+#[test]
+fn what_an_environment_says_holds_where_a_slot_says_nothing() {
+    let fleet = Fleet::read_toml(TOML).unwrap();
+    let planned = fleet.check().unwrap().remove(0);
+    assert_eq!(planned.expected.daily, MicroDollars::from_dollars(15));
+    assert!(!planned.expected_assumed);
+    assert_eq!(planned.policy.max_age, SignedDuration::from_hours(45 * 24));
+    assert_eq!(planned.policy.refresh, SignedDuration::from_mins(30));
+    assert_eq!(planned.policy.overlap, SignedDuration::from_hours(2));
+    let json = serde_json::to_string(&fleet).unwrap();
+    assert_eq!(Fleet::from_json(&json).unwrap(), fleet);
+    let dev = Fleet::read_toml(&TOML.replace("environment = \"prod\"", "environment = \"dev\""));
+    let planned = dev.unwrap().check().unwrap().remove(0);
+    assert!(planned.expected_assumed);
+    assert_eq!(planned.policy.refresh, SignedDuration::from_mins(60));
+}
+
+#[test]
+fn each_fault_of_a_toml_file_is_told_with_its_line() {
+    let hex = "0123456789abcdef".repeat(4);
+    for (name, from, to, expected) in [
+        (
+            "an unknown agent",
+            "agent = \"support-bot\"",
+            "agent = \"other\"",
+            "line 17, slots.support-bot-openrouter.agent: there is no agent `other`",
+        ),
+        (
+            "a policy that cannot be",
+            "max_age_days = 45",
+            "max_age_days = 5",
+            "line 22, slots.support-bot-openrouter.policy.max_age_days",
+        ),
+        (
+            "spend",
+            "daily_cents = 1500",
+            "daily_cents = 0",
+            "line 6, environments.prod.expected_spend: must be above zero",
+        ),
+        (
+            "an unknown field",
+            "owner = ",
+            "boss = ",
+            "line 13, column 1: unknown field `boss`, expected one of `owner`",
+        ),
+        (
+            "an unknown provider",
+            "\"openrouter\"",
+            "\"nope\"",
+            "line 10, column 12: unknown variant `nope`, expected one of `openrouter`",
+        ),
+        ("no TOML", "version = 1", "version: 1", "line 3, column"),
+        (
+            "a name twice",
+            "[slots.support-bot-openrouter]",
+            "[agents.support-bot]",
+            "line 16, column",
+        ),
+        (
+            "a key",
+            "provider = \"openrouter\"",
+            "provider = \"openrouter\" # sk-or-v1-EXAMPLE0123456789abcdef",
+            "line 10, this line: holds what looks like a key",
+        ),
+        (
+            "a key without a beginning",
+            "secret = ",
+            &format!("key = \"{hex}\"\nsecret = "),
+            "line 19, this line: holds what looks like a key",
+        ),
+    ] {
+        assert!(TOML.contains(from), "{name}");
+        let error = Fleet::read_toml(&TOML.replacen(from, to, 1)).unwrap_err();
+        let said = error.0[0].to_string();
+        assert!(said.starts_with(expected), "{name}: {said}");
+        assert!(!error.to_string().contains("EXAMPLE"), "{name}: {error}");
+    }
+}
+
+proptest::proptest! {
+    /// Whatever somebody types into the file: it is read, or refused with a line that it has.
+    #[test]
+    fn no_slip_of_the_hand_breaks_the_reader(
+        at in 0..TOML.len(),
+        gone in 0..20_usize,
+        typed in r#"([\[\]{}"'=.,#\n 0-9a-zé]|sk-){0,8}"#,
+    ) {
+        let rest = TOML.get((at + gone).min(TOML.len())..).unwrap_or_default();
+        let text = format!("{}{typed}{rest}", TOML.get(..at).unwrap_or_default());
+        if let Err(FleetError(problems)) = Fleet::read_toml(&text) {
+            let lines = text.lines().count() + 1;
+            for problem in problems {
+                proptest::prop_assert!(problem.line.is_some_and(|line| 1 <= line && line <= lines));
+            }
+        }
+    }
 }

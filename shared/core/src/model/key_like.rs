@@ -1,0 +1,69 @@
+//! Telling what looks like a key from what does not, where no key may stand.
+
+/// How the keys of the providers begin that give theirs a beginning, and how long a word that begins so must be to be
+/// taken for one.
+const KEY_PREFIXES: [&str; 3] = ["sk-", "AIza", "ABSK"];
+const KEY_LENGTH: usize = 24;
+
+/// A hexadecimal number of so many digits may be a key too. A hash of Git's has 40, and is better cut.
+const HEX_LENGTH: usize = 32;
+
+/// Ids of providers' projects and workspaces are as mixed as keys, but shorter than this.
+const LONGEST_ID: usize = 40;
+
+/// Whether a word begins as keys do; or has a piece that is as long as one and as mixed, as keys without a beginning are.
+pub fn may_be_a_key(word: &str) -> bool {
+    is_key_like(word, KEY_LENGTH)
+}
+
+/// The first line, from 1 on, with a word in it that is a key by all that can be told; ids of projects, workspaces and
+/// service accounts are none.
+pub fn line_with_a_key(text: &str) -> Option<usize> {
+    let holds_one = |line: &str| words(line).any(|word| is_key_like(word, LONGEST_ID));
+    text.lines().position(holds_one).map(|before| before + 1)
+}
+
+/// The pieces of a text that a key would be whole in.
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+}
+
+fn is_key_like(word: &str, mixed_length: usize) -> bool {
+    let begins_so = || KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
+    if word.len() >= KEY_LENGTH && begins_so() {
+        return true;
+    }
+    word.split(['-', '_']).any(|piece| {
+        let has = |is: fn(&u8) -> bool| piece.as_bytes().iter().any(is);
+        let is_mixed =
+            has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+        let is_hex = piece.bytes().all(|b| b.is_ascii_hexdigit()) && has(u8::is_ascii_digit);
+        piece.len() >= mixed_length && is_mixed || piece.len() >= HEX_LENGTH && is_hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_told_from_names_and_ids() {
+        let hex = "0123456789abcdef".repeat(2);
+        let mixed = format!("{}EXAMPLE", "aB3".repeat(12));
+        for (word, in_reason, in_file) in [
+            ("support-bot-openrouter", false, false),
+            ("sk-or-v1-EXAMPLE0123456789", true, true),
+            ("sk-EXAMPLE", false, false),
+            ("AIzaEXAMPLE0123456789abcdefghijk", true, true),
+            ("ABSKEXAMPLE0123456789abcdefghijk", true, true),
+            ("proj_EXAMPLEk3jVuSAm0123456789", true, false),
+            ("0b7f2c1e-9a3d-4c1b-8e2f-1a2b3c4d5e6f", false, false),
+            (hex.as_str(), true, true),
+            (mixed.as_str(), true, true),
+        ] {
+            assert_eq!(may_be_a_key(word), in_reason, "{word}");
+            let line = line_with_a_key(&format!("a = 1\nb = \"{word}\"\n"));
+            assert_eq!(line, in_file.then_some(2), "{word}");
+        }
+    }
+}
