@@ -1,8 +1,8 @@
-# What people run. Needed are a Rust toolchain, a C compiler and git; Python 3 for `test` and `bench`; cargo-deny for `deny`.
+# What people run. Needed are a Rust toolchain, a C compiler and git; Python 3 for `test`, `bench` and `validate`; cargo-deny for `deny`.
 FUNCTIONS := rotate retire monitor kill-switch control
 CARGO := cargo --locked
 
-.PHONY: local demo replay test check fmt lint docs unit suites bites conformance fuzz soak bench deny
+.PHONY: local demo replay test check fmt lint docs unit suites bites conformance fuzz soak bench deny validate
 
 demo: ## a day of three agents at three providers, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
 	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
@@ -46,6 +46,9 @@ soak: ## SEEDS interleavings of rotations and kills; SEED=N replays one
 
 bench: ## start-up, memory and sizes of the release binaries; written to target/bench.json
 	$(CARGO) run --quiet -p keyward-tests --bin bench -- $(FUNCTIONS)
+
+validate: ## the deployment's template with sam validate, cfn-lint and checkov, which it sets up itself (Python 3)
+	@python3 tests/template/validate.py target/checkers
 
 deny: ## licences, bans and sources of what is depended on
 	cargo deny --config .deny.toml check bans licenses sources
