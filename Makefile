@@ -1,11 +1,11 @@
-# What people run. Needed are a Rust toolchain, a C compiler and git; Python 3 for `test` and `bench`, 3.11 for `build`, `deploy`,
-# `repro` and `sbom`; cargo-deny for `deny`.
+# What people run. Needed are a Rust toolchain, a C compiler and git; Python 3 for `test`, `bench` and `validate`, 3.11 for `build`,
+# `deploy`, `repro` and `sbom`; cargo-deny for `deny`.
 FUNCTIONS := rotate retire monitor kill-switch control
 CARGO := cargo --locked
 # x86_64 or arm64
 ARCH := x86_64
 
-.PHONY: local demo replay build deploy repro sbom test check fmt lint docs unit suites bites conformance fuzz soak bench deny
+.PHONY: local demo replay build deploy repro sbom test check fmt lint docs unit suites bites conformance fuzz soak bench deny validate
 
 demo: ## a day of three agents at three providers, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
 	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
@@ -61,6 +61,9 @@ soak: ## SEEDS interleavings of rotations and kills; SEED=N replays one
 
 bench: ## start-up, memory and sizes of the release binaries; written to target/bench.json
 	$(CARGO) run --quiet -p keyward-tests --bin bench -- $(FUNCTIONS)
+
+validate: ## the deployment's template with sam validate, cfn-lint and checkov, which it sets up itself (Python 3)
+	@python3 tests/template/validate.py target/checkers
 
 deny: ## licences, bans and sources of what is depended on; CHECKS="advisories …" where there is a network
 	cargo deny --config .deny.toml check $(or $(CHECKS),bans licenses sources)

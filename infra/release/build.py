@@ -27,7 +27,7 @@ GLIBC = (2, 34)
 def build(functions, arch, folder=ROOT):
     """Builds functions in a checkout, each by itself, with the features that are deployed. Returns their files by name."""
     needs_target(arch)
-    programs = tools.environment("build", tools.COMPILES)
+    programs = tools.environment(*tools.COMPILES)
     made = folder / "target/lambda"
     shutil.rmtree(made, ignore_errors=True)
     for function in functions:

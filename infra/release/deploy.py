@@ -49,7 +49,7 @@ def main():
     for function in functions:
         build.check(build.ROOT / "target/lambda" / function / "bootstrap", arguments.arch)
     words = command(configs[0] if configs else ANSWERS, arguments.arch)
-    sam = tools.environment("deploy", tools.DEPLOYS) / "sam"
+    sam = tools.environment(*tools.DEPLOYS) / "sam"
     tools.run([sam, *words], "nothing more was deployed: see above, mend it, and give the same command again", cwd=ROOT)
 
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = ROOT / "target"
-COMPILES = Path(__file__).with_name("requirements.txt")
-DEPLOYS = Path(__file__).with_name("sam.txt")
+# Python's, by the folder below `target/` that they are installed into.
+COMPILES = ("build/python", ROOT / "infra/release/requirements.txt")
+DEPLOYS = ("checkers/sam", ROOT / "tests/template/sam.txt")
 
 # Rust programs by the crate that brings them.
 CRATES = {"cargo-cyclonedx": "0.5.9"}
@@ -33,8 +34,8 @@ def run(command, what, **options):
 
 
 def environment(name, pins):
-    """The folder with the programs of a Python environment below `target/<name>` that holds what `pins` lists, no more."""
-    folder = TARGET / name / "python"
+    """The folder with the programs of the Python environment `target/<name>`, which holds what `pins` lists."""
+    folder = TARGET / name
     wanted = pins.read_text()
     installed = folder / "installed.txt"
     if not installed.exists() or installed.read_text() != wanted:
