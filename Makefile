@@ -20,7 +20,7 @@ build: ## the functions for Lambda, in target/lambda; ARCH=arm64 where Rust has 
 	@python3 infra/release/build.py build --arch $(ARCH) $(FUNCTIONS)
 
 deploy: build ## the stack that CONFIG=file describes, as those in infra/examples; asks for everything where that file is not there
-	@python3 infra/release/deploy.py --arch $(ARCH) $(if $(CONFIG),"$(CONFIG)") $(FUNCTIONS)
+	@python3 infra/release/deploy.py --arch $(ARCH) $(if $(CONFIG),--config "$(CONFIG)") $(FUNCTIONS)
 
 repro: ## one function built in two folders comes out the same, byte by byte
 	@python3 infra/release/build.py repro --arch $(ARCH) $(or $(FUNCTION),retire)

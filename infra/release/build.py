@@ -61,7 +61,8 @@ def needs_target(arch):
 
 
 def remapped(folder):
-    """The compiler's flags that keep a machine's folders out of what is built.
+    """The compiler's flags that keep a machine's folders out of what is built. They take the place of cargo-lambda's own, which
+    ask for a newer processor.
 
     https://doc.rust-lang.org/rustc/remap-source-paths.html
     """

@@ -1,6 +1,6 @@
 """Deploys the built functions with AWS SAM, as the caller's own AWS identity.
 
-    deploy.py --arch x86_64 [infra/examples/bedrock.toml] rotate retire …
+    deploy.py --arch x86_64 [--config infra/examples/bedrock.toml] rotate retire …
 
 With a configuration file that is there, it shows the change set and asks once. Without, or with one that is not there, SAM
 asks for every parameter and writes the answers to that file (infra/samconfig.toml if none is named).
@@ -14,13 +14,19 @@ import build
 import tools
 from tools import ROOT, Refused
 
-TEMPLATE = ROOT / "infra/template.yaml"
 ANSWERS = ROOT / "infra/samconfig.toml"
+
+
+def deploy(config, arch, root=ROOT):
+    """Deploys a checkout's template and the functions below its `target`."""
+    sam = tools.environment(*tools.DEPLOYS) / "sam"
+    what = "the deployment did not come to its end: see above, mend it, and give the same command again"
+    tools.run([sam, *command(config, arch)], what, cwd=root)
 
 
 def command(config, arch):
     """The arguments of `sam` that deploy what a configuration file describes, or that ask first."""
-    words = ["deploy", "--template-file", TEMPLATE, "--config-file", config, "--capabilities", "CAPABILITY_IAM"]
+    words = ["deploy", "--template-file", "infra/template.yaml", "--config-file", config, "--capabilities", "CAPABILITY_IAM"]
     words += ["--resolve-s3", "--confirm-changeset", "--no-fail-on-empty-changeset"]
     if not config.exists():
         return [*words, "--guided", "--parameter-overrides", f"Architecture={arch}"]
@@ -42,15 +48,12 @@ def parameters(config):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--arch", choices=build.TARGETS, default="x86_64")
-    parser.add_argument("names", nargs="+", metavar="CONFIG or FUNCTION")
+    parser.add_argument("--config", type=Path, default=ANSWERS)
+    parser.add_argument("functions", nargs="+")
     arguments = parser.parse_args()
-    configs = [Path(name).resolve() for name in arguments.names if name.endswith(".toml")]
-    functions = [name for name in arguments.names if not name.endswith(".toml")]
-    for function in functions:
-        build.check(build.ROOT / "target/lambda" / function / "bootstrap", arguments.arch)
-    words = command(configs[0] if configs else ANSWERS, arguments.arch)
-    sam = tools.environment(*tools.DEPLOYS) / "sam"
-    tools.run([sam, *words], "nothing more was deployed: see above, mend it, and give the same command again", cwd=ROOT)
+    for function in arguments.functions:
+        build.check(ROOT / "target/lambda" / function / "bootstrap", arguments.arch)
+    deploy(arguments.config.resolve(), arguments.arch)
 
 
 if __name__ == "__main__":
