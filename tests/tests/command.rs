@@ -7,6 +7,8 @@ mod died;
 mod drilled;
 #[path = "command/killed.rs"]
 mod killed;
+#[path = "command/runbook.rs"]
+mod runbook;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
