@@ -2,7 +2,7 @@
 FUNCTIONS := rotate retire monitor kill-switch control
 CARGO := cargo --locked
 
-.PHONY: local demo replay test check fmt lint docs unit suites bites conformance fuzz soak bench deny validate
+.PHONY: local demo replay test check fmt lint docs unit suites permissions bites conformance fuzz soak bench deny validate
 
 demo: ## a day of three agents at three providers, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
 	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
@@ -13,7 +13,7 @@ replay: ## plays a case file: FILE=…, SEED=fleet.json for its slot, HOURS=n to
 local: ## emulated AWS, three providers and the functions on this machine, for trying the keyward command
 	@$(CARGO) run --quiet -p keyward-tests --bin local
 
-test: suites bites ## everything, emulators and deliberate faults included
+test: suites permissions bites ## everything, emulators and deliberate faults included
 
 check: fmt lint docs unit ## what needs nothing but the Rust toolchain
 
@@ -29,8 +29,12 @@ docs:
 unit: ## all tests that need no emulator
 	$(CARGO) test --workspace
 
-suites: ## all tests
+suites: ## all tests; what functions ask emulated AWS for is kept for `permissions`
+	@rm -rf target/emulators/calls
 	$(CARGO) test --workspace --features keyward-tests/emulators
+
+permissions: ## what each function asked AWS for in `suites`, beside what its role in infra/template.yaml allows
+	@$(CARGO) run --quiet -p keyward-tests --bin permissions
 
 bites: ## each deliberate fault in the sources must be caught by each of its tests
 	$(CARGO) run --quiet -p keyward-tests --bin bites
