@@ -5,6 +5,8 @@
 mod crashes;
 #[path = "restore/refused.rs"]
 mod refused;
+#[path = "restore/taken_back.rs"]
+mod taken_back;
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use keyward_core::model::incident::{
 };
 use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::Epoch;
-use keyward_core::model::version::{Version, VersionId};
+use keyward_core::model::version::{Version, VersionId, VersionState};
 use keyward_core::ports::KeyRecord;
 use keyward_core::rules::kill::{LATE_BILLS, LOOP_WINDOW};
 use keyward_core::usecases::kill::KillOrder;
@@ -296,8 +296,12 @@ fn keys_of(
     versions: &BTreeMap<VersionId, Version>,
     live: &[(String, KeyRecord)],
 ) -> BTreeSet<KeyHandle> {
+    // A request that arrives after its version was cut off has given its key to nobody: `retire` ends it (rule 2).
+    let is_asked_for = |v: &Version, record: &KeyRecord| {
+        v.state != VersionState::Contained && has_label(v, record.label.as_str())
+    };
     let is_of = |record: &KeyRecord, v: &Version| {
-        v.handle.as_ref() == Some(&record.handle) || has_label(v, record.label.as_str())
+        v.handle.as_ref() == Some(&record.handle) || is_asked_for(v, record)
     };
     let records = live.iter().map(|(_, record)| record);
     let recorded = records.filter(|r| versions.values().any(|v| is_of(r, v)));

@@ -24,7 +24,7 @@ impl BringBack {
 }
 
 /// Whether the key that the first kill cut off is accepted.
-async fn old_key_works(world: &World) -> bool {
+pub(super) async fn old_key_works(world: &World) -> bool {
     let first = world
         .versions()
         .await

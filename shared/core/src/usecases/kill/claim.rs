@@ -170,7 +170,7 @@ async fn attempt(
     });
     match decided {
         Claim::Open(incident, slot) => {
-            let unchanged = decided_by(&read, ports.clock.now());
+            let unchanged = decided_by(&read);
             let inventory = &ports.inventory;
             let write = inventory.open_incident(&incident, &slot, &unchanged);
             ours(ports, (*incident).clone(), read, write).await
@@ -201,8 +201,8 @@ fn was_killed_lately(read: &Read, now: Timestamp) -> bool {
 
 /// The versions that must not change until the claim is written: one that comes into use or back meanwhile is judged
 /// anew. There is none where no kill came before.
-fn decided_by(read: &Read, now: Timestamp) -> Vec<Version> {
-    if !was_killed_lately(read, now) {
+fn decided_by(read: &Read) -> Vec<Version> {
+    if read.slot.killed.is_none() {
         return Vec::new();
     }
     let newest_first = read.versions.iter().rev();

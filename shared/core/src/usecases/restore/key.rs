@@ -1,14 +1,14 @@
 //! Bringing one key back: recorded before the provider is asked, seen accepted before it counts, cut off again if a kill
 //! came between.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{CutOff, RestoreError};
 use crate::model::incident::{Containment, HowCut, Incident};
 use crate::model::names::KeyHandle;
 use crate::model::slot::Slot;
 use crate::model::text::OutsideText;
-use crate::model::version::{Version, VersionState};
+use crate::model::version::{IllegalTransition, Version, VersionState};
 use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError, Verdict};
 use crate::rules::kill::KEPT_FOR_RESTORE;
 use crate::rules::restore::Place;
@@ -249,35 +249,27 @@ pub(crate) enum TakeBackError {
     Provider(#[from] ProviderError),
     #[error(transparent)]
     Inventory(#[from] InventoryError),
+    #[error(transparent)]
+    Transition(#[from] IllegalTransition),
 }
 
-/// Cuts a key off again that was not brought back to the end: at the provider first, then in the record.
+/// Cuts a key off again that was not brought back to the end, by whoever holds `version`'s lease: at the provider first,
+/// then in the record. Where the record was written meanwhile, both are done again, unless the key is somebody else's.
 pub(crate) async fn take_back(
     ports: &Ports,
     provider: &dyn KeyProvider,
     version: &Version,
 ) -> Result<(), TakeBackError> {
-    let how = match &version.handle {
-        Some(handle) => cut_key(provider, &version.scope, handle, Containment::Reversible).await?,
-        None => HowCut::NothingFound,
-    };
     let mut last = InventoryError::Conflict;
+    let mut known = version.clone();
     for _ in 0..SAVE_TRIES {
-        let stored = ports.inventory.versions(&version.slot).await?.into_iter();
-        let mut stored =
-            stored.filter(|v| v.id == version.id && v.state == VersionState::Restoring);
-        let Some(Ok(mut contained)) = stored
-            .next()
-            .map(|v| v.become_state(VersionState::Contained))
-        else {
-            return Ok(());
+        let how = match &known.handle {
+            Some(handle) => {
+                cut_key(provider, &known.scope, handle, Containment::Reversible).await?
+            }
+            None => HowCut::NothingFound,
         };
-        contained.lease_until = None;
-        let now = ports.clock.now();
-        contained.due_at = Some(match how {
-            HowCut::Suspended | HowCut::Narrowed => now + KEPT_FOR_RESTORE,
-            HowCut::Deleted | HowCut::NothingFound => now,
-        });
+        let contained = taken_back(known, how, ports.clock.now())?;
         match ports
             .inventory
             .save_versions(&[contained], Fence::None)
@@ -287,6 +279,27 @@ pub(crate) async fn take_back(
             Err(error) if error.is_retryable() => last = error,
             Err(error) => return Err(error.into()),
         }
+        let stored = ports.inventory.versions(&version.slot).await?.into_iter();
+        let mut stored = stored.filter(|v| v.id == version.id && is_held(v, version));
+        match stored.next() {
+            Some(stored) => known = stored,
+            None => return Ok(()),
+        }
     }
     Err(last.into())
+}
+
+/// Whether `stored` is still to be cut off by who leased `version`.
+fn is_held(stored: &Version, version: &Version) -> bool {
+    stored.state == VersionState::Restoring && stored.lease_until == version.lease_until
+}
+
+fn taken_back(version: Version, how: HowCut, now: Timestamp) -> Result<Version, IllegalTransition> {
+    let mut contained = version.become_state(VersionState::Contained)?;
+    contained.lease_until = None;
+    contained.due_at = Some(match how {
+        HowCut::Suspended | HowCut::Narrowed => now + KEPT_FOR_RESTORE,
+        HowCut::Deleted | HowCut::NothingFound => now,
+    });
+    Ok(contained)
 }

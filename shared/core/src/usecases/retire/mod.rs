@@ -83,7 +83,7 @@ pub async fn run(
             Due::Slot(name) => (name, carry_slot(ports, name).await),
             Due::Version(name, id) => (
                 name,
-                carry_version(ports, confirm, name, id, &mut report).await,
+                carry_version(ports, confirm, name, id, deadline, &mut report).await,
             ),
             Due::Incident(id) => {
                 carry_incident(ports, confirm, id, deadline, &mut report).await;
@@ -172,6 +172,7 @@ async fn carry_version(
     confirm: &ConfirmPolicy,
     name: &SlotName,
     id: &VersionId,
+    deadline: Deadline,
     report: &mut RetireReport,
 ) -> Result<(), ItemError> {
     let Some(slot) = ports.inventory.slot(name).await? else {
@@ -192,6 +193,7 @@ async fn carry_version(
         slot: &slot,
         versions: &versions,
         provider,
+        deadline,
     };
     work.carry(version, report).await
 }
@@ -203,6 +205,7 @@ pub(crate) struct Work<'a> {
     slot: &'a Slot,
     versions: &'a [Version],
     provider: Arc<dyn KeyProvider>,
+    deadline: Deadline,
 }
 
 impl Work<'_> {
@@ -221,12 +224,20 @@ impl Work<'_> {
         }
     }
 
-    /// Whoever wanted to bring the key back did not come to the end.
-    async fn take_back(&self, version: Version) -> Result<(), ItemError> {
+    /// Whoever wanted to bring the key back did not come to the end. The version is leased first, so that no other
+    /// restore begins while the key is being cut off.
+    async fn take_back(&self, mut version: Version) -> Result<(), ItemError> {
+        let now = self.ports.clock.now();
+        if version.lease_until.is_some_and(|until| until > now) {
+            return Ok(());
+        }
+        version.lease_until = Some(self.deadline.0);
+        let version = self.save(version).await?;
         match restore::take_back(self.ports, self.provider.as_ref(), &version).await {
             Ok(()) => Ok(()),
             Err(TakeBackError::Provider(error)) => Err(error.into()),
             Err(TakeBackError::Inventory(error)) => Err(error.into()),
+            Err(TakeBackError::Transition(error)) => Err(error.into()),
         }
     }
 
