@@ -5,7 +5,7 @@ CARGO := cargo --locked
 # x86_64 or arm64
 ARCH := x86_64
 
-.PHONY: local demo replay build deploy repro sbom test check fmt lint docs unit suites bites conformance fuzz soak bench deny validate
+.PHONY: local demo replay build deploy repro sbom test check fmt lint docs unit suites permissions bites conformance fuzz soak bench deny validate
 
 demo: ## a day of three agents at three providers, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
 	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
@@ -28,7 +28,7 @@ repro: ## one function built in two folders comes out the same, byte by byte
 sbom: ## what each function is made of, as CycloneDX, in target/sbom
 	@python3 infra/release/sbom.py --arch $(ARCH) $(FUNCTIONS)
 
-test: suites bites ## everything, emulators and deliberate faults included
+test: suites permissions bites ## everything, emulators and deliberate faults included
 
 check: fmt lint docs unit ## what needs nothing but the Rust toolchain
 
@@ -44,8 +44,12 @@ docs:
 unit: ## all tests that need no emulator
 	$(CARGO) test --workspace
 
-suites: ## all tests
+suites: ## all tests; what functions ask emulated AWS for is kept for `permissions`
+	@rm -rf target/emulators/calls
 	$(CARGO) test --workspace --features keyward-tests/emulators
+
+permissions: ## what each function asked AWS for in `suites`, beside what its role in infra/template.yaml allows
+	@$(CARGO) run --quiet -p keyward-tests --bin permissions
 
 bites: ## each deliberate fault in the sources must be caught by each of its tests
 	$(CARGO) run --quiet -p keyward-tests --bin bites
