@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use keyward_tests::emulators::{Ministack, REGION};
-
-const FUNCTIONS: [&str; 5] = ["rotate", "retire", "monitor", "kill-switch", "control"];
+use keyward_tests::template::FUNCTIONS;
 
 /// What `deploy.py` does once the built functions were checked.
 const SCRIPT: &str = "import deploy, pathlib, sys, tools
@@ -25,7 +24,7 @@ fn checkout() -> PathBuf {
     std::fs::create_dir_all(folder.join("infra")).unwrap();
     let template = "infra/template.yaml";
     std::fs::copy(root().join(template), folder.join(template)).unwrap();
-    for function in FUNCTIONS {
+    for (function, _) in FUNCTIONS {
         let function = folder.join("target/lambda").join(function);
         std::fs::create_dir_all(&function).unwrap();
         std::fs::write(function.join("bootstrap"), "#!/bin/sh\n").unwrap();
