@@ -1,8 +1,11 @@
-# What people run. Needed are a Rust toolchain, a C compiler and git; Python 3 for `test` and `bench`; cargo-deny for `deny`.
+# What people run. Needed are a Rust toolchain, a C compiler and git; Python 3 for `test`, `bench` and `validate`, 3.11 for `build`,
+# `deploy`, `repro` and `sbom`; cargo-deny for `deny`.
 FUNCTIONS := rotate retire monitor kill-switch control
 CARGO := cargo --locked
+# x86_64 or arm64
+ARCH := x86_64
 
-.PHONY: local demo replay test check fmt lint docs unit suites bites conformance fuzz soak bench deny
+.PHONY: local demo replay build deploy repro sbom test check fmt lint docs unit suites permissions bites conformance fuzz soak bench deny validate
 
 demo: ## a day of three agents at three providers, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
 	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
@@ -13,7 +16,19 @@ replay: ## plays a case file: FILE=…, SEED=fleet.json for its slot, HOURS=n to
 local: ## emulated AWS, three providers and the functions on this machine, for trying the keyward command
 	@$(CARGO) run --quiet -p keyward-tests --bin local
 
-test: suites bites ## everything, emulators and deliberate faults included
+build: ## the functions for Lambda, in target/lambda; ARCH=arm64 where Rust has that target
+	@python3 infra/release/build.py build --arch $(ARCH) $(FUNCTIONS)
+
+deploy: build ## the stack that CONFIG=file describes, as those in infra/examples; asks for everything where that file is not there
+	@python3 infra/release/deploy.py --arch $(ARCH) $(if $(CONFIG),--config "$(CONFIG)") $(FUNCTIONS)
+
+repro: ## one function built in two folders comes out the same, byte by byte
+	@python3 infra/release/build.py repro --arch $(ARCH) $(or $(FUNCTION),retire)
+
+sbom: ## what each function is made of, as CycloneDX, in target/sbom
+	@python3 infra/release/sbom.py --arch $(ARCH) $(FUNCTIONS)
+
+test: suites permissions bites ## everything, emulators and deliberate faults included
 
 check: fmt lint docs unit ## what needs nothing but the Rust toolchain
 
@@ -29,8 +44,12 @@ docs:
 unit: ## all tests that need no emulator
 	$(CARGO) test --workspace
 
-suites: ## all tests
+suites: ## all tests; what functions ask emulated AWS for is kept for `permissions`
+	@rm -rf target/emulators/calls
 	$(CARGO) test --workspace --features keyward-tests/emulators
+
+permissions: ## what each function asked AWS for in `suites`, beside what its role in infra/template.yaml allows
+	@$(CARGO) run --quiet -p keyward-tests --bin permissions
 
 bites: ## each deliberate fault in the sources must be caught by each of its tests
 	$(CARGO) run --quiet -p keyward-tests --bin bites
@@ -47,5 +66,8 @@ soak: ## SEEDS interleavings of rotations and kills; SEED=N replays one
 bench: ## start-up, memory, sizes and speed of release binaries; TRACES=folder also plays recorded traffic; written to target/bench.json
 	$(CARGO) run --quiet --release -p keyward-tests --bin bench -- $(FUNCTIONS) $(if $(TRACES),--traces "$(TRACES)")
 
-deny: ## licences, bans and sources of what is depended on
-	cargo deny --config .deny.toml check bans licenses sources
+validate: ## the deployment's template with sam validate, cfn-lint and checkov, which it sets up itself (Python 3)
+	@python3 tests/template/validate.py target/checkers
+
+deny: ## licences, bans and sources of what is depended on; CHECKS="advisories …" where there is a network
+	cargo deny --config .deny.toml check $(or $(CHECKS),bans licenses sources)

@@ -1,4 +1,5 @@
-"""ministack on a free port of the loopback interface. Prints the port, then serves.
+"""ministack on a free port of the loopback interface. Prints the port, then serves, and keeps what
+functions ask it for (calls.py).
 
 Two things differ from ministack as it comes:
 
@@ -12,6 +13,7 @@ import asyncio
 import json
 import os
 
+import calls
 import guard
 
 guard.begin()
@@ -19,6 +21,8 @@ server = guard.listen()
 port = server.getsockname()[1]
 os.environ["GATEWAY_PORT"] = str(port)
 os.environ["BIND_HOST"] = "127.0.0.1"
+# Where functions find AWS that are told of no other place.
+os.environ["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{port}"
 os.environ["IOT_MTLS_ENABLED"] = "0"
 os.environ["SFTP_ENABLED"] = "0"
 
@@ -65,4 +69,4 @@ cloudwatch._evaluate_alarm = evaluate_own
 config = Config()
 config.bind = [f"fd://{server.detach()}"]
 guard.announce(port)
-asyncio.run(serve(app, config))
+asyncio.run(serve(calls.asgi(app, calls.Recorder()), config))

@@ -2,7 +2,7 @@
 
     moto_lambda.py LOG_FOLDER
 
-Prints the port, then serves. Three things differ from moto as it comes:
+Prints the port, then serves, and keeps what functions ask it for (calls.py). Three things differ from moto as it comes:
 
 - A function is run as a process with a Runtime API of its own: `bootstrap` of its zip, or the program that its
   variable KEYWARD_BOOTSTRAP names. What it prints is appended to LOG_FOLDER/<function>.log.
@@ -29,6 +29,7 @@ import time  # noqa: E402
 import uuid  # noqa: E402
 import zipfile  # noqa: E402
 
+import calls  # noqa: E402
 from moto.awslambda import models as functions  # noqa: E402
 from moto.awslambda.utils import get_backend  # noqa: E402
 from moto.moto_server.werkzeug_app import (  # noqa: E402
@@ -61,10 +62,10 @@ class Runtime:
         self.api.daemon_threads = True
         threading.Thread(target=self.api.serve_forever, daemon=True).start()
         self.log_path = os.path.join(LOGS, f"{function.function_name}.log")
-        program, folder = self._program(function)
+        self.program, folder = self._program(function)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [program],
+                [self.program],
                 env=self._environment(function, folder),
                 cwd=folder,
                 stdin=subprocess.DEVNULL,
@@ -91,6 +92,7 @@ class Runtime:
             "_HANDLER": function.handler or "bootstrap",
             "LAMBDA_TASK_ROOT": folder,
             "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
+            "AWS_SDK_UA_APP_ID": os.path.basename(self.program),
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function.memory_size),
             "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
             "AWS_LAMBDA_LOG_GROUP_NAME": function.logs_group_name,
@@ -301,10 +303,21 @@ def get_current_by_default(self, secret_id, version_id, version_stage):
 
 secrets.SecretsManagerBackend.get_secret_value = get_current_by_default
 
+
+def tags_of(secret):
+    """The tags of a secret, by its name or ARN; None if there is no such secret."""
+    for regions in secrets.secretsmanager_backends.values():
+        for backend in regions.values():
+            found = backend.secrets.get(secret)
+            if found:
+                return {tag["Key"]: tag["Value"] for tag in found.tags or []}
+    return None
+
+
 server = make_server(
     "127.0.0.1",
     0,
-    DomainDispatcherApplication(create_backend_app),
+    calls.wsgi(DomainDispatcherApplication(create_backend_app), calls.Recorder(tags_of)),
     threaded=True,
     request_handler=MotoRequestHandler,
 )

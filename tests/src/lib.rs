@@ -11,3 +11,4 @@ pub mod interleavings;
 pub mod local;
 pub mod replay;
 pub mod support;
+pub mod template;

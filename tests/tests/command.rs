@@ -11,6 +11,8 @@ mod killed;
 mod watched;
 #[path = "command/planned.rs"]
 mod planned;
+#[path = "command/runbook.rs"]
+mod runbook;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

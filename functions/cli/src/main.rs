@@ -4,6 +4,8 @@ mod args;
 mod aws;
 mod commands;
 mod control;
+#[cfg(test)]
+mod documented;
 mod fleet_file;
 mod print;
 mod settings;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Where scripts and pins are.
-pub(super) fn scripts() -> PathBuf {
+pub(crate) fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("emulators")
 }
 
@@ -19,7 +19,7 @@ pub(super) fn target() -> PathBuf {
 /// # Panics
 /// If it cannot be had and `CI` is set.
 #[expect(clippy::disallowed_methods, reason = "whether this is CI")]
-pub(super) fn python() -> Option<PathBuf> {
+pub(crate) fn python() -> Option<PathBuf> {
     match set_up() {
         Ok(python) => Some(python),
         Err(why) if std::env::var_os("CI").is_some() => panic!("no emulators: {why}"),

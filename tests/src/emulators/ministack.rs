@@ -1,17 +1,32 @@
 //! ministack: DynamoDB, SNS, SQS and most of the rest.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use aws_config::SdkConfig;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::environment::{python, scripts};
-use super::moto::Function;
+use super::moto::{Function, invoke};
 use super::process::Process;
 use super::{authorization, http_client, sdk_config};
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/emulated-function";
+
+/// A stack that was made, or was not.
+#[derive(Debug, Deserialize)]
+pub struct Stacked {
+    /// CloudFormation's word for it.
+    pub status: String,
+    /// Its outputs.
+    pub outputs: BTreeMap<String, String>,
+    /// The state of each of its resources.
+    pub resources: BTreeMap<String, String>,
+    /// What failed, and why.
+    pub failed: Vec<String>,
+}
 
 /// A running ministack.
 #[derive(Debug)]
@@ -39,11 +54,13 @@ impl Ministack {
 
     /// Deploys a function and returns its ARN. What it prints is in [`Ministack::log`].
     pub async fn deploy(&self, function: &Function<'_>) -> String {
-        let variables: serde_json::Map<String, Value> = function
+        let mut variables: serde_json::Map<String, Value> = function
             .variables
             .iter()
             .map(|(name, value)| ((*name).to_owned(), json!(value)))
             .collect();
+        let program = function.program.file_name().unwrap().to_string_lossy();
+        variables.insert("AWS_SDK_UA_APP_ID".to_owned(), json!(program));
         let archive = archive(function.program, &log_of(function.name));
         let created = http_client()
             .post(format!("{}/2015-03-31/functions", self.url()))
@@ -62,6 +79,33 @@ impl Ministack {
         let body: Value = answer.json().await.unwrap();
         assert!(status.is_success(), "{status}: {body}");
         body["FunctionArn"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a stack of a SAM template, whose functions run the built binaries. What they print is in [`Ministack::log`].
+    pub async fn deploy_stack(
+        &self,
+        name: &str,
+        template: &Value,
+        programs: &[PathBuf],
+    ) -> Stacked {
+        let folder = Process::folder("ministack-functions");
+        let file = folder.join(format!("{name}.json"));
+        std::fs::write(&file, template.to_string()).unwrap();
+        let mut deploy = Command::new(python().expect("ministack runs in it"));
+        deploy
+            .arg(scripts().join("deploy_stack.py"))
+            .args([self.url(), name])
+            .args([&file, &folder])
+            .args(programs);
+        let output = tokio::task::spawn_blocking(move || deploy.output());
+        let output = output.await.unwrap().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Sends one event to a function and returns its answer, and whether it is an error.
+    pub async fn invoke(&self, function: &str, event: &Value) -> (Value, bool) {
+        invoke(self.url(), function, event).await
     }
 
     /// Everything that a function printed so far.

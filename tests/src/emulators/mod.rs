@@ -18,13 +18,19 @@ use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use keyward_lambda::http::{Http, HttpSettings};
 
-pub use ministack::Ministack;
+pub(crate) use environment::{python, scripts};
+pub use ministack::{Ministack, Stacked};
 pub(crate) use moto::invoke;
 pub use moto::{Function, Moto};
 pub use topic::Topic;
 
 /// The region that everything is in.
 pub const REGION: &str = "us-east-1";
+
+/// Where what functions asked the emulators for is kept.
+pub fn calls_folder() -> std::path::PathBuf {
+    environment::target().join("calls")
+}
 
 /// How long one request may take: the first of a kind can find an emulator still loading, on a machine that is busy.
 const PATIENCE: Duration = Duration::from_secs(60);

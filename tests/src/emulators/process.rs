@@ -25,12 +25,15 @@ impl Process {
     /// Starts `script` and waits until it says its port; `None` where there is no Python for it.
     pub(super) fn start(script: &str, arguments: &[&OsStr]) -> Option<Self> {
         let python = python()?;
+        let calls = super::calls_folder();
+        fs::create_dir_all(&calls).unwrap();
         let log = target().join(format!("logs/{script}-{}.log", std::process::id()));
         let mut child = Command::new(python)
             .arg(scripts().join(script))
             .args(arguments)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("KEYWARD_CALLS", calls)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).unwrap())

@@ -19,17 +19,23 @@ impl Topic {
     pub async fn create(ministack: &Ministack, name: &str) -> Self {
         let sns = aws_sdk_sns::Client::new(&ministack.sdk_config().await);
         let created = sns.create_topic().name(name).send().await.unwrap();
-        let arn = created.topic_arn().unwrap().to_owned();
+        let arn = created.topic_arn().unwrap();
+        Self::heard(ministack, name, arn).await
+    }
+
+    /// Subscribes a queue `name` to a topic that is there.
+    pub async fn heard(ministack: &Ministack, name: &str, arn: &str) -> Self {
+        let sns = aws_sdk_sns::Client::new(&ministack.sdk_config().await);
         let request = json!({"QueueName": name});
         let created = ministack.sqs("CreateQueue", &request).await;
         let queue = created["QueueUrl"].as_str().unwrap().to_owned();
         let request = json!({"QueueUrl": queue, "AttributeNames": ["QueueArn"]});
         let attributes = ministack.sqs("GetQueueAttributes", &request).await;
         let queue_arn = attributes["Attributes"]["QueueArn"].as_str().unwrap();
-        let subscribe = sns.subscribe().topic_arn(&arn).protocol("sqs");
+        let subscribe = sns.subscribe().topic_arn(arn).protocol("sqs");
         subscribe.endpoint(queue_arn).send().await.unwrap();
         Self {
-            arn,
+            arn: arn.to_owned(),
             url: ministack.url().to_owned(),
             queue,
         }

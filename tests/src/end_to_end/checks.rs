@@ -4,11 +4,11 @@ use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::{SecretVersionId, SlotName};
 use keyward_core::model::slot::ProviderName;
 use keyward_core::model::version::{Version, VersionState};
-use keyward_core::ports::{Stage, TAG_ACCOUNT, TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT};
+use keyward_core::ports::{Stage, TAG_ACCOUNT, TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT, TAG_STACK};
 use keyward_core::usecases::register::Registered;
 use keyward_testkit::simulator::KeyView;
 
-use super::{Deployment, Secret};
+use super::{Deployment, STACK, Secret};
 use crate::support::{Backend as _, STEPS};
 
 /// How often `retire` is woken at most until all work is done.
@@ -126,6 +126,7 @@ impl Deployment {
             let tag = tags.remove(&format!("{TAG_HANDLE_PREFIX}{}", version.id));
             assert_eq!(tag.as_deref(), version.handle.as_ref().map(|h| h.as_str()));
         }
+        assert_eq!(tags.remove(TAG_STACK).as_deref(), Some(STACK));
         assert!(tags.is_empty(), "{tags:?}");
     }
 

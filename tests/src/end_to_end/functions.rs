@@ -9,7 +9,7 @@ use keyward_core::model::slot::{CredentialKind, ProviderName};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::{Deployment, Secret, TABLE};
+use super::{Deployment, STACK, Secret, TABLE};
 use crate::emulators::Function;
 use crate::functions::{Profile, build};
 use crate::local::event;
@@ -73,18 +73,32 @@ impl Deployment {
 
     /// Deploys the kill switch as the function `name`, with what it is told beside what every function is.
     pub async fn deploy_kill_switch(&self, name: &str, told: &[(&str, &str)]) {
+        self.deploy_as(name, |built| &built.kill_switch, told).await;
+        self.switches.lock().unwrap().push(name.to_owned());
+    }
+
+    /// The same for the control function.
+    pub async fn deploy_control(&self, name: &str, told: &[(&str, &str)]) {
+        self.deploy_as(name, |built| &built.control, told).await;
+    }
+
+    async fn deploy_as(
+        &self,
+        name: &str,
+        program: fn(&'static Binaries) -> &'static Path,
+        told: &[(&str, &str)],
+    ) {
         let variables = self.variables();
         let mut all: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
         all.extend(told);
         let built = tokio::task::spawn_blocking(binaries).await.unwrap();
         let function = Function {
             name,
-            program: &built.kill_switch,
+            program: program(built),
             variables: &all,
             timeout: TIMEOUT,
         };
         self.moto.deploy(&function).await;
-        self.switches.lock().unwrap().push(name.to_owned());
     }
 
     /// The names that the kill switch was deployed under.
@@ -122,12 +136,15 @@ impl Deployment {
             let provider = each.simulator.settings().provider;
             let name = format!("{provider}-main");
             let key = each.simulator.management_key();
-            let create = self.client.create_secret().name(format!("keyward/{name}"));
+            let create = self
+                .client
+                .create_secret()
+                .name(format!("keyward/{STACK}/admin/{name}"));
             let admin = create.secret_string(key.expose_secret()).send().await;
             let create = self.client.create_secret();
             let pool = match provider.kind() {
                 CredentialKind::Pool => {
-                    let create = create.name(format!("keyward/{name}-pool"));
+                    let create = create.name(format!("keyward/{STACK}/pool/{name}"));
                     create.send().await.unwrap().arn
                 }
                 CredentialKind::Minted | CredentialKind::Slots => None,

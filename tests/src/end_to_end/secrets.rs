@@ -8,12 +8,12 @@ use keyward_core::model::fleet::Fleet;
 use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::slot::ProviderName;
 use keyward_core::model::version::VersionState;
-use keyward_core::ports::{SecretDescription, TAG_SLOT};
+use keyward_core::ports::{SecretDescription, Stage, TAG_SLOT, TAG_STACK};
 use keyward_core::rules::policy::interval_days;
 use keyward_core::usecases::register::{Registered, register};
 use serde_json::json;
 
-use super::Deployment;
+use super::{Deployment, STACK};
 use crate::support::Backend as _;
 
 /// A secret, and the slot that it belongs to.
@@ -41,6 +41,7 @@ impl Deployment {
         let first = token();
         let create = self.client.create_secret().name(format!("llm/{slot}"));
         let create = create.client_request_token(first.as_str());
+        let create = create.tags(Tag::builder().key(TAG_STACK).value(STACK).build());
         let created = create.secret_string(text).send().await.unwrap();
         Secret {
             slot: slot.parse().unwrap(),
@@ -181,6 +182,19 @@ impl Deployment {
             .secret_id(secret.arn.as_str());
         let put = put.client_request_token(token().as_str());
         put.secret_string(text).send().await.unwrap();
+    }
+
+    /// A rotation that nobody is at work on left its label AWSPENDING behind.
+    pub async fn leave_pending(&self, secret: &Secret) -> SecretVersionId {
+        let left = token();
+        let put = self
+            .client
+            .put_secret_value()
+            .secret_id(secret.arn.as_str());
+        let put = put.client_request_token(left.as_str());
+        let put = put.version_stages(Stage::Pending.to_string());
+        put.secret_string("EXAMPLE").send().await.unwrap();
+        left
     }
 
     /// Somebody stores bytes by hand, under AWSCURRENT.

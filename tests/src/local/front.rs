@@ -81,7 +81,7 @@ fn forbidden() -> Response {
 }
 
 /// What the function gets of a request.
-pub(crate) fn event(method: &str, path: &str, body: &[u8]) -> Value {
+pub fn event(method: &str, path: &str, body: &[u8]) -> Value {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::SeqCst);
     json!({

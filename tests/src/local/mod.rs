@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::emulators::REGION;
 use crate::end_to_end::{CONTROL, Deployment, Guard, TABLE};
 use front::Front;
-pub(crate) use front::event;
+pub use front::event;
 
 /// Keys that stand ready to be put into the pool.
 const STANDBY: usize = 4;

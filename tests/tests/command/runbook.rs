@@ -1,0 +1,88 @@
+//! Each command of the runbook, given to a deployment in the order of the page.
+
+use secrecy::ExposeSecret as _;
+
+use super::*;
+
+const SLOT: &str = "support-bot-openrouter";
+
+/// What a command says that could not do anything, given all of them in a row.
+const NOTHING_TO_DO: [&str; 2] = [
+    // The same keys twice.
+    "NOT added",
+    // An offline kill of a slot whose keys are cut off.
+    "0 of 0 keys",
+];
+
+/// The page's commands, with what a reader puts in.
+fn commands(local: &Local, folder: &Path) -> Vec<String> {
+    let page = include_str!("../../../infra/RUNBOOK.md");
+    let blocks = page.split("```sh\n").skip(1);
+    let lines = blocks.flat_map(|block| block.split("```").next().unwrap().lines());
+    let lines = lines.filter(|line| line.starts_with("keyward "));
+    let file = |name: &str| folder.join(name).display().to_string();
+    let soon = "$(date -u -d +1day +%FT%TZ)";
+    let put = |line: &str| {
+        let mut line = line
+            .replace("search-bot ", &format!("{SLOT} "))
+            .replace("drill canary", &format!("drill {SLOT}"))
+            .replace("2026-12-01T00:00:00Z", soon)
+            .replace(" fleet.json", &format!(" {}", local.fleet.display()))
+            .replace(" keys.txt", &format!(" {}", local.standby.display()));
+        for name in ["accounts.json", "break-glass.txt", "prices.json"] {
+            line = line.replace(&format!(" {name}"), &format!(" {}", file(name)));
+        }
+        match line.starts_with("keyward kill") && !line.contains("--yes") {
+            // A person types the slot's name instead.
+            true => line + " --yes",
+            false => line,
+        }
+    };
+    lines.map(|line| put(&format!("{line} "))).collect()
+}
+
+#[tokio::test]
+async fn every_command_of_the_runbook_is_carried_out_or_says_what_is_in_its_way() {
+    let Some(local) = local("runbook").await else {
+        return;
+    };
+    let folder = folder("runbook-files");
+    std::fs::create_dir_all(&folder).unwrap();
+    let admin = local.deployment.simulator.management_key();
+    let prices = include_str!("../../../shared/core/prices/prices.json");
+    for (name, text) in [
+        ("accounts.json", local.deployment.accounts.as_str()),
+        ("break-glass.txt", admin.expose_secret()),
+        ("prices.json", prices),
+    ] {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+    let apply = format!("keyward apply {} --reason first", local.fleet.display());
+    let applied = shell(&local, &apply, "").await;
+    assert!(applied.status.success(), "{}", text(&applied.stderr));
+
+    let mut lines = commands(&local, &folder);
+    // A leak is for good: nothing could be restored after it.
+    lines.sort_by_key(|line| line.contains("--leak"));
+    let mut done = 0;
+    let mut failed = String::new();
+    for line in &lines {
+        let output = shell(&local, line, "").await;
+        let said = text(&output.stdout) + &text(&output.stderr);
+        let lower = said.to_lowercase();
+        let is_refused = lower.contains("nothing was changed")
+            || NOTHING_TO_DO.iter().any(|known| said.contains(known));
+        match output.status.code() {
+            Some(0) => done += 1,
+            Some(1) if is_refused => {}
+            code => failed += &format!("{line}: {code:?}\n{said}\n"),
+        }
+    }
+    assert!(failed.is_empty(), "{failed}");
+    assert!(
+        lines.len() > 30 && done > 20,
+        "{done} of {} were done",
+        lines.len()
+    );
+    local.deployment.assert_no_key_text().await;
+}

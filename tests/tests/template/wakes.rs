@@ -1,0 +1,219 @@
+//! What wakes the functions, and who is told when something does not.
+
+use std::collections::BTreeMap;
+
+use keyward_core::model::metric::{HEARTBEAT, NAMESPACE, STACK};
+use keyward_tests::template::{FUNCTIONS, Stack, Template};
+use serde_json::{Value, json};
+
+/// Resources of one kind.
+fn of_kind(stack: &Stack<'_>, kind: &str) -> BTreeMap<String, Value> {
+    let resources = stack.resources().into_iter();
+    let found = resources.filter(|(_, resource)| resource["Type"] == kind);
+    found
+        .map(|(name, resource)| (name.to_owned(), resource))
+        .collect()
+}
+
+#[test]
+fn only_aws_services_invoke_and_only_for_what_is_this_stacks() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    let mut invokers = BTreeMap::new();
+    for (name, permission) in of_kind(&stack, "AWS::Lambda::Permission") {
+        let properties = &permission["Properties"];
+        assert_eq!(properties["Action"], "lambda:InvokeFunction", "{name}");
+        assert_eq!(properties["SourceAccount"], "111122223333", "{name}");
+        let text = |field: &str| properties[field].as_str().unwrap_or_default().to_owned();
+        invokers.insert(text("FunctionName"), (text("Principal"), text("SourceArn")));
+    }
+    let arn = |end: &str| format!("arn:aws:{end}");
+    let expected = [
+        ("e2e-rotate", "secretsmanager", String::new()),
+        (
+            "e2e-kill-switch",
+            "sns",
+            arn("sns:us-east-1:111122223333:e2e-alarms"),
+        ),
+        (
+            "e2e-retire",
+            "events",
+            arn("events:us-east-1:111122223333:rule/e2e-retire"),
+        ),
+        (
+            "e2e-monitor",
+            "events",
+            arn("events:us-east-1:111122223333:rule/e2e-monitor"),
+        ),
+    ];
+    let expected = expected.map(|(function, service, source)| {
+        (
+            function.to_owned(),
+            (format!("{service}.amazonaws.com"), source),
+        )
+    });
+    assert_eq!(invokers, BTreeMap::from(expected));
+}
+
+#[test]
+fn no_schedule_and_no_subscription_comes_before_its_permission() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    let permissions = of_kind(&stack, "AWS::Lambda::Permission");
+    let of_function = |function: &str| {
+        let mut found = permissions
+            .iter()
+            .filter(|(_, p)| p["Properties"]["FunctionName"] == function);
+        found.next().unwrap().0.clone()
+    };
+    let waits_for = |resource: &Value| match &resource["DependsOn"] {
+        Value::String(one) => vec![one.clone()],
+        several => several
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|n| n.as_str().unwrap().to_owned())
+            .collect(),
+    };
+    let rules = of_kind(&stack, "AWS::Events::Rule");
+    let rates: Vec<&str> = rules
+        .values()
+        .filter_map(|r| r["Properties"]["ScheduleExpression"].as_str())
+        .collect();
+    assert_eq!(rates, ["rate(1 minute)", "rate(5 minutes)"]);
+    for rule in rules.values() {
+        let function = rule["Properties"]["Name"].as_str().unwrap();
+        assert!(
+            waits_for(rule).contains(&of_function(function)),
+            "{function}"
+        );
+    }
+    let alarms = &stack.resources()["AlarmSubscription"];
+    assert!(waits_for(alarms).contains(&of_function("e2e-kill-switch")));
+    assert_eq!(
+        alarms["Properties"]["RedrivePolicy"]["deadLetterTargetArn"],
+        "arn:aws:sqs:us-east-1:111122223333:e2e-alarms-dead"
+    );
+}
+
+#[test]
+fn what_is_invoked_asynchronously_leaves_its_failures_in_a_queue() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    for (name, retries, seconds) in [
+        ("Retire", 0, 300),
+        ("Monitor", 0, 60),
+        ("KillSwitch", 2, 3600),
+    ] {
+        let invoked = stack.properties(&format!("{name}Function"))["EventInvokeConfig"].clone();
+        assert_eq!(invoked["MaximumRetryAttempts"], retries, "{name}");
+        assert_eq!(invoked["MaximumEventAgeInSeconds"], seconds, "{name}");
+        let queue = &invoked["DestinationConfig"]["OnFailure"]["Destination"];
+        let policy = stack.policy(&format!("{name}Role"));
+        let sends = policy.0.iter().find(|s| s.sid == "Failures").unwrap();
+        assert_eq!(json!(sends.resources), json!([queue]), "{name}");
+    }
+}
+
+#[test]
+fn alarms_tell_of_errors_throttles_dead_letters_and_silence() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    let alarms = of_kind(&stack, "AWS::CloudWatch::Alarm");
+    let watched = |namespace: &str, metric: &str, dimension: &str| {
+        alarms
+            .values()
+            .map(|alarm| &alarm["Properties"])
+            .find(|alarm| {
+                alarm["Namespace"] == namespace
+                    && alarm["MetricName"] == metric
+                    && alarm["Dimensions"][0]["Value"] == dimension
+            })
+    };
+    for (name, _) in FUNCTIONS {
+        for metric in ["Errors", "Throttles"] {
+            let alarm = watched("AWS/Lambda", metric, &format!("e2e-{name}"));
+            assert!(alarm.is_some(), "{name}: {metric}");
+        }
+    }
+    for queue in of_kind(&stack, "AWS::SQS::Queue").keys() {
+        let alarm = watched(
+            "AWS/SQS",
+            "ApproximateNumberOfMessagesVisible",
+            &format!("{queue}.QueueName"),
+        );
+        assert!(alarm.is_some(), "{queue}");
+    }
+    let silence = watched(NAMESPACE, HEARTBEAT, "e2e").unwrap();
+    assert_eq!(silence["Dimensions"][0]["Name"], STACK);
+    for alarm in [
+        silence,
+        watched("AWS/Lambda", "Invocations", "e2e-retire").unwrap(),
+    ] {
+        assert_eq!(alarm["TreatMissingData"], "breaching");
+        assert_eq!(alarm["ComparisonOperator"], "LessThanThreshold");
+    }
+    for (name, alarm) in &alarms {
+        let properties = &alarm["Properties"];
+        let tells = json!(["arn:aws:sns:us-east-1:111122223333:e2e-alerts"]);
+        assert_eq!(properties["AlarmActions"], tells, "{name}");
+        // The monitor takes away what is called so and guards no slot.
+        let called = properties["AlarmName"].as_str().unwrap();
+        assert!(!called.starts_with("keyward-e2e-kill-"), "{name}");
+        assert!(
+            called.starts_with("keyward-e2e-ops-"),
+            "{name}: may not publish under its name"
+        );
+    }
+}
+
+#[test]
+fn logs_are_kept_for_a_while_and_under_the_key() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    for (name, logical) in FUNCTIONS {
+        let group = stack.properties(&format!("{logical}Logs"));
+        assert_eq!(group["LogGroupName"], format!("/aws/lambda/e2e-{name}"));
+        assert_eq!(group["RetentionInDays"], "90");
+        let function = stack.properties(&format!("{logical}Function"));
+        assert_eq!(
+            function["LoggingConfig"]["LogGroup"],
+            format!("{logical}Logs")
+        );
+    }
+}
+
+#[test]
+fn the_kill_switch_has_concurrency_of_its_own() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let reserved = |parameters: &[(&str, &str)]| {
+        let stack = Stack::of(&template, parameters);
+        stack.properties("KillSwitchFunction")["ReservedConcurrentExecutions"].clone()
+    };
+    assert_eq!(reserved(&[]), "10");
+    // Zero would keep it from running at all.
+    assert_eq!(reserved(&[("ReservedConcurrency", "0")]), Value::Null);
+}
+
+#[test]
+fn the_dashboard_can_be_read() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let dashboard = Stack::of(&template, &[]).properties("Dashboard");
+    let body: Value = serde_json::from_str(dashboard["DashboardBody"].as_str().unwrap()).unwrap();
+    let scores = body["widgets"][0]["properties"]["metrics"].to_string();
+    assert!(scores.contains(r#"Stack=\\\"e2e\\\""#), "{scores}");
+}
