@@ -7,12 +7,12 @@ mod died;
 mod drilled;
 #[path = "command/killed.rs"]
 mod killed;
-#[path = "command/watched.rs"]
-mod watched;
 #[path = "command/planned.rs"]
 mod planned;
 #[path = "command/runbook.rs"]
 mod runbook;
+#[path = "command/watched.rs"]
+mod watched;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

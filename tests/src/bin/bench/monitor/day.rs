@@ -77,7 +77,11 @@ pub(crate) async fn day(teller: Teller) -> Result<Day> {
     let mut versions = Vec::new();
     for slot in inventory.slot_names().await? {
         let of_slot = inventory.versions(&slot).await?;
-        versions.extend(of_slot.into_iter().map(|version| (slot.clone(), version.id)));
+        versions.extend(
+            of_slot
+                .into_iter()
+                .map(|version| (slot.clone(), version.id)),
+        );
         let watch = StoredWatch {
             schema: 1,
             revision: Revision(0),
