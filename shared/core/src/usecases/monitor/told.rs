@@ -80,7 +80,7 @@ fn due(run: &Run<'_>, pulled: &AccountPull, told_at: Option<Timestamp>) -> Vec<D
                 let every = i64::from(u32::try_from(EVERY).unwrap_or(1));
                 let is_turn = part_of(&name, EVERY as u64) as i64 == minute.rem_euclid(every);
                 let waits = now.duration_since(*read) < SignedDuration::from_mins(EVERY);
-                if waits && !is_turn && !is_near(run.state.held.get(&name)) {
+                if waits && !is_turn && !is_near(run.state.held.get(&name).map(|held| &**held)) {
                     return None;
                 }
                 match now.duration_since(*reread) >= REREAD_EVERY {
