@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use jiff::SignedDuration;
+use keyward_core::model::kill_order::{Basis, MonitorOrder};
 use keyward_core::model::names::SecretVersionId;
 use keyward_core::model::slot::{Mode, PendingSeen, ProviderName, Slot};
+use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Fence, Stage};
 use keyward_tests::end_to_end::{Deployment, NOWHERE, STACK, Secret};
@@ -43,15 +45,15 @@ async fn enforced(deployment: &Deployment, name: &str) -> (Secret, String) {
 
 /// What the monitor sends the kill switch.
 fn order(deployment: &Deployment, secret: &Secret) -> Value {
-    json!({
-        "keyward": "kill",
-        "schema": 1,
-        "stack": STACK,
-        "slot": secret.slot,
-        "score_thousandths": 2400,
-        "judged": deployment.ports.clock.now().to_string(),
-        "reason": "cost per hour 3.1 times the baseline",
-    })
+    let order = MonitorOrder {
+        stack: STACK.parse().unwrap(),
+        slot: secret.slot.clone(),
+        score_thousandths: 2400,
+        judged: deployment.ports.clock.now(),
+        basis: Basis::Usual,
+        reason: OutsideText::new("cost per hour 3.1 times the baseline"),
+    };
+    order.to_json()
 }
 
 /// What a person asks the control function for.

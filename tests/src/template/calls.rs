@@ -9,7 +9,7 @@ use super::policy::{Effect, Policy, Request};
 
 /// What a role may hold though no call of it was seen: function (`*` for all), how the action begins, with or without its statement
 /// before it, and why.
-pub const UNSEEN: [(&str, &str, &str); 6] = [
+pub const UNSEEN: [(&str, &str, &str); 8] = [
     ("*", "logs:", "Lambda itself writes the logs, as the role"),
     (
         "*",
@@ -30,6 +30,16 @@ pub const UNSEEN: [(&str, &str, &str); 6] = [
         "monitor",
         "dynamodb:ConditionCheckItem",
         "a slot whose month is spent is restricted, which only runs of weeks come to",
+    ),
+    (
+        "monitor",
+        "cloudwatch:ListTagsForResource",
+        "the tags of each alarm are looked at in one hour of the day",
+    ),
+    (
+        "kill-switch",
+        "dynamodb:ConditionCheckItem",
+        "a claim compares the keys that a restore is bringing back at that moment",
     ),
     (
         "*",
