@@ -38,6 +38,12 @@ impl<const MAX: usize> CleanText<MAX> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The cleaned text without the stops at its end: fit to stand before one.
+    pub fn clause(&self) -> &str {
+        self.0
+            .trim_end_matches(|c: char| c == '.' || c.is_whitespace())
+    }
 }
 
 impl<const MAX: usize> JsonSchema for CleanText<MAX> {
