@@ -125,6 +125,18 @@ mod tests {
     }
 
     #[test]
+    fn a_clause_has_no_stop_of_its_own() {
+        for (text, clause) in [
+            ("over 2 points.", "over 2 points"),
+            ("wait... ", "wait"),
+            ("3.1 times", "3.1 times"),
+            ("...", ""),
+        ] {
+            assert_eq!(OutsideText::new(text).clause(), clause);
+        }
+    }
+
+    #[test]
     fn a_word_that_may_be_a_key_is_cut() {
         for (message, shown) in [
             ("", ""),

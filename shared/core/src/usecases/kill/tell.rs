@@ -13,7 +13,7 @@ use super::contain::{Contained, NotCut};
 use super::save::update;
 use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::incident::{Containment, HowCut, Incident, KillStep, StepResult, Suspends, Undo};
-use crate::model::slot::Slot;
+use crate::model::slot::{Slot, SlotState};
 use crate::model::version::VersionState;
 use crate::ports::{Ability, Suspension};
 use crate::rules::kill::{KEPT_FOR_RESTORE, LOOP_WINDOW};
@@ -73,7 +73,7 @@ fn is_contained(slot: &Slot, incident: &Incident, contained: &Contained) -> Aler
         .collect::<Vec<_>>();
     let command = match (&incident.drill, incident.suspends) {
         (None, None) if can_be_restored(incident) => restore(slot),
-        (None, Some(_)) => lift(slot),
+        (None, Some(_)) if slot.state != SlotState::Decommissioned => lift(slot),
         _ => Command::about("status", name),
     };
     let is_whole = by_hand.is_empty();
@@ -111,6 +111,7 @@ fn is_contained(slot: &Slot, incident: &Incident, contained: &Contained) -> Aler
 fn agent_has(slot: &Slot, incident: &Incident) -> String {
     let until = match incident.suspends {
         None => "until its replacement is in use, which is being made",
+        Some(_) if slot.state == SlotState::Decommissioned => "and gets none",
         Some(_) => "until a person restores the slot",
     };
     format!("Agent {} of {} has no key {until}.", slot.agent, slot.owner)
@@ -154,6 +155,9 @@ fn because(why: Suspends) -> String {
 
 /// What a person does before a slot gets a key again, and the command.
 fn settle(slot: &Slot, why: Suspends) -> String {
+    if slot.state == SlotState::Decommissioned {
+        return "Find out what made the key that was cut off.".to_owned();
+    }
     let first = match why {
         Suspends::Loop => "Find out who takes its keys, and end that",
         Suspends::NoReplacement => "See to it that one can be made, as its alert says",

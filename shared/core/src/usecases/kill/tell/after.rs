@@ -140,7 +140,7 @@ fn done(slot: &Slot, versions: &[Version], incident: &Incident, now: Timestamp) 
     let seen = incident.seen();
     let stages = incident.timeline().into_iter().skip(1);
     let mut stages: Vec<String> = stages
-        .filter(|(stage, _)| came_about(*stage, incident, versions))
+        .filter(|(stage, at)| came_about(*stage, *at, incident, versions))
         .map(|(stage, at)| format!("{stage} after {} s", tenths(at.duration_since(seen))))
         .collect();
     stages.push(format!("done after {} s", tenths(now.duration_since(seen))));
@@ -164,12 +164,12 @@ fn done(slot: &Slot, versions: &[Version], incident: &Incident, now: Timestamp) 
 }
 
 /// Whether a stage is one of this kill: what a person brought back is no replacement, and confirms no death.
-fn came_about(stage: Stage, incident: &Incident, versions: &[Version]) -> bool {
+fn came_about(stage: Stage, at: Timestamp, incident: &Incident, versions: &[Version]) -> bool {
     let was_cut_off = |v: &Version| incident.undo.iter().any(|undo| undo.version == v.id);
     match stage {
         Stage::Replaced => versions
             .iter()
-            .any(|v| v.epoch >= incident.epoch && v.promoted.is_some() && !was_cut_off(v)),
+            .any(|v| v.promoted == Some(at) && !was_cut_off(v)),
         Stage::Confirmed => incident.undo.iter().any(|undo| undo.confirmed.is_some()),
         Stage::Seen
         | Stage::Claimed
