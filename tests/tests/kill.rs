@@ -173,8 +173,17 @@ async fn every_live_version_is_suspended_and_people_are_told_once() {
     let [told] = &alerts(&world, AlertKind::Contained)[..] else {
         panic!("one alert");
     };
-    assert_eq!(told.severity, Severity::Warning);
-    assert!(told.what.as_str().contains("3.1 times the baseline"));
+    assert_eq!(told.severity, Severity::Page);
+    assert!(
+        told.what
+            .as_str()
+            .contains("3.1 times the baseline. Agent ")
+    );
+    assert!(
+        told.what.as_str().contains("ana@example.com"),
+        "{}",
+        told.what
+    );
     assert_eq!(told.done.as_str().matches(": suspended").count(), 3);
     assert!(told.left.as_str().contains("keyward restore support-bot"));
 }
@@ -305,6 +314,29 @@ async fn an_order_for_no_slot_kills_nobody_and_pages() {
     assert!(world.outside.provider.accepts(&world.current_key()));
     let told = alerts(&world, AlertKind::NotContained);
     assert_eq!(told[0].severity, Severity::Page);
+    for (evidence, count) in [(Evidence::Person, 1), (Evidence::Leak, 2)] {
+        let order = KillOrder {
+            evidence,
+            ..order.clone()
+        };
+        let outcome = kill_on(&world.ports, &order, "one").await.unwrap();
+        assert_eq!(outcome, KillOutcome::NoSuchSlot);
+        let told = alerts(&world, AlertKind::NotContained);
+        assert_eq!(told.len(), count, "a person's slip is told by the answer");
+    }
+}
+
+#[tokio::test]
+async fn a_leak_is_told_with_commands_that_work() {
+    let world = busy_world(&Arc::default()).await;
+    let order = order(&world, "leak", Evidence::Leak);
+    kill_on(&world.ports, &order, "one").await.unwrap();
+    let [told] = &alerts(&world, AlertKind::Contained)[..] else {
+        panic!("one alert");
+    };
+    let command = told.command.as_ref().unwrap().as_str();
+    assert_eq!(command, format!("keyward status {}", world.slot));
+    assert!(!told.left.as_str().contains("restore"), "{}", told.left);
 }
 
 #[tokio::test]
@@ -334,7 +366,8 @@ async fn a_replacement_that_is_abused_too_is_not_replaced() {
         };
         assert_eq!(world.slot().await.state, state, "{context}");
         let told = alerts(&world, AlertKind::Contained);
-        let pages = told.iter().filter(|a| a.severity == Severity::Page);
-        assert_eq!(pages.count(), usize::from(!is_replaced), "{context}");
+        let suspends = |a: &&Alert| a.left.as_str().contains("No new key is made");
+        let count = told.iter().filter(suspends).count();
+        assert_eq!(count, usize::from(!is_replaced), "{context}");
     }
 }

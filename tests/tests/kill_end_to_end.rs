@@ -102,7 +102,7 @@ async fn a_metric_over_its_line_ends_in_a_dead_key_and_a_new_one_with_nobody_awa
         "the first tells that the alarm was OK at 0.4"
     );
     let told = &alerts[1];
-    assert_eq!(told.severity, Severity::Warning);
+    assert_eq!(told.severity, Severity::Page);
     assert_eq!(
         told.incident.as_ref().map(|i| i.as_str()),
         Some("support-bot-1")

@@ -14,9 +14,10 @@ use async_trait::async_trait;
 use jiff::SignedDuration;
 use keyward_core::model::act::CallerArn;
 use keyward_core::model::alarm::{AlarmArn, AlarmState};
+use keyward_core::model::alert::AlertKind;
 use keyward_core::model::incident::{Evidence, Figures, Incident, OwnerId, TriggerId};
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
-use keyward_core::model::slot::{Mode, Slot, SlotState};
+use keyward_core::model::slot::{CredentialKind, Mode, Slot, SlotState};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{AlarmStates, Clock, Deadline, Inventory};
@@ -160,9 +161,52 @@ async fn a_key_comes_back_before_its_replacement_and_the_incident_is_over() {
         );
         let incident = self::incident(&world).await;
         assert_eq!(incident.due_at, None, "{incident:?}");
+        says_what_is_so(&world);
         cut_off(&world, Evidence::Alarm).await;
         assert!(!world.outside.provider.accepts(&key));
     }
+}
+
+/// The last word about a kill whose key a person brought back: nothing replaced it, and it is not dead.
+fn says_what_is_so(world: &World) {
+    let mut sent = world.outside.alerts.sent();
+    sent.retain(|alert| alert.kind == AlertKind::KillDone);
+    let [told] = &sent[..] else {
+        panic!("one last word");
+    };
+    let done = told.done.as_str();
+    assert!(done.contains("brought back by a person at"), "{done}");
+    for untrue in ["replacement in use", "-", "not seen refused"] {
+        let after_time = done.split_once(": ").unwrap().1;
+        let before_keys = after_time.split_once(". sk-").unwrap().0;
+        assert!(!before_keys.contains(untrue), "{done}");
+    }
+    let left = told.left.as_str();
+    assert!(left.starts_with("Nothing: a person has restored"), "{left}");
+}
+
+#[tokio::test]
+async fn a_slot_whose_pool_is_empty_is_not_lifted_into_having_no_key() {
+    let (world, _) = killed(&Arc::default(), Evidence::Person).await;
+    let slot = Slot {
+        kind: CredentialKind::Pool,
+        state: SlotState::Suspended,
+        ..world.slot().await
+    };
+    world.outside.inventory.save_slot(&slot).await.unwrap();
+    let before = world.slot().await;
+    let refused = restore_on(&world.open, &order(&world, None), Some(AlarmState::Ok)).await;
+    let empty = Refused::PoolEmpty {
+        slot: slot.name.clone(),
+        account: slot.account.clone(),
+    };
+    assert!(
+        matches!(&refused, Err(RestoreError::Refused(why)) if *why == empty),
+        "{refused:?}"
+    );
+    assert_eq!(world.slot().await, before, "nothing is half done");
+    let back = restored(&world, Some(Wanted::Newest)).await;
+    assert_eq!(back.slot.state, SlotState::Active, "it has that key");
 }
 
 #[tokio::test]

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::incident::{Evidence, Figures, HowCut, OwnerId, TriggerId};
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::slot::{Mode, Slot, SlotState};
+use keyward_core::model::text::OutsideText;
 use keyward_core::model::usage::{Bucket, Counts};
 use keyward_core::model::usage_items::{AccountUsage, Cell, Seen, Span, UsageHour};
 use keyward_core::model::version::{VersionId, VersionState};
 use keyward_core::ports::{Clock, Inventory, UsageStore};
 use keyward_core::usecases::enforce::set_mode;
-use keyward_core::usecases::status::{Protection, Sight, SlotStatus, slots};
+use keyward_core::usecases::kill::{Invocation, KillOrder, kill};
+use keyward_core::usecases::status::{LacksKey, Protection, Sight, SlotStatus, slots};
 use keyward_testkit::gate::Gate;
 use keyward_testkit::memory::MemoryUsage;
 use keyward_tests::support::{World, token};
@@ -231,4 +234,38 @@ async fn a_slot_that_observed_for_two_weeks_is_proposed_with_its_own_past() {
     assert_eq!(shown.status().await.proposal, None, "enforced");
     shown.set_mode(Mode::Observe).await;
     assert_eq!(shown.status().await.proposal, None, "observes since now");
+}
+
+#[tokio::test]
+async fn a_slot_that_was_cut_off_shows_its_keys_and_why_it_has_none() {
+    let shown = Shown::new().await;
+    let key = shown.current().await;
+    let now = shown.now();
+    let order = KillOrder {
+        slot: shown.world.slot.clone(),
+        trigger: TriggerId::new("person@1"),
+        evidence: Evidence::Person,
+        cause: OutsideText::new("ana (person): calls at night"),
+        seen: now,
+        figures: Figures::OfLiveKeys,
+    };
+    let invocation = Invocation {
+        owner: OwnerId::new("killer"),
+        deadline: shown.world.deadline(),
+    };
+    kill(&shown.world.open, &order, &invocation).await.unwrap();
+    let status = shown.status().await;
+    assert_eq!(status.lacks_key, Some(LacksKey::CutOff(now)));
+    let cut = status.cut_off.iter().find(|cut| cut.version == key);
+    let cut = cut.unwrap();
+    assert_eq!((cut.how, cut.at), (HowCut::Suspended, now));
+    assert_eq!(cut.restorable_until, Some(now + HOUR * 72));
+    assert_eq!(cut.cause, order.cause);
+
+    shown.world.pass(SignedDuration::from_mins(5));
+    assert_eq!(shown.status().await.lacks_key, Some(LacksKey::Missing));
+    shown.change(|slot| slot.state = SlotState::Suspended).await;
+    assert_eq!(shown.status().await.lacks_key, Some(LacksKey::Suspended));
+    shown.world.pass(HOUR * 72);
+    assert_eq!(shown.status().await.cut_off, []);
 }

@@ -18,16 +18,16 @@ pub(crate) struct Refusal {
     /// What is certain of its effect.
     safe: &'static str,
     /// What to do next.
-    pub(crate) next: &'static str,
+    pub(crate) next: String,
 }
 
 impl Refusal {
-    pub(crate) fn new(status: u16, what: impl Into<String>, next: &'static str) -> Self {
+    pub(crate) fn new(status: u16, what: impl Into<String>, next: impl Into<String>) -> Self {
         Self {
             status,
             what: what.into(),
             safe: NOTHING_CHANGED,
-            next,
+            next: next.into(),
         }
     }
 

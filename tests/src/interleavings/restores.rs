@@ -112,6 +112,7 @@ fn name_of(outcome: &Result<RestoreOutcome, RestoreError>) -> &'static str {
             | Refused::NoSuchVersion { .. }
             | Refused::StillInAlarm(_)
             | Refused::AlarmUnknown(_)
+            | Refused::PoolEmpty { .. }
             | Refused::SamePerson(_) => panic!("nothing here leads to that: {refused}"),
         },
         Err(RestoreError::KilledMeanwhile) => "restore: a kill came meanwhile",

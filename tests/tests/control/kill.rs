@@ -75,6 +75,28 @@ async fn a_request_that_arrives_twice_is_one_kill() {
 }
 
 #[tokio::test]
+async fn a_second_kill_says_that_the_first_did_it() {
+    let world = registered().await;
+    let (_, first) = post(&deps(&world), "/kill", order(&world)).await;
+    assert_eq!(first["already"], Value::Null);
+    world.pass(SignedDuration::from_secs(30));
+    let (_, again) = post(&deps(&world), "/kill", order(&world)).await;
+    assert_eq!(again["result"], "contained", "{again}");
+    assert_eq!(again["already"]["by"], "ana (person): calls at night");
+    world.pass(SignedDuration::from_secs(30));
+    let mut leak = order(&world);
+    leak["leak"] = json!(true);
+    let (_, harder) = post(&deps(&world), "/kill", leak).await;
+    assert_eq!(harder["already"], Value::Null, "that makes it final");
+    assert_eq!(harder["replacement_of"], Value::Null, "the first keys");
+    world.rotate_as_asked().await;
+    world.live_through(SignedDuration::from_mins(30)).await;
+    let killed = world.outside.inventory.all_incidents()[0].opened;
+    let (_, next) = post(&deps(&world), "/kill", order(&world)).await;
+    assert_eq!(next["replacement_of"]["at"], json!(killed), "{next}");
+}
+
+#[tokio::test]
 async fn a_kill_does_not_wait_for_its_record() {
     for entries in [0, 1] {
         let world = registered().await;

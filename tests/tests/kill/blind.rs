@@ -43,6 +43,8 @@ async fn without_the_inventory_keys_are_cut_off_and_recorded_later() {
         };
         assert_eq!(told.severity, Severity::Page);
         assert!(told.what.as_str().contains("without the inventory"));
+        let command = told.command.as_ref().unwrap().as_str();
+        assert!(command.starts_with("keyward kill support-bot"), "{command}");
         gate.disarm();
         is_recorded_when_ordered_again(&world, &order).await;
     }

@@ -175,6 +175,19 @@ async fn a_kill_that_finds_the_pool_empty_suspends_and_pages() {
     assert!(incident.closed.is_some());
     assert_eq!(alerts(&world, AlertKind::Suspended).len(), 1);
     assert_eq!(alerts(&world, AlertKind::KillDone).len(), 1);
+
+    // However it came to be active without a key: a rotation that finds none to draw says that the agent has none.
+    let slot = Slot {
+        state: SlotState::Active,
+        ..world.slot().await
+    };
+    world.outside.inventory.save_slot(&slot).await.unwrap();
+    world.rotate(&token(9)).await.unwrap_err();
+    let [told] = &alerts(&world, AlertKind::PoolEmpty)[..] else {
+        panic!("one page");
+    };
+    assert_eq!(told.severity, Severity::Page);
+    assert!(told.done.as_str().contains("NO key"), "{}", told.done);
 }
 
 /// The replacement is drawn between two looks of whoever goes on with the kill: the pool is empty because of it.

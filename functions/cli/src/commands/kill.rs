@@ -1,6 +1,7 @@
 //! `keyward kill`.
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
 use keyward_core::model::names::SlotName;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,9 +32,29 @@ struct Answer {
     #[serde(default)]
     replacement: Option<String>,
     #[serde(default)]
+    suspended_because: Option<String>,
+    #[serde(default)]
+    already: Option<Already>,
+    #[serde(default)]
+    replacement_of: Option<ReplacementOf>,
+    #[serde(default)]
     cut_without_record: Option<u64>,
     #[serde(default)]
     unrecorded: bool,
+}
+
+/// The kill that had cut everything off before.
+#[derive(Deserialize)]
+struct Already {
+    at: Timestamp,
+    by: String,
+}
+
+/// What is cut off is what replaced the keys that were cut off then.
+#[derive(Deserialize)]
+struct ReplacementOf {
+    at: Timestamp,
+    made: Timestamp,
 }
 
 #[derive(Deserialize)]
@@ -172,7 +193,13 @@ fn contained(slot: &SlotName, answer: &Answer) -> Vec<String> {
     let by_hand = answer.versions.iter().filter(|row| row.done.is_none());
     let by_hand: Vec<String> = by_hand.map(|row| cells(row)[0].clone()).collect();
     let mut words = Vec::new();
-    if by_hand.is_empty() {
+    if let (Some(before), true) = (&answer.already, by_hand.is_empty()) {
+        words.push(format!(
+            "{slot}: already cut off at {} by {}; nothing new was done",
+            short(before.at),
+            clean(&before.by)
+        ));
+    } else if by_hand.is_empty() {
         words.push(format!("{slot}: cut off"));
     } else {
         words.push(format!(
@@ -180,9 +207,17 @@ fn contained(slot: &SlotName, answer: &Answer) -> Vec<String> {
             by_hand.join(", ")
         ));
     }
+    if let Some(before) = &answer.replacement_of {
+        words.push(format!(
+            "{slot}: this was its replacement, made at {}, after it was cut off at {}",
+            short(before.made),
+            short(before.at)
+        ));
+    }
     words.push(match answer.replacement.as_deref() {
         Some("suspended") => format!(
-            "{slot}: no new key is made for it. When that is settled: keyward restore {slot} --reason TEXT"
+            "{slot}: it has no key, and no new one is made, {}. Then: keyward restore {slot} --reason TEXT",
+            because(answer.suspended_because.as_deref())
         ),
         Some("in_use") => format!("{slot}: its replacement is in use"),
         Some("asked_for") => {
@@ -196,6 +231,25 @@ fn contained(slot: &SlotName, answer: &Answer) -> Vec<String> {
         ));
     }
     words
+}
+
+/// Why no new key is made, and what comes before a restore.
+fn because(why: Option<&str>) -> &'static str {
+    match why {
+        Some("loop") => {
+            "since its last replacement was abused within 24 hours too. Find out who takes its keys, and end that"
+        }
+        Some("no_replacement") => {
+            "since none can be made now, as the alert says. Where its pool is empty: keyward pool add ACCOUNT --reason TEXT < keys.txt"
+        }
+        _ => {
+            "since it was suspended before. Find out why, and what made the key that was cut off now"
+        }
+    }
+}
+
+fn short(at: Timestamp) -> impl std::fmt::Display {
+    at.strftime("%Y-%m-%d %H:%M UTC")
 }
 
 fn keys(count: usize) -> String {

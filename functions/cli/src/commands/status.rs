@@ -4,10 +4,11 @@ mod usage;
 
 use anyhow::{Result, bail};
 use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::incident::HowCut;
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{CredentialKind, Mode, Slot, SlotState};
 use keyward_core::model::version::Version;
-use keyward_core::usecases::status::{Proposal, Row, SlotStatus, slots};
+use keyward_core::usecases::status::{LacksKey, Proposal, Row, SlotStatus, slots};
 use keyward_providers::config::ProviderAccounts;
 use serde_json::{Value, json};
 
@@ -30,7 +31,12 @@ pub(super) async fn status(only: Option<&SlotName>, format: Format) -> Result<Ou
             let rows: Vec<Value> = rows.iter().map(json_row).collect();
             line(&json!({ "slots": rows }).to_string());
         }
-        Format::Table => print(&rows),
+        Format::Table => {
+            print(&rows);
+            if let (Some(_), [(_, Ok(status))]) = (only, &rows[..]) {
+                print_cut_off(status);
+            }
+        }
     }
     let is_read = |(_, status): &Row| status.as_ref().is_ok_and(|status| status.usage.is_ok());
     let all_read = rows.iter().all(is_read);
@@ -170,22 +176,16 @@ fn days(time: SignedDuration) -> i64 {
 fn notes(status: &SlotStatus) -> Vec<String> {
     let mut notes = Vec::new();
     let mut note = |text: String| notes.push(text);
-    match &status.current {
-        None if status.arriving.is_empty() => {
-            note(format!(
-                "NO KEY: keyward rotate {} --wait",
-                status.slot.name
-            ));
+    if let Some(why) = status.lacks_key {
+        note(no_key(&status.slot.name, why));
+    }
+    if let Some(current) = &status.current {
+        if current.version.handle.is_none() {
+            note("its id is unknown: it cannot be revoked by Keyward".to_owned());
         }
-        Some(current) => {
-            if current.version.handle.is_none() {
-                note("its id is unknown: it cannot be revoked by Keyward".to_owned());
-            }
-            if current.version.told.uncapped.is_some() {
-                note("its provider refuses its limit".to_owned());
-            }
+        if current.version.told.uncapped.is_some() {
+            note("its provider refuses its limit".to_owned());
         }
-        None => {}
     }
     if !status.arriving.is_empty() {
         note("a rotation is under way".to_owned());
@@ -219,6 +219,46 @@ fn notes(status: &SlotStatus) -> Vec<String> {
     notes
 }
 
+fn no_key(slot: &SlotName, why: LacksKey) -> String {
+    match why {
+        LacksKey::Suspended => {
+            format!("NO KEY, and none is made: keyward restore {slot} --reason TEXT")
+        }
+        LacksKey::CutOff(at) => format!(
+            "no key since it was cut off at {}: its replacement is on its way",
+            short(at)
+        ),
+        LacksKey::Missing => format!("NO KEY: keyward rotate {slot} --wait"),
+    }
+}
+
+/// The keys that were cut off, and how each is brought back.
+fn print_cut_off(status: &SlotStatus) {
+    let name = &status.slot.name;
+    for key in &status.cut_off {
+        let how = match key.how {
+            HowCut::Suspended => "suspended",
+            HowCut::Narrowed => "narrowed",
+            HowCut::Deleted => "deleted",
+            HowCut::NothingFound => "not made",
+        };
+        let back = match key.restorable_until {
+            Some(until) => format!(
+                "until {}: keyward restore {name} --key {} --reason TEXT",
+                short(until),
+                key.version
+            ),
+            None => "it cannot be brought back, or is back".to_owned(),
+        };
+        line(&format!(
+            "{name}: {} was {how} at {} ({}); {back}",
+            clean(key.shown.as_str()),
+            short(key.at),
+            clean(key.cause.clause())
+        ));
+    }
+}
+
 fn short(at: Timestamp) -> String {
     at.strftime("%m-%d %H:%M UTC").to_string()
 }
@@ -246,6 +286,8 @@ fn json_row((name, status): &Row) -> Value {
             "current": status.current.as_ref().map(|current| json!({
                 "key": current.version.shown(),
                 "fingerprint": current.version.fingerprint.map(|f| f.to_string()),
+                "version": current.version.id,
+                "handle": current.version.handle,
                 "handle_known": current.version.handle.is_some(),
                 "created": current.version.created,
                 "replace_by": current.due,
@@ -253,10 +295,18 @@ fn json_row((name, status): &Row) -> Value {
                 "cap": current.version.cap,
             })),
             "retiring": status.retiring.iter().map(|old| json!({
-                "key": old.shown(), "retire_after": old.retire_after, "deadline": old.deadline,
+                "key": old.shown(), "version": old.id, "handle": old.handle,
+                "retire_after": old.retire_after, "deadline": old.deadline,
             })).collect::<Vec<_>>(),
             "rotation_under_way": !status.arriving.is_empty(),
+            "arriving": status.arriving.iter().map(|new| json!({
+                "key": new.shown(), "version": new.id, "handle": new.handle,
+            })).collect::<Vec<_>>(),
             "being_revoked": status.ending.len(),
+            "cut_off": status.cut_off.iter().map(|key| json!({
+                "key": key.shown, "version": key.version, "how": key.how, "at": key.at,
+                "cause": key.cause, "restorable_until": key.restorable_until,
+            })).collect::<Vec<_>>(),
             "mode_since": status.slot.mode_since,
             "last_rotation": last_rotation(status),
             "expected": status.slot.expected,

@@ -1,14 +1,15 @@
 //! `/kill`: a person cuts a slot off.
 
 use futures::future::{Either, join, select};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::act::Subject;
 use keyward_core::model::incident::{
     Containment, Evidence, Figures, HowCut, Incident, KillStep, OwnerId, StepResult, TriggerId,
 };
 use keyward_core::model::names::SlotName;
+use keyward_core::model::slot::Epoch;
 use keyward_core::model::text::OutsideText;
-use keyward_core::model::version::{VersionId, VersionState};
+use keyward_core::model::version::{Version, VersionId, VersionState};
 use keyward_core::ports::Deadline;
 use keyward_core::usecases::kill::{
     CutVersion, Foreseen, Invocation, KillError, KillOrder, KillOutcome, foresee, kill,
@@ -80,7 +81,11 @@ pub(super) async fn kill_slot(
     let after = json!({ "slot": state(deps, &order.slot).await, "incident": incident });
     let written = act.end(&said(&outcome), after).await;
     let is_recorded = begun.is_ok() && written == Written::Yes;
-    answer(&order, outcome, incident.as_ref(), is_recorded)
+    let mut answer = answer(&order, outcome, incident.as_ref(), is_recorded)?;
+    if let Some(incident) = incident.filter(|_| answer["already"].is_null()) {
+        answer["replacement_of"] = json!(cut_before(deps, &incident).await);
+    }
+    Ok(answer)
 }
 
 /// The order of the person who sent the request. The request's id makes it one, however often it arrives.
@@ -171,7 +176,10 @@ fn answer(
         Refusal::new(
             503,
             chain(&error),
-            "Send it again at once. Without AWS: keyward kill SLOT --offline",
+            format!(
+                "Send it again at once. Without AWS: keyward kill {} --offline",
+                order.slot
+            ),
         )
         .safe("No key was cut off.")
     })?;
@@ -194,6 +202,8 @@ fn answer(
         "incident": incident.map(|incident| &incident.id),
         "why": incident.and_then(failure),
         "replacement": incident.map(replacement),
+        "suspended_because": incident.and_then(|incident| incident.suspends),
+        "already": incident.and_then(|incident| already(order, incident)),
         "cut_without_record": without_record,
         "unrecorded": !is_recorded,
     }))
@@ -232,6 +242,32 @@ fn failure(incident: &Incident) -> Option<String> {
         StepResult::Done => None,
         StepResult::Failed(why) => Some(why.to_string()),
     }
+}
+
+/// When, and for what, everything was cut off before this order came, which then did nothing new.
+fn already(order: &KillOrder, incident: &Incident) -> Option<Value> {
+    let is_first = incident.triggers.first()?.id == order.trigger;
+    let mut cuts = incident.undo.iter().map(|undo| undo.cut.map(|(_, at)| at));
+    let before = |at: Option<Timestamp>| at.is_some_and(|at| at < order.seen);
+    let is_before = !incident.undo.is_empty() && cuts.all(before);
+    let is_harder = order.evidence.containment() == Containment::Final;
+    (is_before && !is_first && !is_harder)
+        .then(|| json!({ "at": incident.opened, "by": incident.trigger }))
+}
+
+/// When the slot was cut off before, and when the replacement was made that is cut off now; `None` where it is none.
+async fn cut_before(deps: &Deps, incident: &Incident) -> Option<Value> {
+    let inventory = &deps.ports.inventory;
+    let epoch = Epoch(incident.epoch.0.checked_sub(1)?);
+    let previous = Incident::id_of(&incident.slot, epoch);
+    let previous = inventory.incident(&previous).await.ok()??;
+    let versions = inventory.versions(&incident.slot).await.ok()?;
+    let is_replacement = |v: &&Version| {
+        let is_cut = incident.undo.iter().any(|undo| undo.version == v.id);
+        is_cut && v.epoch >= epoch && v.restored.is_none()
+    };
+    let made = versions.iter().filter(is_replacement).map(|v| v.created);
+    Some(json!({ "at": previous.opened, "made": made.max()? }))
 }
 
 /// How the replacement stands.

@@ -182,23 +182,26 @@ const fn caveat(provider: ProviderName) -> Option<&'static str> {
 }
 
 fn refusal(order: &RestoreOrder, error: RestoreError) -> Refusal {
+    let slot = &order.slot;
     let cut_off_again = "The key is cut off again; nothing else was changed.";
     match error {
         RestoreError::Unknown(slot) => unknown(&slot),
         RestoreError::Refused(refused) => {
-            let next = next(&refused);
+            let next = next(&refused, &order.slot);
             Refusal::new(409, refused.to_string(), next)
         }
         RestoreError::KilledMeanwhile => Refusal::new(
             409,
             error.to_string(),
-            "Look at the new incident: keyward status. Then decide anew.",
+            format!("Look at the new incident: keyward status {slot}. Then decide anew."),
         )
         .safe(cut_off_again),
         RestoreError::NotAccepted(_) | RestoreError::Wider(_) => Refusal::new(
             409,
             error.to_string(),
-            "Let a new key be made instead: keyward restore SLOT --reason TEXT, then keyward rotate SLOT --wait",
+            format!(
+                "Let a new key be made instead: keyward restore {slot} --reason TEXT, then keyward rotate {slot} --wait"
+            ),
         )
         .safe(cut_off_again),
         RestoreError::Provider(ref cause) => {
@@ -222,30 +225,41 @@ fn provider(order: &RestoreOrder, error: &RestoreError, cause: &ProviderError) -
                 "the key of slot `{}` is not at its provider any more: it cannot be brought back by anybody",
                 order.slot
             ),
-            "Let a new key be made instead: keyward restore SLOT --reason TEXT",
+            format!(
+                "Let a new key be made instead: keyward restore {} --reason TEXT",
+                order.slot
+            ),
         );
     }
     Refusal::of(error, cause.advice() == Advice::RetryLater)
 }
 
 /// What to do about a refusal.
-const fn next(refused: &Refused) -> &'static str {
-    match refused {
-        Refused::Decommissioned(_) => "Register a new slot for a new agent.",
+fn next(refused: &Refused, slot: &SlotName) -> String {
+    let fixed = match refused {
         Refused::NothingToRestore(_) | Refused::Deleted(_) | Refused::TextGone(_) => {
-            "Let a new key be made instead: keyward restore SLOT --reason TEXT"
+            return format!("Let a new key be made instead: keyward restore {slot} --reason TEXT");
         }
         Refused::NoSuchVersion { .. } | Refused::NotContained { .. } => {
-            "Look at its keys: keyward status SLOT --json, or say --key newest"
+            return format!("Look at its keys: keyward status {slot}; or say --key newest");
         }
-        Refused::Leaked => {
-            "Agents go on with the replacement. Lift its limit: keyward restore SLOT --reason TEXT"
+        Refused::Leaked | Refused::CannotResume(_) => {
+            return format!(
+                "Agents go on with the replacement. Lift its limit: keyward restore {slot} --reason TEXT"
+            );
         }
-        Refused::CannotResume(_) => {
-            "Agents go on with the replacement. Lift its limit: keyward restore SLOT --reason TEXT"
+        Refused::NotContainedYet(_) => {
+            return format!("Wait until it is cut off: keyward status {slot}");
         }
-        Refused::NotContainedYet(_) => "Wait until it is cut off: keyward status SLOT",
-        Refused::CutOffAgain(_) => "Look at that incident first: keyward status SLOT",
+        Refused::CutOffAgain(_) => {
+            return format!("Look at that incident first: keyward status {slot}");
+        }
+        Refused::PoolEmpty { account, .. } => {
+            return format!(
+                "Make keys at the provider and put them in: keyward pool add {account} --reason TEXT < keys.txt. Then send this again: keyward restore {slot} --reason TEXT"
+            );
+        }
+        Refused::Decommissioned(_) => "Register a new slot for a new agent.",
         Refused::Busy(_) => "Send it again after that.",
         Refused::StillInAlarm(_) => {
             "Find out what uses the key, and wait until the alarm is OK; or say --force if you know better."
@@ -253,5 +267,6 @@ const fn next(refused: &Refused) -> &'static str {
         Refused::AlarmUnknown(_) => "Look at the alarm in CloudWatch; if it is OK, say --force.",
         Refused::NotFetched => "Say --key newest.",
         Refused::SamePerson(_) => "Let a second person run the same command.",
-    }
+    };
+    fixed.to_owned()
 }

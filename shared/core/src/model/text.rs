@@ -38,6 +38,12 @@ impl<const MAX: usize> CleanText<MAX> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The cleaned text without the stops at its end: fit to stand before one.
+    pub fn clause(&self) -> &str {
+        self.0
+            .trim_end_matches(|c: char| c == '.' || c.is_whitespace())
+    }
 }
 
 impl<const MAX: usize> JsonSchema for CleanText<MAX> {
@@ -115,6 +121,18 @@ mod tests {
         assert_eq!(text.as_str().chars().count(), OutsideText::MAX_CHARS);
         for mark in ['\u{61c}', '\u{200f}', '\u{2066}', '\u{9b}'] {
             assert_eq!(OutsideText::new(&mark.to_string()).as_str(), " ");
+        }
+    }
+
+    #[test]
+    fn a_clause_has_no_stop_of_its_own() {
+        for (text, clause) in [
+            ("over 2 points.", "over 2 points"),
+            ("wait... ", "wait"),
+            ("3.1 times", "3.1 times"),
+            ("...", ""),
+        ] {
+            assert_eq!(OutsideText::new(text).clause(), clause);
         }
     }
 

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::alarm::{AlarmArn, AlarmState};
 use crate::model::incident::{Containment, Evidence, HowCut, Incident, KillStep, OwnerId};
-use crate::model::names::{SecretVersionId, SlotName};
+use crate::model::names::{AccountName, SecretVersionId, SlotName};
 use crate::model::slot::{ProviderName, RestoreAsked, Slot, SlotState};
 use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionId, VersionState};
@@ -72,7 +72,7 @@ pub enum Refused {
     #[error("the slot was cut off again since (incident {0}), and that is not over")]
     CutOffAgain(String),
     /// Somebody else is at work.
-    #[error("somebody else is at work on it, until {0} at the latest")]
+    #[error("somebody else is at work on it, until {0:.0} at the latest")]
     Busy(Timestamp),
     /// What set it off goes on.
     #[error("the alarm {0} that cut the slot off is still in ALARM")]
@@ -86,8 +86,18 @@ pub enum Refused {
     /// Agents fetch neither this key nor a replacement that works.
     #[error("agents fetch another key, which is cut off too: bring that one back")]
     NotFetched,
+    /// The slot has no key, and people have to make one first. Nothing was lifted: a slot in use has a key.
+    #[error(
+        "slot `{slot}` has no key, and the standby pool of account {account} has none that it can use"
+    )]
+    PoolEmpty {
+        /// The slot.
+        slot: SlotName,
+        /// The account.
+        account: AccountName,
+    },
     /// The second word must be somebody else's.
-    #[error("the one who asked cannot consent too: a second person must, until {0}")]
+    #[error("the one who asked cannot consent too: a second person must, until {0:.0}")]
     SamePerson(Timestamp),
 }
 

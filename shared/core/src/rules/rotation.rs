@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::model::names::SecretVersionId;
 use crate::model::slot::{Slot, SlotState};
-use crate::model::version::Version;
+use crate::model::version::{Version, VersionState};
 use crate::ports::{SecretDescription, Stage};
 
 /// Rotations of one slot within [`BUDGET_WINDOW`], at most: a secret holds 100 versions, and those younger than a day
@@ -261,6 +261,44 @@ fn budget(
     let latest = begun.iter().map(|(_, at)| *at).max()?;
     let next = latest + SPACING;
     (next > now && !(first_of_its_epoch && slot.epoch.0 > 0)).then_some(Refusal::TooSoon(next))
+}
+
+/// What agents fetch from AWSCURRENT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Served {
+    /// A key that works, by the records.
+    Works,
+    /// A key that is cut off, revoked or on its way there.
+    CutOff,
+    /// None: the secret has no value yet.
+    Nothing,
+    /// A key that the records do not know, or that somebody is bringing back.
+    Unknown,
+}
+
+/// What agents fetch from AWSCURRENT, by the records.
+pub fn served(secret: &SecretDescription, versions: &[Version]) -> Served {
+    let Some(holder) = secret.holder(&Stage::Current) else {
+        return Served::Nothing;
+    };
+    let under_it = versions.iter().filter(|v| v.id.secret_version == *holder);
+    let states: Vec<VersionState> = under_it.map(|v| v.state).collect();
+    let works = |state: &VersionState| state.is_promoted() || *state == VersionState::Promoting;
+    let is_cut_off = |state: &VersionState| {
+        matches!(
+            state,
+            VersionState::Contained
+                | VersionState::Abandoned
+                | VersionState::Revoking
+                | VersionState::Revoked
+        )
+    };
+    match &states[..] {
+        states if states.iter().any(works) => Served::Works,
+        [] => Served::Unknown,
+        states if states.iter().all(is_cut_off) => Served::CutOff,
+        _ => Served::Unknown,
+    }
 }
 
 #[cfg(test)]

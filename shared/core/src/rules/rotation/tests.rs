@@ -65,6 +65,52 @@ fn decide(
 }
 
 #[test]
+fn what_agents_fetch_is_told_by_the_key_under_the_label() {
+    use VersionState::{Abandoned, Contained, Current, Restoring, Retiring, Revoked};
+    let now = Timestamp::UNIX_EPOCH;
+    let version = |number: u32, attempt: u32, state| {
+        let id = VersionId {
+            secret_version: token(number),
+            attempt,
+        };
+        let mut version = Version::intended(&slot().name, id, Epoch(0), now);
+        version.state = state;
+        version
+    };
+    let holds = [(1, Stage::Current)];
+    for (name, stages, versions, expected) in [
+        ("no value", &[][..], vec![], Served::Nothing),
+        ("a person's", &holds, vec![], Served::Unknown),
+        ("current", &holds, vec![(1, Current)], Served::Works),
+        (
+            "moved back",
+            &holds,
+            vec![(1, Retiring), (2, Current)],
+            Served::Works,
+        ),
+        ("killed", &holds, vec![(1, Contained)], Served::CutOff),
+        (
+            "killed, the next is dead too",
+            &holds,
+            vec![(1, Revoked), (2, Abandoned)],
+            Served::CutOff,
+        ),
+        ("coming back", &holds, vec![(1, Restoring)], Served::Unknown),
+        (
+            "a retry's key",
+            &holds,
+            vec![(1, Abandoned), (1, Current)],
+            Served::Works,
+        ),
+    ] {
+        let attempts = versions.into_iter().zip(1..);
+        let versions = attempts.map(|((number, state), attempt)| version(number, attempt, state));
+        let versions: Vec<Version> = versions.collect();
+        assert_eq!(served(&secret(stages), &versions), expected, "{name}");
+    }
+}
+
+#[test]
 fn labels_decide_before_anything_is_done() {
     use RotationStep::{Create, Finish, Set, Test};
     use Stage::{Current, Pending, Previous};

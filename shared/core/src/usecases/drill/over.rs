@@ -113,7 +113,7 @@ fn alert(slot: &Slot, drill: &Drill, incident: Option<&Incident>) -> Alert {
     let done = match drill.stages.is_empty() {
         true => "No key of it was cut off for the drill.".to_owned(),
         false => format!(
-            "After its score was put at {}: {}.",
+            "After its score was put at {:.0}: {}.",
             drill.started,
             times(&drill.stages)
         ),

@@ -25,7 +25,7 @@ use save::update;
 
 use super::Ports;
 use crate::model::alert::Alert;
-use crate::model::incident::{HowCut, Incident, KillStep, OwnerId, StepResult};
+use crate::model::incident::{Evidence, HowCut, Incident, KillStep, OwnerId, StepResult};
 use crate::model::slot::{Mode, Slot};
 use crate::model::text::OutsideText;
 use crate::model::version::VersionId;
@@ -64,7 +64,7 @@ pub enum KillOutcome {
     OfDeadKeys,
     /// The slot only observes: people were told what would have been done.
     Observed,
-    /// There is no such slot. People were told.
+    /// There is no such slot. People were told, but for an order of a person, whom the caller tells.
     NoSuchSlot,
     /// Nobody is cut off, and people could not be told so. Give the order again.
     Untold,
@@ -146,6 +146,8 @@ async fn act_on(
             let alert = tell::would_contain(&slot, order, &versions);
             told(ports, alert, KillOutcome::Observed).await
         }
+        // A person is told by the answer, and nothing stands behind a name that was mistyped.
+        Claimed::NoSuchSlot if order.evidence == Evidence::Person => KillOutcome::NoSuchSlot,
         Claimed::NoSuchSlot => {
             told(ports, tell::no_such_slot(order), KillOutcome::NoSuchSlot).await
         }

@@ -83,8 +83,10 @@ enum Seen {
 async fn go_on(ports: &Ports, slot: &Slot, incident: &Incident) -> Result<Seen, NotAsked> {
     let versions = ports.inventory.versions(&slot.name).await?;
     let of_now = || versions.iter().filter(|v| v.epoch >= incident.epoch);
-    if let Some(promoted) = of_now().filter_map(|v| v.promoted).min() {
-        return Ok(Seen::Replaced(promoted));
+    // A key that a person brought back was promoted before the kill; it is in use since it came back.
+    let in_use_since = |v: &Version| v.promoted.max(v.promoted.and(v.restored));
+    if let Some(since) = of_now().filter_map(in_use_since).min() {
+        return Ok(Seen::Replaced(since));
     }
     let asked = incident.done(KillStep::Rotate);
     if of_now().any(|v| v.state.is_in_rotation()) {

@@ -12,8 +12,9 @@ use super::LATE;
 use super::contain::{Contained, NotCut};
 use super::save::update;
 use crate::model::alert::{Alert, AlertKind, Command, Severity};
-use crate::model::incident::{Containment, HowCut, Incident, KillStep, StepResult, Suspends};
-use crate::model::slot::Slot;
+use crate::model::incident::{Containment, HowCut, Incident, KillStep, StepResult, Suspends, Undo};
+use crate::model::slot::{Slot, SlotState};
+use crate::model::version::VersionState;
 use crate::ports::{Ability, Suspension};
 use crate::rules::kill::{KEPT_FOR_RESTORE, LOOP_WINDOW};
 use crate::usecases::Ports;
@@ -61,6 +62,7 @@ async fn take_told(ports: &Ports, incident: Incident, step: KillStep, at: Timest
     .await
 }
 
+/// In earnest it pages: whoever took a key may be at work, and an agent is without one.
 fn is_contained(slot: &Slot, incident: &Incident, contained: &Contained) -> Alert {
     let name = &slot.name;
     let by_hand = contained
@@ -69,45 +71,104 @@ fn is_contained(slot: &Slot, incident: &Incident, contained: &Contained) -> Aler
         .filter(|fared| matches!(fared.result, Err(NotCut::Unnamed)))
         .map(|fared| fared.shown.to_string())
         .collect::<Vec<_>>();
-    let (severity, left) = if let Some(why) = incident.suspends {
-        let why = match why {
-            Suspends::Loop => format!(
-                "since its last replacement was abused within {} hours too: find out who takes its keys",
-                LOOP_WINDOW.as_hours()
-            ),
-            Suspends::NoReplacement => "since none can be made now".to_owned(),
-            Suspends::Before => "since it was suspended or decommissioned before".to_owned(),
-        };
-        let left = format!(
-            "No new key is made for it, {why}. When that is settled: {}",
-            lift(slot).as_str()
-        );
-        (Severity::Page, left)
-    } else if by_hand.is_empty() && incident.drill.is_some() {
-        let left = "Nothing: nobody took the key. A replacement is on its way, and how the drill ends is told by itself.";
-        (Severity::Warning, left.to_owned())
-    } else if by_hand.is_empty() {
-        let left = format!(
-            "Find out what used the key, and who took it. If it was all right: keyward restore {name} --key newest --reason \"...\", and, so that it counts as normal, keyward expect {name} --incident {} --reason \"...\"",
-            incident.id
-        );
-        (Severity::Warning, left)
-    } else {
-        let left = format!(
-            "Delete at {} by hand, since Keyward does not know what it is called there: {}.",
+    let command = match (&incident.drill, incident.suspends) {
+        (None, None) if can_be_restored(incident) => restore(slot),
+        (None, Some(_)) if slot.state != SlotState::Decommissioned => lift(slot),
+        _ => Command::about("status", name),
+    };
+    let is_whole = by_hand.is_empty();
+    let severity = match (&incident.drill, is_whole, incident.suspends) {
+        (Some(_), true, None) => Severity::Warning,
+        _ => Severity::Page,
+    };
+    let mut left = match (&incident.drill, incident.suspends) {
+        (_, Some(why)) => {
+            let settle = settle(slot, why);
+            format!("No new key is made for it, {}. {settle}", because(why))
+        }
+        (Some(_), None) if is_whole => "Nothing: nobody took the key. A replacement is on its way, and how the drill ends is told by itself.".to_owned(),
+        (Some(_), None) => "How the drill ends is told by itself.".to_owned(),
+        (None, None) => find_out(slot, incident, &command),
+    };
+    if !is_whole {
+        left = format!(
+            "Delete at {} by hand, since Keyward does not know what it is called there: {}. {left}",
             slot.provider,
             listed(by_hand)
         );
-        (Severity::Page, left)
-    };
-    let what = format!("Slot {name} is cut off: {}.", incident.trigger);
+    }
+    let what = format!(
+        "Slot {name} is cut off: {}. {}",
+        incident.trigger.clause(),
+        agent_has(slot, incident)
+    );
     let done = what_was_done(slot, incident, contained);
     let text = [what.as_str(), &done, &left];
-    let command = match incident.drill {
-        None => restore(slot),
-        Some(_) => Command::about("status", name),
-    };
     about(incident, severity, AlertKind::Contained, text).with_command(command)
+}
+
+/// Whose agent is without a key, and for how long.
+fn agent_has(slot: &Slot, incident: &Incident) -> String {
+    let until = match incident.suspends {
+        None => "until its replacement is in use, which is being made",
+        Some(_) if slot.state == SlotState::Decommissioned => "and gets none",
+        Some(_) => "until a person restores the slot",
+    };
+    format!("Agent {} of {} has no key {until}.", slot.agent, slot.owner)
+}
+
+/// Where to look for who used the key, and how the slot goes on.
+fn find_out(slot: &Slot, incident: &Incident, command: &Command) -> String {
+    let look = format!(
+        "Find out what used the key, and who took it: its usage at {}, and who read its secret (GetSecretValue in CloudTrail).",
+        slot.provider
+    );
+    let goes_on = match can_be_restored(incident) {
+        true => format!(
+            "If it was all right: {}, and, so that it counts as normal, keyward expect {} --incident {} --reason \"...\"",
+            command.as_str(),
+            slot.name,
+            incident.id
+        ),
+        false => format!(
+            "What is dead stays so. How the replacement stands: {}",
+            command.as_str()
+        ),
+    };
+    format!("{look} {goes_on}")
+}
+
+/// Whether a key that agents used can be brought back: it was only suspended, and no leak was proved.
+fn can_be_restored(incident: &Incident) -> bool {
+    let was_used = |undo: &&Undo| undo.was.is_promoted() || undo.was == VersionState::Promoting;
+    let is_kept = |undo: &Undo| matches!(undo.cut, Some((HowCut::Suspended | HowCut::Narrowed, _)));
+    incident.containment == Containment::Reversible
+        && incident.undo.iter().filter(was_used).any(is_kept)
+}
+
+/// Why no new key is made for a slot.
+fn because(why: Suspends) -> String {
+    match why {
+        Suspends::Loop => format!(
+            "since its last replacement was abused within {} hours too",
+            LOOP_WINDOW.as_hours()
+        ),
+        Suspends::NoReplacement => "since none can be made now".to_owned(),
+        Suspends::Before => "since it was suspended or decommissioned before".to_owned(),
+    }
+}
+
+/// What a person does before a slot gets a key again, and the command.
+fn settle(slot: &Slot, why: Suspends) -> String {
+    if slot.state == SlotState::Decommissioned {
+        return "Find out what made the key that was cut off.".to_owned();
+    }
+    let first = match why {
+        Suspends::Loop => "Find out who takes its keys, and end that",
+        Suspends::NoReplacement => "See to it that one can be made, as its alert says",
+        Suspends::Before => "Find out why it was suspended, and what made the key that was cut off",
+    };
+    format!("{first}. Then: {}", lift(slot).as_str())
 }
 
 fn not_contained(
@@ -119,8 +180,9 @@ fn not_contained(
     let (name, provider) = (&slot.name, slot.provider);
     let why = contained.first_failure().unwrap_or_default();
     let what = format!(
-        "Slot {name} is NOT cut off yet, since {}: {}. {why}.",
-        incident.opened, incident.trigger
+        "Slot {name} is NOT cut off yet, since {:.0}: {}. {why}.",
+        incident.opened,
+        incident.trigger.clause()
     );
     let done = what_was_done(slot, incident, contained);
     let left = format!(
@@ -174,7 +236,10 @@ fn missing(slot: &Slot, incident: &Incident, contained: &Contained) -> Option<St
         )
     };
     if incident.containment == Containment::Final {
-        return Some(" What was suspended is revoked now.".to_owned());
+        let is_suspended =
+            |undo: &Undo| matches!(undo.cut, Some((HowCut::Suspended | HowCut::Narrowed, _)));
+        let any = incident.undo.iter().any(is_suspended);
+        return any.then(|| " What was suspended is revoked now.".to_owned());
     }
     match contained.suspension? {
         Suspension::Refuses => Some(format!(

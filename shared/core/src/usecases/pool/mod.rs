@@ -10,6 +10,7 @@ use super::Ports;
 use crate::model::names::AccountName;
 use crate::model::pool::Pool;
 use crate::model::pool_document::{PoolDocument, PoolDocumentError};
+use crate::model::slot::ProviderName;
 use crate::ports::{InventoryError, PoolSettings, SecretError};
 
 /// Why the texts of a pool's keys cannot be had.
@@ -21,6 +22,13 @@ pub enum TextsError {
     /// What the pool's secret holds.
     #[error(transparent)]
     Document(#[from] PoolDocumentError),
+}
+
+/// What people do about a pool that has no key, or too few.
+pub(crate) fn refill(provider: ProviderName, account: &AccountName) -> String {
+    format!(
+        "Make keys at {provider} and put them in: keyward pool add {account} --reason \"...\" < keys.txt."
+    )
 }
 
 /// The account's pool as it is recorded; an empty one if it never was.

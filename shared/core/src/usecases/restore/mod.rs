@@ -9,15 +9,16 @@ use std::sync::Arc;
 pub(crate) use key::{TakeBackError, take_back};
 pub use lift::NewKey;
 
-use super::{Ports, key_text};
+use super::{Ports, key_text, pool};
 use crate::model::act::CallerArn;
 use crate::model::incident::Incident;
 use crate::model::key::ApiKey;
 use crate::model::names::SlotName;
-use crate::model::slot::{RestoreAsked, Slot, SlotState};
+use crate::model::slot::{CredentialKind, RestoreAsked, Slot, SlotState};
 use crate::model::text::OutsideText;
 use crate::model::version::{IllegalTransition, Version, VersionState};
 use crate::ports::{AlarmStates, InventoryError, KeyProvider, ProviderError, SecretError, Stage};
+use crate::rules::pool::usable;
 pub use crate::rules::restore::{CONSENT, Refused, Wanted};
 use crate::rules::restore::{
     Consent, KeyFacts, Picked, Place, alarms, consent, is_over, may_be_lifted, may_come_back, pick,
@@ -25,6 +26,7 @@ use crate::rules::restore::{
 };
 use crate::usecases::cap::CapSet;
 use crate::usecases::kill::Invocation;
+use crate::usecases::retire::needs_a_key;
 
 /// So many of a slot's incidents are looked through for the one that cut a key off, latest first.
 const INCIDENTS: usize = 20;
@@ -235,6 +237,9 @@ async fn look(
             }
         }),
     };
+    if key.is_none() {
+        can_have_a_key(ports, &slot, &versions).await?;
+    }
     if order.alarm == AlarmCounts::Yes {
         let of_key = match &key {
             Some(FoundKey::CutOff(cut)) => Some(cut.incident.clone()),
@@ -245,6 +250,29 @@ async fn look(
         }
     }
     Ok(Found { slot, key })
+}
+
+/// A slot without a key is not lifted while its pool has none for it: it would be active, and its agent would have nothing.
+async fn can_have_a_key(
+    ports: &Ports,
+    slot: &Slot,
+    versions: &[Version],
+) -> Result<(), RestoreError> {
+    let lifted = Slot {
+        state: SlotState::Active,
+        ..slot.clone()
+    };
+    if slot.kind != CredentialKind::Pool || !needs_a_key(&lifted, versions) {
+        return Ok(());
+    }
+    let pool = pool::read(ports, &slot.account).await?;
+    match usable(&pool.standby, slot, ports.clock.now()).is_empty() {
+        true => Err(RestoreError::Refused(Refused::PoolEmpty {
+            slot: slot.name.clone(),
+            account: slot.account.clone(),
+        })),
+        false => Ok(()),
+    }
 }
 
 async fn look_at_key(

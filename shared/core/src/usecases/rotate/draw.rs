@@ -180,9 +180,9 @@ impl Rotation<'_> {
             Severity::Warning,
             AlertKind::PoolLow,
             [
-                &format!("The standby pool of account {account} has {left} keys left that slot {} can use; {} are wanted.", self.slot.name, settings.low_water),
+                &format!("The standby pool of account {account} has {left} left of the keys that slot {} can use; {} are wanted.", self.slot.name, settings.low_water),
                 "The slot drew the key that it needed; its rotation goes on.",
-                &format!("Make keys at {} and put them in: keyward pool add {account}", self.slot.provider),
+                &pool::refill(self.slot.provider, account),
             ],
         );
         self.ports.tell(alert).await;

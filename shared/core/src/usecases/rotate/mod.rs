@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub use error::RotationError;
 pub(crate) use finish::settle_promotion;
 
-use super::{Ports, unmake};
+use super::{Ports, pool, unmake};
 use serde::Serialize;
 
 use crate::model::alert::{Alert, AlertKind, Command, Severity};
@@ -25,7 +25,7 @@ use crate::ports::{
     Deadline, InventoryError, KeyProvider, ProviderError, RotationToken, SecretDescription,
     TAG_SLOT,
 };
-use crate::rules::rotation::{RotationFacts, RotationStep, StepDecision, guard};
+use crate::rules::rotation::{RotationFacts, RotationStep, Served, StepDecision, guard, served};
 
 /// One step of one rotation, as Secrets Manager asks for it.
 #[derive(Debug, Clone)]
@@ -293,17 +293,34 @@ impl Rotation<'_> {
         }
         let reason = std::error::Error::source(error)
             .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
-        let alert = self.alert(
-            Severity::Warning,
-            AlertKind::RotationFailed,
-            [
-                &format!("Slot {} was not rotated: {reason}.", self.slot.name),
-                "AWSCURRENT and its key are as they were; agents keep working.",
-                &self.mend(error),
-            ],
-        );
+        let (severity, meanwhile) = self.meanwhile();
+        let what = format!("Slot {} was not rotated: {reason}.", self.slot.name);
+        let kind = AlertKind::RotationFailed;
+        let alert = self.alert(severity, kind, [&what, meanwhile, &self.mend(error)]);
         let rotate = Command::about("rotate", &self.slot.name);
         self.ports.tell(alert.with_command(rotate)).await;
+    }
+
+    /// What agents have while the rotation fails, and how soon a person must look.
+    fn meanwhile(&self) -> (Severity, &'static str) {
+        match served(&self.secret, &self.versions) {
+            Served::Works => (
+                Severity::Warning,
+                "AWSCURRENT and its key are as they were; agents keep working.",
+            ),
+            Served::CutOff => (
+                Severity::Page,
+                "Nothing was changed, and the key under AWSCURRENT is dead: the agent has NO key that works.",
+            ),
+            Served::Nothing => (
+                Severity::Warning,
+                "Nothing was changed: the secret has no value yet, so the agent has no key.",
+            ),
+            Served::Unknown => (
+                Severity::Warning,
+                "AWSCURRENT is as it was; whether its key works is not known.",
+            ),
+        }
     }
 
     /// What a person does about a failure that no retry mends.
@@ -319,18 +336,14 @@ impl Rotation<'_> {
 
     async fn say_pool_empty(&self, account: &AccountName, error: &RotationError) {
         let name = &self.slot.name;
-        let alert = self.alert(
-            Severity::Warning,
-            AlertKind::PoolEmpty,
-            [
-                &format!("Slot {name} was not rotated: {error}."),
-                "AWSCURRENT and its key are as they were; agents keep working.",
-                &format!(
-                    "Make keys at {} and put them in: keyward pool add {account}. Then: keyward rotate {name}",
-                    self.slot.provider
-                ),
-            ],
+        let (severity, meanwhile) = self.meanwhile();
+        let what = format!("Slot {name} was not rotated: {error}.");
+        let left = format!(
+            "{} Then: keyward rotate {name}",
+            pool::refill(self.slot.provider, account)
         );
+        let kind = AlertKind::PoolEmpty;
+        let alert = self.alert(severity, kind, [&what, meanwhile, &left]);
         let rotate = Command::about("rotate", name);
         self.ports.tell(alert.with_command(rotate)).await;
     }

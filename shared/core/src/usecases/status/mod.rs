@@ -1,5 +1,6 @@
 //! What there is to know about slots at a glance. Reads only.
 
+mod cut_off;
 mod proposal;
 mod watched;
 
@@ -9,11 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use super::Ports;
 use super::monitor::Watched;
 use crate::model::names::SlotName;
-use crate::model::slot::Slot;
+use crate::model::slot::{Slot, SlotState};
 use crate::model::version::{Version, VersionState};
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::{birth, policy};
 
+pub use cut_off::CutKey;
 pub use proposal::Proposal;
 pub use watched::{Protection, Sight, Use};
 
@@ -33,10 +35,44 @@ pub struct SlotStatus {
     pub arriving: Vec<Version>,
     /// Keys whose end is not confirmed yet: revoked, abandoned or contained.
     pub ending: Vec<Version>,
+    /// Keys that kills cut off in the last 72 hours, latest first.
+    pub cut_off: Vec<CutKey>,
+    /// Why agents have no key now, if they have none.
+    pub lacks_key: Option<LacksKey>,
     /// What it spends, and who watches it; or why that could not be read.
     pub usage: Result<Use, String>,
     /// That its statistics be let act, where it has only observed for long.
     pub proposal: Option<Proposal>,
+}
+
+/// Why agents have no key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LacksKey {
+    /// The slot is suspended: none is made until a person restores it.
+    Suspended,
+    /// It was cut off then, and its replacement is on its way.
+    CutOff(Timestamp),
+    /// None was made yet, or it is gone: a rotation makes one.
+    Missing,
+}
+
+/// A replacement that did not come so long after a kill is not on its way any more.
+const REPLACED_WITHIN: SignedDuration = SignedDuration::from_mins(5);
+
+fn lacks_key(status: &SlotStatus, now: Timestamp) -> Option<LacksKey> {
+    if status.current.is_some() {
+        return None;
+    }
+    let cut_off = status.slot.killed.map(|killed| killed.at);
+    match status.slot.state {
+        SlotState::Decommissioned => None,
+        SlotState::Suspended => Some(LacksKey::Suspended),
+        SlotState::Active | SlotState::Restricted => match cut_off {
+            _ if !status.arriving.is_empty() => None,
+            Some(at) if now.duration_since(at) < REPLACED_WITHIN => Some(LacksKey::CutOff(at)),
+            _ => Some(LacksKey::Missing),
+        },
+    }
 }
 
 /// The key that agents fetch.
@@ -89,6 +125,7 @@ async fn one(
     };
     let versions = ports.inventory.versions(name).await?;
     let now = ports.clock.now();
+    let cut_off = cut_off::lately(ports, &slot, &versions, now).await?;
     let watched = Watched { slot, versions };
     let found = watched::read(usage, &watched, now).await;
     let proposal = match &found {
@@ -96,6 +133,7 @@ async fn one(
         Err(_) => Ok(None),
     };
     let mut status = judge(watched.slot, watched.versions, now);
+    status.cut_off = cut_off;
     // The keys are known all the same.
     match found.and_then(|(usage, _)| proposal.map(|proposal| (usage, proposal))) {
         Ok((usage, proposal)) => (status.usage, status.proposal) = (Ok(usage), proposal),
@@ -110,6 +148,8 @@ fn judge(slot: Slot, versions: Vec<Version>, now: Timestamp) -> SlotStatus {
         retiring: Vec::new(),
         arriving: Vec::new(),
         ending: Vec::new(),
+        cut_off: Vec::new(),
+        lacks_key: None,
         usage: Err(String::new()),
         proposal: None,
         slot,
@@ -138,5 +178,6 @@ fn judge(slot: Slot, versions: Vec<Version>, now: Timestamp) -> SlotStatus {
             VersionState::Revoked => {}
         }
     }
+    status.lacks_key = lacks_key(&status, now);
     status
 }

@@ -4,12 +4,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::super::LATE;
 use super::super::replace::NoReplacement;
-use super::{about, lift, listed, take_told};
+use super::{about, because, lift, listed, settle, take_told};
 use crate::model::alert::{Alert, AlertKind, Command, Severity};
-use crate::model::incident::{HowCut, Incident, KillStep, StepResult, Undo};
-use crate::model::slot::Slot;
-use crate::model::version::Confirmation;
-use crate::usecases::Ports;
+use crate::model::incident::{HowCut, Incident, KillStep, Stage, StepResult, Suspends, Undo};
+use crate::model::slot::{Slot, SlotState};
+use crate::model::version::{Confirmation, Version};
+use crate::ports::InventoryError;
+use crate::usecases::{Ports, pool};
 
 /// A key that was cut off and is not seen refused after this time pages.
 const UNCONFIRMED_AFTER: SignedDuration = SignedDuration::from_mins(15);
@@ -36,10 +37,23 @@ pub(in crate::usecases::kill) async fn what_became_of_it(
         incident = once(ports, incident, KillStep::TellUnconfirmed, alert).await;
     }
     if is_over && is_confirmed && incident.done(KillStep::TellContained).is_some() {
-        let alert = done(slot, &incident, now);
+        if incident.done(KillStep::TellDone).is_some() {
+            return incident;
+        }
+        // A restore may have come since the slot was read.
+        let Ok((slot, versions)) = as_they_are(ports, slot).await else {
+            return incident;
+        };
+        let alert = done(&slot, &versions, &incident, now);
         incident = once(ports, incident, KillStep::TellDone, alert).await;
     }
     incident
+}
+
+async fn as_they_are(ports: &Ports, slot: &Slot) -> Result<(Slot, Vec<Version>), InventoryError> {
+    let versions = ports.inventory.versions(&slot.name).await?;
+    let stored = ports.inventory.slot(&slot.name).await?;
+    Ok((stored.unwrap_or_else(|| slot.clone()), versions))
 }
 
 /// Sends an alert unless it was sent, and records that it was.
@@ -60,7 +74,7 @@ fn not_replaced(slot: &Slot, incident: &Incident) -> Alert {
         None => "it was not asked for yet".to_owned(),
     };
     let what = format!(
-        "Slot {name} was cut off at {}, and its agent has no key since: {why}.",
+        "Slot {name} was cut off at {:.0}, and its agent has no key since: {why}.",
         incident.opened
     );
     let rotate = Command::about("rotate", name);
@@ -81,13 +95,13 @@ pub(in crate::usecases::kill) fn suspended(
 ) -> Alert {
     let name = &slot.name;
     let what = format!(
-        "Slot {name} was cut off at {}, and no replacement can be made: {why}.",
+        "Slot {name} was cut off at {:.0}, and no replacement can be made: {why}.",
         incident.opened
     );
     let settle = match why {
         NoReplacement::PoolEmpty(account) => format!(
-            "Make keys at {} and put them in: keyward pool add {account}. Then: {}",
-            slot.provider,
+            "{} Then: {}",
+            pool::refill(slot.provider, account),
             lift(slot).as_str()
         ),
         NoReplacement::Budget(_) => {
@@ -121,39 +135,102 @@ fn unconfirmed(slot: &Slot, incident: &Incident) -> Alert {
 }
 
 /// The end of a kill, with the seconds of each stage.
-fn done(slot: &Slot, incident: &Incident, now: Timestamp) -> Alert {
+fn done(slot: &Slot, versions: &[Version], incident: &Incident, now: Timestamp) -> Alert {
     let name = &slot.name;
     let seen = incident.seen();
     let stages = incident.timeline().into_iter().skip(1);
     let mut stages: Vec<String> = stages
+        .filter(|(stage, at)| came_about(*stage, *at, incident, versions))
         .map(|(stage, at)| format!("{stage} after {} s", tenths(at.duration_since(seen))))
         .collect();
     stages.push(format!("done after {} s", tenths(now.duration_since(seen))));
-    let what = format!("The kill of slot {name} is complete: {}.", incident.trigger);
-    let ways = incident.undo.iter().map(how_known);
-    let ways: Vec<String> = ways.collect();
+    let what = format!(
+        "The kill of slot {name} is complete: {}.",
+        incident.trigger.clause()
+    );
+    let ways: Vec<String> = incident
+        .undo
+        .iter()
+        .map(|undo| how_known(undo, brought_back(undo, incident, versions)))
+        .collect();
     let keys = match ways.is_empty() {
         true => String::new(),
         false => format!(" {}.", listed(ways)),
     };
-    let times = format!("Seen at {seen}: {}.{keys}", stages.join(", "));
-    let (left, command) = match (incident.suspends, &incident.drill) {
-        (Some(_), _) => ("It has no key. When the cause is settled", lift(slot)),
-        (None, Some(_)) => (
-            "Nothing: how the drill ended is told by itself. Its keys",
-            Command::about("status", name),
-        ),
-        (None, None) => (
-            "Its new key may spend one normal day's amount a day until a person lifts that",
-            lift(slot),
-        ),
-    };
-    let left = format!("{left}: {}", command.as_str());
+    let times = format!("Seen at {seen:.0}: {}.{keys}", stages.join(", "));
+    let (left, command) = how_it_stands(slot, incident);
     let kind = AlertKind::KillDone;
     about(incident, Severity::Notice, kind, [&what, &times, &left]).with_command(command)
 }
 
-fn how_known(undo: &Undo) -> String {
+/// Whether a stage is one of this kill: what a person brought back is no replacement, and confirms no death.
+fn came_about(stage: Stage, at: Timestamp, incident: &Incident, versions: &[Version]) -> bool {
+    let was_cut_off = |v: &Version| incident.undo.iter().any(|undo| undo.version == v.id);
+    match stage {
+        Stage::Replaced => versions
+            .iter()
+            .any(|v| v.promoted == Some(at) && !was_cut_off(v)),
+        Stage::Confirmed => incident.undo.iter().any(|undo| undo.confirmed.is_some()),
+        Stage::Seen
+        | Stage::Claimed
+        | Stage::Contained
+        | Stage::Told
+        | Stage::ReplacementAsked
+        | Stage::Done => true,
+    }
+}
+
+/// When a person began to bring the key back, after this kill.
+fn brought_back(undo: &Undo, incident: &Incident, versions: &[Version]) -> Option<Timestamp> {
+    let version = versions.iter().find(|v| v.id == undo.version)?;
+    let is_back = version.state.is_promoted() || version.epoch > incident.epoch;
+    version
+        .restored
+        .filter(|at| *at >= incident.opened && is_back)
+}
+
+/// How the slot stands now, and what a person does.
+fn how_it_stands(slot: &Slot, incident: &Incident) -> (String, Command) {
+    let status = Command::about("status", &slot.name);
+    if incident.drill.is_some() && incident.suspends.is_none() {
+        let left = format!(
+            "Nothing: how the drill ended is told by itself. Its keys: {}",
+            status.as_str()
+        );
+        return (left, status);
+    }
+    match slot.state {
+        SlotState::Active => {
+            let left = format!(
+                "Nothing: a person has restored the slot since. Its keys: {}",
+                status.as_str()
+            );
+            (left, status)
+        }
+        SlotState::Restricted => {
+            let lift = lift(slot);
+            let left = format!(
+                "Its key may spend one normal day's amount a day until a person lifts that: {}",
+                lift.as_str()
+            );
+            (left, lift)
+        }
+        SlotState::Suspended => {
+            let why = incident.suspends.unwrap_or(Suspends::Before);
+            let left = format!("It has no key, {}. {}", because(why), settle(slot, why));
+            (left, lift(slot))
+        }
+        SlotState::Decommissioned => {
+            let left = "Nothing: the slot is decommissioned, and gets no key.".to_owned();
+            (left, status)
+        }
+    }
+}
+
+fn how_known(undo: &Undo, brought_back: Option<Timestamp>) -> String {
+    if let Some(at) = brought_back {
+        return format!("{}: brought back by a person at {at:.0}", undo.shown);
+    }
     let how = match (undo.confirmed.map(|c| c.by), undo.cut) {
         (Some(Confirmation::Refused), _) => "refused",
         (Some(Confirmation::ListOnly), _) => "gone by the provider's list only",
@@ -167,6 +244,27 @@ fn how_known(undo: &Undo) -> String {
 
 /// Seconds, with one decimal.
 fn tenths(time: SignedDuration) -> String {
-    let tenths = (time.as_millis() + 50) / 100;
-    format!("{}.{}", tenths / 10, tenths % 10)
+    let millis = time.as_millis();
+    let tenths = (millis.abs() + 50) / 100;
+    let sign = if millis < 0 && tenths > 0 { "-" } else { "" };
+    format!("{sign}{}.{}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_have_one_decimal_on_either_side_of_zero() {
+        for (millis, expected) in [
+            (0, "0.0"),
+            (49, "0.0"),
+            (50, "0.1"),
+            (14_949, "14.9"),
+            (-49, "0.0"),
+            (-14_900, "-14.9"),
+        ] {
+            assert_eq!(tenths(SignedDuration::from_millis(millis)), expected);
+        }
+    }
 }
