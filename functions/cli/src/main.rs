@@ -6,6 +6,7 @@ mod commands;
 mod control;
 mod print;
 mod settings;
+mod waiting;
 
 use std::process::ExitCode;
 
@@ -17,6 +18,8 @@ use args::Args;
 const DONE: u8 = 0;
 /// Something was refused or failed.
 const FAILED: u8 = 1;
+/// Everything that was found was done, and there may be more.
+const MAYBE_MORE: u8 = 3;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     match outcome {
         Ok(print::Outcome::Done) => DONE.into(),
         Ok(print::Outcome::NotAll) => FAILED.into(),
+        Ok(print::Outcome::MaybeMore) => MAYBE_MORE.into(),
         Err(error) => {
             print::complain(&format!("keyward: {}", print::chain(&error)));
             FAILED.into()

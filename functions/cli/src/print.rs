@@ -11,6 +11,8 @@ pub(crate) enum Outcome {
     Done,
     /// Something of it was refused or failed, and said.
     NotAll,
+    /// Everything that was found was done; whether that is all is not known, and was said.
+    MaybeMore,
 }
 
 /// One line on standard output. Whoever stops reading, as `head` does, has enough: the command ends well. A full disk

@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{CredentialKind, Mode, Slot, SlotState};
 use keyward_core::model::version::Version;
+use keyward_core::ports::InventoryError;
 use keyward_core::usecases::status::{Proposal, Row, SlotStatus, slots};
 use keyward_providers::config::ProviderAccounts;
 use serde_json::{Value, json};
@@ -21,7 +22,8 @@ pub(super) async fn status(only: Option<&SlotName>, format: Format) -> Result<Ou
     let aws = Aws::load().await?;
     let ports = aws.ports(&name, ProviderAccounts::default()).await?;
     let usage = aws.inventory(&name).await?;
-    let rows = slots(&ports, &usage, only).await?;
+    let rows = slots(&ports, &usage, only).await;
+    let rows = all_refused(rows).map_err(|error| aws.explain(&name, error))?;
     if let (Some(name), true) = (only, rows.is_empty()) {
         bail!("there is no slot `{name}` in the inventory");
     }
@@ -39,6 +41,18 @@ pub(super) async fn status(only: Option<&SlotName>, format: Format) -> Result<Ou
     } else {
         Outcome::NotAll
     })
+}
+
+/// The rows; or why the table gives none of them.
+fn all_refused(rows: Result<Vec<Row>, InventoryError>) -> Result<Vec<Row>, InventoryError> {
+    let mut rows = rows?;
+    let is_refused = |row: &Row| matches!(row.1, Err(InventoryError::Refused(_)));
+    if rows.iter().all(is_refused)
+        && let Some((_, Err(error))) = rows.pop()
+    {
+        return Err(error);
+    }
+    Ok(rows)
 }
 
 const HEADING: [&str; 12] = [

@@ -20,7 +20,7 @@ const MAX_PAGES: usize = 2_000;
 
 /// Every key of the list that `wanted` keeps, to the last page. One that moves to the next page while they are read,
 /// because another is made, is listed twice and found once.
-async fn keys(
+pub(crate) async fn keys(
     provider: &dyn KeyProvider,
     scope: &Scope,
     wanted: impl Fn(&KeyRecord) -> bool + Send,
