@@ -60,10 +60,10 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// The section of README about the command: its blocks, without their fences.
-fn readme() -> (String, String) {
+/// A section of README: its first two blocks, without their fences.
+fn readme(title: &str) -> (String, String) {
     let readme = include_str!("../../README.md");
-    let section = readme.split("## Try the command").nth(1).unwrap();
+    let section = readme.split(&format!("\n## {title}\n")).nth(1).unwrap();
     let mut blocks = section.split("```").skip(1).step_by(2);
     let mut block = || {
         blocks
@@ -99,12 +99,9 @@ fn still(output: &str) -> Vec<String> {
     output.lines().map(line).collect()
 }
 
-#[tokio::test]
-async fn a_fleet_is_registered_rotated_and_looked_at_as_readme_says() {
-    let Some(local) = local("readme").await else {
-        return;
-    };
-    let (commands, sample) = readme();
+/// Runs the commands of a section, and compares what they say with the sample below them. How many there were.
+async fn says_what_readme_says(local: &Local, title: &str) -> usize {
+    let (commands, sample) = readme(title);
     let mut shown = String::new();
     let mut ran = 0;
     for line in commands.lines().filter(|line| line.starts_with("keyward ")) {
@@ -117,19 +114,28 @@ async fn a_fleet_is_registered_rotated_and_looked_at_as_readme_says() {
                 "target/local/standby-keys.txt",
                 &local.standby.display().to_string(),
             );
-        let output = shell(&local, &line, "").await;
+        let output = shell(local, &line, "").await;
         let said = text(&output.stderr);
         assert!(output.status.success(), "{line}: {said}");
         assert_eq!(said, "", "{line}");
         shown += &text(&output.stdout);
         ran += 1;
     }
-    assert!(ran >= 7, "README shows {ran} commands");
     assert_eq!(
         still(&shown),
         still(&sample),
         "README's sample is not what the commands say:\n{shown}"
     );
+    ran
+}
+
+#[tokio::test]
+async fn a_fleet_is_registered_rotated_and_looked_at_as_readme_says() {
+    let Some(local) = local("readme").await else {
+        return;
+    };
+    let ran = says_what_readme_says(&local, "Try the command").await;
+    assert!(ran >= 7, "README shows {ran} commands");
 
     let deployment = &local.deployment;
     let secrets = secrets(&local);
@@ -284,6 +290,18 @@ async fn the_command_refuses_clearly_and_changes_nothing() {
             "",
             1,
             "has no standby pool",
+        ),
+        (
+            "KEYWARD_TABLE=another keyward status".to_owned(),
+            "",
+            1,
+            "the table another in us-east-1 refused to be read: KEYWARD_TABLE",
+        ),
+        (
+            "keyward expect nobody x2 --until tomorrow --reason x".to_owned(),
+            "",
+            2,
+            "as 2026-12-01T00:00:00Z",
         ),
         (
             "unset KEYWARD_TABLE; keyward status".to_owned(),

@@ -132,9 +132,17 @@ async fn every_key_of_the_slot_is_cut_off_without_aws_and_no_other() {
         let output = run(&simulator, arguments).await;
         let text = String::from_utf8(output.stdout).unwrap();
         let errors = String::from_utf8(output.stderr).unwrap();
-        assert!(output.status.success(), "{provider}: {text} {errors}");
+        assert_eq!(output.status.code(), Some(3), "{provider}: {text} {errors}");
         let answer: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(answer["result"], "contained", "{provider}: {answer}");
+        assert_eq!(answer["result"], "maybe_more", "{provider}: {answer}");
+        let unnamed = answer["unnamed"].as_array().unwrap().iter();
+        let mut unnamed: Vec<&str> = unnamed.map(|key| key["name"].as_str().unwrap()).collect();
+        unnamed.sort_unstable();
+        let expected: &[&str] = match named {
+            Some(_) => &["other"],
+            None => &["made by hand", "other"],
+        };
+        assert_eq!(unnamed, expected, "{provider}: {answer}");
         let expected = 2 + usize::from(named.is_some());
         assert_eq!(
             answer["keys"].as_array().unwrap().len(),
@@ -176,14 +184,70 @@ async fn what_may_have_been_missed_is_said() {
         text.contains("When AWS is back: keyward kill support-bot"),
         "{text}"
     );
-    let output = run(
-        &simulator,
-        words("kill support-bot --offline --account other --yes"),
-    )
-    .await;
-    let errors = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        text.contains("NOT touched: 1 key there carries no name"),
+        "{text}"
+    );
+    assert!(text.contains("made by hand"), "{text}");
+    let refused = async |accounts, line: &str| {
+        let output = run_with(&simulator, accounts, words(line)).await;
+        assert_eq!(output.status.code(), Some(1), "{line}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let known = Some(("KEYWARD_ACCOUNTS", accounts(&simulator)));
+    let other = "kill support-bot --offline --account other --yes";
+    let errors = refused(known, other).await;
     assert!(errors.contains("names no account other"), "{errors}");
+    let errors = refused(None, other).await;
+    assert!(errors.contains("KEYWARD_ACCOUNTS is not set"), "{errors}");
     assert_eq!(simulator.live_keys().len(), 1);
+}
+
+#[tokio::test]
+async fn a_place_without_its_project_is_refused_before_anything_is_sent() {
+    let simulator = simulator(ProviderName::OpenAi).await;
+    let arguments = words("kill support-bot --offline --account main --yes");
+    let output = run(&simulator, arguments).await;
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("say --project ID"), "{errors}");
+}
+
+/// What people made is theirs to name: a rehearsal lists it, and the kill says that it left it.
+#[tokio::test]
+async fn a_rehearsal_lists_what_would_be_cut_off_and_changes_nothing() {
+    for provider in [ProviderName::OpenRouter, ProviderName::Anthropic] {
+        let simulator = simulator(provider).await;
+        let by_hand = simulator.seed("made by hand");
+        let handle = simulator.key_by_label("made by hand").unwrap().handle;
+        let line = "kill support-bot --offline --account main --reason night";
+        let rehearse = words(&format!("{line} --dry-run"));
+        let output = run(&simulator, rehearse.clone()).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{provider}: {text}");
+        assert!(text.contains("0 keys at"), "{provider}: {text}");
+        assert!(text.contains(handle.as_str()), "{provider}: {text}");
+        let says_why = text.contains("people make the keys of anthropic");
+        assert_eq!(says_why, provider == ProviderName::Anthropic, "{text}");
+
+        let named = |mut arguments: Vec<String>| {
+            arguments.extend(["--handle".to_owned(), handle.to_string()]);
+            arguments
+        };
+        let output = run(&simulator, named(rehearse)).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{provider}: {text}");
+        assert!(text.contains("1 key at"), "{provider}: {text}");
+        assert!(simulator.is_accepted(&by_hand), "{provider}");
+
+        let output = run(&simulator, named(words(&format!("{line} --yes")))).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        let errors = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{provider}: {text}{errors}");
+        assert!(text.contains("1 of 1 key found"), "{provider}: {text}");
+        assert!(errors.contains("nothing is recorded offline"), "{errors}");
+        assert!(!simulator.is_accepted(&by_hand), "{provider}");
+    }
 }
 
 /// Azure's two keys have no names: the resource is the slot's, and both get a new text.

@@ -24,7 +24,8 @@ const SETTINGS: &str = "\
 Settings, by environment variables:
   KEYWARD_CONTROL_URL  the control function's URL (plan, apply, import, doctor, register, enforce, expect, kill, restore, drill, pool add, prices put)
   KEYWARD_TABLE        the inventory's table (status, rotate, doctor, backtest --slot, drill --wait, pool status, prices show)
-  KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (providers; optional)
+  KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (kill --offline, where --accounts names no file;
+                       providers and pool status, optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them
 
 Ends with:
@@ -115,7 +116,7 @@ pub(crate) enum Command {
         #[arg(required_unless_present_any = ["normal", "incident"], requires = "until")]
         factor: Option<Factor>,
         /// Until when (UTC, as 2026-12-01T00:00:00Z), within the next 35 days.
-        #[arg(long, requires = "factor")]
+        #[arg(long, requires = "factor", value_parser = moment)]
         until: Option<jiff::Timestamp>,
         /// What is normal is expected again.
         #[arg(long, conflicts_with_all = ["factor", "until"])]
@@ -133,7 +134,8 @@ pub(crate) enum Command {
     /// Cut a slot off now: every key of it, and a replacement is made.
     ///
     /// Keys are suspended where the provider can, and can be restored for 72 hours; with --leak they are revoked for
-    /// good. Ends with 0 only if every key is cut off. Example: keyward kill search-bot --reason "calls at night"
+    /// good. Ends with 0 only if every key is cut off. With AWS down: --offline. Example: keyward kill search-bot --reason
+    /// "calls at night"
     Kill {
         /// The slot.
         slot: SlotName,
@@ -144,7 +146,7 @@ pub(crate) enum Command {
         #[arg(long)]
         leak: bool,
         /// Only say what would be done.
-        #[arg(long, conflicts_with = "offline")]
+        #[arg(long)]
         dry_run: bool,
         /// Do not ask for the slot's name to be typed.
         #[arg(long)]
@@ -297,6 +299,12 @@ pub(crate) enum Command {
     },
 }
 
+/// A time on the command line.
+fn moment(text: &str) -> Result<jiff::Timestamp, &'static str> {
+    text.parse()
+        .map_err(|_| "write day, time and zone, as 2026-12-01T00:00:00Z")
+}
+
 #[derive(Subcommand)]
 pub(crate) enum Pool {
     /// Put keys into an account's pool. They are read from standard input, one a line.
@@ -345,4 +353,18 @@ pub(crate) enum Prices {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_cannot_be_read_is_answered_with_an_example() {
+        assert!(moment("2026-12-01T00:00:00Z").is_ok());
+        for text in ["tomorrow", "2026-12-01", "2026-12-01 00:00", ""] {
+            let said = moment(text).expect_err(text);
+            assert!(said.contains("2026-12-01T00:00:00Z"), "{said}");
+        }
+    }
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use async_trait::async_trait;
-use aws_config::SdkConfig;
+use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use keyward_aws::{DynamoInventory, SecretsManager};
@@ -13,7 +13,7 @@ use keyward_core::model::alert::Alert;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{AlertError, Alerts, Clock, ProviderError};
+use keyward_core::ports::{AlertError, Alerts, Clock, InventoryError, ProviderError};
 use keyward_core::usecases::Ports;
 use keyward_lambda::clock::SystemClock;
 use keyward_lambda::deployment::provider_client;
@@ -22,7 +22,7 @@ use keyward_providers::config::ProviderAccounts;
 use keyward_providers::{AdminKeySource, ConfiguredProviders};
 
 /// Time for one request to the control function: its own time-out is 5 minutes.
-const TIMEOUT: Duration = Duration::from_secs(310);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(310);
 
 /// Region, credentials and endpoints as AWS's own tools read them, and the HTTP that goes with them.
 pub(crate) struct Aws {
@@ -82,6 +82,19 @@ impl Aws {
         }
         self.credentials().await?;
         Ok(DynamoInventory::new(&self.config, table))
+    }
+
+    /// The error, and what a person looks at if the table refused: here their own settings and role are in question.
+    pub(crate) fn explain(&self, table: &str, error: InventoryError) -> anyhow::Error {
+        let cause = match error {
+            InventoryError::Refused(cause) => cause,
+            error => return error.into(),
+        };
+        let region = self.config.region().map_or("?", Region::as_ref);
+        anyhow!(
+            "the table {table} in {region} refused to be read: KEYWARD_TABLE and AWS_REGION must be the deployment's, your credentials in date, and your role needs dynamodb:GetItem and Query on it and kms:Decrypt on its key: {}",
+            keyward_lambda::diagnostic::chain(cause.as_ref())
+        )
     }
 
     /// The drivers of accounts.

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result};
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
@@ -15,7 +15,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::aws::Aws;
+use crate::aws::{Aws, TIMEOUT};
 use crate::print::clean;
 use crate::settings::{self, CONTROL_URL};
 
@@ -30,6 +30,28 @@ pub(crate) struct Control {
 struct Signer {
     region: String,
     credentials: Credentials,
+}
+
+/// The control function, or AWS before it, refused.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+pub(crate) struct Refused {
+    status: u16,
+    text: String,
+    by: By,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Function,
+    Aws,
+}
+
+impl Refused {
+    /// Whether the function itself said that the request must be another one: it works, and would say so again.
+    pub(crate) fn is_of_request(&self) -> bool {
+        self.by == By::Function && self.status < 500
+    }
 }
 
 /// What the control function says where it did nothing.
@@ -62,11 +84,22 @@ impl Control {
 
     /// One operation. An answer that is lost leaves its effect open: it may be sent again.
     pub(crate) async fn post(&self, operation: &str, body: &impl Serialize) -> Result<Value> {
+        self.post_within(TIMEOUT, operation, body).await
+    }
+
+    /// The same, with its own time limit.
+    pub(crate) async fn post_within(
+        &self,
+        limit: Duration,
+        operation: &str,
+        body: &impl Serialize,
+    ) -> Result<Value> {
         let url = self.url.join(operation)?;
         let body = serde_json::to_vec(body)?;
         let mut request = self
             .client
             .post(url.clone())
+            .timeout(limit)
             .header("content-type", "application/json");
         for (name, value) in self
             .signer
@@ -78,6 +111,8 @@ impl Control {
         let answer = answer.map_err(|error| {
             let what = if error.is_connect() {
                 format!("{} cannot be reached, and nothing was changed. Is it running, and is KEYWARD_CONTROL_URL right?", url.origin().ascii_serialization())
+            } else if error.is_timeout() {
+                format!("the control function did not answer within {} s; the act may have been done: look with keyward status, then send it again", limit.as_secs())
             } else {
                 "the control function did not answer; the act may have been done: look with keyward status, then send it again".to_owned()
             };
@@ -95,15 +130,16 @@ impl Control {
                 "the control function's answer is not JSON: is KEYWARD_CONTROL_URL right?",
             );
         }
-        match read.map(serde_json::from_value::<Refusal>) {
-            Some(Ok(refusal)) => Err(anyhow!(
-                "{} {} {}",
-                sentence(&refusal.what),
-                clean(&refusal.safe),
-                clean(&refusal.next)
-            )),
-            _ => bail!("{}", http_error(status.as_u16())),
-        }
+        let (text, by) = match read.map(serde_json::from_value::<Refusal>) {
+            Some(Ok(refusal)) => {
+                let parts = [&refusal.safe, &refusal.next].map(|part| clean(part));
+                let text = format!("{} {}", sentence(&refusal.what), parts.join(" "));
+                (text, By::Function)
+            }
+            _ => (http_error(status.as_u16(), &self.signer.region), By::Aws),
+        };
+        let status = status.as_u16();
+        Err(Refused { status, text, by }.into())
     }
 }
 
@@ -163,10 +199,14 @@ fn sentence(text: &str) -> String {
     }
 }
 
-fn http_error(status: u16) -> String {
+fn http_error(status: u16, region: &str) -> String {
     match status {
-        403 => "AWS refused the request (HTTP 403): your role needs lambda:InvokeFunctionUrl, and lambda:InvokeFunction through the URL, on the control function, and KEYWARD_CONTROL_URL must be its URL. Nothing was changed.".to_owned(),
-        status => format!("the control function could not be reached (HTTP {status}); the act may have been done: look with keyward status, then send it again"),
+        403 => format!(
+            "AWS refused the request (HTTP 403). Nothing was changed. Your credentials may have expired (log in again); the request was signed for {region}, which must be the function's region (AWS_REGION); KEYWARD_CONTROL_URL must be the control function's URL; and your role needs lambda:InvokeFunctionUrl, and lambda:InvokeFunction through the URL, on that function."
+        ),
+        status => format!(
+            "the control function could not be reached (HTTP {status}); the act may have been done: look with keyward status, then send it again"
+        ),
     }
 }
 

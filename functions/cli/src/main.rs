@@ -9,6 +9,7 @@ mod documented;
 mod fleet_file;
 mod print;
 mod settings;
+mod waiting;
 mod wrong_words;
 
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ const DONE: u8 = 0;
 const FAILED: u8 = 1;
 /// Something differs, or was not seen.
 const DIFFERS: u8 = 2;
+/// Everything that was found was done, and there may be more.
+const MAYBE_MORE: u8 = 3;
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Ok(print::Outcome::Done) => DONE.into(),
         Ok(print::Outcome::NotAll) => FAILED.into(),
         Ok(print::Outcome::Differs) => DIFFERS.into(),
+        Ok(print::Outcome::MaybeMore) => MAYBE_MORE.into(),
         Err(error) => {
             print::complain(&format!("keyward: {}", print::chain(&error)));
             FAILED.into()

@@ -13,6 +13,8 @@ pub(crate) enum Outcome {
     NotAll,
     /// Nothing was to be done, and something differs, or was not seen.
     Differs,
+    /// Everything that was found was done; whether that is all is not known, and was said.
+    MaybeMore,
 }
 
 /// One line on standard output. Whoever stops reading, as `head` does, has enough: the command ends well. A full disk

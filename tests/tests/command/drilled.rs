@@ -13,10 +13,23 @@ async fn a_canary_is_drilled_by_a_person_who_waits_and_sees_each_stage() {
     let register = format!("keyward register {fleet} {SLOT} --reason first");
     assert!(shell(&local, &register, "").await.status.success());
     let drill = format!("keyward drill {SLOT} --reason 'monthly drill'");
-    let untold = shell(&local, &format!("{drill} --yes"), "").await;
-    assert_eq!(untold.status.code(), Some(1));
-    let said = text(&untold.stderr);
-    assert!(said.contains("KEYWARD_ALARM_TOPIC_ARN"), "{said}");
+    // What speaks against the slot is said even where no slot can be drilled.
+    for (line, expected) in [
+        (format!("{drill} --yes"), "it is no canary"),
+        (
+            "keyward drill nobody --reason x --yes".to_owned(),
+            "no slot `nobody`",
+        ),
+        (
+            format!("keyward drill {SLOT} --reason ' '"),
+            "the reason is empty",
+        ),
+    ] {
+        let refused = shell(&local, &line, "").await;
+        assert_eq!(refused.status.code(), Some(1));
+        let said = text(&refused.stderr);
+        assert!(said.contains(expected), "{line}: {said}");
+    }
 
     let guard = local.with_drills().await;
     let slot = SLOT.parse().unwrap();

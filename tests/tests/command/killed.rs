@@ -27,6 +27,18 @@ async fn a_slot_is_cut_off_by_a_person_who_says_its_name() {
     let said = text(&plan.stdout);
     assert!(plan.status.success(), "{}", text(&plan.stderr));
     assert!(said.contains("1 key would be cut off"), "{said}");
+    let plan = shell(&local, &format!("keyward kill {SLOT} --leak --dry-run"), "").await;
+    let said = text(&plan.stdout);
+    assert!(said.contains("suspended, then deleted"), "{said}");
+    let down = format!("KEYWARD_CONTROL_URL=http://127.0.0.1:1/ {kill} --yes");
+    let down = shell(&local, &down, "").await;
+    let said = text(&down.stderr);
+    assert_eq!(down.status.code(), Some(1), "{said}");
+    let command = format!("keyward kill {SLOT} --offline --account ACCOUNT");
+    assert!(said.contains(&command), "{said}");
+    let silent = shell(&local, &format!("keyward kill {SLOT} --reason ' '"), "").await;
+    let said = text(&silent.stderr);
+    assert!(said.contains("the reason is empty"), "{said}");
     deployment.assert_at_provider(&slot, &current, true).await;
 
     let done = shell(&local, &format!("{kill} --yes"), "").await;
@@ -68,4 +80,20 @@ async fn a_slot_is_cut_off_by_a_person_who_says_its_name() {
     assert_eq!(answer["final"], true, "{answer}");
     assert_eq!(answer["result"], "contained", "{answer}");
     deployment.assert_no_key_text().await;
+}
+
+#[tokio::test]
+async fn a_stolen_key_is_cut_off_and_the_slot_brought_back_as_readme_says() {
+    let Some(local) = local("stolen").await else {
+        return;
+    };
+    let apply = format!("keyward apply {} --reason first", local.fleet.display());
+    assert!(shell(&local, &apply, "").await.status.success());
+    let ran = says_what_readme_says(&local, "A key is stolen").await;
+    assert!(ran >= 3, "README shows {ran} commands");
+    let restore = format!("keyward restore {SLOT} --reason 'the leak is closed'");
+    let lifted = shell(&local, &restore, "").await;
+    let said = text(&lifted.stdout);
+    assert!(said.contains("active, it was restricted"), "{said}");
+    local.deployment.assert_no_key_text().await;
 }

@@ -125,6 +125,7 @@ async fn what_may_not_be_drilled_is_refused_and_says_what_to_do() {
         (&deps, json!({"slot": "nobody", "reason": "x"}), 404),
         (&deps, json!({"slot": "Nobody", "reason": "x"}), 400),
         (&unconfigured, asked(&world), 409),
+        (&unconfigured, json!({"slot": "nobody", "reason": "x"}), 404),
     ] {
         let (status, answer) = post(deps, "/drill", body.clone()).await;
         let expected = match body.get("reason") {

@@ -22,6 +22,16 @@ impl From<bool> for Confirm {
     }
 }
 
+/// Refuses an empty reason before anybody is asked anything.
+pub(super) fn reasoned(reason: &str) -> Result<()> {
+    if reason.trim().is_empty() {
+        bail!(
+            "the reason is empty: say why, in 1 to 256 characters, as --reason \"calls at night\"; nothing was changed"
+        );
+    }
+    Ok(())
+}
+
 /// Refuses unless the slot's name was typed, or need not be.
 pub(super) fn confirmed(slot: &SlotName, what: &str, confirm: Confirm) -> Result<()> {
     if confirm == Confirm::Given {

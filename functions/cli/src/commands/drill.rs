@@ -15,11 +15,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Format;
-use super::confirm::{Confirm, confirmed};
+use super::confirm::{Confirm, confirmed, reasoned};
 use crate::aws::Aws;
 use crate::control::Control;
 use crate::print::{Outcome, clean, complain, line};
 use crate::settings::{TABLE, required};
+use crate::waiting::until_left;
 
 /// How often the incident is looked at while waiting.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -62,6 +63,7 @@ pub(super) async fn foresee(slot: &SlotName, format: Format) -> Result<Outcome> 
 /// Begins a drill, and waits for its end if that is wanted.
 pub(super) async fn drill(order: &Order, confirm: Confirm, format: Format) -> Result<Outcome> {
     let slot = &order.slot;
+    reasoned(&order.reason)?;
     // What waiting needs is looked for before anything is cut off.
     let waiting = match order.wait {
         Some(seconds) => Some((ports().await?, seconds)),
@@ -72,7 +74,10 @@ pub(super) async fn drill(order: &Order, confirm: Confirm, format: Format) -> Re
         format!("The key of the canary {slot} is cut off within minutes, to see that it can be");
     confirmed(slot, &what, confirm)?;
     let request = json!({ "reason": order.reason, "slot": slot });
-    let answer = control.post("/drill", &request).await?;
+    let left = format!(
+        "{slot}: no longer waited for. A drill that was begun goes on by itself, and an alert tells its end: keyward status {slot}"
+    );
+    let answer = until_left(control.post("/drill", &request), &left).await?;
     let begun = read(&answer)?;
     if begun.unrecorded {
         complain(&format!(
@@ -104,7 +109,7 @@ pub(super) async fn drill(order: &Order, confirm: Confirm, format: Format) -> Re
         started,
         format,
     };
-    let reached = watch.until_done(seconds).await?;
+    let reached = until_left(watch.until_done(seconds), &left).await?;
     if format == Format::Json {
         line(&with_stages(answer, &reached).to_string());
     }

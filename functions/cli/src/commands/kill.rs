@@ -1,5 +1,9 @@
 //! `keyward kill`.
 
+mod around;
+
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use keyward_core::model::names::SlotName;
@@ -7,9 +11,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Format;
-use super::confirm::{Confirm, confirmed};
+use super::confirm::{Confirm, confirmed, reasoned};
 use crate::control::Control;
 use crate::print::{Outcome, clean, complain, line, table};
+use crate::waiting::{Words, attended};
+pub(super) use around::offline_command;
+use around::{look, look_before, or_offline, question, words_while};
+
+/// The function answers a kill in seconds, and what is left then goes on by itself.
+const TIME_LIMIT: Duration = Duration::from_secs(120);
 
 /// Whom to cut off, and why.
 pub(super) struct Order {
@@ -21,6 +31,10 @@ pub(super) struct Order {
 #[derive(Deserialize)]
 struct Answer {
     result: String,
+    #[serde(default)]
+    owner: Option<String>,
+    #[serde(default)]
+    environment: Option<String>,
     #[serde(default, rename = "final")]
     for_good: bool,
     #[serde(default)]
@@ -70,23 +84,30 @@ struct Row {
 
 /// Says what a kill would do.
 pub(super) async fn foresee(order: &Order, format: Format) -> Result<Outcome> {
-    let request = json!({ "slot": order.slot, "leak": order.leak, "dry_run": true });
-    let answer = Control::open().await?.post("/kill", &request).await?;
+    let foreseen = async { look(&Control::open().await?, order, TIME_LIMIT).await };
+    let words = Words {
+        left: format!("{}: nothing was changed", order.slot),
+        ..words_while(order)
+    };
+    let answer = attended(foreseen, &words).await;
+    let answer = answer.map_err(|error| or_offline(order, error))?;
     show(order, answer, format)
 }
 
 /// Cuts the slot off.
 pub(super) async fn kill(order: &Order, confirm: Confirm, format: Format) -> Result<Outcome> {
-    let control = Control::open().await?;
-    let slot = &order.slot;
-    let how = match order.leak {
-        true => "for good",
-        false => "until a person restores them, where the provider can",
-    };
-    let what = format!("All keys of {slot} are cut off at once, {how}");
-    confirmed(slot, &what, confirm)?;
-    let request = json!({ "reason": order.reason, "slot": slot, "leak": order.leak });
-    show(order, control.post("/kill", &request).await?, format)
+    reasoned(&order.reason)?;
+    let control = Control::open().await;
+    let control = control.map_err(|error| or_offline(order, error))?;
+    if confirm == Confirm::Typed {
+        let foreseen = look_before(&control, order).await?;
+        confirmed(&order.slot, &question(order, foreseen.as_ref()), confirm)?;
+    }
+    let request = json!({ "reason": order.reason, "slot": order.slot, "leak": order.leak });
+    let answer = control.post_within(TIME_LIMIT, "/kill", &request);
+    let answer = attended(answer, &words_while(order)).await;
+    let answer = answer.map_err(|error| or_offline(order, error))?;
+    show(order, answer, format)
 }
 
 fn show(order: &Order, answer: Value, format: Format) -> Result<Outcome> {
@@ -120,7 +141,11 @@ fn print(slot: &SlotName, answer: &Answer) {
             "would_contain" => ["KEY", "IS", "WOULD BE", "VERSION"],
             _ => ["KEY", "WAS", "NOW", "VERSION"],
         };
-        let rows: Vec<[String; 4]> = answer.versions.iter().map(cells).collect();
+        let rows = answer
+            .versions
+            .iter()
+            .map(|row| cells(row, answer.for_good));
+        let rows: Vec<[String; 4]> = rows.collect();
         table(heading, &rows);
     }
     for text in words(slot, answer) {
@@ -128,9 +153,10 @@ fn print(slot: &SlotName, answer: &Answer) {
     }
 }
 
-fn cells(row: &Row) -> [String; 4] {
+fn cells(row: &Row, for_good: bool) -> [String; 4] {
     let or_unknown = |text: &Option<String>| text.as_deref().map_or("?".to_owned(), clean);
     let done = match row.done.as_deref() {
+        Some("suspended") if for_good => "suspended, then deleted",
         Some("suspended") => "suspended",
         Some("narrowed") => "may do nothing",
         Some("deleted") => "deleted",
@@ -191,7 +217,9 @@ fn words(slot: &SlotName, answer: &Answer) -> Vec<String> {
 
 fn contained(slot: &SlotName, answer: &Answer) -> Vec<String> {
     let by_hand = answer.versions.iter().filter(|row| row.done.is_none());
-    let by_hand: Vec<String> = by_hand.map(|row| cells(row)[0].clone()).collect();
+    let by_hand: Vec<String> = by_hand
+        .map(|row| cells(row, answer.for_good)[0].clone())
+        .collect();
     let mut words = Vec::new();
     if let (Some(before), true) = (&answer.already, by_hand.is_empty()) {
         words.push(format!(
@@ -252,9 +280,27 @@ fn short(at: Timestamp) -> impl std::fmt::Display {
     at.strftime("%Y-%m-%d %H:%M UTC")
 }
 
-fn keys(count: usize) -> String {
+/// So many keys.
+pub(super) fn keys(count: usize) -> String {
     match count {
         1 => "1 key".to_owned(),
         count => format!("{count} keys"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_leaked_key_that_is_suspended_first_is_said_to_be_deleted_then() {
+        let row = || Row {
+            version: "1".to_owned(),
+            key: None,
+            was: None,
+            done: Some("suspended".to_owned()),
+        };
+        assert_eq!(cells(&row(), true)[2], "suspended, then deleted");
+        assert_eq!(cells(&row(), false)[2], "suspended");
     }
 }

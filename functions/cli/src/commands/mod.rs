@@ -107,8 +107,13 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             };
             if let Some(whereabouts) = offline.whereabouts(&order.slot) {
                 let accounts = offline.accounts();
-                return offline::kill(&order, accounts, &whereabouts, yes.into(), json.into())
-                    .await;
+                return match dry_run {
+                    true => offline::foresee(&order, accounts, &whereabouts, json.into()).await,
+                    false => {
+                        let confirm = yes.into();
+                        offline::kill(&order, accounts, &whereabouts, confirm, json.into()).await
+                    }
+                };
             }
             match dry_run {
                 true => kill::foresee(&order, json.into()).await,

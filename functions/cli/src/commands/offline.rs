@@ -1,5 +1,7 @@
 //! `keyward kill --offline`: no part of AWS is asked.
 
+mod report;
+
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Read, stdin};
 use std::path::{Path, PathBuf};
@@ -14,23 +16,27 @@ use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::{AccountName, IamUser, KeyHandle, ScopeId, SecretArn, SlotName};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::ports::{Clock, KeyProvider, ProviderError, Providers};
-use keyward_core::usecases::kill::{FoundKeys, Whereabouts, contain_found, delete_found};
+use keyward_core::usecases::kill::{
+    FoundKeys, Looked, Whereabouts, contain_found, delete_found, look_for,
+};
 use keyward_lambda::clock::SystemClock;
 use keyward_lambda::config::environment;
 use keyward_lambda::deployment::provider_client;
 use keyward_lambda::http::{Http, HttpSettings};
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::{AdminKeySource, ConfiguredProviders};
-use serde_json::json;
 
 use super::Format;
 use super::confirm::{Confirm, confirmed};
-use super::kill::Order;
+use super::kill::{Order, offline_command};
 use super::providers::configured;
-use crate::print::{Outcome, clean, line, table};
+use crate::print::{Outcome, complain};
 
 /// Longer than any admin credential: a service account's key file has 3 KB.
 const MAX_CREDENTIAL: u64 = 64 * 1024;
+
+/// Where the provider accounts are told, unless a file is named.
+const ACCOUNTS: &str = "KEYWARD_ACCOUNTS";
 
 /// Time for one request to the provider.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,7 +47,10 @@ pub(crate) struct Offline {
     /// Cut off from here, without AWS: for when AWS or Keyward is down.
     ///
     /// The provider account's admin or break-glass credential is read from standard input. The account is looked up in
-    /// --accounts, or else in KEYWARD_ACCOUNTS. Example: keyward kill search-bot --offline --account openrouter-main --yes < break-glass.txt
+    /// --accounts, or else in KEYWARD_ACCOUNTS. Keys are found by the name that Keyward gave them; keys that people made
+    /// have none, which at Anthropic is every key: each of those needs --handle. With --dry-run it lists both kinds and
+    /// changes nothing. Ends with 3 where all that was found is cut off, but keys are left of which nothing says whose they
+    /// are. Example: keyward kill search-bot --offline --account openrouter-main --yes < break-glass.txt
     #[arg(long, requires = "account")]
     offline: bool,
     /// The slot's provider account.
@@ -62,7 +71,8 @@ pub(crate) struct Offline {
     /// Bedrock: the IAM user that its keys are of.
     #[arg(long, requires = "offline", hide = true)]
     user: Option<IamUser>,
-    /// The id at the provider of one of its keys, for keys that Keyward did not make; can be given several times.
+    /// The id at the provider of one of its keys, for keys that carry no name of Keyward's: at Anthropic every key,
+    /// elsewhere those that people made. `--offline --dry-run` lists them; can be given several times.
     #[arg(long = "handle", requires = "offline")]
     handles: Vec<KeyHandle>,
 }
@@ -101,6 +111,101 @@ impl AdminKeySource for Given {
     }
 }
 
+/// What an offline kill works on, before any credential was read.
+struct Target<'a> {
+    whereabouts: &'a Whereabouts,
+    accounts: ProviderAccounts,
+    provider: ProviderName,
+}
+
+impl<'a> Target<'a> {
+    /// Looks the account up, and refuses what cannot be done.
+    fn of(whereabouts: &'a Whereabouts, accounts: Option<&Path>) -> Result<Self> {
+        let account = &whereabouts.account;
+        let (accounts, source) = match accounts {
+            Some(file) => (accounts_in(file)?, file.display().to_string()),
+            None if environment(ACCOUNTS).is_none_or(|text| text.trim().is_empty()) => bail!(
+                "{ACCOUNTS} is not set, and no file was named: say --accounts FILE; nothing was changed"
+            ),
+            None => (configured()?, ACCOUNTS.to_owned()),
+        };
+        let found = accounts.accounts().find(|(name, ..)| *name == account);
+        let Some((_, provider, _)) = found else {
+            bail!("{source} names no account {account}; nothing was changed");
+        };
+        if provider == ProviderName::Bedrock {
+            bail!(
+                "Bedrock's keys are AWS's own: nothing can be done to them without AWS. With credentials of IAM: aws iam list-service-specific-credentials, then update-service-specific-credential --status Inactive; nothing was changed"
+            );
+        }
+        let needs_project = matches!(provider, ProviderName::OpenAi | ProviderName::Gemini);
+        if needs_project && whereabouts.place.project.is_none() {
+            bail!(
+                "every key of {provider} is in a project: say --project ID, which is `scope.project` in the fleet file; nothing was changed"
+            );
+        }
+        Ok(Self {
+            whereabouts,
+            accounts,
+            provider,
+        })
+    }
+
+    /// Whether all keys of the account are the slot's.
+    fn is_home(&self) -> bool {
+        let Whereabouts { account, place, .. } = self.whereabouts;
+        self.provider.home(account, place).is_some()
+    }
+
+    /// The account's driver, with the credential on standard input: the same driver that the functions use.
+    async fn open(self) -> Result<Arc<dyn KeyProvider>> {
+        let credential = credential()?;
+        let http = Http::new(&HttpSettings {
+            extra_roots: environment("KEYWARD_EXTRA_ROOTS")
+                .filter(|path| !path.is_empty())
+                .map(Into::into),
+            timeout: TIMEOUT,
+        })?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let client = provider_client(TIMEOUT, &http, &self.accounts, &clock)?;
+        let source = Arc::new(Given(credential));
+        let providers = ConfiguredProviders::new(self.accounts, Arc::new(client), source);
+        let opened = providers
+            .open(&self.whereabouts.account, self.provider)
+            .await;
+        opened.context("the provider account cannot be opened; nothing was changed")
+    }
+}
+
+/// Lists what a kill would cut off, and what it would leave. Nothing is changed.
+pub(super) async fn foresee(
+    order: &Order,
+    accounts: Option<&Path>,
+    whereabouts: &Whereabouts,
+    format: Format,
+) -> Result<Outcome> {
+    let target = Target::of(whereabouts, accounts)?;
+    piped(order)?;
+    let provider = target.provider;
+    let driver = target.open().await?;
+    let looked = look_for(driver.as_ref(), whereabouts).await;
+    let looked = looked.with_context(|| {
+        format!(
+            "the keys at {provider} cannot be listed; nothing was changed. Look at the credential, and say where its keys live (--help)"
+        )
+    })?;
+    match format {
+        Format::Json => report::foreseen_json(order, whereabouts, &looked),
+        Format::Table => report::foreseen(order, provider, whereabouts, &looked),
+    }
+    let nothing = looked.own.is_empty() && whereabouts.known.is_empty();
+    Ok(match (nothing, looked.unnamed.is_empty()) {
+        (true, _) => Outcome::NotAll,
+        (false, true) => Outcome::Done,
+        (false, false) => Outcome::MaybeMore,
+    })
+}
+
 /// Cuts off every key of the slot that its provider shows.
 pub(super) async fn kill(
     order: &Order,
@@ -110,52 +215,76 @@ pub(super) async fn kill(
     format: Format,
 ) -> Result<Outcome> {
     let (slot, account) = (&order.slot, &whereabouts.account);
-    let (accounts, source) = match accounts {
-        Some(file) => (accounts_in(file)?, file.display().to_string()),
-        None => (configured()?, "KEYWARD_ACCOUNTS".to_owned()),
-    };
-    let found = accounts.accounts().find(|(name, ..)| *name == account);
-    let Some((_, provider, _)) = found else {
-        bail!("{source} names no account {account}; nothing was changed");
-    };
-    if provider == ProviderName::Bedrock {
-        bail!(
-            "Bedrock's keys are AWS's own: nothing can be done to them without AWS. With credentials of IAM: aws iam list-service-specific-credentials, then update-service-specific-credential --status Inactive; nothing was changed"
-        );
-    }
-    let what = match provider.home(account, &whereabouts.place) {
-        Some(_) => format!(
+    let target = Target::of(whereabouts, accounts)?;
+    piped(order)?;
+    let provider = target.provider;
+    let what = match target.is_home() {
+        true => format!(
             "Every key in {account} is cut off, without AWS: it counts as {slot}'s alone, which nothing here can check"
         ),
-        None => format!("All keys of {slot} that {provider} shows are cut off, without AWS"),
+        false => format!("All keys of {slot} that {provider} shows are cut off, without AWS"),
     };
     confirmed(slot, &what, confirm)?;
-    let driver = driver(accounts, account, provider, credential()?).await?;
+    if !order.reason.is_empty() {
+        complain(&format!(
+            "{slot}: nothing is recorded offline, the reason neither. Give it again when AWS is back"
+        ));
+    }
+    let driver = target.open().await?;
+    let begun = SystemClock.now();
+    // What is looked at for people holds up no cut.
+    let (found, looked) = tokio::join!(
+        cut(order, driver.as_ref(), whereabouts),
+        look_for(driver.as_ref(), whereabouts),
+    );
+    let ending = report::Ending {
+        result: result(order, &found, &looked),
+        found,
+        looked,
+        seconds: SystemClock.now().duration_since(begun).as_secs_f64(),
+    };
+    match format {
+        Format::Json => ending.print_json(order),
+        Format::Table => ending.print(order, provider),
+    }
+    Ok(match ending.result {
+        CutResult::Contained => Outcome::Done,
+        CutResult::MaybeMore => Outcome::MaybeMore,
+        CutResult::Unfinished => Outcome::NotAll,
+    })
+}
+
+async fn cut(order: &Order, driver: &dyn KeyProvider, whereabouts: &Whereabouts) -> FoundKeys {
     let containment = match order.leak {
         true => Containment::Final,
         false => Containment::Reversible,
     };
-    let begun = SystemClock.now();
-    let mut found = contain_found(driver.as_ref(), whereabouts, containment).await;
+    let mut found = contain_found(driver, whereabouts, containment).await;
     if order.leak {
-        delete_found(driver.as_ref(), whereabouts, &mut found).await;
+        delete_found(driver, whereabouts, &mut found).await;
     }
-    let found = found;
-    let is_done = is_done(order, &found);
-    let seconds = SystemClock.now().duration_since(begun).as_secs_f64();
-    match format {
-        Format::Json => line(&as_json(slot, &found, is_done, seconds).to_string()),
-        Format::Table => show(order, provider, &found, seconds),
-    }
-    Ok(match is_done {
-        true => Outcome::Done,
-        false => Outcome::NotAll,
-    })
+    found
 }
 
-/// Whether keys were found and all of them are cut off, after a leak for good.
-fn is_done(order: &Order, found: &FoundKeys) -> bool {
-    found.is_whole() && !found.keys.is_empty() && !(order.leak && comes_back(found))
+/// How an offline kill ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CutResult {
+    /// Keys were found, all of them are cut off, after a leak for good, and there is no other that may be the slot's.
+    Contained,
+    /// The same, but for keys of which nothing says whose they are, or that could not be looked for.
+    MaybeMore,
+    /// No key was found, or one is not cut off as it was to be, or there may be more of its own.
+    Unfinished,
+}
+
+fn result(order: &Order, found: &FoundKeys, looked: &Result<Looked, ProviderError>) -> CutResult {
+    let is_cut = found.is_whole() && !found.keys.is_empty() && !(order.leak && comes_back(found));
+    let none_left = looked.as_ref().is_ok_and(|l| l.unnamed.is_empty());
+    match (is_cut, none_left) {
+        (false, _) => CutResult::Unfinished,
+        (true, false) => CutResult::MaybeMore,
+        (true, true) => CutResult::Contained,
+    }
 }
 
 /// Whether a key is cut off that can be brought back.
@@ -173,37 +302,21 @@ fn accounts_in(file: &Path) -> Result<ProviderAccounts> {
         .with_context(|| format!("{shown} is refused; nothing was changed"))
 }
 
-/// The account's driver: the same that the functions use.
-async fn driver(
-    accounts: ProviderAccounts,
-    account: &AccountName,
-    provider: ProviderName,
-    credential: AdminKey,
-) -> Result<Arc<dyn KeyProvider>> {
-    let http = Http::new(&HttpSettings {
-        extra_roots: environment("KEYWARD_EXTRA_ROOTS")
-            .filter(|path| !path.is_empty())
-            .map(Into::into),
-        timeout: TIMEOUT,
-    })?;
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let client = provider_client(TIMEOUT, &http, &accounts, &clock)?;
-    let source = Arc::new(Given(credential));
-    let providers = ConfiguredProviders::new(accounts, Arc::new(client), source);
-    let opened = providers.open(account, provider).await;
-    opened.context("the provider account cannot be opened; nothing was changed")
+/// Refuses before anything is asked if a credential would have to be typed: it would be seen.
+fn piped(order: &Order) -> Result<()> {
+    if stdin().is_terminal() {
+        bail!(
+            "the admin or break-glass credential is read from standard input, so that it stays out of the shell's history: {}; nothing was changed",
+            offline_command(order)
+        );
+    }
+    Ok(())
 }
 
 /// The admin credential on standard input.
 fn credential() -> Result<AdminKey> {
-    let mut input = stdin();
-    if input.is_terminal() {
-        bail!(
-            "the admin or break-glass credential is read from standard input, so that it stays out of the shell's history: keyward kill SLOT --offline --account NAME --yes < break-glass.txt; nothing was changed"
-        );
-    }
     let mut text = String::new();
-    (&mut input)
+    stdin()
         .take(MAX_CREDENTIAL + 1)
         .read_to_string(&mut text)
         .context("standard input cannot be read as text; nothing was changed")?;
@@ -212,70 +325,4 @@ fn credential() -> Result<AdminKey> {
         bail!("there is no credential on standard input; nothing was changed");
     }
     Ok(AdminKey::new(text))
-}
-
-const fn said(how: HowCut) -> &'static str {
-    match how {
-        HowCut::Suspended => "suspended",
-        HowCut::Narrowed => "may do nothing",
-        HowCut::Deleted => "deleted",
-        HowCut::NothingFound => "not there",
-    }
-}
-
-fn show(order: &Order, provider: ProviderName, found: &FoundKeys, seconds: f64) {
-    let slot = &order.slot;
-    let row = |(handle, cut): &(KeyHandle, Result<HowCut, ProviderError>)| {
-        let now = match cut {
-            Ok(how) => said(*how).to_owned(),
-            Err(error) => format!("NOT CUT OFF: {}", clean(&error.to_string())),
-        };
-        [clean(handle.as_str()), now]
-    };
-    let rows: Vec<[String; 2]> = found.keys.iter().map(row).collect();
-    if !rows.is_empty() {
-        table(["KEY", "NOW"], &rows);
-    }
-    let cut = found.cut_off();
-    line(&format!(
-        "{slot}: {cut} of {} keys found at {provider} are cut off, in {seconds:.1} s",
-        rows.len()
-    ));
-    let not_for_good = order.leak && comes_back(found);
-    if not_for_good {
-        line(&format!("{slot}: not every key could be deleted for good"));
-    }
-    if cut < rows.len() || not_for_good {
-        line(&format!(
-            "{slot}: what is cut off stays so. Run the same command again, or delete the rest at {provider} by hand"
-        ));
-    }
-    match &found.unlisted {
-        Some(error) => line(&format!(
-            "{slot}: there may be more: {}. Look at {provider}, or say where its keys live (--help)",
-            clean(&error.to_string())
-        )),
-        None if rows.is_empty() => line(&format!(
-            "{slot}: no key that Keyward made for it is there. A key that people made is found by --handle only"
-        )),
-        None => {}
-    }
-    let leak = if order.leak { " --leak" } else { "" };
-    line(&format!(
-        "{slot}: nothing is recorded yet, and a schedule may still make it a key. When AWS is back: keyward kill {slot}{leak} --reason TEXT"
-    ));
-}
-
-fn as_json(slot: &SlotName, found: &FoundKeys, is_done: bool, seconds: f64) -> serde_json::Value {
-    let keys = found.keys.iter().map(|(handle, cut)| {
-        let error = cut.as_ref().err().map(|error| clean(&error.to_string()));
-        json!({ "handle": handle, "done": cut.as_ref().ok(), "error": error })
-    });
-    json!({
-        "slot": slot,
-        "result": if is_done { "contained" } else { "unfinished" },
-        "keys": keys.collect::<Vec<_>>(),
-        "unlisted": found.unlisted.as_ref().map(|error| clean(&error.to_string())),
-        "seconds": (seconds * 1000.0).round() / 1000.0,
-    })
 }

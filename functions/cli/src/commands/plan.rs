@@ -254,7 +254,7 @@ fn summary(counts: &Counts, outcome: Outcome) -> String {
     let more: String = more.map(|(n, what)| format!(", {n} {what}")).collect();
     let end = match outcome {
         Outcome::Done => ". Nothing differs.",
-        Outcome::Differs | Outcome::NotAll => ".",
+        Outcome::Differs | Outcome::NotAll | Outcome::MaybeMore => ".",
     };
     format!("{told}{more}{end}")
 }

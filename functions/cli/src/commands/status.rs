@@ -8,6 +8,7 @@ use keyward_core::model::incident::HowCut;
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{CredentialKind, Mode, Slot, SlotState};
 use keyward_core::model::version::Version;
+use keyward_core::ports::InventoryError;
 use keyward_core::usecases::status::{LacksKey, Proposal, Row, SlotStatus, slots};
 use keyward_providers::config::ProviderAccounts;
 use serde_json::{Value, json};
@@ -22,7 +23,8 @@ pub(super) async fn status(only: Option<&SlotName>, format: Format) -> Result<Ou
     let aws = Aws::load().await?;
     let ports = aws.ports(&name, ProviderAccounts::default()).await?;
     let usage = aws.inventory(&name).await?;
-    let rows = slots(&ports, &usage, only).await?;
+    let rows = slots(&ports, &usage, only).await;
+    let rows = all_refused(rows).map_err(|error| aws.explain(&name, error))?;
     if let (Some(name), true) = (only, rows.is_empty()) {
         bail!("there is no slot `{name}` in the inventory");
     }
@@ -45,6 +47,18 @@ pub(super) async fn status(only: Option<&SlotName>, format: Format) -> Result<Ou
     } else {
         Outcome::NotAll
     })
+}
+
+/// The rows; or why the table gives none of them.
+fn all_refused(rows: Result<Vec<Row>, InventoryError>) -> Result<Vec<Row>, InventoryError> {
+    let mut rows = rows?;
+    let is_refused = |row: &Row| matches!(row.1, Err(InventoryError::Refused(_)));
+    if rows.iter().all(is_refused)
+        && let Some((_, Err(error))) = rows.pop()
+    {
+        return Err(error);
+    }
+    Ok(rows)
 }
 
 const HEADING: [&str; 12] = [

@@ -2,7 +2,9 @@
 
 use keyward_core::model::act::{ActId, Subject};
 use keyward_core::model::names::SlotName;
-use keyward_core::usecases::drill::{DrillError, DrillRequest, Drills, begin, look};
+use keyward_core::usecases::drill::{
+    DrillError, DrillRequest, Drills, begin, look, may_be_drilled,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -24,7 +26,12 @@ struct Body {
 
 pub(super) async fn drill_slot(deps: &Deps, request: &Request) -> Result<Value, Refusal> {
     let body: Body = request.body("{reason, slot, dry_run?}")?;
-    let drills = deps.drills.as_ref().ok_or_else(unconfigured)?;
+    let Some(drills) = deps.drills.as_ref() else {
+        may_be_drilled(&deps.ports, &body.slot)
+            .await
+            .map_err(refusal)?;
+        return Err(unconfigured());
+    };
     let alarm = drills.deployment.alarm_name(&body.slot);
     if body.dry_run {
         let looked = look(&deps.ports, drills, &body.slot, None).await;

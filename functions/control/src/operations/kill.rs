@@ -60,7 +60,7 @@ pub(super) async fn kill_slot(
     if body.dry_run {
         let foreseen = foresee(&deps.ports, &body.slot, evidence).await?;
         let foreseen = foreseen.ok_or_else(|| unknown(&body.slot))?;
-        return Ok(would(&body.slot, evidence, &foreseen));
+        return Ok(would(evidence, &foreseen));
     }
     let why = reason(&body.reason)?;
     let order = order(deps, request, body.slot, evidence, &why);
@@ -283,15 +283,18 @@ fn replacement(incident: &Incident) -> &'static str {
     }
 }
 
-fn would(slot: &SlotName, evidence: Evidence, foreseen: &Foreseen) -> Value {
+fn would(evidence: Evidence, foreseen: &Foreseen) -> Value {
     let rows = foreseen.versions.iter().map(|(version, how)| Row {
         version: version.id.clone(),
         key: Some(OutsideText::new(&version.shown())),
         was: Some(version.state),
         done: *how,
     });
+    let slot = &foreseen.slot;
     json!({
-        "slot": slot,
+        "slot": slot.name,
+        "owner": slot.owner,
+        "environment": slot.environment,
         "result": "would_contain",
         "final": evidence.containment() == Containment::Final,
         "versions": rows.collect::<Vec<_>>(),

@@ -113,6 +113,7 @@ pub async fn look(
     {
         return Ok(slot);
     }
+    canary(&slot)?;
     let now = ports.clock.now();
     let (alarm, is_tagged) = alarm_of(drills, name).await?;
     let facts = DrillFacts {
@@ -127,6 +128,22 @@ pub async fn look(
     };
     may_begin(&facts).map_err(|why| DrillError::Refused(name.clone(), why))?;
     Ok(slot)
+}
+
+/// Refuses a slot that could not be drilled whatever its alarm is: one that is not there, or is no canary.
+///
+/// # Errors
+/// [`DrillError`].
+pub async fn may_be_drilled(ports: &Ports, name: &SlotName) -> Result<(), DrillError> {
+    let slot = ports.inventory.slot(name).await?;
+    canary(&slot.ok_or_else(|| DrillError::Unknown(name.clone()))?)
+}
+
+fn canary(slot: &Slot) -> Result<(), DrillError> {
+    match slot.canary {
+        true => Ok(()),
+        false => Err(DrillError::Refused(slot.name.clone(), NotDrilled::NoCanary)),
+    }
 }
 
 /// The slot's alarm, and whether its tags name the slot.

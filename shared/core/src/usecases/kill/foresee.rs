@@ -3,6 +3,7 @@
 use super::Ports;
 use crate::model::incident::{Containment, Evidence, HowCut};
 use crate::model::names::SlotName;
+use crate::model::slot::Slot;
 use crate::model::version::Version;
 use crate::ports::{InventoryError, ProviderError, Suspension};
 use crate::rules::kill::{containment_of, is_to_be_cut};
@@ -10,6 +11,8 @@ use crate::rules::kill::{containment_of, is_to_be_cut};
 /// What a kill would find to cut off.
 #[derive(Debug)]
 pub struct Foreseen {
+    /// Whose keys they are.
+    pub slot: Slot,
     /// Each version, and what would be done to it; `None` if that is not known.
     pub versions: Vec<(Version, Option<HowCut>)>,
     /// Why the provider could not be reached now.
@@ -44,6 +47,7 @@ pub async fn foresee(
         })
         .collect();
     Ok(Some(Foreseen {
+        slot,
         versions,
         unreached,
     }))

@@ -6,6 +6,7 @@ mod claim;
 mod confirm;
 mod contain;
 mod foresee;
+mod look;
 mod place;
 mod replace;
 mod save;
@@ -20,6 +21,7 @@ pub use claim::{ReadAhead, read_ahead};
 pub(crate) use contain::cut_key;
 use contain::{Contained, Containing};
 pub use foresee::{Foreseen, foresee};
+pub use look::{Looked, look_for};
 pub(crate) use place::place_tags;
 use save::update;
 
