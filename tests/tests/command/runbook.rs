@@ -6,6 +6,9 @@ use super::*;
 
 const SLOT: &str = "support-bot-openrouter";
 
+/// How often a command may ask to be given again.
+const AGAIN: usize = 10;
+
 /// What a command says that could not do anything, given all of them in a row.
 const NOTHING_TO_DO: [&str; 2] = [
     // The same keys twice.
@@ -48,6 +51,18 @@ fn commands(local: &Local, folder: &Path) -> Vec<String> {
     lines.map(|line| put(&format!("{line} "))).collect()
 }
 
+/// Gives a command, and again as long as it asks for that: a kill is still at work when the next command comes.
+async fn given(local: &Local, line: &str) -> (Output, String) {
+    for _ in 0..AGAIN {
+        let output = shell(local, line, "").await;
+        let said = text(&output.stdout) + &text(&output.stderr);
+        if output.status.success() || !said.contains("Send it again in a moment") {
+            return (output, said);
+        }
+    }
+    panic!("{line}: it asked to be given again {AGAIN} times");
+}
+
 #[tokio::test]
 async fn every_command_of_the_runbook_is_carried_out_or_says_what_is_in_its_way() {
     let Some(local) = local("runbook").await else {
@@ -74,8 +89,7 @@ async fn every_command_of_the_runbook_is_carried_out_or_says_what_is_in_its_way(
     let mut done = 0;
     let mut failed = String::new();
     for line in &lines {
-        let output = shell(&local, line, "").await;
-        let said = text(&output.stdout) + &text(&output.stderr);
+        let (output, said) = given(&local, line).await;
         let lower = said.to_lowercase();
         let is_refused = lower.contains("nothing was changed")
             || NOTHING_TO_DO.iter().any(|known| said.contains(known));

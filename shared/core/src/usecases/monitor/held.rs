@@ -18,7 +18,7 @@ use crate::model::usage_items::{
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::alarms::part_of;
 use crate::rules::anomaly::{Assessment, Limits, Memory, Settled, Watch};
-use crate::rules::told::known_until;
+use crate::rules::told::{is_silent, known_until};
 use crate::rules::watching::{Cut, Standing, counted, is_counted, reading};
 
 /// How long what is remembered may be older in the store than here: so much is read again after a cold start.
@@ -221,7 +221,7 @@ impl Held {
     }
 
     /// Takes in what a pull brought, and the bucket that is not over. It may be given again.
-    pub(super) fn take_in(&mut self, watched: &Watched, pulled: &AccountPull, now: Timestamp) {
+    pub(super) fn take_in(&mut self, watched: &Watched, pulled: &AccountPull) {
         let slot = &watched.slot.name;
         let empty = BTreeMap::new();
         let read = pulled.read.get(slot).unwrap_or(&empty);
@@ -237,9 +237,15 @@ impl Held {
                 }
             }
             Sight::Told => {
-                if let Some(told) = pulled.told.slots.get(slot) {
-                    self.told.ended = told.ended;
-                    self.told.last = self.told.last.max(told.last);
+                let now = pulled.at;
+                match pulled.told.slots.get(slot) {
+                    Some(told) => {
+                        self.told.ended = told.ended;
+                        self.told.last = self.told.last.max(told.last);
+                    }
+                    // It was not its turn: what was told since is not known yet.
+                    None if self.told.last.is_some_and(|last| !is_silent(last, now)) => return,
+                    None => {}
                 }
                 let until = known_until(self.told.last, now);
                 let first = read.keys().next().copied().unwrap_or(until);

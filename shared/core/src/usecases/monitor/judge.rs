@@ -197,7 +197,7 @@ async fn assess(
         let account = usage.account_or_empty(&pulled.account).await?;
         *held = held.made_again(usage, watched, &account, run.now()).await?;
     }
-    held.take_in(watched, pulled, run.now());
+    held.take_in(watched, pulled);
     Ok(held.assess(&watched.slot, run.now()))
 }
 

@@ -8,11 +8,12 @@ use super::held::Held;
 use super::order::Ordered;
 use super::run::Run;
 use super::tell::{self, Proof};
-use super::{AccountPull, Watched};
+use super::{AccountPull, Sight, Watched};
 use crate::model::kill_order::{Basis, MonitorOrder};
 use crate::model::metric::KillScore;
 use crate::model::text::OutsideText;
 use crate::model::usage::Bucket;
+use crate::model::usage_items::Source;
 use crate::model::version::Version;
 use crate::ports::ProviderError;
 use crate::rules::anomaly::Score;
@@ -34,6 +35,10 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull, at: usize, h
     let found: Vec<(Version, Bucket)> = found.into_iter().map(|(v, at)| (v.clone(), at)).collect();
     let watched = watched.clone();
     let now = run.now();
+    let source = match matches!(pulled.sight, Sight::Told) {
+        true => Source::Agents,
+        false => Source::Provider,
+    };
     for (version, last) in &found {
         let id = version.id.to_string();
         let is_known = |(bucket, at): &(Bucket, Timestamp)| {
@@ -49,7 +54,8 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull, at: usize, h
             Proof::Alive => order(run, &watched, version),
             Proof::Gone | Proof::RevokedAgain => {}
         }
-        run.tell(tell::dead_key_used(&watched.slot.name, version, found))
+        let slot = &watched.slot.name;
+        run.tell(tell::dead_key_used(slot, version, source, found))
             .await;
         if found != Proof::NotSeen {
             held.notes.proved.insert(id, (*last, now));

@@ -9,6 +9,7 @@ use crate::model::kill_order::MonitorOrder;
 use crate::model::names::{AccountName, SlotName};
 use crate::model::slot::{Mode, ProviderName, Slot};
 use crate::model::text::without_keys;
+use crate::model::usage_items::Source;
 use crate::model::version::{Version, VersionId};
 use crate::ports::{KillOrderError, MetricsError};
 use crate::rules::anomaly::{Act, Finding, Rule};
@@ -350,11 +351,18 @@ pub(super) fn vanished(account: &AccountName, owners: &[Owner]) -> Alert {
 }
 
 /// A key that was confirmed dead is in use.
-pub(super) fn dead_key_used(slot: &SlotName, version: &Version, found: Proof) -> Alert {
+pub(super) fn dead_key_used(
+    slot: &SlotName,
+    version: &Version,
+    source: Source,
+    found: Proof,
+) -> Alert {
     let key = version.shown();
-    let what = format!(
-        "Slot {slot}: its provider tells of spend by key {key} after it was confirmed dead."
-    );
+    let says = match source {
+        Source::Provider => "its provider tells",
+        Source::Agents => "its agent tells",
+    };
+    let what = format!("Slot {slot}: {says} of spend by key {key} after it was confirmed dead.");
     let done = match found {
         Proof::Alive => {
             "The provider lists it as alive. It was revoked again, and the slot is cut off."

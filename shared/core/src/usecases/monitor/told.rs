@@ -21,7 +21,7 @@ use crate::rules::told::{MOST_REPORTERS, Told, fold, is_silent};
 use crate::rules::usage::Owner;
 
 /// Minutes after which each slot is read again, each in its own: a report comes every five.
-const EVERY: i64 = 5;
+const EVERY: u32 = 5;
 
 /// What came late is looked for so often, in the last day.
 const REREAD_EVERY: SignedDuration = SignedDuration::from_hours(1);
@@ -49,7 +49,7 @@ pub(super) async fn read(run: &mut Run<'_>, pulled: &mut AccountPull, prices: &P
     pulled.before = state.told_at;
     let due = due(run, pulled, state.told_at);
     let deadline = Deadline(run.deadline.0.checked_sub(MARGIN).unwrap_or(run.deadline.0));
-    let read = read_due(run, &due, prices, deadline).await;
+    let read = read_due(run, &due, prices, (pulled.at, deadline)).await;
     pulled.sight = match keep_read(run, pulled, read, state.clone()).await {
         Ok(()) => Sight::Told,
         Err(why) => Sight::NotSeen(state.told_at.unwrap_or(pulled.at), why),
@@ -67,28 +67,24 @@ struct Due {
 /// not read them, then from where the last process left off.
 fn due(run: &Run<'_>, pulled: &AccountPull, told_at: Option<Timestamp>) -> Vec<Due> {
     let now = pulled.at;
-    let minute = now.as_second() / 60;
+    let minute = now.as_second().max(0).unsigned_abs() / 60;
     let slots = of_account(&run.state.fleet, pulled);
     let due = slots.into_iter().filter_map(|(name, at)| {
         let ago = |ago: SignedDuration| now.checked_sub(ago).unwrap_or(now);
-        let (since, is_reread) = match run.state.told_read.get(&name) {
-            None => {
-                let last = told_at.map_or(now, |at| at - TRAIL);
-                (last.min(ago(REREAD)).max(ago(OLDEST)), true)
-            }
+        let (last, is_reread) = match run.state.told_read.get(&name) {
+            None => (told_at.unwrap_or(now), true),
             Some((read, reread)) => {
-                let every = i64::from(u32::try_from(EVERY).unwrap_or(1));
-                let is_turn = part_of(&name, EVERY as u64) as i64 == minute.rem_euclid(every);
-                let waits = now.duration_since(*read) < SignedDuration::from_mins(EVERY);
-                if waits && !is_turn && !is_near(run.state.held.get(&name)) {
+                let every = SignedDuration::from_mins(EVERY.into());
+                let waits = now.duration_since(*read) < every;
+                let is_turn = part_of(&name, EVERY.into()) == minute % u64::from(EVERY);
+                if waits && !is_turn && !is_near(run.state.held.get(&name).map(|held| &**held)) {
                     return None;
                 }
-                match now.duration_since(*reread) >= REREAD_EVERY {
-                    true => ((*read - TRAIL).min(ago(REREAD)).max(ago(OLDEST)), true),
-                    false => ((*read - TRAIL).max(ago(OLDEST)), false),
-                }
+                (*read, now.duration_since(*reread) >= REREAD_EVERY)
             }
         };
+        let day = ago(if is_reread { REREAD } else { TRAIL });
+        let since = (last - TRAIL).min(day).max(ago(OLDEST));
         Some(Due {
             watched: run.state.fleet[at].clone(),
             from: Bucket::of(since),
@@ -117,7 +113,7 @@ async fn read_due<'a>(
     run: &Run<'_>,
     due: &'a [Due],
     prices: &PriceTable,
-    deadline: Deadline,
+    (now, deadline): (Timestamp, Deadline),
 ) -> Vec<Result<ReadOf<'a>, NotSeen>> {
     let ports = &run.monitor.ports;
     let usage = &*run.monitor.usage;
@@ -126,7 +122,6 @@ async fn read_due<'a>(
         if !deadline.allows(ports.clock.as_ref(), SignedDuration::from_secs(1)) {
             return Err(NotSeen::OutOfTime);
         }
-        let now = ports.clock.now();
         let until = Bucket::of(now).hour().saturating_add(1);
         let told = usage.told(&slot.name, due.from.hour(), until).await;
         let told = match told {
