@@ -7,6 +7,7 @@ use keyward_core::model::kill_order::{Basis, MonitorOrder};
 use keyward_core::model::names::SecretVersionId;
 use keyward_core::model::slot::{Mode, PendingSeen, ProviderName, Slot};
 use keyward_core::model::text::OutsideText;
+use keyward_core::model::usage::Bucket;
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Fence, Stage};
 use keyward_tests::end_to_end::{Deployment, NOWHERE, STACK, Secret};
@@ -118,6 +119,45 @@ async fn a_label_that_was_left_is_taken_off_and_a_rotation_asked_for() {
         );
         deployment.until_replaced(&secret.slot).await;
     }
+}
+
+/// The same code as `control`, which the calls that are kept must not be taken for.
+const FOR_AGENTS: [(&str, &str); 3] = [
+    ("KEYWARD_CALLERS", "agents"),
+    ("KEYWARD_ACCOUNTS", "{}"),
+    ("AWS_SDK_UA_APP_ID", "usage"),
+];
+
+#[tokio::test]
+async fn an_agent_tells_what_it_used_where_no_act_is_taken() {
+    let Some(deployment) = Deployment::start().await else {
+        return;
+    };
+    deployment.deploy_control("usage", &FOR_AGENTS).await;
+    let (secret, key) = deployment.one_slot("support-bot").await;
+    let slot = Slot {
+        readers: vec!["arn:aws:iam::123456789012:user/operator".parse().unwrap()],
+        ..deployment.slot(&secret.slot).await
+    };
+    deployment.ports.inventory.save_slot(&slot).await.unwrap();
+    let report = json!({
+        "slot": secret.slot,
+        "reporter": "3f2b8c1e-0000-4000-8000-00000000abcd",
+        "version": secret.first.as_str(),
+        "buckets": [{"from": Bucket::of(deployment.ports.clock.now()).begins(), "models": [{
+            "model": "gemini-2.5-pro", "requests": 3, "input": 1200, "output": 80, "cache_read": 0, "cache_write": 0,
+        }]}],
+    });
+    let told = event("POST", "/usage", report.to_string().as_bytes());
+    for changed in [true, false] {
+        let answer = deployment.invoke("usage", &told).await.unwrap();
+        assert_eq!(answer["statusCode"], 200, "{answer}");
+        let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
+        assert_eq!(body["changed"], changed, "{body}");
+    }
+    let answer = deployment.invoke("usage", &kill(&secret)).await.unwrap();
+    assert_ne!(answer["statusCode"], 200, "{answer}");
+    assert!(deployment.accepts(&key));
 }
 
 #[tokio::test]

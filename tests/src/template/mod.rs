@@ -17,13 +17,22 @@ pub use stack::Stack;
 use crate::emulators::{python, scripts};
 
 /// The functions: their names, and what their resources' names begin with.
-pub const FUNCTIONS: [(&str, &str); 5] = [
+pub const FUNCTIONS: [(&str, &str); 6] = [
     ("rotate", "Rotate"),
     ("retire", "Retire"),
     ("monitor", "Monitor"),
     ("kill-switch", "KillSwitch"),
     ("control", "Control"),
+    ("usage", "Usage"),
 ];
+
+/// The program that a function runs, as its folder in `functions` is called.
+pub fn program(function: &str) -> &str {
+    match function {
+        "usage" => "control",
+        itself => itself,
+    }
+}
 
 /// The template as it is written.
 #[derive(Debug, Clone)]

@@ -9,7 +9,7 @@ use keyward_lambda::clock::SystemClock;
 use keyward_tests::emulators::{Ministack, Topic};
 use keyward_tests::functions::{Profile, build};
 use keyward_tests::local::event;
-use keyward_tests::template::{FUNCTIONS, Template};
+use keyward_tests::template::{FUNCTIONS, Template, program};
 use serde_json::{Value, json};
 
 /// How often, and for how many seconds each time, an alert is waited for.
@@ -39,7 +39,7 @@ async fn a_stack_is_made_and_its_functions_run_as_it_configures_them() {
     let (Some(template), Some(ministack)) = (Template::read(), Ministack::start().await) else {
         return;
     };
-    let build = || FUNCTIONS.map(|(name, _)| build(Profile::Dev, name).unwrap());
+    let build = || FUNCTIONS.map(|(name, _)| build(Profile::Dev, program(name)).unwrap());
     let programs = tokio::task::spawn_blocking(build).await.unwrap();
     let stack = ministack.deploy_stack("e2e", &template.0, &programs).await;
     assert_eq!(stack.status, "CREATE_COMPLETE", "{:#?}", stack.failed);
@@ -74,6 +74,8 @@ async fn a_stack_is_made_and_its_functions_run_as_it_configures_them() {
         "{answer}\n{}",
         ministack.log("control")
     );
+    let act = ministack.invoke("e2e-usage", &asked).await;
+    assert!(act.0["statusCode"] != 200, "agents may act: {act:?}");
     let rotation = json!({
         "Step": "createSecret",
         "SecretId": "llm/nobody",

@@ -50,43 +50,55 @@ fn no_developer_reads_a_secret_of_production() {
     }
 }
 
-#[test]
-fn control_is_called_by_its_url_alone() {
+/// A policy lets a function be called by its URL, and neither past it nor any other function.
+fn is_called_by_its_url_alone(policy: &str, logical: &str, function: &str, others: &[&str]) {
     let Some(template) = Template::read() else {
         return;
     };
     let stack = Stack::of(&template, &[]);
-    let policy = stack.policy("OperatorPolicy");
-    let control = "function:e2e-control";
+    let policy = stack.policy(policy);
     let via = |how| [("lambda:InvokedViaFunctionUrl", how)];
     assert!(allows(
         &policy,
         "lambda:InvokeFunction",
-        control,
+        function,
         &via("true")
     ));
     assert!(!allows(
         &policy,
         "lambda:InvokeFunction",
-        control,
+        function,
         &via("false")
     ));
-    assert!(!allows(&policy, "lambda:InvokeFunction", control, &[]));
+    assert!(!allows(&policy, "lambda:InvokeFunction", function, &[]));
     let signed = [("lambda:FunctionUrlAuthType", "AWS_IAM")];
     assert!(allows(
         &policy,
         "lambda:InvokeFunctionUrl",
-        control,
+        function,
         &signed
     ));
-    assert!(!allows(
-        &policy,
-        "lambda:InvokeFunctionUrl",
-        "function:e2e-kill-switch",
-        &signed
-    ));
-    let url = &stack.properties("ControlFunction")["FunctionUrlConfig"];
+    for other in others {
+        let (by_url, past) = ("lambda:InvokeFunctionUrl", "lambda:InvokeFunction");
+        assert!(!allows(&policy, by_url, other, &signed), "{other}");
+        assert!(!allows(&policy, past, other, &via("true")), "{other}");
+    }
+    let url = &stack.properties(logical)["FunctionUrlConfig"];
     assert_eq!(*url, json!({"AuthType": "AWS_IAM"}));
+}
+
+#[test]
+fn people_call_control_by_its_url_alone() {
+    let others = ["function:e2e-kill-switch", "function:e2e-usage"];
+    let control = ("ControlFunction", "function:e2e-control");
+    is_called_by_its_url_alone("OperatorPolicy", control.0, control.1, &others);
+}
+
+#[test]
+fn agents_tell_of_their_use_and_call_nothing_else() {
+    let others = ["function:e2e-kill-switch", "function:e2e-control"];
+    let usage = ("UsageFunction", "function:e2e-usage");
+    is_called_by_its_url_alone("AgentPolicy", usage.0, usage.1, &others);
 }
 
 /// Of a topic's policy, who may publish what.

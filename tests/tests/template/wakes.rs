@@ -208,6 +208,16 @@ fn the_kill_switch_has_concurrency_of_its_own() {
 }
 
 #[test]
+fn agents_that_tell_of_their_use_starve_nobody() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    let reserved = &stack.properties("UsageFunction")["ReservedConcurrentExecutions"];
+    assert_eq!(*reserved, 10);
+}
+
+#[test]
 fn the_dashboard_can_be_read() {
     let Some(template) = Template::read() else {
         return;
