@@ -83,9 +83,12 @@ fn still(output: &str) -> Vec<String> {
         let is_id = word.len() == 32 && word.bytes().all(|b| b.is_ascii_hexdigit());
         let is_time =
             word.len() >= 5 && word.as_bytes()[0].is_ascii_digit() && word.contains(['-', ':']);
+        let is_version = word.split('.').next().is_some_and(|id| {
+            id.len() == 36 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-')
+        });
         match word.split_once('…') {
             Some((prefix, _)) => format!("{prefix}…"),
-            None if is_id => "ID".to_owned(),
+            None if is_id || is_version => "ID".to_owned(),
             None if is_time => "TIME".to_owned(),
             None => word.to_owned(),
         }

@@ -17,6 +17,7 @@ fn test_sources() -> String {
         "kill_messages",
         "kill_switch",
         "monitor",
+        "template",
         "usage",
     ];
     for folder in folders.map(|folder| tests.join(folder)) {
