@@ -84,6 +84,8 @@ async fn what_does_not_answer_is_not_seen() {
     apply(&world, &fleet()).await;
     for (call, about) in [
         ("inventory.slot_names", "table"),
+        ("inventory.slot_names", "drill"),
+        ("inventory.slot_names", "secrets"),
         ("inventory.due", "retire"),
         ("provider.list", "account openrouter-main"),
     ] {

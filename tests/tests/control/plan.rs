@@ -156,6 +156,39 @@ async fn what_is_not_seen_is_never_taken_as_equal() {
     );
 }
 
+/// Time runs out before each call in turn: what was not looked at then is not taken for equal.
+#[tokio::test]
+async fn what_there_was_no_time_for_is_not_seen() {
+    let world = world();
+    apply(&world, &fleet()).await;
+    let (deps, alarms) = guarded(&world);
+    make_alarms(&world, &alarms).await;
+    let gate = Arc::new(Gate::default());
+    let deps = Deps {
+        ports: keyward_testkit::gate::gated(&world.open, &gate),
+        ..deps
+    };
+    gate.record();
+    let whole = plan(&deps, &fleet()).await;
+    let (calls, _) = gate.disarm();
+    assert_eq!(whole["counts"]["not_seen"], 0, "{whole}");
+    let mut cut_short = 0;
+    for at in 0..calls.len() {
+        let clock = world.outside.clock.clone();
+        gate.before(at, async move {
+            clock.advance(SignedDuration::from_mins(10));
+        });
+        let plan = plan(&deps, &fleet()).await;
+        let (made, _) = gate.disarm();
+        if made.len() < calls.len() {
+            let count = |name: &str| plan["counts"][name].as_u64().unwrap();
+            assert!(count("not_seen") + count("not_read") > 0, "{at}: {plan}");
+            cut_short += 1;
+        }
+    }
+    assert!(cut_short > 3, "{cut_short}");
+}
+
 #[tokio::test]
 async fn what_moved_since_the_plan_stops_apply_before_anything_is_changed() {
     let world = world();

@@ -77,6 +77,20 @@ impl KeyLabel {
         format!("{}{slot}--", Self::PREFIX)
     }
 
+    /// Whether `text` is the label of a key that Keyward made. A name that only begins so is a person's.
+    pub fn is_one(text: &str) -> bool {
+        let rest = text.strip_prefix(Self::PREFIX);
+        let parts = rest.and_then(|rest| rest.split_once("--"));
+        let (slot, id) = match parts {
+            Some((slot, id)) => (slot.parse::<SlotName>(), id.rsplit_once('-')),
+            None => return false,
+        };
+        let is_id = |(version, attempt): (&str, &str)| {
+            version.parse::<SecretVersionId>().is_ok() && attempt.parse::<u32>().is_ok()
+        };
+        slot.is_ok() && id.is_some_and(is_id)
+    }
+
     /// The label as text.
     pub fn as_str(&self) -> &str {
         &self.0

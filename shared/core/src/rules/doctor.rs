@@ -97,7 +97,17 @@ pub fn monitor(account: &str, tells: Tells, usage: &AccountUsage, now: Timestamp
     const NEXT: &str = "look at the schedule and the log of the monitor function";
     let about = format!("monitor, {account}");
     match (tells, usage.blind_since, usage.read_at) {
-        (Tells::Nothing, ..) => Check::ok(about, "the provider tells no usage by key"),
+        (Tells::Nothing, ..) => match usage.told_at {
+            None => Check::ok(about, "the provider tells no usage by key"),
+            Some(at) if now.duration_since(at) < BLIND => {
+                Check::ok(about, format!("what agents tell was read at {at}"))
+            }
+            Some(at) => Check::wrong(
+                about,
+                format!("what agents tell was last read at {at}"),
+                NEXT,
+            ),
+        },
         (Tells::Usage, Some(since), _) => {
             Check::wrong(about, format!("usage cannot be read since {since}"), NEXT)
         }

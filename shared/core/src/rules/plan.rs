@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::alarms::AlarmChange;
 use super::caps;
 use crate::model::money::{DayLimit, SpendCap};
-use crate::model::names::SlotName;
-use crate::model::slot::{Mode, Slot};
+use crate::model::names::{SecretVersionId, SlotName};
+use crate::model::slot::{Mode, Slot, SlotState};
 use crate::model::version::{Version, VersionState};
 use crate::ports::{KeyRecord, SecretDescription, Stage};
 
@@ -139,8 +139,21 @@ pub fn of_secret(
             ),
         ));
     }
+    if let Some(remark) = of_state(slot) {
+        remarks.push(remark);
+    }
+    if slot.state == SlotState::Suspended {
+        return remarks;
+    }
     let current = current(versions).map(|version| &version.id.secret_version);
+    let is_known =
+        |holder: &SecretVersionId| versions.iter().any(|v| v.id.secret_version == *holder);
     match (secret.holder(&Stage::Current), current) {
+        (Some(holder), None) if is_known(holder) => remarks.push(Remark::of_keyward(
+            Source::Secret,
+            "agents fetch a key that is not in use any more",
+            "its replacement is on its way, or retire pages",
+        )),
         (None, None) => remarks.push(Remark::of_keyward(
             Source::Secret,
             "it has no key yet",
@@ -154,6 +167,17 @@ pub fn of_secret(
         _ => {}
     }
     remarks
+}
+
+/// What a kill left, which a person lifts.
+fn of_state(slot: &Slot) -> Option<Remark> {
+    let what = match slot.state {
+        SlotState::Suspended => "it is suspended: no key is made for it",
+        SlotState::Restricted => "it is restricted: its key may spend one normal day's amount",
+        SlotState::Active | SlotState::Decommissioned => return None,
+    };
+    let how = format!("keyward restore {} --reason ...", slot.name);
+    Some(Remark::of_person(Source::Inventory, what, how))
 }
 
 fn current(versions: &[Version]) -> Option<&Version> {

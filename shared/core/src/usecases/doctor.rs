@@ -22,7 +22,13 @@ pub async fn look(ports: &Ports, usage: &dyn UsageStore, guards: Option<Guards<'
     let mut checks = Vec::new();
     let slots = slots(ports, &mut checks).await;
     checks.push(overdue(ports).await);
-    let slots = slots.unwrap_or_default();
+    let Some(slots) = slots else {
+        let unseen = ["accounts", "secrets", "alarms", "drill"];
+        let why = "the slots could not be listed";
+        let unseen = unseen.map(|about| Check::not_seen(about, why, "mend the table first"));
+        checks.extend(unseen);
+        return checks;
+    };
     let serving = slots
         .iter()
         .filter(|slot| slot.state != SlotState::Decommissioned);

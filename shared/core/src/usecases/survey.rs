@@ -87,6 +87,10 @@ pub async fn survey(
         };
         if deadline.allows(ports.clock.as_ref(), TIME_FOR_A_SLOT) {
             found.look_at_secret(ports).await;
+        } else if matches!(&found.surveyed.plan, Some(Ok(plan)) if plan.as_it_is().is_some()) {
+            for source in [Source::Secret, Source::Provider, Source::Alarm] {
+                found.not_seen(source, "there was no time to look at it");
+            }
         }
         found
     });

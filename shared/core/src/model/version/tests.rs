@@ -17,6 +17,19 @@ fn ids_and_labels_read_back() {
     let id: VersionId = "y-11111111-aaaa-4bbb-8ccc-000000000002.1".parse().unwrap();
     let other = KeyLabel::new(&"support-bot-y".parse().unwrap(), &self::id());
     assert_ne!(KeyLabel::new(&slot, &id), other);
+    for (text, is_one) in [
+        (label.as_str(), true),
+        ("keyward-support-bot", false),
+        ("keyward-support-bot--1", false),
+        (
+            "keyward-support-bot--11111111-aaaa-4bbb-8ccc-000000000002-x",
+            false,
+        ),
+        ("keyward-A B--11111111-aaaa-4bbb-8ccc-000000000002-1", false),
+        ("made by hand", false),
+    ] {
+        assert_eq!(KeyLabel::is_one(text), is_one, "{text}");
+    }
     for bad in [
         "",
         ".",

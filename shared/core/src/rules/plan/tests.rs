@@ -94,6 +94,32 @@ fn a_secret_is_held_against_the_inventory() {
     }
 }
 
+#[test]
+fn what_a_kill_left_is_for_a_person() {
+    use Mender::{Keyward, Person};
+    let cut_off = [version(1, VersionState::Contained)];
+    let lift = (Source::Inventory, Person);
+    for (state, versions, expected) in [
+        (SlotState::Suspended, &cut_off[..], vec![lift]),
+        (SlotState::Suspended, &[], vec![lift]),
+        (
+            SlotState::Restricted,
+            &cut_off,
+            vec![lift, (Source::Secret, Keyward)],
+        ),
+        (
+            SlotState::Restricted,
+            &[version(1, VersionState::Current)],
+            vec![lift],
+        ),
+    ] {
+        let slot = Slot { state, ..slot() };
+        let remarks = of_secret(&slot, versions, &secret(Some(1)), &[]);
+        assert_eq!(menders(&remarks), expected, "{state:?}");
+        assert!(remarks[0].how.contains("keyward restore bot"));
+    }
+}
+
 fn listed(number: u32, dollars_a_day: Option<u64>) -> KeyRecord {
     KeyRecord {
         handle: format!("handle-{number}").parse().unwrap(),

@@ -35,9 +35,8 @@ pub async fn look_for(
     let is_own = |key: &KeyRecord| {
         is_home || known.contains(&key.handle) || key.label.as_str().starts_with(&prefix)
     };
-    let is_unnamed = |key: &KeyRecord| {
-        key.suspended != Some(true) && !key.label.as_str().starts_with(KeyLabel::PREFIX)
-    };
+    let is_unnamed =
+        |key: &KeyRecord| key.suspended != Some(true) && !KeyLabel::is_one(key.label.as_str());
     let listed = find::keys(provider, place, |key| is_own(key) || is_unnamed(key)).await?;
     let (own, unnamed) = listed.into_iter().partition(is_own);
     Ok(Looked { own, unnamed })

@@ -39,7 +39,11 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull) {
     }
     if !pulled.unknown_models.is_empty() {
         let models: Vec<&str> = pulled.unknown_models.iter().map(String::as_str).collect();
-        let name = format!("unpriced {}", models.join(" "));
+        // An agent can name as many as it likes.
+        let name = match pulled.sight {
+            Sight::Told => "unpriced".to_owned(),
+            _ => format!("unpriced {}", models.join(" ")),
+        };
         news.push((name, tell::unpriced(pulled)));
     }
     for gap in &pulled.gaps {
@@ -49,9 +53,11 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull) {
     for slot in &pulled.told.full {
         news.push((format!("full {slot}"), tell::too_many_tell(slot)));
     }
-    for (slot, version) in &pulled.told.strange {
-        let name = format!("strange {slot} {version}");
-        news.push((name, tell::strange_version(slot, version)));
+    for (slot, versions) in &pulled.told.strange {
+        news.push((
+            format!("strange {slot}"),
+            tell::strange_versions(slot, versions),
+        ));
     }
     tell_once(run, pulled, news, pulled.sight.is_new()).await;
 }

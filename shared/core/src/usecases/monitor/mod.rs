@@ -26,7 +26,7 @@ use crate::model::names::{AccountName, SlotName};
 use crate::model::slot::{ProviderName, Slot};
 use crate::model::usage::{Bucket, Counts};
 use crate::model::usage_items::Cell;
-use crate::model::version::Version;
+use crate::model::version::{Version, VersionId};
 use crate::ports::{Clock, InventoryError, ProviderError, Providers, UsageStore};
 use crate::rules::usage::Owner;
 
@@ -163,7 +163,7 @@ pub struct ToldTurn {
     /// Slots that as many processes tell of as may: of others nothing is taken.
     pub full: Vec<SlotName>,
     /// Secret versions that agents use and the inventory does not have.
-    pub strange: Vec<Owner>,
+    pub strange: BTreeMap<SlotName, Vec<VersionId>>,
 }
 
 /// What agents told of one slot.

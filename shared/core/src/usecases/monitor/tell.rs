@@ -255,11 +255,14 @@ pub(super) fn too_many_tell(slot: &SlotName) -> Alert {
         .with_command(Command::about("status", slot))
 }
 
-/// Agents use a secret version that the inventory does not have.
-pub(super) fn strange_version(slot: &SlotName, version: &VersionId) -> Alert {
-    let id = version.secret_version.as_str();
+/// Agents use secret versions that the inventory does not have.
+pub(super) fn strange_versions(slot: &SlotName, versions: &[VersionId]) -> Alert {
+    let ids = versions
+        .iter()
+        .map(|version| version.secret_version.as_str());
     let what = format!(
-        "The agent of slot {slot} tells of use of secret version {id}, which is not in the inventory."
+        "The agent of slot {slot} tells of use of what is not in the inventory: secret version {}.",
+        first_of(ids.map(without_keys))
     );
     let text = [
         &what,

@@ -18,7 +18,6 @@ use crate::model::version::{Version, VersionId, VersionState};
 use crate::ports::{Deadline, Fence, InventoryError};
 use crate::rules::alarms::part_of;
 use crate::rules::told::{MOST_REPORTERS, Told, fold, is_silent};
-use crate::rules::usage::Owner;
 
 /// Minutes after which each slot is read again, each in its own: a report comes every five.
 const EVERY: u32 = 5;
@@ -201,10 +200,9 @@ async fn keep_read(
         if told.reporters >= MOST_REPORTERS {
             pulled.told.full.push(name.clone());
         }
-        let strange = strange
-            .into_iter()
-            .map(|id| -> Owner { (name.clone(), id) });
-        pulled.told.strange.extend(strange);
+        if !strange.is_empty() {
+            pulled.told.strange.insert(name.clone(), strange);
+        }
         pulled.unknown_models.extend(told.unknown_models);
         for cell in told.cells {
             match cell.bucket < open {
