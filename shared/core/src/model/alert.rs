@@ -46,6 +46,8 @@ pub enum AlertKind {
     HandleUnknown,
     /// The secret was changed by somebody else.
     ForeignSecretChange,
+    /// The inventory did not know a key that Keyward made.
+    InventoryBehind,
     /// A slot was registered at a provider that lacks what would protect its keys.
     ProtectionMissing,
     /// An unfinished rotation was cleared away.
@@ -118,7 +120,7 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 44] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -128,6 +130,7 @@ impl AlertKind {
         Self::RevokeUnconfirmed,
         Self::HandleUnknown,
         Self::ForeignSecretChange,
+        Self::InventoryBehind,
         Self::ProtectionMissing,
         Self::StuckPendingCleared,
         Self::KeyNearEnd,

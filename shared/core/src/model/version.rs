@@ -91,6 +91,19 @@ impl KeyLabel {
         slot.is_ok() && id.is_some_and(is_id)
     }
 
+    /// The attempt that `text` names, if it is the label of a key that was made for this slot under this secret version.
+    pub fn attempt_in(
+        text: &str,
+        slot: &SlotName,
+        secret_version: &SecretVersionId,
+    ) -> Option<u32> {
+        let id = text.strip_prefix(&Self::prefix_of(slot))?;
+        let attempt = id
+            .strip_prefix(secret_version.as_str())?
+            .strip_prefix('-')?;
+        attempt.parse().ok()
+    }
+
     /// The label as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -8,8 +8,8 @@ use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::names::{KeyHandle, SecretVersionId};
 use crate::model::secret_document::SecretDocument;
 use crate::model::slot::{Epoch, Scope, Slot, SlotState};
-use crate::model::version::{Version, VersionId, VersionState};
-use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError};
+use crate::model::version::{KeyLabel, Version, VersionId, VersionState};
+use crate::ports::{Fence, InventoryError, KeyProvider, KeyRecord, ProviderError};
 use crate::rules::birth;
 
 /// The record of a key that stands under AWSCURRENT: its handle found at the provider by list and hint, or unknown.
@@ -28,9 +28,11 @@ pub(crate) async fn describe_found_key(
         secret_version: place.secret_version.clone(),
         attempt: 0,
     };
-    let mut version = Version::intended(place.slot, id, place.epoch, now);
+    let made_as = record.as_ref().and_then(|record| own_id(place, record));
+    let is_own = made_as.is_some();
+    let mut version = Version::intended(place.slot, made_as.unwrap_or(id), place.epoch, now);
     version.state = VersionState::Current;
-    version.label = None;
+    version.label = version.label.filter(|_| is_own);
     version.begun = None;
     version.scope = place.scope.clone();
     version.fingerprint = Some(document.key().fingerprint());
@@ -43,6 +45,17 @@ pub(crate) async fn describe_found_key(
         version.cap = record.cap;
     }
     Ok(version)
+}
+
+/// What the key was recorded as when it was made, if its name says that it was made for this slot and secret version: the
+/// inventory has lost it.
+fn own_id(place: &FoundAt<'_>, record: &KeyRecord) -> Option<VersionId> {
+    let label = record.label.as_str();
+    let attempt = KeyLabel::attempt_in(label, place.slot, place.secret_version)?;
+    Some(VersionId {
+        secret_version: place.secret_version.clone(),
+        attempt,
+    })
 }
 
 /// Where a found key stands.
@@ -113,7 +126,11 @@ pub(crate) async fn adopt_current(
 /// Tells people of a key that was taken in, and records that they were told: until then `retire` tells them again.
 /// Returns whether they were told.
 pub(crate) async fn tell_taken_in(ports: &Ports, slot: &Slot, found: &Version) -> bool {
-    if !ports.tell(foreign_change(slot, found)).await {
+    let alert = match found.id.attempt {
+        0 => foreign_change(slot, found),
+        _ => inventory_behind(slot, found),
+    };
+    if !ports.tell(alert).await {
         return false;
     }
     if let Err(error) = record_told(ports, found).await {
@@ -158,12 +175,17 @@ pub(crate) enum AdoptError {
 /// A version that another one has replaced: its overlap begins now.
 pub(crate) fn retiring(version: Version, slot: &Slot, now: Timestamp) -> Option<Version> {
     let mut version = version.become_state(VersionState::Retiring).ok()?;
+    begin_overlap(&mut version, slot, now);
+    Some(version)
+}
+
+/// An old key's overlap begins now.
+pub(crate) fn begin_overlap(version: &mut Version, slot: &Slot, now: Timestamp) {
     version.retire_after = Some(now + slot.policy.overlap);
     version.deadline = Some(now + slot.policy.deadline);
     // One look before the overlap ends, so that a usage figure can be seen to stand still.
     version.due_at = Some(now + slot.policy.overlap - slot.policy.refresh);
     version.lease_until = None;
-    Some(version)
 }
 
 fn foreign_change(slot: &Slot, found: &Version) -> Alert {
@@ -197,6 +219,34 @@ fn foreign_change(slot: &Slot, found: &Version) -> Alert {
         ],
     )
     .with_command(Command::about("kill", &slot.name).with("--reason \"...\""))
+}
+
+/// What people are told of a key that Keyward made, and that the inventory did not know.
+fn inventory_behind(slot: &Slot, found: &Version) -> Alert {
+    let done = match found.state {
+        VersionState::Current => {
+            "It is what agents fetch: it stays, and is looked after like any other."
+        }
+        VersionState::Retiring => {
+            "It is an old key: it works through its overlap once more, and is then revoked."
+        }
+        _ => "It is not in use, and is being revoked.",
+    };
+    Alert::about(
+        &slot.name,
+        Severity::Warning,
+        AlertKind::InventoryBehind,
+        [
+            &format!(
+                "The inventory did not know the key {} of slot {}, which Keyward made: the table was put back from a backup, or lost items.",
+                found.shown(),
+                slot.name
+            ),
+            &format!("The key was taken into the inventory. {done}"),
+            "If nobody put the table back, find out who wrote to it. Slots that were cut off since the backup was taken stand as they stood before: restrict, suspend or kill them again if need be.",
+        ],
+    )
+    .with_command(Command::general("status"))
 }
 
 /// A current key is looked at again when it comes near its end.

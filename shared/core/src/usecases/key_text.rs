@@ -2,6 +2,7 @@
 
 use super::Ports;
 use crate::model::key::ApiKey;
+use crate::model::names::SecretVersionId;
 use crate::model::secret_document::SecretDocument;
 use crate::model::slot::Slot;
 use crate::model::version::Version;
@@ -18,7 +19,21 @@ pub(crate) async fn readable(
     provider: &dyn KeyProvider,
     version: &Version,
 ) -> Result<Option<ApiKey>, SecretError> {
-    let selector = VersionSelector::Id(&version.id.secret_version);
+    let key = stored(ports, slot, provider, &version.id.secret_version).await?;
+    Ok(key.filter(|key| Some(key.fingerprint()) == version.fingerprint))
+}
+
+/// The text of the key that a version of the slot's secret holds, while that can be read.
+///
+/// # Errors
+/// [`SecretError`] if Secrets Manager does not say.
+pub(crate) async fn stored(
+    ports: &Ports,
+    slot: &Slot,
+    provider: &dyn KeyProvider,
+    secret_version: &SecretVersionId,
+) -> Result<Option<ApiKey>, SecretError> {
+    let selector = VersionSelector::Id(secret_version);
     let text = match ports.secrets.value(&slot.secret, selector).await {
         Ok(text) => text,
         Err(SecretError::NotFound(_) | SecretError::Binary | SecretError::Refused(_)) => {
@@ -30,7 +45,5 @@ pub(crate) async fn readable(
         return Ok(None);
     };
     let document = SecretDocument::parse(&text, &provider.abilities().format).ok();
-    Ok(document
-        .map(|d| d.key().clone())
-        .filter(|key| Some(key.fingerprint()) == version.fingerprint))
+    Ok(document.map(|d| d.key().clone()))
 }

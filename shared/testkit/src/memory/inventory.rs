@@ -17,6 +17,10 @@ use keyward_core::ports::{Acts, Due, Fence, Inventory, InventoryError, StandbyPo
 
 use tables::{Owner, Tables};
 
+/// The whole inventory as it was at a moment.
+#[derive(Debug, Clone)]
+pub struct Backup(Tables);
+
 /// An inventory in memory, with the same conditions on every write as the table.
 #[derive(Debug, Default)]
 pub struct MemoryInventory(Mutex<Tables>);
@@ -72,6 +76,16 @@ impl MemoryInventory {
     /// All entries of the record of acts, oldest first.
     pub fn all_acts(&self) -> Vec<Act> {
         self.tables().acts.values().cloned().collect()
+    }
+
+    /// The inventory as it is now.
+    pub fn back_up(&self) -> Backup {
+        Backup(self.tables().clone())
+    }
+
+    /// Puts a backup in place of everything, as a person can.
+    pub fn put_back(&self, backup: &Backup) {
+        *self.tables() = backup.0.clone();
     }
 
     /// Loses a version, as no store may.

@@ -12,7 +12,7 @@ mod usage;
 
 pub use alarms::MemoryAlarms;
 pub use alerts::MemoryAlerts;
-pub use inventory::MemoryInventory;
+pub use inventory::{Backup, MemoryInventory};
 pub use kill_orders::MemoryKillOrders;
 pub use metrics::MemoryMetrics;
 pub use provider::{MemoryProvider, OneAccount, made_up_key};

@@ -1,6 +1,7 @@
 //! Retire: revokes what is past its overlap, sweeps what rotations left behind, and confirms that what was revoked is
 //! really dead. Level-triggered: whatever is due is carried on from where its record stands.
 
+mod behind;
 mod drain;
 mod revoke;
 mod serving;

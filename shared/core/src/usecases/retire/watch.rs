@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::serving::{self, Serving};
-use super::{ItemError, ROUND, STUCK_AFTER};
+use super::{ItemError, ROUND, STUCK_AFTER, behind};
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::SecretVersionId;
 use crate::model::slot::{PendingSeen, Slot, SlotState};
@@ -25,6 +25,7 @@ pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError
     let found = clear_stray(ports, &mut slot, stray.as_ref(), &versions).await?;
     retire_superseded(ports, &slot, &secret, &versions).await?;
     untag_revoked(ports, &slot, &secret, &versions).await?;
+    behind::take_in_tagged(ports, &slot, &secret, &versions).await?;
     let told_of_all = tell_taken_in_again(ports, &slot, &versions).await;
     // Read after the records: what a rotation promotes meanwhile is recorded by then, or on its way.
     let serving = serving::look(ports, &slot, &secret, &versions).await;
@@ -100,6 +101,9 @@ async fn clear_stray(
     });
     if !is_over(slot, stray, versions) && now < since + STUCK_AFTER {
         return Ok(Stray::Stays);
+    }
+    if !versions.iter().any(|v| v.id.secret_version == *stray) {
+        behind::take_in_pending(ports, slot, stray).await?;
     }
     ports.secrets.unstage_pending(&slot.secret, stray).await?;
     slot.pending_seen = None;

@@ -19,7 +19,7 @@ pub(super) struct Owner {
     pub(super) version: Option<VersionId>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Tables {
     pub(super) slots: BTreeMap<SlotName, Slot>,
     pub(super) versions: BTreeMap<(SlotName, VersionId), Version>,
@@ -35,7 +35,7 @@ pub(super) struct Tables {
 }
 
 /// What stood in a place before a transaction wrote to it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Replaced {
     Slot(SlotName, Option<Box<Slot>>),
     Version((SlotName, VersionId), Option<Box<Version>>),
