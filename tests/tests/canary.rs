@@ -233,6 +233,7 @@ async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> Strin
         guards: None,
         ports: world.open.clone(),
         acts: world.outside.inventory.clone(),
+        items: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),
         alarms: std::sync::Arc::new(keyward_core::ports::NoAlarmStates),
         callers: keyward_core::usecases::report::Callers::People,

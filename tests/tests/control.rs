@@ -69,6 +69,7 @@ fn deps(world: &World) -> Deps {
     Deps {
         ports: world.open.clone(),
         acts: world.outside.inventory.clone(),
+        items: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),
         drills: None,

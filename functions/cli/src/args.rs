@@ -11,7 +11,7 @@ use crate::fleet_file::USUAL;
 
 /// Looks after the API keys that AI agents use.
 ///
-/// Acts (apply, register, enforce, expect, kill, restore, drill, pool add, prices put) go through the deployment's control function, which records who asked and
+/// Acts (apply, register, enforce, expect, kill, restore, drill, migrate, pool add, prices put) go through the deployment's control function, which records who asked and
 /// why; plan, import and doctor ask it too, and change nothing. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
 #[derive(Parser)]
 #[command(name = "keyward", version, after_help = SETTINGS)]
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 const SETTINGS: &str = "\
 Settings, by environment variables:
-  KEYWARD_CONTROL_URL  the control function's URL (plan, apply, import, doctor, register, enforce, expect, kill, restore, drill, pool add, prices put)
+  KEYWARD_CONTROL_URL  the control function's URL (plan, apply, import, doctor, register, enforce, expect, kill, restore, drill, migrate, pool add, prices put)
   KEYWARD_TABLE        the inventory's table (status, rotate, doctor, backtest --slot, drill --wait, pool status, prices show)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (kill --offline, where --accounts names no file;
                        providers and pool status, optional)
@@ -175,6 +175,22 @@ pub(crate) enum Command {
         #[arg(long)]
         force: bool,
         /// Only say what would be done.
+        #[arg(long)]
+        dry_run: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// After an upgrade: write every item of the inventory as this release does. Or only look whether it can read them all.
+    ///
+    /// A release reads what the one before wrote, and writes so too until the deployment's parameter Schema says otherwise:
+    /// until then the release before can take over again. Ends with 0 if all items are this release's, 2 if some are still
+    /// the one before's, 1 if some cannot be read. Example: keyward migrate --dry-run
+    Migrate {
+        /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only look.
         #[arg(long)]
         dry_run: bool,
         /// As JSON.

@@ -8,7 +8,7 @@ mod response;
 use std::sync::Arc;
 
 use keyward_core::model::text::{OutsideText, without_keys};
-use keyward_core::ports::{Acts, AlarmStates, Deadline, KillAlarms, UsageStore};
+use keyward_core::ports::{Acts, AlarmStates, Deadline, KillAlarms, Migration, UsageStore};
 use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
@@ -28,6 +28,8 @@ pub struct Deps {
     pub ports: Ports,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
+    /// The items of the inventory's table as such.
+    pub items: Arc<dyn Migration>,
     /// Where usage and prices are kept.
     pub usage: Arc<dyn UsageStore>,
     /// Whether the alarm that set a kill off goes on.

@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         let deps = Deps {
             ports: deps.ports,
             acts: deps.acts,
+            items: deps.items,
             usage: deps.usage,
             alarms: deps.alarms,
             drills: deps.drills,

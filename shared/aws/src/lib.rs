@@ -18,7 +18,7 @@ pub use aws_config::SdkConfig;
 pub use config::{CONNECT_TIMEOUT, hurried, load, loader};
 pub use fault::Fault;
 pub use http::ReqwestClient;
-pub use inventory::{DUE_INDEX, DynamoInventory, EXPIRES, create_table};
+pub use inventory::{DUE_INDEX, DynamoInventory, EXPIRES, Release, Step, create_table};
 pub use kill_orders::KillSwitchFunction;
 pub use metrics::CloudWatchMetrics;
 pub use secrets::SecretsManager;

@@ -13,7 +13,9 @@ use keyward_aws::{
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{Acts, AlarmStates, Clock, KillAlarms, ProviderError, UsageStore};
+use keyward_core::ports::{
+    Acts, AlarmStates, Clock, KillAlarms, Migration, ProviderError, UsageStore,
+};
 use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
@@ -69,6 +71,7 @@ pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentE
     Ok(ControlPorts {
         ports,
         acts: inventory.clone(),
+        items: inventory.clone(),
         usage: inventory,
         alarms,
         drills,
@@ -82,6 +85,8 @@ pub struct ControlPorts {
     pub ports: Ports,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
+    /// The items of the inventory's table as such.
+    pub items: Arc<dyn Migration>,
     /// Where usage and prices are kept.
     pub usage: Arc<dyn UsageStore>,
     /// What alarms say now.
@@ -139,7 +144,8 @@ fn ports_on(
     let secrets = SecretsManager::new(aws);
     let admin = Arc::new(AdminSecrets(secrets.clone()));
     let client = provider_client(config.http.timeout, http, &accounts, &clock)?;
-    let inventory = Arc::new(DynamoInventory::new(aws, &config.table));
+    let inventory = DynamoInventory::new(aws, &config.table).as_of(config.release);
+    let inventory = Arc::new(inventory);
     let signer = Arc::new(RoleSigner(RequestSigner::new(aws)));
     let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin).with_aws(signer);
     let ports = Ports {

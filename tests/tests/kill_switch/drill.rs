@@ -388,6 +388,7 @@ async fn ask(range: &Range) -> Value {
     let deps = Deps {
         ports: world.ports.clone(),
         acts: world.outside.inventory.clone(),
+        items: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),
         drills: Some(range.drills()),

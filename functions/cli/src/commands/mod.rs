@@ -11,6 +11,7 @@ mod expect;
 mod history;
 mod import;
 mod kill;
+mod migrate;
 mod offline;
 mod operations;
 mod plan;
@@ -136,6 +137,17 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
                 "dry_run": dry_run,
             });
             restore::restore(&slot, &request, json.into()).await
+        }
+        Command::Migrate {
+            reason,
+            dry_run,
+            json,
+        } => {
+            let pass = match dry_run {
+                true => migrate::Pass::Look,
+                false => migrate::Pass::Write,
+            };
+            migrate::migrate(&reason.unwrap_or_default(), pass, json.into()).await
         }
         Command::Drill {
             slot,

@@ -8,6 +8,7 @@ mod expect;
 mod fleet;
 mod import;
 mod kill;
+mod migrate;
 mod plan;
 mod pool;
 mod prices;
@@ -25,7 +26,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /expect, /kill, /restore, /drill, /pool/add, /prices and /doctor";
+const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /expect, /kill, /restore, /drill, /pool/add, /prices, /migrate and /doctor";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -64,6 +65,7 @@ async fn act(deps: &Deps, request: &Request, deadline: Deadline) -> Result<Value
         "/pool/add" => pool::add_keys(deps, request, deadline).await,
         "/doctor" => doctor::examine(deps, request).await,
         "/prices" => prices::put_prices(deps, request).await,
+        "/migrate" => migrate::migrate_items(deps, request, deadline).await,
         "/usage" => Err(Refusal::new(
             404,
             "this function takes acts of people; what agents used is told to the one that is deployed for them",

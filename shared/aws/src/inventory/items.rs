@@ -4,16 +4,13 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use keyward_core::model::SCHEMA;
 use keyward_core::model::act::{Act, Phase};
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::TriggerId;
 use keyward_core::model::names::{AccountName, SlotName};
-use keyward_core::model::slot::{Revision, Slot};
+use keyward_core::model::slot::Slot;
 use keyward_core::model::version::VersionId;
 use keyward_core::ports::{Due, InventoryError, UniqueItem};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 /// One item as DynamoDB's client has it.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -48,7 +45,8 @@ pub(super) const DRILL_PREFIX: &str = "DRILL#";
 
 const SLOT_PREFIX: &str = "SLOT#";
 const INCIDENT_PREFIX: &str = "INCIDENT#";
-const SCHEMA_FIELD: &str = "schema";
+/// The schema that an item is of.
+pub(super) const SCHEMA_FIELD: &str = "schema";
 
 /// The key of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -133,7 +131,7 @@ impl Key {
         ])
     }
 
-    fn of(item: &Item) -> Self {
+    pub(super) fn of(item: &Item) -> Self {
         let text = |name| text(item, name).unwrap_or_default().to_owned();
         Self::new(text(PK), text(SK))
     }
@@ -163,44 +161,6 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)
         .and_then(|v| v.as_s().ok())
         .map(String::as_str)
-}
-
-/// The item that `value`, read at `revision`, is written as.
-pub(super) fn encode<T: Serialize>(
-    key: &Key,
-    value: &T,
-    revision: Revision,
-    due_at: Option<Timestamp>,
-) -> Result<Item, InventoryError> {
-    let mut item: Item =
-        serde_dynamo::to_item(value).map_err(|e| InventoryError::Unavailable(e.into()))?;
-    item.extend(key.to_item());
-    item.insert(REVISION.to_owned(), number(revision.next().0));
-    if let Some(due_at) = due_at {
-        let partition = AttributeValue::S(DUE_PARTITION.to_owned());
-        item.insert(DUE.to_owned(), partition);
-        item.insert(DUE_AT.to_owned(), AttributeValue::S(sortable(due_at)));
-    }
-    Ok(item)
-}
-
-/// What [`encode`] wrote.
-pub(super) fn decode<T: DeserializeOwned>(item: Item) -> Result<T, InventoryError> {
-    let key = Key::of(&item);
-    let schema = item.get(SCHEMA_FIELD).and_then(|v| v.as_n().ok());
-    match schema.and_then(|n| n.parse::<u32>().ok()) {
-        None => return Err(key.corrupt("it names no schema")),
-        Some(schema) if schema > SCHEMA => {
-            return Err(key.corrupt(format!(
-                "its schema {schema} is newer than this release, which reads {SCHEMA}"
-            )));
-        }
-        Some(schema) if schema + 1 < SCHEMA => {
-            return Err(key.corrupt(format!("its schema {schema} is too old")));
-        }
-        Some(_) => {}
-    }
-    serde_dynamo::from_item(item).map_err(|e| key.corrupt(e.to_string()))
 }
 
 /// The work that an item in the index of due work stands for.
@@ -247,29 +207,6 @@ mod tests {
                 text.parse::<Timestamp>().unwrap(),
                 time.parse::<Timestamp>().unwrap()
             );
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_named_and_never_panics() {
-        let key = Key::slot(&"support-bot".parse().unwrap());
-        let with = |schema: Option<AttributeValue>| {
-            let mut item = key.to_item();
-            item.extend(schema.map(|n| (SCHEMA_FIELD.to_owned(), n)));
-            decode::<Slot>(item).unwrap_err().to_string()
-        };
-        for (schema, why) in [
-            (None, "names no schema"),
-            (Some(AttributeValue::S("1".to_owned())), "names no schema"),
-            (
-                Some(number(u64::from(SCHEMA) + 1)),
-                "newer than this release",
-            ),
-            (Some(number(u64::from(SCHEMA))), "missing field"),
-        ] {
-            let error = with(schema);
-            assert!(error.contains("SLOT#support-bot / SLOT"), "{error}");
-            assert!(error.contains(why), "{error}");
         }
     }
 

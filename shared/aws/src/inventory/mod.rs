@@ -1,6 +1,8 @@
 //! The inventory in one DynamoDB table.
 
 mod items;
+mod migrate;
+mod schema;
 mod table;
 mod usage;
 mod writes;
@@ -26,6 +28,7 @@ use serde::de::DeserializeOwned;
 
 use crate::fault::examine;
 use items::{DRILL_PREFIX, Item, Key, PK, SK, VERSION_PREFIX};
+pub use schema::{Release, Step};
 pub use table::{DUE_INDEX, create_table};
 pub use usage::EXPIRES;
 use writes::{Write, Writes};
@@ -39,6 +42,7 @@ use writes::{Write, Writes};
 pub struct DynamoInventory {
     client: Client,
     table: String,
+    release: Release,
 }
 
 impl DynamoInventory {
@@ -47,7 +51,17 @@ impl DynamoInventory {
         Self {
             client: Client::new(config),
             table: table.into(),
+            release: Release::THIS,
         }
+    }
+
+    /// The same inventory, read and written as `release` does.
+    pub fn as_of(self, release: Release) -> Self {
+        Self { release, ..self }
+    }
+
+    fn writes(&self) -> Writes<'_> {
+        Writes::to(&self.table, self.release)
     }
 
     async fn get(&self, key: &Key) -> Result<Option<Item>, InventoryError> {
@@ -83,7 +97,7 @@ impl DynamoInventory {
         let mut found = Vec::new();
         while let Some(item) = pages.next().await {
             let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
-            found.push(items::decode(item)?);
+            found.push(self.release.decode(item)?);
         }
         Ok(found)
     }
@@ -102,7 +116,7 @@ impl Inventory for DynamoInventory {
     async fn slot(&self, name: &SlotName) -> Result<Option<Slot>, InventoryError> {
         self.get(&Key::slot(name))
             .await?
-            .map(items::decode)
+            .map(|item| self.release.decode(item))
             .transpose()
     }
 
@@ -117,7 +131,7 @@ impl Inventory for DynamoInventory {
         slot: &Slot,
         current: Option<&Version>,
     ) -> Result<(), InventoryError> {
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.push(Write::NewSlot(slot))?;
         writes.claim(UniqueItem::Secret, &slot.name, None, slot.secret.as_str())?;
         writes.claim(UniqueItem::Place, &slot.name, None, &items::place(slot))?;
@@ -133,7 +147,7 @@ impl Inventory for DynamoInventory {
     }
 
     async fn save_slot(&self, slot: &Slot) -> Result<(), InventoryError> {
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.push(Write::Slot(slot))?;
         writes.commit(&self.client).await
     }
@@ -145,7 +159,7 @@ impl Inventory for DynamoInventory {
                 Fence::None => InventoryError::Conflict,
             });
         };
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.fence(&version.slot, fence)?;
         writes.push(Write::NewVersion(version))?;
         writes.claim_version(version, Some(&slot.account))?;
@@ -165,7 +179,7 @@ impl Inventory for DynamoInventory {
             true => Some(self.account(&first.slot).await?),
             false => None,
         };
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.fence(&first.slot, fence)?;
         for version in versions {
             writes.push(Write::Version(version))?;
@@ -177,7 +191,7 @@ impl Inventory for DynamoInventory {
     }
 
     async fn end_drill(&self, slot: &Slot, drill: &Drill) -> Result<(), InventoryError> {
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.push(Write::Slot(slot))?;
         writes.push(Write::NewDrill(drill))?;
         writes.commit(&self.client).await
@@ -197,7 +211,7 @@ impl Inventory for DynamoInventory {
             epoch: incident.epoch,
             ..slot.clone()
         };
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.push(Write::Slot(&raised))?;
         writes.push(Write::NewIncident(incident))?;
         for trigger in &incident.triggers {
@@ -210,13 +224,13 @@ impl Inventory for DynamoInventory {
     }
 
     async fn save_incident(&self, incident: &Incident) -> Result<(), InventoryError> {
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.push(Write::Incident(incident))?;
         writes.commit(&self.client).await
     }
 
     async fn follow_up(&self, incident: &Incident) -> Result<(), InventoryError> {
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.push(Write::ClosedIncident(incident))?;
         writes.commit(&self.client).await
     }
@@ -226,7 +240,7 @@ impl Inventory for DynamoInventory {
         incident: &Incident,
         trigger: &TriggerId,
     ) -> Result<(), InventoryError> {
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.push(Write::Incident(incident))?;
         writes.push(Write::Trigger(trigger, incident))?;
         writes.commit(&self.client).await
@@ -234,12 +248,12 @@ impl Inventory for DynamoInventory {
 
     async fn incident(&self, id: &str) -> Result<Option<Incident>, InventoryError> {
         let found = self.get(&Key::incident(id)).await?;
-        found.map(items::decode).transpose()
+        found.map(|item| self.release.decode(item)).transpose()
     }
 
     async fn incident_of_slot(&self, slot: &SlotName) -> Result<Option<Incident>, InventoryError> {
         let found = self.get(&Key::open_incident(slot)).await?;
-        found.map(items::decode).transpose()
+        found.map(|item| self.release.decode(item)).transpose()
     }
 
     async fn incident_of_trigger(
@@ -328,12 +342,12 @@ impl StandbyPools for DynamoInventory {
     async fn pool(&self, account: &AccountName) -> Result<Option<Pool>, InventoryError> {
         self.get(&Key::pool(account))
             .await?
-            .map(items::decode)
+            .map(|item| self.release.decode(item))
             .transpose()
     }
 
     async fn save_pool(&self, pool: &Pool) -> Result<(), InventoryError> {
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.push(Write::Pool(pool))?;
         writes.commit(&self.client).await
     }
@@ -344,7 +358,7 @@ impl StandbyPools for DynamoInventory {
         version: &Version,
         fence: Fence,
     ) -> Result<(), InventoryError> {
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.fence(&version.slot, fence)?;
         writes.push(Write::Pool(pool))?;
         writes.push(Write::NewVersion(version))?;
@@ -356,12 +370,15 @@ impl StandbyPools for DynamoInventory {
 #[async_trait]
 impl Acts for DynamoInventory {
     async fn append(&self, act: &Act) -> Result<(), InventoryError> {
-        let mut writes = Writes::to(&self.table);
+        let mut writes = self.writes();
         writes.push(Write::NewAct(act))?;
         match writes.commit(&self.client).await {
             Err(InventoryError::Conflict) => {
                 let kept = self.get(&Key::act(act)).await?;
-                match kept.map(items::decode::<Act>).transpose()? {
+                match kept
+                    .map(|item| self.release.decode::<Act>(item))
+                    .transpose()?
+                {
                     Some(kept) if kept == *act => Ok(()),
                     _ => Err(InventoryError::Conflict),
                 }

@@ -9,7 +9,6 @@ use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use jiff::tz::Offset;
-use keyward_core::model::SCHEMA;
 use keyward_core::model::names::{AccountName, ReporterId, SlotName};
 use keyward_core::model::slot::Revision;
 use keyward_core::model::told::ToldHour;
@@ -19,8 +18,8 @@ use keyward_core::ports::{Held, InventoryError, Leases, UsageStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::DynamoInventory;
 use super::items::{self, Item, Key, PK, REVISION, SK};
+use super::{DynamoInventory, Release};
 use crate::fault::examine;
 
 /// When an item may go, in seconds since 1970: the attribute that the table's time to live is set to.
@@ -119,7 +118,7 @@ impl DynamoInventory {
             .send();
         while let Some(item) = pages.next().await {
             let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
-            found.push(items::decode(item)?);
+            found.push(self.release.decode(item)?);
         }
         Ok(found)
     }
@@ -132,7 +131,7 @@ impl DynamoInventory {
         revision: Revision,
         expires: Option<Timestamp>,
     ) -> Result<(), InventoryError> {
-        let mut item = items::encode(key, value, revision, None)?;
+        let mut item = self.release.encode(key, value, revision, None)?;
         if let Some(expires) = expires {
             let seconds = expires.as_second().to_string();
             item.insert(EXPIRES.to_owned(), AttributeValue::N(seconds));
@@ -155,7 +154,7 @@ impl DynamoInventory {
 }
 
 /// Sends a write, and says whether its condition was met.
-async fn met(request: PutItemFluentBuilder) -> Result<Held, InventoryError> {
+pub(super) async fn met(request: PutItemFluentBuilder) -> Result<Held, InventoryError> {
     match request.send().await {
         Ok(_) => Ok(Held::Yes),
         Err(error) => {
@@ -203,7 +202,7 @@ impl UsageStore for DynamoInventory {
         reporter: &ReporterId,
     ) -> Result<Option<ToldHour>, InventoryError> {
         let found = self.get(&told_key(slot, hour, reporter.as_str())).await?;
-        found.map(items::decode).transpose()
+        found.map(|item| self.release.decode(item)).transpose()
     }
 
     async fn save_told(&self, told: &ToldHour) -> Result<(), InventoryError> {
@@ -220,7 +219,7 @@ impl UsageStore for DynamoInventory {
 
     async fn account(&self, account: &AccountName) -> Result<Option<AccountUsage>, InventoryError> {
         let found = self.get(&account_key(account)).await?;
-        found.map(items::decode).transpose()
+        found.map(|item| self.release.decode(item)).transpose()
     }
 
     async fn save_account(&self, account: &AccountUsage) -> Result<(), InventoryError> {
@@ -231,7 +230,7 @@ impl UsageStore for DynamoInventory {
 
     async fn baseline(&self, slot: &SlotName) -> Result<Option<StoredWatch>, InventoryError> {
         let found = self.get(&baseline_key(slot)).await?;
-        found.map(items::decode).transpose()
+        found.map(|item| self.release.decode(item)).transpose()
     }
 
     async fn save_baseline(&self, baseline: &StoredWatch) -> Result<(), InventoryError> {
@@ -253,17 +252,17 @@ impl UsageStore for DynamoInventory {
 
     async fn save_prices(&self, json: &str) -> Result<(), InventoryError> {
         let mut item = prices_key().to_item();
-        item.insert("schema".to_owned(), items::number(u64::from(SCHEMA)));
+        self.release.mark(&mut item);
         item.insert(TABLE.to_owned(), text(json));
         met(self.put(item)).await.map(|_| ())
     }
 }
 
 /// A lease as it is written.
-fn lease(name: &str, owner: &str, until: Timestamp) -> Item {
+fn lease(release: Release, name: &str, owner: &str, until: Timestamp) -> Item {
     let mut item = lease_key(name).to_item();
+    release.mark(&mut item);
     item.extend([
-        ("schema".to_owned(), items::number(u64::from(SCHEMA))),
         (OWNER.to_owned(), text(owner)),
         (UNTIL.to_owned(), text(items::sortable(until))),
     ]);
@@ -280,7 +279,7 @@ impl Leases for DynamoInventory {
         until: Timestamp,
     ) -> Result<Held, InventoryError> {
         let request = self
-            .put(lease(name, owner, until))
+            .put(lease(self.release, name, owner, until))
             .condition_expression("attribute_not_exists(#pk) OR #until <= :now OR #owner = :owner")
             .expression_attribute_names("#pk", PK)
             .expression_attribute_names("#until", UNTIL)
@@ -297,7 +296,7 @@ impl Leases for DynamoInventory {
         until: Timestamp,
     ) -> Result<Held, InventoryError> {
         let request = self
-            .put(lease(name, owner, until))
+            .put(lease(self.release, name, owner, until))
             .condition_expression("#owner = :owner")
             .expression_attribute_names("#owner", OWNER)
             .expression_attribute_values(":owner", text(owner));

@@ -8,7 +8,6 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, Put,
     ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
-use keyward_core::model::SCHEMA;
 use keyward_core::model::act::Act;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
@@ -19,6 +18,7 @@ use keyward_core::model::version::{Version, VersionId};
 use keyward_core::ports::{Fence, InventoryError, UniqueItem};
 
 use super::items::{self, Item, Key};
+use super::schema::Release;
 use super::table::unbuilt;
 use crate::fault::{Fault, examine};
 
@@ -53,15 +53,17 @@ enum Guard {
 #[derive(Debug)]
 pub(super) struct Writes<'a> {
     table: &'a str,
+    release: Release,
     actions: Vec<TransactWriteItem>,
     guards: Vec<Guard>,
     claimed: HashMap<Key, SlotName>,
 }
 
 impl<'a> Writes<'a> {
-    pub(super) fn to(table: &'a str) -> Self {
+    pub(super) fn to(table: &'a str, release: Release) -> Self {
         Self {
             table,
+            release,
             actions: Vec::new(),
             guards: Vec::new(),
             claimed: HashMap::new(),
@@ -110,18 +112,18 @@ impl<'a> Writes<'a> {
         match write {
             Write::NewSlot(slot) => {
                 let guard = Guard::Unique(UniqueItem::Name, slot.name.clone());
-                self.put(guard, Condition::Absent, encode_slot(slot)?)
+                self.put(guard, Condition::Absent, self.slot(slot)?)
             }
             Write::Slot(slot) => {
                 let condition = Condition::Revision(slot.revision);
-                self.put(Guard::Revision, condition, encode_slot(slot)?)
+                self.put(Guard::Revision, condition, self.slot(slot)?)
             }
             Write::NewVersion(version) => {
-                self.put(Guard::Revision, Condition::Absent, encode_version(version)?)
+                self.put(Guard::Revision, Condition::Absent, self.version(version)?)
             }
             Write::Version(version) => {
                 let condition = Condition::Revision(version.revision);
-                self.put(Guard::Revision, condition, encode_version(version)?)
+                self.put(Guard::Revision, condition, self.version(version)?)
             }
             Write::NewIncident(incident) => self.incident(incident, Condition::Absent),
             Write::Incident(incident) => {
@@ -129,19 +131,17 @@ impl<'a> Writes<'a> {
             }
             Write::ClosedIncident(incident) => {
                 let key = Key::incident(&incident.id);
-                let item = items::encode(&key, incident, incident.revision, incident.due_at)?;
+                let item =
+                    self.release
+                        .encode(&key, incident, incident.revision, incident.due_at)?;
                 let condition = Condition::ClosedRevision(incident.revision);
                 self.put(Guard::Revision, condition, item)
             }
             Write::Trigger(trigger, incident) => {
                 let mut item = Key::trigger(trigger).to_item();
-                item.extend([
-                    ("schema".to_owned(), items::number(u64::from(SCHEMA))),
-                    (
-                        items::OF_INCIDENT.to_owned(),
-                        AttributeValue::S(incident.id.clone()),
-                    ),
-                ]);
+                self.release.mark(&mut item);
+                let incident = AttributeValue::S(incident.id.clone());
+                item.insert(items::OF_INCIDENT.to_owned(), incident);
                 self.put(Guard::Revision, Condition::SameIncident, item)
             }
             Write::Pool(pool) => {
@@ -149,18 +149,36 @@ impl<'a> Writes<'a> {
                     Revision(0) => Condition::Absent,
                     revision => Condition::Revision(revision),
                 };
-                let item = items::encode(&Key::pool(&pool.account), pool, pool.revision, None)?;
+                let item =
+                    self.release
+                        .encode(&Key::pool(&pool.account), pool, pool.revision, None)?;
                 self.put(Guard::Revision, condition, item)
             }
             Write::NewAct(act) => {
-                let item = items::encode(&Key::act(act), act, Revision::default(), None)?;
+                let item = self
+                    .release
+                    .encode(&Key::act(act), act, Revision::default(), None)?;
                 self.put(Guard::Revision, Condition::Absent, item)
             }
             Write::NewDrill(drill) => {
-                let item = items::encode(&Key::drill(drill), drill, Revision::default(), None)?;
+                let item =
+                    self.release
+                        .encode(&Key::drill(drill), drill, Revision::default(), None)?;
                 self.put(Guard::Revision, Condition::Absent, item)
             }
         }
+    }
+
+    fn slot(&self, slot: &Slot) -> Result<Item, InventoryError> {
+        let key = Key::slot(&slot.name);
+        self.release
+            .encode(&key, slot, slot.revision, Some(slot.due_at))
+    }
+
+    fn version(&self, version: &Version) -> Result<Item, InventoryError> {
+        let key = Key::version(&version.slot, &version.id);
+        self.release
+            .encode(&key, version, version.revision, version.due_at)
     }
 
     /// Writes the incident under its own key, with its work, and its copy under the slot, which goes when it is closed.
@@ -174,12 +192,14 @@ impl<'a> Writes<'a> {
             Key::open_incident(&incident.slot),
         );
         let revision = incident.revision;
-        let item = items::encode(&own, incident, revision, incident.due_at)?;
+        let item = self
+            .release
+            .encode(&own, incident, revision, incident.due_at)?;
         self.put(Guard::Revision, condition, item)?;
         if incident.closed.is_some() {
             return self.delete(&copy, revision);
         }
-        let item = items::encode(&copy, incident, revision, None)?;
+        let item = self.release.encode(&copy, incident, revision, None)?;
         self.put(Guard::Revision, condition, item)
     }
 
@@ -235,8 +255,8 @@ impl<'a> Writes<'a> {
         }
         let version = version.map_or_else(|| "-".to_owned(), ToString::to_string);
         let mut item = key.to_item();
+        self.release.mark(&mut item);
         item.extend([
-            ("schema".to_owned(), items::number(u64::from(SCHEMA))),
             (
                 items::OWNER_SLOT.to_owned(),
                 AttributeValue::S(slot.to_string()),
@@ -335,16 +355,6 @@ impl Condition {
                 .expression_attribute_values(":incident", own(items::OF_INCIDENT)),
         }
     }
-}
-
-fn encode_slot(slot: &Slot) -> Result<Item, InventoryError> {
-    let key = Key::slot(&slot.name);
-    items::encode(&key, slot, slot.revision, Some(slot.due_at))
-}
-
-fn encode_version(version: &Version) -> Result<Item, InventoryError> {
-    let key = Key::version(&version.slot, &version.id);
-    items::encode(&key, version, version.revision, version.due_at)
 }
 
 /// Why a transaction was cancelled. The reasons stand in the order of the items; the first condition that was not met

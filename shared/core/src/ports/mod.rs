@@ -13,6 +13,7 @@ mod inventory;
 mod kill_alarms;
 mod kill_orders;
 mod metrics;
+mod migration;
 mod pools;
 mod provider;
 mod secrets;
@@ -30,6 +31,7 @@ pub use inventory::{CHECKED_AT_ONCE, Due, Fence, Inventory, InventoryError, Uniq
 pub use kill_alarms::{KillAlarmError, KillAlarms};
 pub use kill_orders::{KillOrderError, KillOrders};
 pub use metrics::{Metrics, MetricsError};
+pub use migration::{MigratedPage, Migration, MigrationError, Pass, Unreadable};
 pub use pools::StandbyPools;
 pub use provider::{
     Abilities, Advice, Disabled, Extent, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::found::{GonePage, LookUp};
 use super::usage::UsageReports;
@@ -326,7 +327,8 @@ impl KeyRecord {
 }
 
 /// Where the next page begins; opaque.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct PageToken(pub String);
 
 /// One page of a list.

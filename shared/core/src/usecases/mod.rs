@@ -17,6 +17,7 @@ mod key_text;
 pub mod kill;
 pub mod kill_switch;
 pub mod known_slot;
+pub mod migrate;
 pub mod monitor;
 pub mod pool;
 pub mod prices;

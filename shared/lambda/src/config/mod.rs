@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use keyward_aws::Release;
 use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::usecases::restore::Second;
 use keyward_providers::config::ProviderAccounts;
@@ -48,6 +49,9 @@ pub struct Config {
     pub confirm: ConfirmPolicy,
     /// What HTTP clients are built from.
     pub http: HttpSettings,
+    /// `KEYWARD_SCHEMA`: the schema that items of the inventory are written in, this release's or the one before; this
+    /// release's if not set. As long as it is the one before, the release before can take over again.
+    pub release: Release,
     /// `KEYWARD_RESTORE_NEEDS_SECOND`: `true` or `false`; `false` if not set. Whether a restore waits for a second person.
     pub restore_second: Second,
 }
@@ -119,6 +123,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                         .into(),
                 ),
             },
+            release: self.release("KEYWARD_SCHEMA"),
             restore_second: self.second("KEYWARD_RESTORE_NEEDS_SECOND"),
         }
     }
@@ -198,6 +203,28 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 default
             }
         }
+    }
+
+    fn release(&mut self, variable: &'static str) -> Release {
+        let release = Release::THIS;
+        let Some(text) = self.text(variable) else {
+            return release;
+        };
+        let schema = text
+            .bytes()
+            .all(|b| b.is_ascii_digit())
+            .then(|| text.parse());
+        let writing = schema
+            .and_then(Result::ok)
+            .and_then(|schema| release.writing(schema));
+        writing.unwrap_or_else(|| {
+            let rule = format!(
+                "must be a schema that this release writes: {}",
+                release.schemas()
+            );
+            self.problem(variable, rule);
+            release
+        })
     }
 
     fn second(&mut self, variable: &'static str) -> Second {
@@ -297,6 +324,7 @@ mod tests {
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", "30"),
             ("KEYWARD_EXTRA_ROOTS", "/opt/roots.pem"),
             ("KEYWARD_RESTORE_NEEDS_SECOND", "true"),
+            ("KEYWARD_SCHEMA", "1"),
         ])
         .unwrap();
         assert_eq!(config.table, "keyward");
@@ -340,6 +368,9 @@ mod tests {
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", "4294967306"),
             ("KEYWARD_EXTRA_ROOTS", "roots.pem"),
             ("KEYWARD_RESTORE_NEEDS_SECOND", "yes"),
+            ("KEYWARD_SCHEMA", "0"),
+            ("KEYWARD_SCHEMA", "2"),
+            ("KEYWARD_SCHEMA", "+1"),
         ] {
             let refused = with(&[(variable, value)]).unwrap_err();
             assert_eq!(refused.0.len(), 1, "{variable}={value}: {refused}");
@@ -366,6 +397,7 @@ mod tests {
                 "KEYWARD_CONFIRM_OVER_SECONDS",
                 "KEYWARD_EXTRA_ROOTS",
                 "KEYWARD_PROVIDER_TIMEOUT_SECONDS",
+                "KEYWARD_SCHEMA",
                 "KEYWARD_RESTORE_NEEDS_SECOND",
             ]
         );

@@ -13,7 +13,10 @@ use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::Slot;
 use keyward_core::model::version::{Version, VersionId};
-use keyward_core::ports::{Acts, Due, Fence, Inventory, InventoryError, StandbyPools, UniqueItem};
+use keyward_core::ports::{
+    Acts, Due, Fence, Inventory, InventoryError, MigratedPage, Migration, MigrationError,
+    PageToken, Pass, StandbyPools, UniqueItem,
+};
 
 use tables::{Owner, Tables};
 
@@ -125,6 +128,23 @@ fn first_id() -> VersionId {
     VersionId {
         secret_version: least.parse().expect("a valid id"),
         attempt: 0,
+    }
+}
+
+/// In memory everything is as this release writes it.
+#[async_trait]
+impl Migration for MemoryInventory {
+    async fn page(
+        &self,
+        _from: Option<&PageToken>,
+        _pass: Pass,
+    ) -> Result<MigratedPage, MigrationError> {
+        let tables = self.tables();
+        let items = tables.slots.len() + tables.versions.len() + tables.incidents.len();
+        Ok(MigratedPage {
+            items: items as u64,
+            ..MigratedPage::default()
+        })
     }
 }
 
