@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use aws_config::sts::AssumeRoleProvider;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_secretsmanager::primitives::Blob;
 use aws_sdk_secretsmanager::types::RotationRulesType;
 use aws_smithy_runtime_api::client::http::{
@@ -100,6 +102,37 @@ async fn secrets_manager_on_moto() {
         client: aws_sdk_secretsmanager::Client::new(&config),
         function: moto.deploy(&accepts_everything()).await,
     };
+    let count = contract::run(secrets::CHECKS, &subject as &dyn SecretSubject, MOTO).await;
+    assert_eq!(count, secrets::CHECKS.len() - MOTO.len());
+}
+
+/// Secrets of another account than the one that the store runs in: moto tells accounts apart by whose credentials are used.
+#[tokio::test]
+async fn secrets_of_another_account_by_a_role_in_it() {
+    let Some(moto) = Moto::start().await else {
+        return;
+    };
+    let config = moto.sdk_config().await;
+    let role = "arn:aws:iam::444455556666:role/secrets";
+    let theirs = AssumeRoleProvider::builder(role).session_name("owner");
+    let theirs = theirs.configure(&config).build().await;
+    let theirs = config
+        .to_builder()
+        .credentials_provider(SharedCredentialsProvider::new(theirs))
+        .build();
+    let roles = json!({"444455556666": role}).to_string();
+    let store = SecretsManager::new(&config);
+    let subject = Secrets {
+        store: store
+            .with_roles(&config, &roles.parse().expect("roles"))
+            .await,
+        client: aws_sdk_secretsmanager::Client::new(&theirs),
+        function: moto.deploy(&accepts_everything()).await,
+    };
+    let arn = subject.create("of-another-account", First::Nothing).await;
+    assert!(arn.as_str().contains(":444455556666:"), "{arn}");
+    let without = SecretsManager::new(&config).describe(arn.as_str()).await;
+    assert!(without.is_err(), "moto does not tell accounts apart");
     let count = contract::run(secrets::CHECKS, &subject as &dyn SecretSubject, MOTO).await;
     assert_eq!(count, secrets::CHECKS.len() - MOTO.len());
 }

@@ -21,7 +21,7 @@ pub use http::ReqwestClient;
 pub use inventory::{DUE_INDEX, DynamoInventory, EXPIRES, Release, Step, create_table};
 pub use kill_orders::KillSwitchFunction;
 pub use metrics::CloudWatchMetrics;
-pub use secrets::SecretsManager;
+pub use secrets::{SecretRoles, SecretRolesError, SecretsManager};
 pub use signer::{RequestSigner, SignError};
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub enum DeploymentError {
 pub async fn ports(config: &Config) -> Result<Ports, DeploymentError> {
     let http = Http::new(&config.http)?;
     let aws = keyward_aws::load(aws_client(&http)?).await;
-    Ok(ports_on(config, &http, &aws)?.0)
+    Ok(ports_on(config, &http, &aws).await?.0)
 }
 
 /// The same, with the record of acts and what alarms say now.
@@ -57,7 +57,7 @@ pub async fn ports(config: &Config) -> Result<Ports, DeploymentError> {
 pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentError> {
     let http = Http::new(&config.common.http)?;
     let aws = keyward_aws::load(aws_client(&http)?).await;
-    let (ports, inventory) = ports_on(&config.common, &http, &aws)?;
+    let (ports, inventory) = ports_on(&config.common, &http, &aws).await?;
     let alarms = Arc::new(CloudWatchAlarms::new(&keyward_aws::hurried(&aws)));
     let drills = config.deployment.clone().map(|deployment| Drills {
         alarms: alarms.clone(),
@@ -104,7 +104,7 @@ pub struct ControlPorts {
 pub async fn kill_switch(config: &KillConfig) -> Result<KillSwitch, DeploymentError> {
     let http = Http::new(&config.common.http)?;
     let aws = keyward_aws::load(aws_client(&http)?).await;
-    let (ports, _) = ports_on(&config.common, &http, &aws)?;
+    let (ports, _) = ports_on(&config.common, &http, &aws).await?;
     Ok(KillSwitch {
         ports,
         alarms: Arc::new(CloudWatchAlarms::new(&keyward_aws::hurried(&aws))),
@@ -120,7 +120,7 @@ pub async fn kill_switch(config: &KillConfig) -> Result<KillSwitch, DeploymentEr
 pub async fn monitor(config: &MonitorConfig) -> Result<MonitorPorts, DeploymentError> {
     let http = Http::new(&config.common.http)?;
     let aws = keyward_aws::load(aws_client(&http)?).await;
-    let (ports, inventory) = ports_on(&config.common, &http, &aws)?;
+    let (ports, inventory) = ports_on(&config.common, &http, &aws).await?;
     let alarms = Arc::new(CloudWatchAlarms::new(&aws));
     Ok(MonitorPorts {
         ports,
@@ -134,14 +134,16 @@ pub async fn monitor(config: &MonitorConfig) -> Result<MonitorPorts, DeploymentE
     })
 }
 
-fn ports_on(
+async fn ports_on(
     config: &Config,
     http: &Http,
     aws: &SdkConfig,
 ) -> Result<(Ports, Arc<DynamoInventory>), DeploymentError> {
     let accounts = config.accounts.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let secrets = SecretsManager::new(aws);
+    let secrets = SecretsManager::new(aws)
+        .with_roles(aws, &config.secret_roles)
+        .await;
     let admin = Arc::new(AdminSecrets(secrets.clone()));
     let client = provider_client(config.http.timeout, http, &accounts, &clock)?;
     let inventory = DynamoInventory::new(aws, &config.table).as_of(config.release);
@@ -153,7 +155,9 @@ fn ports_on(
         pools: inventory.clone(),
         inventory: inventory.clone(),
         providers: Arc::new(providers),
-        alerts: Arc::new(SnsAlerts::new(aws, &config.alert_topic_arn)),
+        alerts: Arc::new(
+            SnsAlerts::new(aws, &config.alert_topic_arn).with_runbook(&config.runbook),
+        ),
         clock,
     };
     Ok((ports, inventory))

@@ -20,7 +20,8 @@ pub(super) fn notification(alert: &Alert) -> Value {
     let mut keywords = vec![severity, kind.clone()];
     keywords.extend(alert.slot.as_ref().map(ToString::to_string));
     let command = alert.command.as_ref().map(|c| format!("`{}`", c.as_str()));
-    let next_steps: Vec<String> = [Some(marked(alert.left.as_str())), command]
+    let runbook = alert.runbook.as_ref().map(|page| marked(page.as_str()));
+    let next_steps: Vec<String> = [Some(marked(alert.left.as_str())), command, runbook]
         .into_iter()
         .flatten()
         .collect();

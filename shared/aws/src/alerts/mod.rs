@@ -23,6 +23,7 @@ const SUBJECT_CHARS: usize = 99;
 pub struct SnsAlerts {
     client: Client,
     topic: String,
+    runbook: Option<String>,
 }
 
 impl SnsAlerts {
@@ -31,13 +32,24 @@ impl SnsAlerts {
         Self {
             client: Client::new(config),
             topic: topic.into(),
+            runbook: None,
         }
+    }
+
+    /// Names the section of this runbook in each alert.
+    #[must_use]
+    pub fn with_runbook(mut self, page: &str) -> Self {
+        self.runbook = Some(page.to_owned());
+        self
     }
 }
 
 #[async_trait]
 impl Alerts for SnsAlerts {
     async fn send(&self, alert: &Alert) -> Result<(), AlertError> {
+        let linked = self.runbook.as_ref();
+        let linked = linked.map(|page| alert.clone().with_runbook(page));
+        let alert = linked.as_ref().unwrap_or(alert);
         let mut request = self
             .client
             .publish()
@@ -113,6 +125,7 @@ fn text(alert: &Alert) -> String {
             "To run",
             alert.command.as_ref().map(|c| c.as_str().to_owned()),
         ),
+        ("Read", alert.runbook.as_ref().map(ToString::to_string)),
         ("Set off by", alert.cause.as_ref().map(ToString::to_string)),
         ("Drill", alert.drill.as_ref().map(ToString::to_string)),
         ("Incident", alert.incident.as_ref().map(ToString::to_string)),
@@ -200,6 +213,20 @@ mod tests {
             let read: Value = serde_json::from_str(message[protocol].as_str().unwrap()).unwrap();
             assert_eq!(read, chat::notification(&alert), "{protocol}");
         }
+    }
+
+    #[test]
+    fn the_runbook_is_named_by_its_section() {
+        let alert = about("support-bot").with_runbook("https://example.com/RUNBOOK.md");
+        let message: Value = serde_json::from_str(&message(&alert).unwrap()).unwrap();
+        let address = "https://example.com/RUNBOOK.md#rotation_failed";
+        let text = message["default"].as_str().unwrap();
+        assert!(text.contains(&format!("\nRead: {address}\n")), "{text}");
+        let read: Alert = serde_json::from_str(message["sqs"].as_str().unwrap()).unwrap();
+        assert_eq!(read.runbook.unwrap().as_str(), address);
+        let chat = chat::notification(&alert);
+        let steps = chat["content"]["nextSteps"].as_array().unwrap();
+        assert!(steps.contains(&json!(address)), "{chat}");
     }
 
     #[test]

@@ -151,7 +151,7 @@ async fn a_write_carries_a_token_and_its_conditions() {
 #[tokio::test]
 async fn a_write_can_depend_on_a_version_that_it_leaves_alone() {
     let (inventory, recorded) = inventory([Answer::ok(&json!({}))]);
-    let mut writes = Writes::to("keyward");
+    let mut writes = Writes::to("keyward", Release::THIS);
     writes.unchanged(&version(1)).unwrap();
     writes.commit(&inventory.client).await.unwrap();
     let sent = &recorded.sent()[0].body;

@@ -1,10 +1,13 @@
 //! Secrets Manager.
 
+mod roles;
+
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
+use futures::future::try_join_all;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::secret_document::SecretText;
@@ -15,11 +18,14 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::fault::{Failure, examine};
+use roles::Others;
+pub use roles::{SecretRoles, SecretRolesError};
 
 /// Secrets in Secrets Manager.
 #[derive(Debug, Clone)]
 pub struct SecretsManager {
     client: Client,
+    others: Others,
 }
 
 /// What AWS answers when a parameter does not fit the secret as it is, among them a label that is not where the
@@ -37,7 +43,20 @@ impl SecretsManager {
     pub fn new(config: &SdkConfig) -> Self {
         Self {
             client: Client::new(config),
+            others: Others::default(),
         }
+    }
+
+    /// The same, and secrets of other accounts by a role of each. Nothing is asked until one is used.
+    #[must_use]
+    pub async fn with_roles(self, config: &SdkConfig, roles: &SecretRoles) -> Self {
+        let others = Others::new(config, roles).await;
+        Self { others, ..self }
+    }
+
+    /// The client for the secret with this name or ARN.
+    fn of(&self, id: &str) -> &Client {
+        self.others.of(id).unwrap_or(&self.client)
     }
 
     /// The admin credential in the current version of secret `arn`: the whole text, or the field `api_key` or
@@ -57,7 +76,10 @@ impl SecretsManager {
         arn: &SecretArn,
         version: VersionSelector<'_>,
     ) -> Result<GetSecretValueOutput, Failure> {
-        let request = self.client.get_secret_value().secret_id(arn.as_str());
+        let request = self
+            .of(arn.as_str())
+            .get_secret_value()
+            .secret_id(arn.as_str());
         let request = match version {
             VersionSelector::Current => request.version_stage(Stage::Current.to_string()),
             VersionSelector::Id(id) => request.version_id(id.as_str()),
@@ -73,7 +95,7 @@ impl SecretsManager {
         to: Option<&SecretVersionId>,
         from: Option<&SecretVersionId>,
     ) -> Result<(), Failure> {
-        let request = self.client.update_secret_version_stage();
+        let request = self.of(arn.as_str()).update_secret_version_stage();
         let answer = request
             .secret_id(arn.as_str())
             .version_stage(stage.to_string())
@@ -91,7 +113,7 @@ impl SecretsManager {
 #[async_trait]
 impl SecretStore for SecretsManager {
     async fn describe(&self, id: &str) -> Result<SecretDescription, SecretError> {
-        let answer = self.client.describe_secret().secret_id(id).send().await;
+        let answer = self.of(id).describe_secret().secret_id(id).send().await;
         let answer = answer.map_err(|error| failed(examine("DescribeSecret", &error), id))?;
         let labelled = answer.version_ids_to_stages.unwrap_or_default();
         let stages = labelled
@@ -112,30 +134,11 @@ impl SecretStore for SecretsManager {
         })
     }
 
-    /// ListSecrets takes the words of a tag's value as prefixes, so what it finds is looked at again:
-    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html>.
+    /// Those of every account that there is a role for. One that cannot be asked may have more: then none are told.
     async fn tagged(&self, slot: &SlotName) -> Result<Vec<SecretArn>, SecretError> {
-        let filter = |key, value: &str| Filter::builder().key(key).values(value).build();
-        let mut pages = self
-            .client
-            .list_secrets()
-            .filters(filter(FilterNameStringType::TagKey, TAG_SLOT))
-            .filters(filter(FilterNameStringType::TagValue, slot.as_str()))
-            .into_paginator()
-            .send();
-        let names_it =
-            |tag: &Tag| tag.key() == Some(TAG_SLOT) && tag.value() == Some(slot.as_str());
-        let mut found = Vec::new();
-        while let Some(page) = pages.next().await {
-            let page =
-                page.map_err(|error| failed(examine("ListSecrets", &error), slot.as_str()))?;
-            for secret in page.secret_list.unwrap_or_default() {
-                if secret.tags().iter().any(names_it) {
-                    found.push(parsed(secret.arn)?);
-                }
-            }
-        }
-        Ok(found)
+        let clients = std::iter::once(&self.client).chain(self.others.all());
+        let lists = try_join_all(clients.map(|client| tagged_in(client, slot))).await?;
+        Ok(lists.into_iter().flatten().collect())
     }
 
     async fn value(
@@ -162,7 +165,7 @@ impl SecretStore for SecretsManager {
         rotation_token: Option<&RotationToken>,
         text: &SecretText,
     ) -> Result<(), SecretError> {
-        let request = self.client.put_secret_value();
+        let request = self.of(arn.as_str()).put_secret_value();
         let answer = request
             .secret_id(arn.as_str())
             .client_request_token(token.as_str())
@@ -183,7 +186,7 @@ impl SecretStore for SecretsManager {
         version: &SecretVersionId,
         text: &SecretText,
     ) -> Result<(), SecretError> {
-        let request = self.client.put_secret_value();
+        let request = self.of(arn.as_str()).put_secret_value();
         let answer = request
             .secret_id(arn.as_str())
             .client_request_token(version.as_str())
@@ -240,7 +243,11 @@ impl SecretStore for SecretsManager {
 
     async fn tag(&self, arn: &SecretArn, key: &str, value: &str) -> Result<(), SecretError> {
         let tag = Tag::builder().key(key).value(value).build();
-        let request = self.client.tag_resource().secret_id(arn.as_str()).tags(tag);
+        let request = self
+            .of(arn.as_str())
+            .tag_resource()
+            .secret_id(arn.as_str())
+            .tags(tag);
         match request.send().await {
             Ok(_) => Ok(()),
             Err(error) => Err(failed(examine("TagResource", &error), arn.as_str())),
@@ -248,7 +255,7 @@ impl SecretStore for SecretsManager {
     }
 
     async fn untag(&self, arn: &SecretArn, key: &str) -> Result<(), SecretError> {
-        let request = self.client.untag_resource();
+        let request = self.of(arn.as_str()).untag_resource();
         let request = request.secret_id(arn.as_str()).tag_keys(key);
         match request.send().await {
             Ok(_) => Ok(()),
@@ -261,7 +268,7 @@ impl SecretStore for SecretsManager {
         arn: &SecretArn,
         token: &SecretVersionId,
     ) -> Result<(), SecretError> {
-        let request = self.client.rotate_secret();
+        let request = self.of(arn.as_str()).rotate_secret();
         let request = request
             .secret_id(arn.as_str())
             .client_request_token(token.as_str());
@@ -284,6 +291,29 @@ impl SecretStore for SecretsManager {
             _ => Err(failed(failure, arn.as_str())),
         }
     }
+}
+
+/// ListSecrets takes the words of a tag's value as prefixes, so what it finds is looked at again:
+/// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_Filter.html>.
+async fn tagged_in(client: &Client, slot: &SlotName) -> Result<Vec<SecretArn>, SecretError> {
+    let filter = |key, value: &str| Filter::builder().key(key).values(value).build();
+    let mut pages = client
+        .list_secrets()
+        .filters(filter(FilterNameStringType::TagKey, TAG_SLOT))
+        .filters(filter(FilterNameStringType::TagValue, slot.as_str()))
+        .into_paginator()
+        .send();
+    let names_it = |tag: &Tag| tag.key() == Some(TAG_SLOT) && tag.value() == Some(slot.as_str());
+    let mut found = Vec::new();
+    while let Some(page) = pages.next().await {
+        let page = page.map_err(|error| failed(examine("ListSecrets", &error), slot.as_str()))?;
+        for secret in page.secret_list.unwrap_or_default() {
+            if secret.tags().iter().any(names_it) {
+                found.push(parsed(secret.arn)?);
+            }
+        }
+    }
+    Ok(found)
 }
 
 impl Failure {

@@ -240,6 +240,9 @@ pub struct Alert {
     /// What set it off.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub cause: Option<OutsideText>,
+    /// Where the operator's runbook says what it means and what to do: an address, or a place in the release.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub runbook: Option<OutsideText>,
     /// When.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     #[schemars(with = "Option<String>", extend("format" = "date-time"))]
@@ -273,6 +276,7 @@ impl Alert {
             incident: None,
             drill: None,
             cause: None,
+            runbook: None,
             at: None,
         }
     }
@@ -302,6 +306,15 @@ impl Alert {
     #[must_use]
     pub fn with_cause(mut self, cause: &OutsideText) -> Self {
         self.cause = Some(cause.clone());
+        self
+    }
+
+    /// Says where the runbook is; its section is named as the kind is.
+    #[must_use]
+    pub fn with_runbook(mut self, page: &str) -> Self {
+        let kind = serde_json::to_value(self.kind).unwrap_or_default();
+        let section = kind.as_str().unwrap_or_default();
+        self.runbook = Some(OutsideText::new(&format!("{page}#{section}")));
         self
     }
 

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use keyward_aws::Release;
+use keyward_aws::{Release, SecretRoles, SecretRolesError};
 use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::usecases::restore::Second;
 use keyward_providers::config::ProviderAccounts;
@@ -40,8 +40,13 @@ pub struct Config {
     pub table: String,
     /// `KEYWARD_ALERT_TOPIC_ARN`: where alerts go.
     pub alert_topic_arn: String,
+    /// `KEYWARD_RUNBOOK_URL`: the https address of the page that alerts refer to; the runbook of the release if not set.
+    pub runbook: String,
     /// `KEYWARD_ACCOUNTS`: the provider accounts.
     pub accounts: ProviderAccounts,
+    /// `KEYWARD_SECRET_ROLES`: as JSON from an account's id to a role in it, by which its secrets are read and written; none
+    /// if not set.
+    pub secret_roles: SecretRoles,
     /// `KEYWARD_LOG`: `error`, `warn`, `info`, `debug` or `trace`; `info` if not set.
     pub log: Level,
     /// What confirms a revocation: `KEYWARD_CONFIRM_REFUSALS` (in a row, 3 to 20; 3 if not set) and
@@ -107,7 +112,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Config {
             table: self.required("KEYWARD_TABLE", TABLE_RULE, is_table),
             alert_topic_arn: self.required("KEYWARD_ALERT_TOPIC_ARN", TOPIC_RULE, is_topic_arn),
+            runbook: self.page("KEYWARD_RUNBOOK_URL", RUNBOOK),
             accounts: self.accounts("KEYWARD_ACCOUNTS"),
+            secret_roles: self.secret_roles("KEYWARD_SECRET_ROLES"),
             log: self.level("KEYWARD_LOG", Level::INFO),
             confirm: ConfirmPolicy {
                 refusals: self.number("KEYWARD_CONFIRM_REFUSALS", 3..=20, 3),
@@ -238,6 +245,29 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
+    fn secret_roles(&mut self, variable: &'static str) -> SecretRoles {
+        let Some(text) = self.text(variable) else {
+            return SecretRoles::default();
+        };
+        text.parse().unwrap_or_else(|error: SecretRolesError| {
+            self.problem(variable, error.to_string());
+            SecretRoles::default()
+        })
+    }
+
+    fn page(&mut self, variable: &'static str, default: &str) -> String {
+        match self.text(variable) {
+            None => default.to_owned(),
+            Some(text) if is_page(&text) => text,
+            Some(_) => {
+                let rule =
+                    "must be an https address of at most 200 characters, without # and spaces";
+                self.problem(variable, rule.to_owned());
+                default.to_owned()
+            }
+        }
+    }
+
     fn path(&mut self, variable: &'static str) -> Option<PathBuf> {
         let path = PathBuf::from(self.text(variable)?);
         if !path.is_absolute() {
@@ -246,6 +276,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Some(path)
     }
 }
+
+/// Where the runbook stands in the release.
+const RUNBOOK: &str = "infra/RUNBOOK.md";
 
 const TABLE_RULE: &str = "the inventory's table, 3 to 255 of A-Z a-z 0-9 _ - .";
 const TOPIC_RULE: &str =
@@ -256,6 +289,12 @@ const ACCOUNTS_RULE: &str = "a JSON object of provider accounts";
 fn is_table(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.');
     (3..=255).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// Short enough for an alert to hold it with the name of a section.
+fn is_page(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_graphic() && !matches!(b, b'#' | b'<' | b'>' | b'"');
+    text.starts_with("https://") && text.len() <= 200 && text.bytes().all(allowed)
 }
 
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html>
@@ -325,6 +364,7 @@ mod tests {
             ("KEYWARD_EXTRA_ROOTS", "/opt/roots.pem"),
             ("KEYWARD_RESTORE_NEEDS_SECOND", "true"),
             ("KEYWARD_SCHEMA", "1"),
+            ("KEYWARD_RUNBOOK_URL", "https://example.com/runbook"),
         ])
         .unwrap();
         assert_eq!(config.table, "keyward");
@@ -339,6 +379,7 @@ mod tests {
         assert_eq!(config.http.timeout, Duration::from_secs(30));
         assert_eq!(config.http.extra_roots, Some("/opt/roots.pem".into()));
         assert_eq!(config.restore_second, Second::Needed);
+        assert_eq!(config.runbook, "https://example.com/runbook");
     }
 
     #[test]
@@ -368,6 +409,13 @@ mod tests {
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", "4294967306"),
             ("KEYWARD_EXTRA_ROOTS", "roots.pem"),
             ("KEYWARD_RESTORE_NEEDS_SECOND", "yes"),
+            (
+                "KEYWARD_SECRET_ROLES",
+                "arn:aws:iam::444455556666:role/secrets",
+            ),
+            ("KEYWARD_RUNBOOK_URL", "http://example.com/runbook"),
+            ("KEYWARD_RUNBOOK_URL", "https://example.com/run book"),
+            ("KEYWARD_RUNBOOK_URL", "https://example.com/#runbook"),
             ("KEYWARD_SCHEMA", "0"),
             ("KEYWARD_SCHEMA", "2"),
             ("KEYWARD_SCHEMA", "+1"),
@@ -391,7 +439,9 @@ mod tests {
             [
                 "KEYWARD_TABLE",
                 "KEYWARD_ALERT_TOPIC_ARN",
+                "KEYWARD_RUNBOOK_URL",
                 "KEYWARD_ACCOUNTS",
+                "KEYWARD_SECRET_ROLES",
                 "KEYWARD_LOG",
                 "KEYWARD_CONFIRM_REFUSALS",
                 "KEYWARD_CONFIRM_OVER_SECONDS",
