@@ -39,7 +39,7 @@ use keyward_testkit::clock::ManualClock;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
 use keyward_testkit::gate::Gate;
 use keyward_testkit::memory::{MemoryProvider, MemoryUsage};
-use keyward_tests::support::{Oddity, World, say, token};
+use keyward_tests::support::{Oddity, OrderedFunction, World, say, token};
 use serde_json::{Value, json};
 
 const CALLER: &str = "arn:aws:sts::111122223333:assumed-role/operators/ana";
@@ -68,6 +68,7 @@ fn world() -> World {
 fn deps(world: &World) -> Deps {
     Deps {
         ports: world.open.clone(),
+        orders: OrderedFunction::on(&world.open),
         acts: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),
@@ -420,6 +421,7 @@ impl Scenario for Apply {
     async fn operation(&self, world: &World) {
         let deps = Deps {
             ports: world.ports.clone(),
+            orders: OrderedFunction::on(&world.ports),
             ..deps(world)
         };
         post(&deps, "/apply", json!({"reason": "x", "fleet": fleet()})).await;

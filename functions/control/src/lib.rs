@@ -8,7 +8,7 @@ mod response;
 use std::sync::Arc;
 
 use keyward_core::model::text::{OutsideText, without_keys};
-use keyward_core::ports::{Acts, AlarmStates, Deadline, KillAlarms, UsageStore};
+use keyward_core::ports::{ActOrders, Acts, AlarmStates, Deadline, KillAlarms, UsageStore};
 use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
@@ -26,6 +26,8 @@ use response::{Refusal, answer};
 pub struct Deps {
     /// The outside world.
     pub ports: Ports,
+    /// What writes at a provider: the kill switch does it.
+    pub orders: Arc<dyn ActOrders>,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
     /// Where usage and prices are kept.

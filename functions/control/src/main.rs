@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         let deps = deployment::control(&config).await?;
         let deps = Deps {
             ports: deps.ports,
+            orders: deps.orders,
             acts: deps.acts,
             usage: deps.usage,
             alarms: deps.alarms,

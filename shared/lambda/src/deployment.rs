@@ -7,13 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderName, HeaderValue};
 use keyward_aws::{
-    CloudWatchAlarms, CloudWatchMetrics, DynamoInventory, KillSwitchFunction, RequestSigner,
-    SdkConfig, SecretsManager, SignError, SnsAlerts,
+    ActsByKillSwitch, CloudWatchAlarms, CloudWatchMetrics, DynamoInventory, KillSwitchFunction,
+    RequestSigner, SdkConfig, SecretsManager, SignError, SnsAlerts,
 };
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{Acts, AlarmStates, Clock, KillAlarms, ProviderError, UsageStore};
+use keyward_core::ports::{
+    ActOrders, Acts, AlarmStates, Clock, KillAlarms, NoActOrders, ProviderError, UsageStore,
+};
 use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
@@ -24,7 +26,7 @@ use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, AwsSigner, ConfiguredProviders, ToSign};
 
 use crate::clock::SystemClock;
-use crate::config::{Config, ControlConfig, KillConfig, MonitorConfig};
+use crate::config::{Config, ControlConfig, KillConfig, KillSwitchOf, MonitorConfig};
 use crate::http::{Http, HttpError};
 
 /// A function cannot start. A person must mend the deployment.
@@ -66,8 +68,16 @@ pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentE
         let alarms: Arc<dyn KillAlarms> = Arc::new(CloudWatchAlarms::new(&aws));
         (alarms, deployment)
     });
+    let orders: Arc<dyn ActOrders> = match &config.kill_switch {
+        None => Arc::new(NoActOrders),
+        Some(KillSwitchOf { stack, function }) => {
+            let client = patient_client(&http)?;
+            Arc::new(ActsByKillSwitch::new(&aws, client, function, stack.clone()))
+        }
+    };
     Ok(ControlPorts {
         ports,
+        orders,
         acts: inventory.clone(),
         usage: inventory,
         alarms,
@@ -80,6 +90,8 @@ pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentE
 pub struct ControlPorts {
     /// The outside world of a use case.
     pub ports: Ports,
+    /// What writes at a provider.
+    pub orders: Arc<dyn ActOrders>,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
     /// Where usage and prices are kept.
@@ -156,6 +168,14 @@ fn ports_on(
 fn aws_client(http: &Http) -> Result<reqwest::Client, reqwest::Error> {
     http.pooled_builder()
         .connect_timeout(keyward_aws::CONNECT_TIMEOUT)
+        .build()
+}
+
+/// The client for calls that are waited for until a function has ended.
+fn patient_client(http: &Http) -> Result<reqwest::Client, reqwest::Error> {
+    http.pooled_builder()
+        .connect_timeout(keyward_aws::CONNECT_TIMEOUT)
+        .timeout(keyward_aws::ANSWER_TIMEOUT)
         .build()
 }
 

@@ -2,6 +2,7 @@
 
 mod agent;
 mod odd;
+mod ordered;
 pub mod over_http;
 mod rules;
 mod scenarios;
@@ -11,6 +12,7 @@ mod world;
 
 pub use agent::agent_call;
 pub use odd::{Odd, Oddity};
+pub use ordered::OrderedFunction;
 pub use rules::{check_rules, check_rules_without_a_key};
 pub use scenarios::{Make, RetireScenario, STEPS, StepScenario};
 pub use several::{Several, THREE};

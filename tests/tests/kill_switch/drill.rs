@@ -18,7 +18,7 @@ use keyward_core::usecases::restore::Second;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
 use keyward_testkit::gate::gated_metrics;
 use keyward_testkit::memory::{MemoryMetrics, MemoryUsage};
-use keyward_tests::support::say;
+use keyward_tests::support::{OrderedFunction, say};
 
 use super::*;
 
@@ -387,6 +387,7 @@ async fn ask(range: &Range) -> Value {
     let world = &range.switched.world;
     let deps = Deps {
         ports: world.ports.clone(),
+        orders: OrderedFunction::on(&world.ports),
         acts: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),

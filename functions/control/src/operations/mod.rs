@@ -58,7 +58,7 @@ async fn act(deps: &Deps, request: &Request, deadline: Deadline) -> Result<Value
         "/register" => apply::register_slot(deps, request, deadline).await,
         "/enforce" => enforce::enforce(deps, request).await,
         "/expect" => expect::expect_spend(deps, request).await,
-        "/kill" => kill::kill_slot(deps, request, deadline).await,
+        "/kill" => kill::kill_slot(deps, request).await,
         "/restore" => restore::restore_slot(deps, request, deadline).await,
         "/drill" => drill::drill_slot(deps, request).await,
         "/pool/add" => pool::add_keys(deps, request, deadline).await,

@@ -382,6 +382,11 @@ pub struct Version {
 }
 
 impl Version {
+    /// Whether it is being restored under the lease that ends at `until`.
+    pub fn is_being_restored(&self, until: Timestamp) -> bool {
+        self.state == VersionState::Restoring && self.lease_until == Some(until)
+    }
+
     /// How people know the key: by its hint, else by its name at the provider.
     pub fn shown(&self) -> String {
         match (&self.hint, &self.label) {

@@ -1,5 +1,7 @@
 //! A provider's key API.
 
+mod wire;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

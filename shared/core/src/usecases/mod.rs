@@ -18,6 +18,7 @@ pub mod kill;
 pub mod kill_switch;
 pub mod known_slot;
 pub mod monitor;
+pub mod orders;
 pub mod pool;
 pub mod prices;
 pub mod register;

@@ -71,7 +71,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         })
     }
 
-    fn stack(&mut self) -> Option<StackName> {
+    pub(super) fn stack(&mut self) -> Option<StackName> {
         let text = self.required(STACK, STACK_RULE, |text| text.parse::<StackName>().is_ok());
         text.parse().ok()
     }

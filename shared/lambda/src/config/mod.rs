@@ -18,7 +18,7 @@ use tracing::Level;
 
 use crate::http::HttpSettings;
 
-pub use control::ControlConfig;
+pub use control::{ControlConfig, KillSwitchOf};
 pub use kill::KillConfig;
 pub use monitor::MonitorConfig;
 

@@ -6,10 +6,10 @@ use keyward_core::usecases::monitor::{MonitorSettings, PullSettings};
 
 use super::{Config, ConfigError, Reader};
 
-const KILL_SWITCH: &str = "KEYWARD_KILL_SWITCH_ARN";
+pub(super) const KILL_SWITCH: &str = "KEYWARD_KILL_SWITCH_ARN";
 const POLL: &str = "KEYWARD_POLL_SECONDS";
 
-const KILL_SWITCH_RULE: &str =
+pub(super) const KILL_SWITCH_RULE: &str =
     "the ARN of the kill switch, arn:aws:lambda:<region>:<account of 12 digits>:function:<name>";
 
 /// Everything that a deployment sets for the monitor.
@@ -59,7 +59,7 @@ impl MonitorConfig {
 }
 
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
-fn is_function_arn(text: &str) -> bool {
+pub(super) fn is_function_arn(text: &str) -> bool {
     let parts: Vec<&str> = text.split(':').collect();
     let (
         [

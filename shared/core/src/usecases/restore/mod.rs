@@ -1,12 +1,13 @@
 //! Restore: a named person brings back what a kill took away. A key that was cut off comes back only once its provider
 //! is seen to accept it, and a kill that comes meanwhile wins; the slot is lifted out of restriction or suspension.
 
+mod at_provider;
 mod key;
 mod lift;
 
 use std::sync::Arc;
 
-pub(crate) use key::{TakeBackError, take_back};
+pub(crate) use at_provider::{TakeBackError, cut_again, resume, take_back};
 pub use lift::NewKey;
 
 use super::{Ports, key_text, pool};
@@ -17,7 +18,10 @@ use crate::model::names::SlotName;
 use crate::model::slot::{CredentialKind, RestoreAsked, Slot, SlotState};
 use crate::model::text::OutsideText;
 use crate::model::version::{IllegalTransition, Version, VersionState};
-use crate::ports::{AlarmStates, InventoryError, KeyProvider, ProviderError, SecretError, Stage};
+use crate::ports::{
+    ActOrderError, ActOrders, AlarmStates, InventoryError, KeyProvider, ProviderError, SecretError,
+    Stage,
+};
 use crate::rules::pool::usable;
 pub use crate::rules::restore::{CONSENT, Refused, Wanted};
 use crate::rules::restore::{
@@ -109,6 +113,13 @@ pub enum RestoreError {
     /// The provider. A key that it may have resumed is cut off again at once, or by `retire`.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// The kill switch could not resume the key for now. It was cut off again, if it was resumed.
+    #[error("the kill switch could not do it ({0})")]
+    NotResumed(OutsideText),
+    /// What the kill switch did is not known. A key that may have come back is cut off again by `retire`, when the time is
+    /// over in which it can come back.
+    #[error(transparent)]
+    KillSwitch(#[from] ActOrderError),
     /// Secrets Manager.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -186,6 +197,7 @@ pub async fn foresee(
 /// [`RestoreError`].
 pub async fn restore(
     ports: &Ports,
+    orders: &dyn ActOrders,
     states: &dyn AlarmStates,
     order: &RestoreOrder,
     invocation: &Invocation,
@@ -201,10 +213,10 @@ pub async fn restore(
         None => None,
         Some(FoundKey::IsBack(version)) => Some(*version),
         Some(FoundKey::CutOff(cut)) => {
-            Some(key::bring_back(ports, &found.slot, *cut, invocation).await?)
+            Some(key::bring_back(ports, orders, &found.slot, *cut, invocation).await?)
         }
     };
-    let lifted = lift::lift(ports, &order.slot, epoch).await?;
+    let lifted = lift::lift(ports, orders, &order.slot, epoch).await?;
     Ok(RestoreOutcome::Restored(Box::new(Restored {
         was,
         slot: lifted.slot,
