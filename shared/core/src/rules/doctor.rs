@@ -143,13 +143,15 @@ pub fn account(account: &str, listed: Result<usize, &ProviderError>) -> Check {
             error.to_string(),
             "put a working admin credential into the secret that KEYWARD_ACCOUNTS names for it",
         ),
-        Err(error @ (ProviderError::Refused { .. } | ProviderError::Unsupported(_))) => {
-            Check::wrong(
-                about,
-                error.to_string(),
-                "mend KEYWARD_ACCOUNTS of the functions",
-            )
-        }
+        Err(
+            error @ (ProviderError::Refused { .. }
+            | ProviderError::Unsupported(_)
+            | ProviderError::ReadOnly(_)),
+        ) => Check::wrong(
+            about,
+            error.to_string(),
+            "mend KEYWARD_ACCOUNTS of the functions",
+        ),
         Err(
             error @ (ProviderError::RetryAfter { .. }
             | ProviderError::UnderWay(_)

@@ -38,6 +38,11 @@ impl<'a> Reader<'a> {
             Some(provider) if !has_admin_secret(provider) => Some(None),
             _ => self.arn("admin_secret").map(Some),
         };
+        let takes_none = provider.is_some_and(|provider| !has_admin_secret(provider));
+        let read_secret = match self.fields.contains_key("read_secret") && !takes_none {
+            true => self.arn("read_secret").map(Some),
+            false => Some(None),
+        };
         let region = match provider {
             Some(provider) if has_region(provider) => self.region().map(Some),
             _ => Some(None),
@@ -59,6 +64,7 @@ impl<'a> Reader<'a> {
             provider: provider?,
             pool,
             admin_secret: admin_secret?,
+            read_secret: read_secret?,
             region: region?,
             names: names
                 .filter(|all| provider.is_some_and(|p| all.len() == self::names(p).len()))?,
