@@ -141,7 +141,9 @@ fn ports_on(
     let client = provider_client(config.http.timeout, http, &accounts, &clock)?;
     let inventory = Arc::new(DynamoInventory::new(aws, &config.table));
     let signer = Arc::new(RoleSigner(RequestSigner::new(aws)));
-    let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin).with_aws(signer);
+    let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin)
+        .with_aws(signer)
+        .opened_by(config.credential);
     let ports = Ports {
         secrets: Arc::new(secrets),
         pools: inventory.clone(),

@@ -27,7 +27,8 @@ impl ControlConfig {
             lookup,
             problems: Vec::new(),
         };
-        let common = reader.common();
+        let credential = reader.credential();
+        let common = reader.common(credential);
         let drills = [STACK, TOPIC]
             .iter()
             .any(|name| reader.text(name).is_some());

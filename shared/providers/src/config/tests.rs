@@ -274,7 +274,13 @@ fn functions_that_only_read_have_a_secret_of_their_own() {
     let name = "a".parse().unwrap();
     let own = ARN.replace("admin", "read");
     let read = accounts(&field(&own)).unwrap();
-    let secret = |credential| read.get(&name).unwrap().secret(credential).unwrap().as_str();
+    let secret = |credential| {
+        read.get(&name)
+            .unwrap()
+            .secret(credential)
+            .unwrap()
+            .as_str()
+    };
     assert_eq!(secret(Credential::Admin), ARN);
     assert_eq!(secret(Credential::Read), own);
     assert!(read.missing_credentials(&name).is_empty());
@@ -284,7 +290,10 @@ fn functions_that_only_read_have_a_secret_of_their_own() {
     assert!(without.missing_credentials(&nowhere).is_empty());
     for (value, expected) in [
         (ARN.to_owned(), "a: `read_secret` is an admin secret"),
-        (ARN.replace("admin", "other"), "a: `read_secret` is an admin secret"),
+        (
+            ARN.replace("admin", "other"),
+            "a: `read_secret` is an admin secret",
+        ),
         ("sk-EXAMPLE".to_owned(), "a: `read_secret` is not the ARN"),
     ] {
         let error = accounts(&field(&value)).unwrap_err().to_string();
