@@ -19,6 +19,7 @@ use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::kill_switch::KillSwitch;
 use keyward_core::usecases::monitor::MonitorPorts;
+use keyward_core::usecases::retire::Retire;
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, AwsSigner, ConfiguredProviders, ToSign};
@@ -105,6 +106,22 @@ pub async fn kill_switch(config: &KillConfig) -> Result<KillSwitch, DeploymentEr
         alarms: Arc::new(CloudWatchAlarms::new(&keyward_aws::hurried(&aws))),
         deployment: config.deployment.clone(),
         confirm: config.common.confirm,
+    })
+}
+
+/// What `retire` works with. Nothing is sent.
+///
+/// # Errors
+/// [`DeploymentError`].
+pub async fn retire(config: &Config) -> Result<Retire, DeploymentError> {
+    let http = Http::new(&config.http)?;
+    let aws = keyward_aws::load(aws_client(&http)?).await;
+    let (ports, inventory) = ports_on(config, &http, &aws)?;
+    Ok(Retire {
+        ports,
+        usage: inventory.clone(),
+        leases: inventory,
+        confirm: config.confirm,
     })
 }
 
