@@ -106,7 +106,7 @@ async fn due_work_ends_before_the_time_of_limits() {
         .await;
     let clock = kept.world.outside.clock.clone();
     let all = kept.world.deadline().0.duration_since(kept.now());
-    gate.before(1, async move { clock.advance(all * 3 / 4) });
+    gate.before(0, async move { clock.advance(all * 3 / 4) });
     let report = kept.woken_on(&kept.world.ports).await.unwrap();
     gate.disarm();
     assert!(report.unfinished, "{report:?}");
