@@ -100,9 +100,11 @@ impl ConfiguredProviders {
                 };
                 Arc::new(Gemini::new(http, urls, admin()))
             }
-            ProviderName::Azure => {
-                Arc::new(Azure::new(http, azure::Resource::of(account), admin()))
-            }
+            ProviderName::Azure => Arc::new(Azure::new(
+                http,
+                azure::Resource::of(account, self.credential),
+                admin(),
+            )),
             ProviderName::Bedrock => self.of_aws(account),
         }
     }

@@ -162,6 +162,19 @@ pub fn account(account: &str, listed: Result<usize, &ProviderError>) -> Check {
     }
 }
 
+/// What it means that the deployment does not name a credential of an account, by the field that would.
+pub fn lacks_credential(account: &str, field: &str) -> Check {
+    Check::wrong(
+        format!("account {account}, {field}"),
+        format!(
+            "KEYWARD_ACCOUNTS names no secret in `{field}`: functions that open the account by it cannot, the monitor by `read_secret` among them"
+        ),
+        format!(
+            "put a credential into a secret named keyward/<stack>/read/{account}, its ARN into ProviderAccounts as `{field}`, and deploy"
+        ),
+    )
+}
+
 /// Whether each slot has the alarm that guards it.
 pub fn alarms(slots: usize, changes: &[AlarmChange]) -> Check {
     let bad = |change: &&AlarmChange| !matches!(change, AlarmChange::Remove(..));

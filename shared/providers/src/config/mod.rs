@@ -124,6 +124,11 @@ impl Account {
         &self.names[field]
     }
 
+    /// The same for a field that may be left out.
+    pub(crate) fn optional_name(&self, field: &'static str) -> Option<&str> {
+        self.names.get(field).map(String::as_str)
+    }
+
     /// The secret that the account is opened by; `None` where the configuration names none.
     pub(crate) fn secret(&self, credential: Credential) -> Option<&SecretArn> {
         match credential {
@@ -206,6 +211,14 @@ const fn names(provider: ProviderName) -> &'static [NameField] {
     }
 }
 
+/// The same for fields that may be left out.
+const fn optional_names(provider: ProviderName) -> &'static [NameField] {
+    match provider {
+        ProviderName::Azure => azure::OPTIONAL_NAMES,
+        _ => &[],
+    }
+}
+
 /// Whether the provider's API takes an admin credential that is kept in a secret. Else it is the function's own role.
 const fn has_admin_secret(provider: ProviderName) -> bool {
     !matches!(provider, ProviderName::Bedrock)
@@ -236,7 +249,8 @@ impl ProviderAccounts {
     /// host of its own. Without `read_secret` the account cannot be opened by functions that only read. Where keys are
     /// drawn from a standby pool, `pool_secret`
     /// names its secret, and `pool_low_water` (3 if left out) the number of keys below which people are told. Bedrock has
-    /// a `region`, and no secret of its own. Azure has `tenant`, `client_id`, `subscription`, `resource_group` and `resource`.
+    /// a `region`, and no secret of its own. Azure has `tenant`, `client_id`, `subscription`, `resource_group` and `resource`,
+    /// and may have `read_client_id`.
     ///
     /// # Errors
     /// [`ConfigError`] with all problems together.
@@ -301,7 +315,7 @@ impl ProviderAccounts {
 
     /// The credentials that the configuration does not name for an account, by their field: none where there is no such
     /// account, or its provider takes none.
-    pub(crate) fn missing_credentials(&self, name: &AccountName) -> Vec<&'static str> {
+    pub fn missing_credentials(&self, name: &AccountName) -> Vec<&'static str> {
         let account = self.0.get(name);
         let takes = account.filter(|account| has_admin_secret(account.provider));
         let all = [Credential::Admin, Credential::Read];
