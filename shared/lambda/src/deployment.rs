@@ -21,6 +21,7 @@ use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::kill_switch::KillSwitch;
 use keyward_core::usecases::monitor::MonitorPorts;
+use keyward_core::usecases::retire::Retire;
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, AwsSigner, ConfiguredProviders, ToSign};
@@ -120,6 +121,22 @@ pub async fn kill_switch(config: &KillConfig) -> Result<KillSwitch, DeploymentEr
     })
 }
 
+/// What `retire` works with. Nothing is sent.
+///
+/// # Errors
+/// [`DeploymentError`].
+pub async fn retire(config: &Config) -> Result<Retire, DeploymentError> {
+    let http = Http::new(&config.http)?;
+    let aws = keyward_aws::load(aws_client(&http)?).await;
+    let (ports, inventory) = ports_on(config, &http, &aws)?;
+    Ok(Retire {
+        ports,
+        usage: inventory.clone(),
+        leases: inventory,
+        confirm: config.confirm,
+    })
+}
+
 /// What the monitor works with. Nothing is sent.
 ///
 /// # Errors
@@ -153,7 +170,9 @@ fn ports_on(
     let client = provider_client(config.http.timeout, http, &accounts, &clock)?;
     let inventory = Arc::new(DynamoInventory::new(aws, &config.table));
     let signer = Arc::new(RoleSigner(RequestSigner::new(aws)));
-    let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin).with_aws(signer);
+    let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin)
+        .with_aws(signer)
+        .opened_by(config.credential);
     let ports = Ports {
         secrets: Arc::new(secrets),
         pools: inventory.clone(),

@@ -190,7 +190,8 @@ impl Deployment {
     pub(super) async fn retire(&self, timeline: &mut Timeline<'_>) {
         let before = self.inventory.all_versions();
         let confirm = ConfirmPolicy::default();
-        if let Err(error) = keyward_retire::handle(&self.ports, &confirm, self.deadline()).await {
+        if let Err(error) = crate::support::retire_due(&self.ports, &confirm, self.deadline()).await
+        {
             timeline.line(self.clock.now(), &keyward_lambda::diagnostic::chain(&error));
         }
         for version in self.inventory.all_versions() {

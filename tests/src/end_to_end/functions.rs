@@ -13,7 +13,7 @@ use super::{Deployment, STACK, Secret, TABLE};
 use crate::emulators::Function;
 use crate::functions::{Profile, build};
 use crate::local::event;
-use crate::support::account_entry;
+use crate::support::{account_entry, readable};
 
 /// A made-up credential of Secrets Manager's for writing across accounts.
 pub const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
@@ -22,6 +22,9 @@ pub const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
 /// ends the function.
 pub(super) const TIMEOUT: u32 = 300;
 const PROVIDER_TIMEOUT: &str = "60";
+
+/// Which credential a function opens provider accounts by that can do without the one that writes.
+pub(super) const CREDENTIAL: &str = "KEYWARD_CREDENTIAL";
 
 /// What a function answered in place of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +115,8 @@ impl Deployment {
             ("KEYWARD_TABLE", TABLE),
             ("KEYWARD_ALERT_TOPIC_ARN", &self.topic.arn),
             ("KEYWARD_ACCOUNTS", &self.accounts),
+            // What control acts at providers with. Those that only write do not ask for it.
+            (CREDENTIAL, "admin"),
             ("KEYWARD_LOG", "trace"),
             ("KEYWARD_CONFIRM_OVER_SECONDS", "0"),
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", PROVIDER_TIMEOUT),
@@ -142,6 +147,9 @@ impl Deployment {
                 .name(format!("keyward/{STACK}/admin/{name}"));
             let admin = create.secret_string(key.expose_secret()).send().await;
             let create = self.client.create_secret();
+            let create = create.name(format!("keyward/{STACK}/read/{name}"));
+            let read = create.secret_string(key.expose_secret()).send().await;
+            let create = self.client.create_secret();
             let pool = match provider.kind() {
                 CredentialKind::Pool => {
                     let create = create.name(format!("keyward/{STACK}/pool/{name}"));
@@ -150,8 +158,9 @@ impl Deployment {
                 CredentialKind::Minted | CredentialKind::Slots => None,
             };
             let admin = admin.unwrap().arn.unwrap();
+            let read = read.unwrap().arn.unwrap();
             let account = account_entry(&each.simulator, &admin, &pool.unwrap_or_default());
-            accounts.insert(name, account);
+            accounts.insert(name, readable(account, &read));
         }
         Value::Object(accounts)
     }

@@ -376,7 +376,7 @@ impl World {
     /// # Errors
     /// As the function.
     pub async fn retire(&self) -> Result<RetireReport, RetireError> {
-        keyward_retire::handle(&self.open, &self.confirm, self.deadline()).await
+        crate::support::retire_due(&self.open, &self.confirm, self.deadline()).await
     }
 
     /// Lets `time` pass with `retire` woken every five minutes and rotations carried out as asked. A run of `retire`

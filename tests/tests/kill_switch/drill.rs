@@ -471,7 +471,7 @@ impl Scenario for Ends {
         let world = &range.switched.world;
         let confirm = world.confirm;
         let deadline = Deadline(range.switched.now() + SignedDuration::from_mins(5));
-        let _ = keyward_core::usecases::retire::run(&world.ports, &confirm, deadline).await;
+        let _ = keyward_core::usecases::retire::carry_on(&world.ports, &confirm, deadline).await;
     }
 
     async fn recover_and_check(&self, range: &Range, point: Option<Point>) {

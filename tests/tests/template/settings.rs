@@ -9,14 +9,14 @@ use keyward_tests::template::{FUNCTIONS, Stack, Template};
 use serde_json::json;
 
 const ACCOUNTS: &str = r#"{"openrouter-main": {"provider": "openrouter",
-  "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/e2e/admin/openrouter-main-a1B2c3"}}"#;
+  "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/e2e/admin/openrouter-main-a1B2c3",
+  "read_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/e2e/read/openrouter-main-d4E5f6"}}"#;
 const MAPPED: &str = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:spend";
 const MAP: &str = r#"{"spend": "support-bot"}"#;
 
 /// Everything set that can be.
-const ALL: [(&str, &str); 7] = [
+const ALL: [(&str, &str); 6] = [
     ("ProviderAccounts", ACCOUNTS),
-    ("ReadOnlyAccounts", ACCOUNTS),
     ("AlarmMap", MAP),
     ("MappedAlarmArns", MAPPED),
     ("RestoreNeedsSecond", "true"),

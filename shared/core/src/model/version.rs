@@ -373,6 +373,9 @@ pub struct Version {
     /// When the end was established.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub revoke_confirmed: Option<Confirmed>,
+    /// When it was last told of as used although its end was established: it is to be revoked again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub used_when_dead: Option<Timestamp>,
     /// What people were told.
     #[serde(default)]
     pub told: Told,
@@ -435,6 +438,7 @@ impl Version {
             revoke_accepted: None,
             refusals: None,
             revoke_confirmed: None,
+            used_when_dead: None,
             told: Told::default(),
             due_at: Some(now),
         }

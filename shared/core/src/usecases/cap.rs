@@ -28,7 +28,7 @@ pub(crate) async fn set_current_cap(
     };
     let limit = provider.caps().map(|caps| caps.day_limit());
     let now = ports.clock.now();
-    // One that is moved each day and was not yet is left to the monitor.
+    // One that is moved each day and was not yet is left to `retire`.
     match limit.and_then(|limit| caps::of_key(slot, current, limit, now)) {
         Some(cap) => set_cap(ports, slot, provider.as_ref(), current, cap).await,
         None => Ok(CapSet::NotThere),

@@ -9,6 +9,7 @@ pub mod drill;
 pub mod enforce;
 pub mod expect;
 mod find;
+mod fleet;
 pub mod history;
 pub mod import;
 pub mod keep_alarms;

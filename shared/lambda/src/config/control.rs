@@ -3,6 +3,7 @@
 use keyward_core::model::names::StackName;
 use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::report::Callers;
+use keyward_providers::config::Credential;
 
 use super::kill::TOPIC;
 use super::monitor::{KILL_SWITCH, KILL_SWITCH_RULE, is_function_arn};
@@ -42,7 +43,8 @@ impl ControlConfig {
             lookup,
             problems: Vec::new(),
         };
-        let common = reader.common();
+        // What writes at a provider, the kill switch does.
+        let common = reader.common(Credential::Read);
         let callers = reader.callers("KEYWARD_CALLERS");
         let deployment = match reader.text(TOPIC) {
             Some(_) => reader.deployment(),

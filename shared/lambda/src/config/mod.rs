@@ -13,7 +13,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::usecases::restore::Second;
-use keyward_providers::config::ProviderAccounts;
+use keyward_providers::config::{Credential, ProviderAccounts};
 use tracing::Level;
 
 use crate::http::HttpSettings;
@@ -41,6 +41,9 @@ pub struct Config {
     pub alert_topic_arn: String,
     /// `KEYWARD_ACCOUNTS`: the provider accounts.
     pub accounts: ProviderAccounts,
+    /// What they are opened by. `rotate`, `retire` and the kill switch write at providers, so always by the admin
+    /// credential; the others by what `KEYWARD_CREDENTIAL` says, `read` or `admin`: `read` if not set.
+    pub credential: Credential,
     /// `KEYWARD_LOG`: `error`, `warn`, `info`, `debug` or `trace`; `info` if not set.
     pub log: Level,
     /// What confirms a revocation: `KEYWARD_CONFIRM_REFUSALS` (in a row, 3 to 20; 3 if not set) and
@@ -82,7 +85,7 @@ impl Config {
             lookup,
             problems: Vec::new(),
         };
-        let config = reader.common();
+        let config = reader.common(Credential::Admin);
         if reader.problems.is_empty() {
             Ok(config)
         } else {
@@ -98,9 +101,10 @@ struct Reader<L> {
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    /// What every function has.
-    fn common(&mut self) -> Config {
+    /// What every function has, of one that opens accounts by `credential`.
+    fn common(&mut self, credential: Credential) -> Config {
         Config {
+            credential,
             table: self.required("KEYWARD_TABLE", TABLE_RULE, is_table),
             alert_topic_arn: self.required("KEYWARD_ALERT_TOPIC_ARN", TOPIC_RULE, is_topic_arn),
             accounts: self.accounts("KEYWARD_ACCOUNTS"),
@@ -182,6 +186,18 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         }
     }
 
+    /// Which credential a function opens accounts by that can do without the one that writes.
+    fn credential(&mut self) -> Credential {
+        match self.text(CREDENTIAL).as_deref() {
+            None | Some("read") => Credential::Read,
+            Some("admin") => Credential::Admin,
+            Some(_) => {
+                self.problem(CREDENTIAL, "must be read or admin".to_owned());
+                Credential::Read
+            }
+        }
+    }
+
     fn level(&mut self, variable: &'static str, default: Level) -> Level {
         match self.text(variable).as_deref() {
             None => default,
@@ -219,6 +235,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         Some(path)
     }
 }
+
+const CREDENTIAL: &str = "KEYWARD_CREDENTIAL";
 
 const TABLE_RULE: &str = "the inventory's table, 3 to 255 of A-Z a-z 0-9 _ - .";
 const TOPIC_RULE: &str =

@@ -170,6 +170,7 @@ pub(in crate::contract) fn full(slot: &SlotName, n: u32) -> Version {
             at: time,
             by: Confirmation::Refused,
         }),
+        used_when_dead: Some(time),
         told: Told {
             still_used: Some(time),
             moved_back: Some(time),
