@@ -26,6 +26,9 @@ const PROVIDER_TIMEOUT: &str = "60";
 /// Which credential a function opens provider accounts by that can do without the one that writes.
 pub(super) const CREDENTIAL: &str = "KEYWARD_CREDENTIAL";
 
+/// A topic that nobody publishes to.
+const NO_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:no-alarms";
+
 /// What a function answered in place of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
@@ -59,6 +62,7 @@ impl Deployment {
     /// Stores the account's admin credential, and deploys the functions.
     pub(super) async fn deploy(&mut self) {
         self.accounts = self.configured().await.to_string();
+        self.deploy_orders().await;
         let variables = self.variables();
         let variables: Vec<(&str, &str)> =
             variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
@@ -72,6 +76,21 @@ impl Deployment {
         self.rotate = self.moto.deploy(&function("rotate", &built.rotate)).await;
         self.moto.deploy(&function("retire", &built.retire)).await;
         self.moto.deploy(&function("control", &built.control)).await;
+    }
+
+    /// Deploys the kill switch that `control` gives orders to.
+    async fn deploy_orders(&mut self) {
+        let variables = self.variables();
+        let mut all: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        all.push(("KEYWARD_ALARM_TOPIC_ARN", NO_TOPIC));
+        let built = tokio::task::spawn_blocking(binaries).await.unwrap();
+        let function = Function {
+            name: "kill-switch",
+            program: &built.kill_switch,
+            variables: &all,
+            timeout: TIMEOUT,
+        };
+        self.kill_switch = self.moto.deploy(&function).await;
     }
 
     /// Deploys the kill switch as the function `name`, with what it is told beside what every function is.
@@ -115,8 +134,9 @@ impl Deployment {
             ("KEYWARD_TABLE", TABLE),
             ("KEYWARD_ALERT_TOPIC_ARN", &self.topic.arn),
             ("KEYWARD_ACCOUNTS", &self.accounts),
-            // What control acts at providers with. Those that only write do not ask for it.
-            (CREDENTIAL, "admin"),
+            (CREDENTIAL, "read"),
+            ("KEYWARD_STACK", STACK),
+            ("KEYWARD_KILL_SWITCH_ARN", &self.kill_switch),
             ("KEYWARD_LOG", "trace"),
             ("KEYWARD_CONFIRM_OVER_SECONDS", "0"),
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", PROVIDER_TIMEOUT),

@@ -103,11 +103,9 @@ async fn a_key_that_nobody_is_restoring_is_not_resumed() {
     // It is being restored, but not in the epoch that the slot is in.
     let mut restoring = contained.become_state(VersionState::Restoring).unwrap();
     restoring.lease_until = Some(until);
-    let saved = world
-        .outside
-        .inventory
-        .save_versions(&[restoring], Fence::None);
-    saved.await.unwrap();
+    let inventory = &world.outside.inventory;
+    let saved = inventory.save_versions(&[restoring], Fence::None).await;
+    saved.unwrap();
     assert_eq!(
         switch.carry_out(&resume).await.unwrap(),
         ActOutcome::Overtaken

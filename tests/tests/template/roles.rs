@@ -69,19 +69,18 @@ fn credentials_that_can_write_are_for_few_and_those_that_read_for_others() {
         return;
     };
     let stack = Stack::of(&template, &[]);
-    // control, since a person's kill, restore and registration act at the provider at once.
-    let few = BTreeSet::from(["rotate", "retire", "kill-switch", "control"]);
+    let few = BTreeSet::from(["rotate", "retire", "kill-switch"]);
     let admin = readers(&stack, "keyward/e2e/admin/openai-main-a1B2c3", &[]);
     assert_eq!(admin, few);
     let read = readers(&stack, "keyward/e2e/read/openai-main-a1B2c3", &[]);
-    assert_eq!(read, BTreeSet::from(["monitor"]));
+    assert_eq!(read, BTreeSet::from(["monitor", "control"]));
     // Which of them a function opens accounts by is what it may read.
     for (name, logical) in FUNCTIONS {
         let given = stack.variables(&format!("{logical}Function"));
         let credential = given.get("KEYWARD_CREDENTIAL").map(String::as_str);
         let expected = match name {
-            "rotate" | "retire" | "kill-switch" => None,
-            _ if admin.contains(name) => Some("admin"),
+            // These can but write, and those can but read, whatever they are told.
+            "rotate" | "retire" | "kill-switch" | "control" | "usage" => None,
             _ => Some("read"),
         };
         assert_eq!(credential, expected, "{name}");
@@ -110,16 +109,19 @@ fn who_only_reads_only_lists_at_bedrock() {
         );
         stack.policy(&format!("{logical}Role")).allows(&made)
     };
-    for (action, monitor, retire, rotate) in [
+    for (action, reads, retire, rotate) in [
         ("List", true, true, true),
         ("Update", false, true, true),
         ("Delete", false, true, true),
         ("Create", false, false, true),
     ] {
         let own = "/keyward/e2e/";
-        let allowed = ["Monitor", "Retire", "Rotate"].map(|logical| may(logical, action, own));
-        assert_eq!(allowed, [monitor, retire, rotate], "{action}");
-        assert!(!may("Monitor", action, "/"), "{action}");
+        let all = ["Monitor", "Control", "Retire", "Rotate"];
+        let allowed = all.map(|logical| may(logical, action, own));
+        assert_eq!(allowed, [reads, reads, retire, rotate], "{action}");
+        for logical in ["Monitor", "Control"] {
+            assert!(!may(logical, action, "/"), "{logical}: {action}");
+        }
     }
 }
 

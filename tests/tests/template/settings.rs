@@ -28,7 +28,7 @@ const ALL: [(&str, &str); 6] = [
 ];
 
 /// What the control function is told for drills.
-const DRILLS: [&str; 2] = ["KEYWARD_STACK", "KEYWARD_ALARM_TOPIC_ARN"];
+const DRILLS: [&str; 1] = ["KEYWARD_ALARM_TOPIC_ARN"];
 
 /// What a function makes of its settings.
 fn read(function: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {

@@ -56,8 +56,8 @@ impl From<ProviderError> for Error {
             ProviderError::Refused { detail } => Self::Refused { detail },
             ProviderError::AdminCredential { detail } => Self::AdminCredential { detail },
             // What cannot be done is not done now or later either.
-            ProviderError::Unsupported(what) => Self::Refused {
-                detail: OutsideText::new(&format!("its API cannot {what}")),
+            never @ (ProviderError::Unsupported(_) | ProviderError::ReadOnly(_)) => Self::Refused {
+                detail: OutsideText::new(&never.to_string()),
             },
         }
     }
