@@ -136,6 +136,7 @@ impl Deployment {
             ("KEYWARD_ACCOUNTS", &self.accounts),
             (CREDENTIAL, "read"),
             ("KEYWARD_STACK", STACK),
+            ("KEYWARD_URLS", "together"),
             ("KEYWARD_KILL_SWITCH_ARN", &self.kill_switch),
             ("KEYWARD_LOG", "trace"),
             ("KEYWARD_CONFIRM_OVER_SECONDS", "0"),
