@@ -335,7 +335,8 @@ async fn not_found_is_believed_only_with_the_list_and_never_without_the_key() {
         let ports = world.odd(way.clone());
         for _ in 0..12 * 4 {
             world.pass(SignedDuration::from_mins(5));
-            let _ = keyward_retire::handle(&ports, &world.confirm, world.deadline()).await;
+            let _ =
+                keyward_tests::support::retire_due(&ports, &world.confirm, world.deadline()).await;
         }
         assert!(world.outside.provider.accepts(&old));
         let version = world.versions().await.remove(0);

@@ -14,9 +14,9 @@ use keyward_testkit::canary::Canary;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::contract::provider::ProviderCall;
 use keyward_testkit::logs::CapturedLogs;
-use keyward_testkit::memory::{MemoryUsage, made_up_key};
+use keyward_testkit::memory::{KillSwitchHere, MemoryUsage, made_up_key};
 use keyward_testkit::simulator::{Body, Fault, FaultRule, Settings, Simulator};
-use keyward_tests::support::{ROLE, STEPS, Simulated, World, token};
+use keyward_tests::support::{OrderedFunction, ROLE, STEPS, Simulated, World, token};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
@@ -196,7 +196,14 @@ async fn everything_with_a_pool(said: &mut Said, secrets: &mut Vec<String>) {
                 said.0.push(asked_by_a_person(&world, &given, number).await);
                 let keys = given.iter().map(|text| ApiKey::new(text)).collect();
                 let account = "anthropic-main".parse().unwrap();
-                let added = pool::add(&world.open, &account, keys, world.deadline()).await;
+                let added = pool::add(
+                    &world.open,
+                    &KillSwitchHere::on(&world.open),
+                    &account,
+                    keys,
+                    world.deadline(),
+                )
+                .await;
                 match added {
                     Ok(report) => said.0.push(format!("{report:?}")),
                     Err(error) => said.0.push(format!("{error} {error:?}")),
@@ -232,12 +239,14 @@ async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> Strin
         drills: None,
         guards: None,
         ports: world.open.clone(),
+        orders: OrderedFunction::on(&world.open),
         acts: world.outside.inventory.clone(),
         items: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),
         alarms: std::sync::Arc::new(keyward_core::ports::NoAlarmStates),
         callers: keyward_core::usecases::report::Callers::People,
         restore_second: keyward_core::usecases::restore::Second::NotNeeded,
+        enforce_second: keyward_core::usecases::restore::Second::NotNeeded,
     };
     let body = json!({"reason": "refill", "account": "anthropic-main", "keys": keys});
     let broken = format!("{}{{", body);
@@ -289,7 +298,13 @@ async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> Strin
             },
             "body": body,
         });
-        let answer = keyward_control::handle(&deps, event, world.deadline()).await;
+        let answer = keyward_control::handle(
+            &deps,
+            keyward_core::model::act_kind::Served::All,
+            event,
+            world.deadline(),
+        )
+        .await;
         said += &answer.to_string();
     }
     let acts = world.outside.inventory.all_acts();

@@ -5,6 +5,8 @@
 mod crashes;
 #[path = "keep_caps/moved.rs"]
 mod moved;
+#[path = "keep_caps/woken.rs"]
+mod woken;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

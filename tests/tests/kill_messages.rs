@@ -90,6 +90,7 @@ fn outcomes_of(event: &Value) -> Vec<Result<String, NotKilled>> {
         Decision::Kill(kill) => Ok(kill.slot.to_string()),
         Decision::AlertOnly(alert) => Err(alert.kind),
         Decision::GoOn(incident) => panic!("{incident}"),
+        Decision::CarryOut(order) => panic!("{order:?}"),
     };
     read(event).into_iter().map(outcome).collect()
 }
@@ -121,7 +122,7 @@ fn triggers(name: &str) -> Vec<Option<String>> {
     let messages = events(name).iter().flat_map(read).collect::<Vec<_>>();
     let trigger = |message| match decide(&message, &deployment()) {
         Decision::Kill(kill) => Some(kill.trigger.id()),
-        Decision::GoOn(_) | Decision::AlertOnly(_) => None,
+        Decision::GoOn(_) | Decision::CarryOut(_) | Decision::AlertOnly(_) => None,
     };
     messages.into_iter().map(trigger).collect()
 }

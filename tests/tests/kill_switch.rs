@@ -14,15 +14,17 @@ mod trips;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::act_order::{ActOrder, CutOff, Ground};
 use keyward_core::model::alarm::{AlarmArn, AlarmState};
 use keyward_core::model::alert::{Alert, AlertKind, Severity};
-use keyward_core::model::incident::{Evidence, Incident, OwnerId};
+use keyward_core::model::incident::{Evidence, Incident, OwnerId, TriggerId};
 use keyward_core::model::kill_order::TopicArn;
 use keyward_core::model::slot::{Mode, Slot, SlotState};
-use keyward_core::ports::{Clock, Deadline, Inventory, TAG_SLOT, TAG_STACK};
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{ActOutcome, Clock, Deadline, Inventory, TAG_SLOT, TAG_STACK};
 use keyward_core::rules::kill::{AlarmMap, Deployment};
 use keyward_core::usecases::Ports;
-use keyward_core::usecases::kill::Invocation;
+use keyward_core::usecases::kill::{Invocation, KillOutcome};
 use keyward_core::usecases::kill_switch::KillSwitch;
 use keyward_kill_switch::{KillSwitchError, Report, handle};
 use keyward_testkit::gate::{Gate, gated_alarms};
@@ -113,7 +115,9 @@ impl Switched {
 
     async fn handle_as(&self, event: &Value, id: &str) -> Result<Report, KillSwitchError> {
         let switch = self.switch_on(&self.world.ports);
-        handle(&switch, event, &invocation(switch.ports.clock.as_ref(), id)).await
+        let invocation = invocation(switch.ports.clock.as_ref(), id);
+        let reply = handle(&switch, event, &invocation).await?;
+        Ok(reply.report().unwrap())
     }
 
     async fn handle(&self, event: &Value) -> Result<Report, KillSwitchError> {
@@ -212,6 +216,63 @@ async fn the_monitors_order_needs_no_alarm() {
     assert!(!switched.is_alive());
     let evidence = switched.incidents()[0].triggers[0].evidence;
     assert_eq!(evidence, Evidence::Monitor);
+}
+
+fn order_of_a_person(switched: &Switched) -> ActOrder {
+    ActOrder::CutOff(CutOff {
+        slot: switched.world.slot.clone(),
+        trigger: TriggerId::new("person@e1506fd5"),
+        ground: Ground::Person,
+        cause: OutsideText::new("ana (person): it calls all night"),
+        seen: switched.now(),
+    })
+}
+
+#[tokio::test]
+async fn a_persons_order_is_carried_out_once_and_answered_each_time() {
+    let switched = Switched::new().await;
+    let order = order_of_a_person(&switched);
+    let event = order.to_json(&"prod".parse().unwrap());
+    let switch = switched.switch_on(&switched.world.ports);
+    for id in ["one", "two"] {
+        let invocation = invocation(switch.ports.clock.as_ref(), id);
+        let reply = handle(&switch, &event, &invocation).await.unwrap();
+        let answer = serde_json::to_value(reply).unwrap();
+        let Some(ActOutcome::Killed(outcome)) = ActOutcome::from_answer(&order, &answer) else {
+            panic!("{answer}");
+        };
+        assert!(
+            matches!(outcome, KillOutcome::Contained(_) | KillOutcome::Attached),
+            "{answer}"
+        );
+        assert!(!switched.is_alive());
+    }
+    let [incident] = &switched.incidents()[..] else {
+        panic!("one incident");
+    };
+    assert_eq!(incident.triggers.len(), 1, "{incident:?}");
+    assert_eq!(incident.triggers[0].evidence, Evidence::Person);
+    assert_eq!(switched.alerts(AlertKind::Contained).len(), 1);
+}
+
+/// Whoever can publish to the topic, or invokes the switch of another stack, gives no orders.
+#[tokio::test]
+async fn a_persons_order_that_came_another_way_kills_nobody_and_pages() {
+    for stack in ["prod", "test"] {
+        let switched = Switched::new().await;
+        let order = order_of_a_person(&switched).to_json(&stack.parse().unwrap());
+        let event = match stack {
+            "prod" => event(&[order]),
+            _ => order,
+        };
+        assert_eq!(switched.handle(&event).await.unwrap(), report(0, 1));
+        assert!(switched.is_alive());
+        assert_eq!(switched.incidents(), []);
+        let [alert] = &switched.alerts(AlertKind::KillRefused)[..] else {
+            panic!("one alert");
+        };
+        assert_eq!(alert.severity, Severity::Page);
+    }
 }
 
 #[tokio::test]

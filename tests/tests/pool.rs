@@ -34,7 +34,7 @@ use keyward_testkit::drive::{
     Point, Scenario, Task, crash_at_every_call, disturb_before_every_call, interleave,
 };
 use keyward_testkit::gate::{Cut, Gate, Losses, gated};
-use keyward_testkit::memory::MemoryProvider;
+use keyward_testkit::memory::{KillSwitchHere, MemoryProvider};
 use keyward_tests::support::{
     Oddity, RetireScenario, STEPS, StepScenario, World, check_rules, say, token,
 };
@@ -69,7 +69,14 @@ fn make(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
 /// Puts keys in, not through the gate.
 async fn put(world: &World, texts: &[String]) -> Result<AddReport, AddError> {
     let keys = texts.iter().map(|text| ApiKey::new(text)).collect();
-    add(&world.open, &account(), keys, world.deadline()).await
+    add(
+        &world.open,
+        &KillSwitchHere::on(&world.open),
+        &account(),
+        keys,
+        world.deadline(),
+    )
+    .await
 }
 
 async fn pool(world: &World) -> Pool {
@@ -210,9 +217,15 @@ async fn what_the_provider_says_of_a_key_decides() {
         let text = provider.seed("new");
         let ports = world.odd(Oddity::Says(verdict.clone()));
         let keys = vec![ApiKey::new(&text)];
-        let report = add(&ports, &account(), keys, world.deadline())
-            .await
-            .unwrap();
+        let report = add(
+            &ports,
+            &KillSwitchHere::on(&ports),
+            &account(),
+            keys,
+            world.deadline(),
+        )
+        .await
+        .unwrap();
         let why = report.refused.first().map(|refused| refused.why.clone());
         assert_eq!(why, expected, "{verdict:?}");
         let stands = standing(&report.pool, &text).is_some();
@@ -256,11 +269,25 @@ async fn without_a_pool_or_the_providers_list_nothing_is_changed() {
     let (world, provider) = start().await;
     let keys = || vec![ApiKey::new(&provider.seed("new"))];
     let other: AccountName = "other".parse().unwrap();
-    let refused = add(&world.open, &other, keys(), world.deadline()).await;
+    let refused = add(
+        &world.open,
+        &KillSwitchHere::on(&world.open),
+        &other,
+        keys(),
+        world.deadline(),
+    )
+    .await;
     assert!(matches!(refused, Err(AddError::NoPool(name)) if name == other));
     let before = pool(&world).await;
     let ports = world.odd(Oddity::FailsOnPageTwo);
-    let refused = add(&ports, &account(), keys(), world.deadline()).await;
+    let refused = add(
+        &ports,
+        &KillSwitchHere::on(&ports),
+        &account(),
+        keys(),
+        world.deadline(),
+    )
+    .await;
     assert!(matches!(refused, Err(AddError::Provider(_))), "{refused:?}");
     let after = pool(&world).await;
     assert_eq!((after.standby, after.adding_until), (before.standby, None));
@@ -281,9 +308,15 @@ async fn a_key_that_cannot_be_suspended_is_not_drawn_until_it_is() {
     let ports = gated(&world.open, &gate);
     gate.silence(&["provider.disable"]);
     let keys = vec![ApiKey::new(&text)];
-    let report = add(&ports, &account(), keys, world.deadline())
-        .await
-        .unwrap();
+    let report = add(
+        &ports,
+        &KillSwitchHere::on(&ports),
+        &account(),
+        keys,
+        world.deadline(),
+    )
+    .await
+    .unwrap();
     assert_eq!((report.added.len(), report.not_ready.len()), (1, 1));
     let refused = world.rotate(&token(2)).await.unwrap_err();
     assert!(!refused.is_retryable(), "{refused}");

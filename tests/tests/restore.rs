@@ -3,6 +3,8 @@
 
 #[path = "restore/crashes.rs"]
 mod crashes;
+#[path = "restore/ordered.rs"]
+mod ordered;
 #[path = "restore/refused.rs"]
 mod refused;
 #[path = "restore/taken_back.rs"]
@@ -29,6 +31,7 @@ use keyward_core::usecases::restore::{
     Wanted, restore,
 };
 use keyward_testkit::gate::Gate;
+use keyward_testkit::memory::KillSwitchHere;
 use keyward_tests::support::{World, token};
 
 const ALARM: &str = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:keyward-prod-kill-support-bot";
@@ -109,7 +112,14 @@ async fn restore_on(
     says: Option<AlarmState>,
 ) -> Result<RestoreOutcome, RestoreError> {
     let invocation = invocation(ports.clock.as_ref(), "restorer");
-    restore(ports, &Says(says), order, &invocation).await
+    restore(
+        ports,
+        &KillSwitchHere::on(ports),
+        &Says(says),
+        order,
+        &invocation,
+    )
+    .await
 }
 
 async fn restored(world: &World, key: Option<Wanted>) -> Box<Restored> {

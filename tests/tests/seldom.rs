@@ -28,6 +28,16 @@ const BLIND: [(&str, &str); 4] = [
     ("AWS_ENDPOINT_URL_DYNAMODB", NOWHERE),
 ];
 
+/// The kill switch of a control function without the inventory. The calls that are kept must not be taken for those of the
+/// function that is deployed: it gives orders to another.
+const BY_THE_BLIND: [(&str, &str); 2] = [
+    (
+        "KEYWARD_KILL_SWITCH_ARN",
+        "arn:aws:lambda:us-east-1:123456789012:function:kill-switch-blind",
+    ),
+    ("AWS_SDK_UA_APP_ID", "blind"),
+];
+
 /// More than a rotation may stand still, and more than a key may be old.
 const HOURS: SignedDuration = SignedDuration::from_hours(3);
 const LONG: SignedDuration = SignedDuration::from_hours(24 * 100);
@@ -75,7 +85,9 @@ async fn without_the_inventory_a_key_is_found_by_the_secrets_tags() {
     deployment
         .deploy_kill_switch("kill-switch-blind", &BLIND)
         .await;
-    deployment.deploy_control("control-blind", &BLIND).await;
+    let mut told = BLIND.to_vec();
+    told.extend(BY_THE_BLIND);
+    deployment.deploy_control("control-blind", &told).await;
     let (first, first_key) = enforced(&deployment, "support-bot").await;
     let (second, second_key) = enforced(&deployment, "billing-bot").await;
     let order = order(&deployment, &first);
@@ -96,7 +108,6 @@ async fn a_label_that_was_left_is_taken_off_and_a_rotation_asked_for() {
     let Some(deployment) = Deployment::start().await else {
         return;
     };
-    deployment.deploy_kill_switch("kill-switch", &TOLD).await;
     let (first, first_key) = enforced(&deployment, "support-bot").await;
     let (second, second_key) = enforced(&deployment, "billing-bot").await;
     let left = [

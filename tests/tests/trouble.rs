@@ -48,7 +48,8 @@ async fn retire_for(world: &World, time: SignedDuration) {
     let end = world.outside.clock.now() + time;
     while world.outside.clock.now() < end {
         world.pass(MINUTE * 5);
-        let _ = keyward_retire::handle(&world.ports, &world.confirm, world.deadline()).await;
+        let _ = keyward_tests::support::retire_due(&world.ports, &world.confirm, world.deadline())
+            .await;
     }
 }
 
@@ -120,7 +121,8 @@ async fn a_refused_admin_credential_pages_a_few_times_a_day() {
     };
     for _ in 0..12 * 12 {
         world.pass(MINUTE * 5);
-        let _ = keyward_retire::handle(&unconfigured, &world.confirm, world.deadline()).await;
+        let _ = keyward_tests::support::retire_due(&unconfigured, &world.confirm, world.deadline())
+            .await;
     }
     let paged = alerts(&world, AlertKind::AdminCredentialRefused);
     assert!((2..=6).contains(&paged), "paged {paged} times");
@@ -249,7 +251,8 @@ async fn a_run_fails_if_nobody_could_be_told_what_it_did() {
             }
         }
         gate.silence(&["alerts.send"]);
-        let run = keyward_retire::handle(&world.ports, &world.confirm, world.deadline());
+        let run =
+            keyward_tests::support::retire_due(&world.ports, &world.confirm, world.deadline());
         let Err(RetireError::SomeFailed { report }) = run.await else {
             panic!("{alert:?}: nobody knows");
         };

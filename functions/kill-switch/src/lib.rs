@@ -9,7 +9,8 @@ use keyward_core::usecases::kill_switch::{Answer, KillSwitch, answer};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Does what every message of an event asks for, all at once: none waits for another, and none costs another.
+/// Does what every message of an event asks for, all at once: none waits for another, and none costs another. Of an order
+/// that `control` gave it is answered what came of it, whatever that was; of all else, how much was done.
 ///
 /// # Errors
 /// [`KillSwitchError`]: the event must be given again.
@@ -17,7 +18,7 @@ pub async fn handle(
     switch: &KillSwitch,
     event: &Value,
     invocation: &Invocation,
-) -> Result<Report, KillSwitchError> {
+) -> Result<Reply, KillSwitchError> {
     let messages = message::read(event);
     let answers = (0..).zip(&messages).map(async |(number, message)| {
         let invocation = Invocation {
@@ -26,9 +27,13 @@ pub async fn handle(
         };
         answer(switch, message, &invocation).await
     });
-    let report = Report::of(&join_all(answers).await);
+    let answers = join_all(answers).await;
+    if let [Answer::CarriedOut { order, outcome }] = &answers[..] {
+        return Ok(Reply::Outcome(outcome.to_answer(order)));
+    }
+    let report = Report::of(&answers);
     match report.unfinished {
-        0 => Ok(report),
+        0 => Ok(Reply::Report(report)),
         _ => Err(KillSwitchError::Unfinished { report }),
     }
 }
@@ -37,6 +42,26 @@ pub async fn handle(
 /// gives an event that it repeats the same id, so that each goes on with its own.
 fn owner(invocation: &OwnerId, number: usize) -> OwnerId {
     OwnerId::new(&format!("kill-switch/{invocation}/{number}"))
+}
+
+/// What an invocation is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// How much was done of messages.
+    Report(Report),
+    /// What came of an order of `control`'s, as [`keyward_core::ports::ActOutcome::to_answer`] puts it.
+    Outcome(Value),
+}
+
+impl Reply {
+    /// How much was done of messages; `None` where an order of `control`'s was carried out.
+    pub const fn report(&self) -> Option<Report> {
+        match self {
+            Self::Report(report) => Some(*report),
+            Self::Outcome(_) => None,
+        }
+    }
 }
 
 /// How many messages of an event came to what.
@@ -67,6 +92,7 @@ impl Report {
                 } => &mut report.contained,
                 Answer::Kill { .. }
                 | Answer::GoneOn { .. }
+                | Answer::CarriedOut { .. }
                 | Answer::AlertOnly { .. }
                 | Answer::NotYetInHistory => &mut report.passed,
             };

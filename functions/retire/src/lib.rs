@@ -1,24 +1,27 @@
 #![doc = include_str!("../README.md")]
 
-use keyward_core::ports::{Deadline, InventoryError};
-use keyward_core::rules::revoke::ConfirmPolicy;
-use keyward_core::usecases::Ports;
-use keyward_core::usecases::retire::{RetireReport, run};
+use keyward_core::ports::InventoryError;
+use keyward_core::usecases::kill::Invocation;
+use keyward_core::usecases::retire::{Retire, RetireReport, run};
 
-/// Carries on whatever is due. What the event says does not matter: the work is in the inventory.
+/// Carries on whatever is due, and keeps limits. What the event says does not matter: the work is in the inventory.
 ///
 /// # Errors
-/// [`RetireError`]: some work could not be done; it is due again in the next run.
-pub async fn handle(
-    ports: &Ports,
-    confirm: &ConfirmPolicy,
-    deadline: Deadline,
-) -> Result<RetireReport, RetireError> {
-    let report = run(ports, confirm, deadline).await?;
-    if report.failed > 0 {
-        return Err(RetireError::SomeFailed { report });
+/// [`RetireError`]: some work could not be done; the next run does it.
+pub async fn handle(retire: &Retire, invocation: &Invocation) -> Result<RetireReport, RetireError> {
+    answer(run(retire, invocation).await?)
+}
+
+/// What the function answers with after a run.
+///
+/// # Errors
+/// [`RetireError`], if the run was not complete.
+pub fn answer(report: RetireReport) -> Result<RetireReport, RetireError> {
+    match (report.failed, report.limits.has_failed()) {
+        (0, false) => Ok(report),
+        (0, true) => Err(RetireError::LimitsFailed { report }),
+        (_, _) => Err(RetireError::SomeFailed { report }),
     }
-    Ok(report)
 }
 
 /// Why a run was not complete.
@@ -30,6 +33,14 @@ pub enum RetireError {
     /// Some items failed; the others were carried on.
     #[error("{} of {} due items failed and are due again", .report.failed, .report.seen)]
     SomeFailed {
+        /// What was done all the same.
+        report: RetireReport,
+    },
+    /// Everything due was carried on, but limits were not looked after.
+    #[error(
+        "limits of keys were not kept, since the inventory did not answer; the next run does it"
+    )]
+    LimitsFailed {
         /// What was done all the same.
         report: RetireReport,
     },

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use keyward_core::model::incident::OwnerId;
+use keyward_core::usecases::kill::Invocation;
 use keyward_lambda::deadline::{MARGIN, deadline};
 use keyward_lambda::diagnostic::diagnostic;
 use keyward_lambda::{config, deployment, run, start};
@@ -11,10 +13,13 @@ use serde_json::Value;
 
 fn main() -> ExitCode {
     start::start(config::environment, async |config| {
-        let ports = deployment::ports(&config).await?;
+        let retire = deployment::retire(&config).await?;
         run::run(async |event: LambdaEvent<Value>| {
-            let deadline = deadline(&event.context, MARGIN);
-            let outcome = handle(&ports, &config.confirm, deadline).await;
+            let invocation = Invocation {
+                owner: OwnerId::new(&event.context.request_id),
+                deadline: deadline(&event.context, MARGIN),
+            };
+            let outcome = handle(&retire, &invocation).await;
             outcome.map_err(|error| diagnostic(&error, RetireError::is_retryable))
         })
         .await

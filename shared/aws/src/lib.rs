@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod act_orders;
 mod alarms;
 mod alerts;
 mod config;
@@ -12,6 +13,7 @@ mod metrics;
 mod secrets;
 mod signer;
 
+pub use act_orders::{ANSWER_TIMEOUT, ActsByKillSwitch};
 pub use alarms::CloudWatchAlarms;
 pub use alerts::SnsAlerts;
 pub use aws_config::SdkConfig;

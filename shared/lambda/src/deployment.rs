@@ -7,26 +7,28 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderName, HeaderValue};
 use keyward_aws::{
-    CloudWatchAlarms, CloudWatchMetrics, DynamoInventory, KillSwitchFunction, RequestSigner,
-    SdkConfig, SecretsManager, SignError, SnsAlerts,
+    ActsByKillSwitch, CloudWatchAlarms, CloudWatchMetrics, DynamoInventory, KillSwitchFunction,
+    RequestSigner, SdkConfig, SecretsManager, SignError, SnsAlerts,
 };
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Acts, AlarmStates, Clock, KillAlarms, Migration, ProviderError, UsageStore,
+    ActOrders, Acts, AlarmStates, Clock, KillAlarms, Migration, NoActOrders, ProviderError,
+    UsageStore,
 };
 use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::kill_switch::KillSwitch;
 use keyward_core::usecases::monitor::MonitorPorts;
+use keyward_core::usecases::retire::Retire;
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, AwsSigner, ConfiguredProviders, ToSign};
 
 use crate::clock::SystemClock;
-use crate::config::{Config, ControlConfig, KillConfig, MonitorConfig};
+use crate::config::{Config, ControlConfig, KillConfig, KillSwitchOf, MonitorConfig};
 use crate::http::{Http, HttpError};
 
 /// A function cannot start. A person must mend the deployment.
@@ -68,8 +70,16 @@ pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentE
         let alarms: Arc<dyn KillAlarms> = Arc::new(CloudWatchAlarms::new(&aws));
         (alarms, deployment)
     });
+    let orders: Arc<dyn ActOrders> = match &config.kill_switch {
+        None => Arc::new(NoActOrders),
+        Some(KillSwitchOf { stack, function }) => {
+            let client = patient_client(&http)?;
+            Arc::new(ActsByKillSwitch::new(&aws, client, function, stack.clone()))
+        }
+    };
     Ok(ControlPorts {
         ports,
+        orders,
         acts: inventory.clone(),
         items: inventory.clone(),
         usage: inventory,
@@ -83,6 +93,8 @@ pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentE
 pub struct ControlPorts {
     /// The outside world of a use case.
     pub ports: Ports,
+    /// What writes at a provider.
+    pub orders: Arc<dyn ActOrders>,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
     /// The items of the inventory's table as such.
@@ -110,6 +122,22 @@ pub async fn kill_switch(config: &KillConfig) -> Result<KillSwitch, DeploymentEr
         alarms: Arc::new(CloudWatchAlarms::new(&keyward_aws::hurried(&aws))),
         deployment: config.deployment.clone(),
         confirm: config.common.confirm,
+    })
+}
+
+/// What `retire` works with. Nothing is sent.
+///
+/// # Errors
+/// [`DeploymentError`].
+pub async fn retire(config: &Config) -> Result<Retire, DeploymentError> {
+    let http = Http::new(&config.http)?;
+    let aws = keyward_aws::load(aws_client(&http)?).await;
+    let (ports, inventory) = ports_on(config, &http, &aws)?;
+    Ok(Retire {
+        ports,
+        usage: inventory.clone(),
+        leases: inventory,
+        confirm: config.confirm,
     })
 }
 
@@ -149,7 +177,9 @@ async fn ports_on(
     let inventory = DynamoInventory::new(aws, &config.table).as_of(config.release);
     let inventory = Arc::new(inventory);
     let signer = Arc::new(RoleSigner(RequestSigner::new(aws)));
-    let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin).with_aws(signer);
+    let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin)
+        .with_aws(signer)
+        .opened_by(config.credential);
     let ports = Ports {
         secrets: Arc::new(secrets),
         pools: inventory.clone(),
@@ -166,6 +196,14 @@ async fn ports_on(
 fn aws_client(http: &Http) -> Result<reqwest::Client, reqwest::Error> {
     http.pooled_builder()
         .connect_timeout(keyward_aws::CONNECT_TIMEOUT)
+        .build()
+}
+
+/// The client for calls that are waited for until a function has ended.
+fn patient_client(http: &Http) -> Result<reqwest::Client, reqwest::Error> {
+    http.pooled_builder()
+        .connect_timeout(keyward_aws::CONNECT_TIMEOUT)
+        .timeout(keyward_aws::ANSWER_TIMEOUT)
         .build()
 }
 

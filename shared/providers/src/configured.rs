@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use keyward_core::model::names::AccountName;
+use keyward_core::model::names::{AccountName, SecretArn};
 use keyward_core::model::slot::ProviderName;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{KeyProvider, PoolSettings, ProviderError, Providers};
@@ -14,12 +14,13 @@ use crate::anthropic::Anthropic;
 use crate::aws::{AwsSigner, NoSigner};
 use crate::azure::{self, Azure};
 use crate::bedrock::{self, Bedrock};
-use crate::config::{Account, BASE_URL, ProviderAccounts};
+use crate::config::{Account, BASE_URL, Credential, ProviderAccounts};
 use crate::gemini::{self, Gemini};
 use crate::http::HttpClient;
 use crate::litellm::LiteLlm;
 use crate::openai::OpenAi;
 use crate::openrouter::OpenRouter;
+use crate::read_only::ReadOnly;
 
 /// Opens the configured accounts. Each driver is built once, and no admin credential is read before a call needs it.
 pub struct ConfiguredProviders {
@@ -27,11 +28,12 @@ pub struct ConfiguredProviders {
     http: Arc<HttpClient>,
     keys: Arc<dyn AdminKeySource>,
     aws: Arc<dyn AwsSigner>,
+    credential: Credential,
     built: Mutex<BTreeMap<AccountName, Arc<dyn KeyProvider>>>,
 }
 
 impl ConfiguredProviders {
-    /// Over the accounts of the deployment.
+    /// Over the accounts of the deployment, opened by their admin credentials.
     pub fn new(
         accounts: ProviderAccounts,
         http: Arc<HttpClient>,
@@ -42,6 +44,7 @@ impl ConfiguredProviders {
             http,
             keys,
             aws: Arc::new(NoSigner),
+            credential: Credential::Admin,
             built: Mutex::default(),
         }
     }
@@ -52,8 +55,36 @@ impl ConfiguredProviders {
         Self { aws, ..self }
     }
 
-    fn build(&self, account: &Account) -> Arc<dyn KeyProvider> {
-        let admin = || AdminCredential::new(Arc::clone(&self.keys), account.admin_secret());
+    /// The same, opened by another credential. By [`Credential::Read`], what would write is refused before it is sent.
+    #[must_use]
+    pub fn opened_by(self, credential: Credential) -> Self {
+        Self { credential, ..self }
+    }
+
+    /// The account's driver; `None` if the configuration does not name the credential that it would need.
+    fn build(&self, account: &Account) -> Option<Arc<dyn KeyProvider>> {
+        let driver = match (account.provider, account.secret(self.credential)) {
+            (ProviderName::Bedrock, _) => self.of_aws(account),
+            (_, Some(secret)) => self.with_secret(account, secret),
+            (_, None) => return None,
+        };
+        Some(match self.credential {
+            Credential::Admin => driver,
+            Credential::Read => Arc::new(ReadOnly::new(driver)),
+        })
+    }
+
+    fn of_aws(&self, account: &Account) -> Arc<dyn KeyProvider> {
+        let urls = (
+            account.url(bedrock::IAM_FIELD),
+            account.url(bedrock::VERIFY_FIELD),
+        );
+        let (http, signer) = (Arc::clone(&self.http), Arc::clone(&self.aws));
+        Arc::new(Bedrock::new(http, urls, &account.region(), signer))
+    }
+
+    fn with_secret(&self, account: &Account, secret: &SecretArn) -> Arc<dyn KeyProvider> {
+        let admin = || AdminCredential::new(Arc::clone(&self.keys), secret.clone());
         let base = || account.url(BASE_URL);
         let http = Arc::clone(&self.http);
         match account.provider {
@@ -69,17 +100,12 @@ impl ConfiguredProviders {
                 };
                 Arc::new(Gemini::new(http, urls, admin()))
             }
-            ProviderName::Azure => {
-                Arc::new(Azure::new(http, azure::Resource::of(account), admin()))
-            }
-            ProviderName::Bedrock => {
-                let urls = (
-                    account.url(bedrock::IAM_FIELD),
-                    account.url(bedrock::VERIFY_FIELD),
-                );
-                let signer = Arc::clone(&self.aws);
-                Arc::new(Bedrock::new(http, urls, &account.region(), signer))
-            }
+            ProviderName::Azure => Arc::new(Azure::new(
+                http,
+                azure::Resource::of(account, self.credential),
+                admin(),
+            )),
+            ProviderName::Bedrock => self.of_aws(account),
         }
     }
 }
@@ -103,22 +129,38 @@ impl Providers for ConfiguredProviders {
             return Err(refused(format!("account `{account}` is one of {what}")));
         }
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        let driver = built
-            .entry(account.clone())
-            .or_insert_with(|| self.build(configured));
-        Ok(Arc::clone(driver))
+        if let Some(driver) = built.get(account) {
+            return Ok(Arc::clone(driver));
+        }
+        let Some(driver) = self.build(configured) else {
+            let field = self.credential.field();
+            let detail = format!("account `{account}` has no `{field}` in KEYWARD_ACCOUNTS");
+            return Err(ProviderError::AdminCredential {
+                detail: OutsideText::new(&detail),
+            });
+        };
+        built.insert(account.clone(), Arc::clone(&driver));
+        Ok(driver)
     }
 
     fn pool(&self, account: &AccountName) -> Option<PoolSettings> {
         self.accounts.get(account)?.pool.clone()
     }
+
+    fn missing_credentials(&self, account: &AccountName) -> Vec<&'static str> {
+        self.accounts.missing_credentials(account)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use keyward_core::model::key::AdminKey;
+    use keyward_core::model::slot::Scope;
+    use serde_json::json;
+
     use super::*;
     use crate::admin::testing::CountingSource;
-    use crate::http::testing::{TestClock, http, patient};
+    use crate::http::testing::{Reply, TestClock, TestServer, http, patient};
 
     fn providers() -> (ConfiguredProviders, Arc<CountingSource>) {
         let text = r#"{"openrouter-main": {
@@ -149,6 +191,64 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &again));
         assert_eq!(first.abilities().provider, ProviderName::OpenRouter);
         assert_eq!(source.fetches(), 0);
+    }
+
+    /// Hands out the name of the secret that was asked for, as the credential.
+    struct Named(Mutex<Vec<String>>);
+
+    #[async_trait]
+    impl AdminKeySource for Named {
+        async fn admin_key(&self, arn: &SecretArn) -> Result<AdminKey, ProviderError> {
+            self.0.lock().unwrap().push(arn.to_string());
+            Ok(AdminKey::new("ADMIN-EXAMPLE"))
+        }
+    }
+
+    fn read_by(accounts: &str) -> (ConfiguredProviders, Arc<Named>) {
+        let source = Arc::new(Named(Mutex::default()));
+        let providers = ConfiguredProviders::new(
+            ProviderAccounts::from_json(accounts).unwrap(),
+            Arc::new(http(&TestClock::new(), patient())),
+            source.clone(),
+        );
+        (providers.opened_by(Credential::Read), source)
+    }
+
+    const ARN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/keyward";
+
+    #[tokio::test]
+    async fn functions_that_only_read_are_given_the_credential_that_only_reads() {
+        let server = TestServer::always(Reply::json(200, &json!({"data": []}))).await;
+        let (providers, source) = read_by(&format!(
+            r#"{{"main": {{"provider": "openrouter", "admin_secret": "{ARN}/admin/main-a1B2c3",
+                "read_secret": "{ARN}/read/main-a1B2c3", "base_url": "http://{}", "allow_hosts": ["127.0.0.1"]}}}}"#,
+            server.addr,
+        ));
+        let name = "main".parse().unwrap();
+        let driver = providers.open(&name, ProviderName::OpenRouter).await;
+        driver.unwrap().list(&Scope::default(), None).await.unwrap();
+        let asked = source.0.lock().unwrap().clone();
+        assert_eq!(asked, [format!("{ARN}/read/main-a1B2c3")]);
+        assert!(providers.missing_credentials(&name).is_empty());
+    }
+
+    #[tokio::test]
+    async fn without_that_credential_the_account_is_not_opened_by_the_other() {
+        let (providers, source) = read_by(&format!(
+            r#"{{"main": {{"provider": "openrouter", "admin_secret": "{ARN}/admin/main-a1B2c3"}},
+                "aws": {{"provider": "bedrock", "region": "us-east-1"}}}}"#,
+        ));
+        let (main, aws) = ("main".parse().unwrap(), "aws".parse().unwrap());
+        let refused = providers.open(&main, ProviderName::OpenRouter).await.err();
+        let error = refused.unwrap();
+        assert!(matches!(error, ProviderError::AdminCredential { .. }));
+        let text = "account `main` has no `read_secret` in KEYWARD_ACCOUNTS";
+        assert!(error.to_string().contains(text), "{error}");
+        assert_eq!(providers.missing_credentials(&main), ["read_secret"]);
+        // What a function may do at AWS is its role's matter.
+        assert!(providers.open(&aws, ProviderName::Bedrock).await.is_ok());
+        assert!(providers.missing_credentials(&aws).is_empty());
+        assert!(source.0.lock().unwrap().is_empty());
     }
 
     #[tokio::test]

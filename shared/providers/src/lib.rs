@@ -18,6 +18,7 @@ mod money;
 mod oauth;
 pub mod openai;
 pub mod openrouter;
+mod read_only;
 mod reports;
 
 pub use admin::{AdminCredential, AdminKeySource};

@@ -13,7 +13,7 @@ use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::usecases::register::{Registered, register};
 use keyward_core::usecases::{Ports, pool};
 use keyward_testkit::clock::ManualClock;
-use keyward_testkit::memory::{MemoryAlerts, MemoryInventory, MemorySecrets};
+use keyward_testkit::memory::{KillSwitchHere, MemoryAlerts, MemoryInventory, MemorySecrets};
 use keyward_testkit::simulator::{Fault, FaultRule, Settings, Simulator};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -126,7 +126,14 @@ impl Deployment {
     async fn fill_pool(&self, keys: Vec<ApiKey>, timeline: &mut Timeline<'_>) {
         let account = "anthropic-main".parse().unwrap();
         self.secrets.create(&POOL.parse().unwrap(), None);
-        let report = pool::add(&self.ports, &account, keys, self.deadline()).await;
+        let report = pool::add(
+            &self.ports,
+            &KillSwitchHere::on(&self.ports),
+            &account,
+            keys,
+            self.deadline(),
+        )
+        .await;
         let depth = report.unwrap().pool.standby.len();
         let text = format!("{account}: {depth} keys stand by, suspended until they are drawn");
         timeline.line(self.clock.now(), &text);
@@ -183,7 +190,8 @@ impl Deployment {
     pub(super) async fn retire(&self, timeline: &mut Timeline<'_>) {
         let before = self.inventory.all_versions();
         let confirm = ConfirmPolicy::default();
-        if let Err(error) = keyward_retire::handle(&self.ports, &confirm, self.deadline()).await {
+        if let Err(error) = crate::support::retire_due(&self.ports, &confirm, self.deadline()).await
+        {
             timeline.line(self.clock.now(), &keyward_lambda::diagnostic::chain(&error));
         }
         for version in self.inventory.all_versions() {

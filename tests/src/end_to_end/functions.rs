@@ -13,7 +13,7 @@ use super::{Deployment, STACK, Secret, TABLE};
 use crate::emulators::Function;
 use crate::functions::{Profile, build};
 use crate::local::event;
-use crate::support::account_entry;
+use crate::support::{account_entry, readable};
 
 /// A made-up credential of Secrets Manager's for writing across accounts.
 pub const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
@@ -22,6 +22,12 @@ pub const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
 /// ends the function.
 pub(super) const TIMEOUT: u32 = 300;
 const PROVIDER_TIMEOUT: &str = "60";
+
+/// Which credential a function opens provider accounts by that can do without the one that writes.
+pub(super) const CREDENTIAL: &str = "KEYWARD_CREDENTIAL";
+
+/// A topic that nobody publishes to.
+const NO_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:no-alarms";
 
 /// What a function answered in place of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +62,7 @@ impl Deployment {
     /// Stores the account's admin credential, and deploys the functions.
     pub(super) async fn deploy(&mut self) {
         self.accounts = self.configured().await.to_string();
+        self.deploy_orders().await;
         let variables = self.variables();
         let variables: Vec<(&str, &str)> =
             variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
@@ -69,6 +76,21 @@ impl Deployment {
         self.rotate = self.moto.deploy(&function("rotate", &built.rotate)).await;
         self.moto.deploy(&function("retire", &built.retire)).await;
         self.moto.deploy(&function("control", &built.control)).await;
+    }
+
+    /// Deploys the kill switch that `control` gives orders to.
+    async fn deploy_orders(&mut self) {
+        let variables = self.variables();
+        let mut all: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        all.push(("KEYWARD_ALARM_TOPIC_ARN", NO_TOPIC));
+        let built = tokio::task::spawn_blocking(binaries).await.unwrap();
+        let function = Function {
+            name: "kill-switch",
+            program: &built.kill_switch,
+            variables: &all,
+            timeout: TIMEOUT,
+        };
+        self.kill_switch = self.moto.deploy(&function).await;
     }
 
     /// Deploys the kill switch as the function `name`, with what it is told beside what every function is.
@@ -112,6 +134,10 @@ impl Deployment {
             ("KEYWARD_TABLE", TABLE),
             ("KEYWARD_ALERT_TOPIC_ARN", &self.topic.arn),
             ("KEYWARD_ACCOUNTS", &self.accounts),
+            (CREDENTIAL, "read"),
+            ("KEYWARD_STACK", STACK),
+            ("KEYWARD_URLS", "together"),
+            ("KEYWARD_KILL_SWITCH_ARN", &self.kill_switch),
             ("KEYWARD_LOG", "trace"),
             ("KEYWARD_CONFIRM_OVER_SECONDS", "0"),
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", PROVIDER_TIMEOUT),
@@ -142,6 +168,9 @@ impl Deployment {
                 .name(format!("keyward/{STACK}/admin/{name}"));
             let admin = create.secret_string(key.expose_secret()).send().await;
             let create = self.client.create_secret();
+            let create = create.name(format!("keyward/{STACK}/read/{name}"));
+            let read = create.secret_string(key.expose_secret()).send().await;
+            let create = self.client.create_secret();
             let pool = match provider.kind() {
                 CredentialKind::Pool => {
                     let create = create.name(format!("keyward/{STACK}/pool/{name}"));
@@ -150,8 +179,9 @@ impl Deployment {
                 CredentialKind::Minted | CredentialKind::Slots => None,
             };
             let admin = admin.unwrap().arn.unwrap();
+            let read = read.unwrap().arn.unwrap();
             let account = account_entry(&each.simulator, &admin, &pool.unwrap_or_default());
-            accounts.insert(name, account);
+            accounts.insert(name, readable(account, &read));
         }
         Value::Object(accounts)
     }

@@ -56,6 +56,7 @@ pub struct Deployment {
     topic: Topic,
     client: aws_sdk_secretsmanager::Client,
     rotate: String,
+    kill_switch: String,
     said: Mutex<Said>,
     switches: Mutex<Vec<String>>,
     /// The provider accounts as the functions have them.
@@ -98,6 +99,7 @@ impl Deployment {
             simulator: providers.at(ProviderName::OpenRouter).simulator.clone(),
             client: aws_sdk_secretsmanager::Client::new(&secrets),
             rotate: String::new(),
+            kill_switch: String::new(),
             accounts: String::new(),
             said: Mutex::default(),
             switches: Mutex::default(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::functions::{TIMEOUT, binaries};
+use super::functions::{CREDENTIAL, TIMEOUT, binaries};
 use super::{Deployment, Failed, Guard, STACK};
 use crate::emulators::Function;
 
@@ -23,8 +23,10 @@ impl Deployment {
     /// The same with CloudWatch at `cloudwatch`.
     pub async fn watch_with(&self, guard: &Guard, cloudwatch: &str) {
         let variables = self.variables();
-        let mut all: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
+        let shared = variables.iter().filter(|(name, _)| *name != CREDENTIAL);
+        let mut all: Vec<(&str, &str)> = shared.map(|(n, v)| (*n, v.as_str())).collect();
         all.extend([
+            (CREDENTIAL, "read"),
             ("KEYWARD_STACK", STACK),
             ("KEYWARD_ALARM_TOPIC_ARN", guard.topic.as_str()),
             ("KEYWARD_KILL_SWITCH_ARN", guard.kill_switch.as_str()),

@@ -199,6 +199,7 @@ fn way(decision: &Decision) -> String {
     match decision {
         Decision::Kill(kill) => format!("kill by {:?}; ", kill.evidence),
         Decision::GoOn(_) => "go on; ".to_owned(),
+        Decision::CarryOut(order) => format!("{}; ", order.act()),
         Decision::AlertOnly(alert) => {
             format!("{:?}: {}; ", alert.kind, alert.why.as_str().len() / 16)
         }
@@ -210,6 +211,7 @@ fn said(message: &KillMessage, decision: &Decision) -> String {
     let text = match decision {
         Decision::Kill(kill) => kill.cause.as_str(),
         Decision::GoOn(incident) => incident.as_str(),
+        Decision::CarryOut(order) => return format!("{order:?} {:?}\n", message.id),
         Decision::AlertOnly(alert) => alert.why.as_str(),
     };
     format!("{text} {:?}\n", message.id)

@@ -119,7 +119,7 @@ impl Scene {
     pub(super) async fn retire(&self) {
         let world = &self.world;
         for _ in 0..6 {
-            let run = keyward_retire::handle(&world.ports, &world.confirm, world.deadline());
+            let run = crate::support::retire_due(&world.ports, &world.confirm, world.deadline());
             self.under_way.borrow_mut().retiring += 1;
             self.note_what_is_side_by_side();
             self.invoke(run).await;

@@ -12,6 +12,8 @@ use keyward_core::usecases::restore::{
     AlarmCounts, Refused, RestoreError, RestoreOrder, RestoreOutcome, Second, Wanted, restore,
 };
 
+use keyward_testkit::memory::KillSwitchHere;
+
 use super::plan::Restoring;
 use super::scene::Scene;
 
@@ -67,7 +69,8 @@ impl Scene {
         };
         self.under_way.borrow_mut().restoring += 1;
         self.note_what_is_side_by_side();
-        let work = restore(&self.kill_ports, &AllOk, &order, &invocation);
+        let switch = KillSwitchHere::on(&self.kill_ports);
+        let work = restore(&self.kill_ports, &switch, &AllOk, &order, &invocation);
         let outcome = self.invoke(work).await;
         self.under_way.borrow_mut().restoring -= 1;
         let Some(outcome) = outcome else { return false };
@@ -124,9 +127,11 @@ fn name_of(outcome: &Result<RestoreOutcome, RestoreError>) -> &'static str {
         }
         Err(RestoreError::Inventory(error)) => panic!("nothing here leads to that: {error}"),
         Err(RestoreError::Provider(_)) => "restore: provider error",
+        Err(RestoreError::NotResumed(_)) => "restore: the kill switch could not resume the key",
         Err(RestoreError::Secret(_)) => "restore: secret error",
         Err(
             error @ (RestoreError::Wider(_)
+            | RestoreError::KillSwitch(_)
             | RestoreError::Transition(_)
             | RestoreError::Unknown(_)),
         ) => {

@@ -91,7 +91,8 @@ impl Stage {
     /// One run of `retire`. A run that changed nothing, asked after no key and told nobody is not in the report.
     pub(super) async fn retire(&mut self) {
         let versions = self.inventory.versions(&self.slot).await;
-        let outcome = keyward_retire::handle(&self.ports, &Self::confirm(), self.deadline()).await;
+        let outcome =
+            crate::support::retire_due(&self.ports, &Self::confirm(), self.deadline()).await;
         let after = self.inventory.versions(&self.slot).await;
         let states = |versions: Result<Vec<_>, _>| -> Vec<VersionState> {
             let versions: Vec<Version> = versions.unwrap_or_default();

@@ -18,7 +18,7 @@ use keyward_core::usecases::register::register;
 use keyward_core::usecases::{Ports, pool};
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::memory::{
-    MemoryAlerts, MemoryInventory, MemorySecrets, OneAccount, made_up_key,
+    KillSwitchHere, MemoryAlerts, MemoryInventory, MemorySecrets, OneAccount, made_up_key,
 };
 use keyward_testkit::simulator::{Home, Settings, Simulator};
 use serde_json::json;
@@ -216,7 +216,14 @@ impl Stage {
             key
         });
         let keys: Vec<ApiKey> = keys.collect();
-        let added = pool::add(&self.open, &planned.entry.account, keys, self.deadline()).await;
+        let added = pool::add(
+            &self.open,
+            &KillSwitchHere::on(&self.open),
+            &planned.entry.account,
+            keys,
+            self.deadline(),
+        )
+        .await;
         let note = match added {
             Ok(report) => format!("{} keys in the standby pool", report.added.len()),
             Err(error) => format!("an empty standby pool: {error}"),

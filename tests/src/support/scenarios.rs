@@ -148,7 +148,8 @@ impl Scenario for RetireScenario {
     async fn operation(&self, world: &World) {
         for _ in 0..24 {
             world.pass(SignedDuration::from_mins(5));
-            let _ = keyward_retire::handle(&world.ports, &world.confirm, world.deadline()).await;
+            let _ =
+                crate::support::retire_due(&world.ports, &world.confirm, world.deadline()).await;
         }
     }
 

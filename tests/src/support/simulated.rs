@@ -59,7 +59,8 @@ fn role_of(simulator: &Simulator) -> RequestSigner {
     RequestSigner::new(&config)
 }
 
-/// The simulator's account as a deployment configures it, with the ARNs of its admin secret and of its pool's.
+/// The simulator's account as a deployment configures it, with the ARNs of its admin secret and of its pool's. Functions that
+/// only read have a secret of their own only where [`readable`] adds it.
 pub fn account_entry(simulator: &Simulator, admin: &str, pool: &str) -> Value {
     let provider = simulator.settings().provider;
     let mut account = json!({
@@ -91,6 +92,14 @@ pub fn account_entry(simulator: &Simulator, admin: &str, pool: &str) -> Value {
         for url in ["login_url", "verify_url"] {
             account[url] = json!(simulator.base_url());
         }
+    }
+    account
+}
+
+/// The same with the ARN of the secret for functions that only read, where the provider takes a credential.
+pub fn readable(mut account: Value, read: &str) -> Value {
+    if account.get("admin_secret").is_some() {
+        account["read_secret"] = json!(read);
     }
     account
 }

@@ -25,7 +25,7 @@ use keyward_rotate::RotateError;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::gate::{Gate, gated};
 use keyward_testkit::memory::{
-    MemoryAlerts, MemoryInventory, MemoryProvider, MemorySecrets, OneAccount,
+    KillSwitchHere, MemoryAlerts, MemoryInventory, MemoryProvider, MemorySecrets, OneAccount,
 };
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -233,7 +233,14 @@ impl World {
         let provider = &self.outside.provider;
         let account = account_of(provider.driver().abilities().provider);
         let keys = (0..keys).map(|n| ApiKey::new(&provider.seed(&format!("standby {n}"))));
-        let report = pool::add(&self.open, &account, keys.collect(), self.deadline()).await;
+        let report = pool::add(
+            &self.open,
+            &KillSwitchHere::on(&self.open),
+            &account,
+            keys.collect(),
+            self.deadline(),
+        )
+        .await;
         let report = report.unwrap();
         assert_eq!((report.refused, report.not_ready), (vec![], vec![]));
     }
@@ -369,7 +376,7 @@ impl World {
     /// # Errors
     /// As the function.
     pub async fn retire(&self) -> Result<RetireReport, RetireError> {
-        keyward_retire::handle(&self.open, &self.confirm, self.deadline()).await
+        crate::support::retire_due(&self.open, &self.confirm, self.deadline()).await
     }
 
     /// Lets `time` pass with `retire` woken every five minutes and rotations carried out as asked. A run of `retire`

@@ -1,12 +1,36 @@
 //! `/doctor`: what is seen of an installation, and that nothing of it is changed.
 
-use keyward_core::model::names::SecretArn;
-use keyward_core::ports::KillAlarms;
+use keyward_core::model::names::{AccountName, SecretArn};
+use keyward_core::model::slot::ProviderName;
+use keyward_core::ports::{KeyProvider, KillAlarms, PoolSettings, ProviderError, Providers};
 use keyward_core::rules::alarms::wanted;
+use keyward_core::usecases::Ports;
 use keyward_testkit::memory::MemoryAlarms;
 use keyward_tests::support::deployment;
 
 use super::*;
+
+/// Accounts that the deployment names no credential for, for functions that only read.
+struct Unreadable(Arc<dyn Providers>);
+
+#[async_trait]
+impl Providers for Unreadable {
+    async fn open(
+        &self,
+        account: &AccountName,
+        provider: ProviderName,
+    ) -> Result<Arc<dyn KeyProvider>, ProviderError> {
+        self.0.open(account, provider).await
+    }
+
+    fn pool(&self, account: &AccountName) -> Option<PoolSettings> {
+        self.0.pool(account)
+    }
+
+    fn missing_credentials(&self, _: &AccountName) -> Vec<&'static str> {
+        vec!["read_secret"]
+    }
+}
 
 /// What is said, by what it is about.
 async fn examined(deps: &Deps) -> Vec<(String, String)> {
@@ -97,4 +121,23 @@ async fn what_does_not_answer_is_not_seen() {
         };
         assert_eq!(health(&examined(&deps).await, about), "not_seen", "{call}");
     }
+}
+
+#[tokio::test]
+async fn a_credential_that_is_missing_is_named_once_for_its_account() {
+    let world = world();
+    apply(&world, &fleet()).await;
+    let deps = Deps {
+        ports: Ports {
+            providers: Arc::new(Unreadable(world.open.providers.clone())),
+            ..world.open.clone()
+        },
+        ..deps(&world)
+    };
+    let checks = examined(&deps).await;
+    let about = "account openrouter-main, read_secret";
+    assert_eq!(health(&checks, about), "wrong", "{checks:?}");
+    assert_eq!(checks.iter().filter(|(name, _)| name == about).count(), 1);
+    // The other credential is told apart from it.
+    assert_eq!(health(&checks, "account openrouter-main"), "ok");
 }

@@ -140,6 +140,7 @@ async fn what_is_expected_is_called_unchanged_only_where_it_is() {
         let gate = Arc::new(Gate::default());
         let deps = Deps {
             ports: gated(&world.open, &gate),
+            orders: OrderedFunction::on(&gated(&world.open, &gate)),
             ..deps(&world)
         };
         gate.arm(at, Cut::AnswerLost);

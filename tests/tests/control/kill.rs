@@ -1,7 +1,9 @@
 //! `/kill`: a named person cuts a slot off.
 
+use keyward_core::model::act_order::ActOrder;
 use keyward_core::model::incident::Evidence;
 use keyward_core::model::version::VersionState;
+use keyward_core::ports::{ActOrderError, ActOrders, ActOutcome};
 use keyward_testkit::gate::gated;
 
 use super::*;
@@ -113,6 +115,63 @@ async fn a_kill_does_not_wait_for_its_record() {
     }
 }
 
+/// A kill switch whose answer is lost, or that is not given the order at all.
+struct Lost {
+    switch: Option<Arc<dyn ActOrders>>,
+}
+
+#[async_trait]
+impl ActOrders for Lost {
+    async fn carry_out(&self, order: &ActOrder) -> Result<ActOutcome, ActOrderError> {
+        match &self.switch {
+            Some(switch) => {
+                switch.carry_out(order).await?;
+                Err(ActOrderError::Unknown("the answer was lost".into()))
+            }
+            None => Err(ActOrderError::Refused("no such function".into())),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_kill_that_was_not_answered_is_not_called_one_that_did_nothing() {
+    for (is_done, safe) in [(true, "Keys may be cut off"), (false, "No key was cut off")] {
+        let world = registered().await;
+        let lost = Deps {
+            orders: Arc::new(Lost {
+                switch: is_done.then(|| OrderedFunction::on(&world.open)),
+            }),
+            ..deps(&world)
+        };
+        let (status, body) = post(&lost, "/kill", order(&world)).await;
+        assert_eq!(status, 503, "{body}");
+        assert!(body["safe"].as_str().unwrap().starts_with(safe), "{body}");
+        assert!(
+            body["next"].as_str().unwrap().contains("--offline"),
+            "{body}"
+        );
+        assert_eq!(
+            world.outside.provider.accepts(&world.current_key()),
+            !is_done
+        );
+        let recorded = acts(&world);
+        let [_, ended] = &recorded[recorded.len() - 2..] else {
+            panic!("{recorded:?}");
+        };
+        assert_eq!(ended.phase, Phase::Ended);
+
+        world.pass(SignedDuration::from_secs(5));
+        let (status, again) = post(&deps(&world), "/kill", order(&world)).await;
+        assert_eq!(
+            (status, &again["result"]),
+            (200, &json!("contained")),
+            "{again}"
+        );
+        assert_eq!(again["already"].is_null(), !is_done, "{again}");
+        assert_eq!(world.outside.inventory.all_incidents().len(), 1);
+    }
+}
+
 /// Without the inventory it is not known whether these are all keys.
 #[tokio::test]
 async fn a_kill_without_the_inventory_cuts_off_what_it_finds_and_does_not_call_that_done() {
@@ -127,6 +186,7 @@ async fn a_kill_without_the_inventory_cuts_off_what_it_finds_and_does_not_call_t
     ]);
     let deps = Deps {
         ports: gated(&world.open, &gate),
+        orders: OrderedFunction::on(&gated(&world.open, &gate)),
         ..deps(&world)
     };
     let (status, body) = post(&deps, "/kill", order(&world)).await;
@@ -146,6 +206,7 @@ async fn a_key_that_cannot_be_cut_off_is_told_with_its_cause() {
     gate.silence(&["provider.disable"]);
     let deps = Deps {
         ports: gated(&world.open, &gate),
+        orders: OrderedFunction::on(&gated(&world.open, &gate)),
         ..deps(&world)
     };
     let (status, body) = post(&deps, "/kill", order(&world)).await;

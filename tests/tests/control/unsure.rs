@@ -18,6 +18,7 @@ pub(super) async fn post_without(
     gate.silence(&[call]);
     let deps = Deps {
         ports: gated(&world.open, &gate),
+        orders: OrderedFunction::on(&gated(&world.open, &gate)),
         ..deps(world)
     };
     post(&deps, path, body).await
@@ -79,6 +80,7 @@ async fn a_slot_that_somebody_else_wrote_first_was_not_changed_by_this_call() {
     let gate = Arc::new(Gate::default());
     let deps = Deps {
         ports: gated(&world.open, &gate),
+        orders: OrderedFunction::on(&gated(&world.open, &gate)),
         ..deps(&world)
     };
     let inventory = world.outside.inventory.clone();
@@ -104,6 +106,7 @@ async fn a_mode_is_called_unchanged_only_where_it_is() {
         let gate = Arc::new(Gate::default());
         let deps = Deps {
             ports: gated(&world.open, &gate),
+            orders: OrderedFunction::on(&gated(&world.open, &gate)),
             ..deps(&world)
         };
         gate.arm(at, Cut::AnswerLost);
@@ -134,6 +137,7 @@ async fn a_pool_is_called_unchanged_only_where_it_is() {
         let gate = Arc::new(Gate::default());
         let deps = Deps {
             ports: gated(&world.open, &gate),
+            orders: OrderedFunction::on(&gated(&world.open, &gate)),
             ..deps(&world)
         };
         gate.arm(at, Cut::AnswerLost);

@@ -2,14 +2,14 @@
 
 use super::*;
 
-fn monthly(dollars: u64) -> Option<SpendCap> {
+pub(super) fn monthly(dollars: u64) -> Option<SpendCap> {
     Some(SpendCap {
         amount: MicroDollars::from_dollars(dollars),
         period: CapPeriod::Monthly,
     })
 }
 
-/// A run each hour, as the monitor's each minute.
+/// A run each hour, as one of `retire`'s every five minutes.
 async fn day(kept: &Kept, ports: &Ports) -> (usize, Vec<Alert>) {
     let mut set = 0;
     for _ in 0..24 {

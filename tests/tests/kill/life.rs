@@ -310,7 +310,7 @@ async fn a_replacement_that_comes_into_use_while_the_claim_is_read_is_spared() {
                     world.step_on(&open, step, &started.token).await.unwrap();
                 }
             }
-            keyward_retire::handle(&open, &confirm, world.deadline())
+            keyward_tests::support::retire_due(&open, &confirm, world.deadline())
                 .await
                 .unwrap();
         }

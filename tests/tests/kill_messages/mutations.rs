@@ -114,6 +114,7 @@ fn damaged_messages_never_panic_never_vanish_and_kill_only_whom_they_name() {
                     let is_alarm = matches!(message.content, Content::Alarm(_));
                     match decide(message, &deployment) {
                         Decision::GoOn(incident) => panic!("{incident}"),
+                        Decision::CarryOut(order) => panic!("{order:?}"),
                         Decision::Kill(kill) => {
                             assert!(is_alarm, "{file}: {message:?}");
                             assert!(names(message, kill.slot.as_str()), "{file}: {message:?}");

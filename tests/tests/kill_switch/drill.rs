@@ -5,6 +5,7 @@ mod ends;
 
 use keyward_control::{Deps, handle as control};
 use keyward_core::model::act::{ActId, CallerArn};
+use keyward_core::model::act_kind::Served;
 use keyward_core::model::alarm::AlarmMetric;
 use keyward_core::model::drill::{Drill, DrillOutcome, DrillUnderWay};
 use keyward_core::model::incident::{Figures, Stage, Suspends, TriggerId};
@@ -18,7 +19,7 @@ use keyward_core::usecases::restore::Second;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
 use keyward_testkit::gate::gated_metrics;
 use keyward_testkit::memory::{MemoryMetrics, MemoryUsage};
-use keyward_tests::support::say;
+use keyward_tests::support::{OrderedFunction, say};
 
 use super::*;
 
@@ -387,6 +388,7 @@ async fn ask(range: &Range) -> Value {
     let world = &range.switched.world;
     let deps = Deps {
         ports: world.ports.clone(),
+        orders: OrderedFunction::on(&world.ports),
         acts: world.outside.inventory.clone(),
         items: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),
@@ -395,9 +397,10 @@ async fn ask(range: &Range) -> Value {
         callers: keyward_core::usecases::report::Callers::People,
         guards: None,
         restore_second: Second::NotNeeded,
+        enforce_second: Second::NotNeeded,
     };
     let deadline = Deadline(range.switched.now() + SignedDuration::from_mins(5));
-    control(&deps, asked(range), deadline).await
+    control(&deps, Served::All, asked(range), deadline).await
 }
 
 impl Scenario for Drilled {
@@ -471,7 +474,7 @@ impl Scenario for Ends {
         let world = &range.switched.world;
         let confirm = world.confirm;
         let deadline = Deadline(range.switched.now() + SignedDuration::from_mins(5));
-        let _ = keyward_core::usecases::retire::run(&world.ports, &confirm, deadline).await;
+        let _ = keyward_core::usecases::retire::carry_on(&world.ports, &confirm, deadline).await;
     }
 
     async fn recover_and_check(&self, range: &Range, point: Option<Point>) {

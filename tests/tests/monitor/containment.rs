@@ -1,10 +1,13 @@
 //! What a slot that was cut off spends.
 
+use jiff::SignedDuration;
 use keyward_core::model::alert::AlertKind;
 use keyward_core::model::metric::KillScore;
 use keyward_core::model::slot::Slot;
 use keyward_core::model::version::{Confirmation, Confirmed, VersionState};
-use keyward_core::ports::{Fence, Inventory};
+use keyward_core::ports::{Deadline, Fence, Inventory, KeyProvider};
+use keyward_core::rules::revoke::ConfirmPolicy;
+use keyward_core::usecases::retire::carry_on;
 
 use super::THEFT;
 use super::scene::{CHEAP, DOLLAR, Scene};
@@ -154,9 +157,34 @@ async fn dead_key_used(suspended: Option<bool>) -> Scene {
     scene
 }
 
+/// The key is still there: the monitor only reads. `retire` ends it, and asks no more.
+async fn is_revoked_again(scene: &Scene) {
+    let name = "chat".parse().unwrap();
+    let asked = async || {
+        let versions = scene.inventory.versions(&name).await.unwrap();
+        let dead = versions.into_iter();
+        let mut dead = dead.filter(|v| v.state == VersionState::Revoked);
+        dead.next().unwrap()
+    };
+    let dead = asked().await;
+    let handle = dead.handle.clone().unwrap();
+    assert!(dead.used_when_dead.is_some());
+    assert!(scene.main.get(&handle).await.unwrap().is_some());
+    let deadline = Deadline(scene.now() + SignedDuration::from_mins(5));
+    for revoked in [true, false] {
+        let is_due = asked().await.due_at.is_some();
+        assert_eq!(is_due, revoked);
+        let run = carry_on(&scene.ports.ports, &ConfirmPolicy::default(), deadline).await;
+        assert_eq!(run.unwrap().failed, 0);
+        assert!(scene.main.get(&handle).await.unwrap().is_none());
+        assert_eq!(asked().await.used_when_dead, None);
+    }
+}
+
 #[tokio::test]
 async fn a_dead_key_in_use_is_revoked_again_and_its_slot_cut_off_if_it_lives() {
     let scene = dead_key_used(Some(false)).await;
+    is_revoked_again(&scene).await;
     let told = scene.alert(AlertKind::DeadKeyUsed);
     assert!(told.done.as_str().contains("cut off"), "{told:?}");
     let order = scene
@@ -170,6 +198,7 @@ async fn a_dead_key_in_use_is_revoked_again_and_its_slot_cut_off_if_it_lives() {
 #[tokio::test]
 async fn a_dead_key_that_is_not_seen_alive_cuts_nobody_off() {
     let scene = dead_key_used(None).await;
+    is_revoked_again(&scene).await;
     let told = scene.alert(AlertKind::DeadKeyUsed);
     assert!(told.done.as_str().contains("not cut off"), "{told:?}");
     assert!(scene.orders().iter().all(|o| o.score_thousandths != 10_000));

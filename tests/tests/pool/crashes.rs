@@ -68,7 +68,14 @@ impl Scenario for Adding {
 
     async fn operation(&self, it: &AddWorld) {
         let keys = it.new.iter().map(|text| ApiKey::new(text)).collect();
-        let _ = add(&it.world.ports, &account(), keys, it.world.deadline()).await;
+        let _ = add(
+            &it.world.ports,
+            &KillSwitchHere::on(&it.world.ports),
+            &account(),
+            keys,
+            it.world.deadline(),
+        )
+        .await;
     }
 
     async fn recover_and_check(&self, it: &AddWorld, point: Option<Point>) {
@@ -171,7 +178,14 @@ async fn calls_of_add() -> Vec<&'static str> {
     let (world, provider) = start_with(gate.clone()).await;
     let keys = vec![ApiKey::new(&provider.seed("new"))];
     gate.record();
-    let added = add(&world.ports, &account(), keys, world.deadline()).await;
+    let added = add(
+        &world.ports,
+        &KillSwitchHere::on(&world.ports),
+        &account(),
+        keys,
+        world.deadline(),
+    )
+    .await;
     added.unwrap();
     gate.disarm().0
 }
@@ -200,7 +214,14 @@ async fn a_failed_call_ends_no_other_calls_claim() {
         pool.adding_until = Some(until);
         inventory.save_pool(&pool).await.unwrap();
     });
-    let failed = add(&ports, &account(), keys, world.deadline()).await;
+    let failed = add(
+        &ports,
+        &KillSwitchHere::on(&ports),
+        &account(),
+        keys,
+        world.deadline(),
+    )
+    .await;
     assert!(matches!(failed, Err(AddError::Inventory(_))), "{failed:?}");
     assert_eq!(outer.disarm().1, Some("pools.pool"));
     assert_eq!(pool(&world).await.adding_until, Some(until));
@@ -220,7 +241,14 @@ async fn a_draw_beside_a_call_does_not_turn_it_away() {
         let new = provider.seed("new");
         gate.before(at, rotation(&world));
         let keys = vec![ApiKey::new(&new)];
-        let report = add(&world.ports, &account(), keys, world.deadline()).await;
+        let report = add(
+            &world.ports,
+            &KillSwitchHere::on(&world.ports),
+            &account(),
+            keys,
+            world.deadline(),
+        )
+        .await;
         let report = report.unwrap_or_else(|e| panic!("before call {at}: {e}"));
         assert_eq!((report.added.len(), report.pool.standby.len()), (1, 6));
         assert_eq!(gate.disarm().1, Some("pools.save_pool"));

@@ -12,6 +12,7 @@ async fn put_unready(world: &World, text: &str) {
     gate.silence(&["provider.disable"]);
     let report = add(
         &ports,
+        &KillSwitchHere::on(&ports),
         &account(),
         vec![ApiKey::new(text)],
         world.deadline(),
@@ -43,7 +44,14 @@ async fn keys_for_which_there_is_no_time_are_left_as_they_are() {
     put_unready(&world, &unready).await;
     let text = provider.seed("new");
     let late = Deadline(world.outside.clock.now() + SignedDuration::from_secs(20));
-    let report = add(&world.open, &account(), vec![ApiKey::new(&text)], late).await;
+    let report = add(
+        &world.open,
+        &KillSwitchHere::on(&world.open),
+        &account(),
+        vec![ApiKey::new(&text)],
+        late,
+    )
+    .await;
     let report = report.unwrap();
     assert_eq!(report.refused[0].why, NotAdded::NoTime);
     assert_eq!(report.not_ready.len(), 1);
@@ -68,9 +76,15 @@ async fn nothing_is_suspended_once_the_claim_runs_out() {
     let same: Vec<ApiKey> = (0..2)
         .map(|n| ApiKey::new(&other.seed(&format!("new {n}"))))
         .collect();
-    add(&counted, &account(), same, probe.deadline())
-        .await
-        .unwrap();
+    add(
+        &counted,
+        &KillSwitchHere::on(&counted),
+        &account(),
+        same,
+        probe.deadline(),
+    )
+    .await
+    .unwrap();
     let calls = gate.disarm().0;
     let first = calls
         .iter()
@@ -80,9 +94,15 @@ async fn nothing_is_suspended_once_the_claim_runs_out() {
     let clock = world.outside.clock.clone();
     let time = world.deadline().0.duration_since(clock.now());
     gate.before(first, async move { clock.advance(time) });
-    let report = add(&ports, &account(), keys(), world.deadline())
-        .await
-        .unwrap();
+    let report = add(
+        &ports,
+        &KillSwitchHere::on(&ports),
+        &account(),
+        keys(),
+        world.deadline(),
+    )
+    .await
+    .unwrap();
     assert_eq!(gate.disarm().1, Some("provider.disable"));
     assert_eq!((report.added.len(), report.not_ready.len()), (2, 1));
     let alive = texts.iter().filter(|text| provider.accepts(text));
@@ -115,7 +135,14 @@ async fn a_key_that_ended_before_it_was_ready_leaves_the_pool() {
     put_unready(&world, &text).await;
     let handle = standing(&pool(&world).await, &text).unwrap().handle.clone();
     let ports = world.odd(Oddity::KnowsNoKey);
-    let report = add(&ports, &account(), Vec::new(), world.deadline()).await;
+    let report = add(
+        &ports,
+        &KillSwitchHere::on(&ports),
+        &account(),
+        Vec::new(),
+        world.deadline(),
+    )
+    .await;
     let report = report.unwrap();
     assert_eq!(report.not_ready.len(), 1, "404, but the list has it");
     assert!(standing(&report.pool, &text).is_some());

@@ -56,7 +56,14 @@ async fn add_late(world: &World, texts: &[String], late: i64) {
     for _ in 0..2 {
         let keys = texts.iter().map(|text| ApiKey::new(text)).collect();
         let deadline = Deadline(world.deadline().0 + SignedDuration::from_secs(late));
-        let _ = add(&world.ports, &account(), keys, deadline).await;
+        let _ = add(
+            &world.ports,
+            &KillSwitchHere::on(&world.ports),
+            &account(),
+            keys,
+            deadline,
+        )
+        .await;
     }
 }
 

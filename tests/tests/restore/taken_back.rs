@@ -33,7 +33,8 @@ impl Scenario for TakeBack {
     }
 
     async fn operation(&self, world: &World) {
-        let retired = keyward_retire::handle(&world.ports, &world.confirm, world.deadline());
+        let retired =
+            keyward_tests::support::retire_due(&world.ports, &world.confirm, world.deadline());
         let _ = retired.await;
     }
 

@@ -64,22 +64,65 @@ fn actions_are_spelled_out_and_resources_named() {
 }
 
 #[test]
-fn admin_credentials_that_can_write_are_for_few() {
+fn credentials_that_can_write_are_for_few_and_those_that_read_for_others() {
     let Some(template) = Template::read() else {
         return;
     };
-    let admin = "keyward/e2e/admin/openai-main-a1B2c3";
-    // control, since a person's kill, restore and registration act at the provider at once.
-    let few = BTreeSet::from(["rotate", "retire", "kill-switch", "control"]);
-    let with_read_only = [("ReadOnlyAccounts", "{}")];
-    let stack = Stack::of(&template, &with_read_only);
-    assert_eq!(readers(&stack, admin, &[]), few);
-    let read_only = readers(&stack, "keyward/e2e/read/openai-main-a1B2c3", &[]);
-    assert_eq!(read_only, BTreeSet::from(["monitor"]));
-    // Where a deployment has no credential that only reads, the monitor keeps limits with the one that writes.
-    let mut more = few;
-    more.insert("monitor");
-    assert_eq!(readers(&Stack::of(&template, &[]), admin, &[]), more);
+    let stack = Stack::of(&template, &[]);
+    let few = BTreeSet::from(["rotate", "retire", "kill-switch"]);
+    let admin = readers(&stack, "keyward/e2e/admin/openai-main-a1B2c3", &[]);
+    assert_eq!(admin, few);
+    let read = readers(&stack, "keyward/e2e/read/openai-main-a1B2c3", &[]);
+    assert_eq!(read, BTreeSet::from(["monitor", "control"]));
+    // Which of them a function opens accounts by is what it may read.
+    for (name, logical) in FUNCTIONS {
+        let given = stack.variables(&format!("{logical}Function"));
+        let credential = given.get("KEYWARD_CREDENTIAL").map(String::as_str);
+        let expected = match name {
+            // These can but write, and those can but read, whatever they are told.
+            "rotate" | "retire" | "kill-switch" | "control" | "usage" => None,
+            _ => Some("read"),
+        };
+        assert_eq!(credential, expected, "{name}");
+    }
+}
+
+/// At Bedrock the functions' own roles are the credential.
+#[test]
+fn who_only_reads_only_lists_at_bedrock() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    let user = |path: &str| format!("arn:aws:iam::111122223333:user{path}search-bot");
+    let may = |logical: &str, action: &str, path: &str| {
+        let made = request(
+            &format!(
+                "iam:{action}ServiceSpecificCredential{}",
+                if action == "List" { "s" } else { "" }
+            ),
+            &user(path),
+            &[(
+                "iam:ServiceSpecificCredentialServiceName",
+                "bedrock.amazonaws.com",
+            )],
+        );
+        stack.policy(&format!("{logical}Role")).allows(&made)
+    };
+    for (action, reads, retire, rotate) in [
+        ("List", true, true, true),
+        ("Update", false, true, true),
+        ("Delete", false, true, true),
+        ("Create", false, false, true),
+    ] {
+        let own = "/keyward/e2e/";
+        let all = ["Monitor", "Control", "Retire", "Rotate"];
+        let allowed = all.map(|logical| may(logical, action, own));
+        assert_eq!(allowed, [reads, reads, retire, rotate], "{action}");
+        for logical in ["Monitor", "Control"] {
+            assert!(!may(logical, action, "/"), "{logical}: {action}");
+        }
+    }
 }
 
 #[test]

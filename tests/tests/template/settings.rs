@@ -9,17 +9,18 @@ use keyward_tests::template::{FUNCTIONS, Stack, Template};
 use serde_json::json;
 
 const ACCOUNTS: &str = r#"{"openrouter-main": {"provider": "openrouter",
-  "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/e2e/admin/openrouter-main-a1B2c3"}}"#;
+  "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/e2e/admin/openrouter-main-a1B2c3",
+  "read_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/e2e/read/openrouter-main-d4E5f6"}}"#;
 const MAPPED: &str = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:spend";
 const MAP: &str = r#"{"spend": "support-bot"}"#;
 
 /// Everything set that can be.
 const ALL: [(&str, &str); 7] = [
     ("ProviderAccounts", ACCOUNTS),
-    ("ReadOnlyAccounts", ACCOUNTS),
     ("AlarmMap", MAP),
     ("MappedAlarmArns", MAPPED),
     ("RestoreNeedsSecond", "true"),
+    ("EnforceNeedsSecond", "true"),
     (
         "ExtraRootsLayer",
         "arn:aws:lambda:us-east-1:111122223333:layer:roots:1",
@@ -28,7 +29,7 @@ const ALL: [(&str, &str); 7] = [
 ];
 
 /// What the control function is told for drills.
-const DRILLS: [&str; 2] = ["KEYWARD_STACK", "KEYWARD_ALARM_TOPIC_ARN"];
+const DRILLS: [&str; 1] = ["KEYWARD_ALARM_TOPIC_ARN"];
 
 /// What a function makes of its settings.
 fn read(function: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<(), ConfigError> {

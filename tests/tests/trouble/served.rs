@@ -77,12 +77,12 @@ async fn people_who_cannot_be_told_of_a_dead_key_are_told_later() {
     gate.silence(&["alerts.send"]);
     for _ in 0..12 {
         world.pass(MINUTE * 5);
-        let _ = keyward_retire::handle(&ports, &world.confirm, world.deadline()).await;
+        let _ = keyward_tests::support::retire_due(&ports, &world.confirm, world.deadline()).await;
     }
     assert_eq!(told(&world), []);
     gate.disarm();
     world.pass(MINUTE * 5);
-    keyward_retire::handle(&ports, &world.confirm, world.deadline())
+    keyward_tests::support::retire_due(&ports, &world.confirm, world.deadline())
         .await
         .unwrap();
     assert_eq!(told(&world).len(), 1);
@@ -147,7 +147,7 @@ async fn a_key_that_was_taken_in_is_told_of_until_people_know() {
     secrets.put_current(&world.secret, &token(9), &by_hand);
     world.pass(HOUR);
     gate.silence(&["alerts.send"]);
-    let run = keyward_retire::handle(&world.ports, &world.confirm, world.deadline());
+    let run = keyward_tests::support::retire_due(&world.ports, &world.confirm, world.deadline());
     let Err(RetireError::SomeFailed { .. }) = run.await else {
         panic!("nobody knows");
     };

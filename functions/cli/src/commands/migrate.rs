@@ -1,6 +1,7 @@
 //! `keyward migrate`.
 
 use anyhow::{Context, Result};
+use keyward_core::model::act_kind::ActKind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -36,7 +37,7 @@ pub(super) enum Pass {
 }
 
 pub(super) async fn migrate(reason: &str, pass: Pass, format: Format) -> Result<Outcome> {
-    let control = Control::open().await?;
+    let control = Control::open(ActKind::Operate).await?;
     let mut sum = Sum::default();
     let mut from = None;
     loop {

@@ -28,7 +28,8 @@ pub(super) async fn providers(format: Format) -> Result<Outcome> {
                 .map(|(p, d)| json_row(*p, d.as_ref()))
                 .collect();
             let accounts = accounts.accounts().map(|(name, provider, pool)| {
-                json!({ "account": name, "provider": provider, "pool": pool.is_some() })
+                let missing = accounts.missing_credentials(name);
+                json!({ "account": name, "provider": provider, "pool": pool.is_some(), "missing": missing })
             });
             let accounts: Vec<Value> = accounts.collect();
             line(&json!({ "providers": providers, "accounts": accounts }).to_string());
@@ -51,9 +52,12 @@ pub(super) async fn providers(format: Format) -> Result<Outcome> {
             );
             for (name, provider, pool) in accounts.accounts() {
                 let pool = pool.map(|pool| format!(", standby pool, low below {}", pool.low_water));
+                let missing = accounts.missing_credentials(name).into_iter();
+                let missing = missing.map(|field| format!(", no `{field}`"));
                 line(&format!(
-                    "account {name}: {provider}{}",
-                    pool.unwrap_or_default()
+                    "account {name}: {provider}{}{}",
+                    pool.unwrap_or_default(),
+                    missing.collect::<String>()
                 ));
             }
         }

@@ -50,7 +50,7 @@ pub(super) async fn expect_spend(deps: &Deps, request: &Request) -> Result<Value
     let (slot, wanted) = find(&deps.ports, &body.slot, said).await.map_err(refusal)?;
     let subject = Subject::Slot(body.slot.clone());
     let act = Recorded::begin(deps, request, 0, &why, subject, state(&slot)).await?;
-    match expect(&deps.ports, &slot, wanted.clone()).await {
+    match expect(&deps.ports, &*deps.orders, &slot, wanted.clone()).await {
         Ok((after, followed)) => {
             let unrecorded = act.end("set", state(&after)).await == Written::BeginningOnly;
             let (cap, cap_failed) = cap_parts(&followed);

@@ -3,17 +3,17 @@
 use futures::future::{Either, join, select};
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::act::Subject;
+use keyward_core::model::act_order::{CutOff, Ground};
 use keyward_core::model::incident::{
-    Containment, Evidence, Figures, HowCut, Incident, KillStep, OwnerId, StepResult, TriggerId,
+    Containment, Evidence, HowCut, Incident, KillStep, StepResult, TriggerId,
 };
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::Epoch;
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionId, VersionState};
-use keyward_core::ports::Deadline;
-use keyward_core::usecases::kill::{
-    CutVersion, Foreseen, Invocation, KillError, KillOrder, KillOutcome, foresee, kill,
-};
+use keyward_core::ports::ActOrderError;
+use keyward_core::usecases::kill::{CutVersion, Foreseen, KillOutcome, foresee};
+use keyward_core::usecases::orders::{NotCutOff, cut_off};
 use keyward_lambda::diagnostic::chain;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -47,36 +47,24 @@ struct Row {
     done: Option<HowCut>,
 }
 
-pub(super) async fn kill_slot(
-    deps: &Deps,
-    request: &Request,
-    deadline: Deadline,
-) -> Result<Value, Refusal> {
+pub(super) async fn kill_slot(deps: &Deps, request: &Request) -> Result<Value, Refusal> {
     let body: Body = request.body("{reason, slot, leak?, dry_run?}")?;
-    let evidence = match body.leak {
-        true => Evidence::Leak,
-        false => Evidence::Person,
+    let ground = match body.leak {
+        true => Ground::Leak,
+        false => Ground::Person,
     };
     if body.dry_run {
-        let foreseen = foresee(&deps.ports, &body.slot, evidence).await?;
+        let foreseen = foresee(&deps.ports, &body.slot, ground.into()).await?;
         let foreseen = foreseen.ok_or_else(|| unknown(&body.slot))?;
-        return Ok(would(evidence, &foreseen));
+        return Ok(would(ground.into(), &foreseen));
     }
     let why = reason(&body.reason)?;
-    let order = order(deps, request, body.slot, evidence, &why);
-    let invocation = Invocation {
-        owner: OwnerId::new(&format!("control, request {}", request.id)),
-        deadline,
-    };
+    let order = order(deps, request, body.slot, ground, &why);
     let before = look_before(deps, &order.slot).await;
     let subject = Subject::Slot(order.slot.clone());
     let act = Recorded::unwritten(deps, request, 0, &why, subject, before);
     // What an act changes waits for its record, but for a kill: containment comes first.
-    let (begun, outcome) = join(
-        act.write_beginning(),
-        kill(&deps.ports, &order, &invocation),
-    )
-    .await;
+    let (begun, outcome) = join(act.write_beginning(), cut_off(&*deps.orders, &order)).await;
     let incident = incident_of(deps, &order).await;
     let after = json!({ "slot": state(deps, &order.slot).await, "incident": incident });
     let written = act.end(&said(&outcome), after).await;
@@ -93,22 +81,21 @@ fn order(
     deps: &Deps,
     request: &Request,
     slot: SlotName,
-    evidence: Evidence,
+    ground: Ground,
     why: &OutsideText,
-) -> KillOrder {
-    let kind = match evidence {
-        Evidence::Leak => "leak",
-        _ => "person",
+) -> CutOff {
+    let kind = match ground {
+        Ground::Leak => "leak",
+        Ground::Person => "person",
     };
     let caller = request.caller.as_str();
     let name = caller.rsplit('/').next().unwrap_or(caller);
-    KillOrder {
+    CutOff {
         slot,
         trigger: TriggerId::new(&format!("{kind}@{}", request.id)),
-        evidence,
+        ground,
         cause: OutsideText::new(&format!("{name} ({kind}): {why}")),
         seen: deps.ports.clock.now(),
-        figures: Figures::OfLiveKeys,
     }
 }
 
@@ -136,7 +123,7 @@ async fn state(deps: &Deps, name: &SlotName) -> Value {
     })
 }
 
-async fn incident_of(deps: &Deps, order: &KillOrder) -> Option<Incident> {
+async fn incident_of(deps: &Deps, order: &CutOff) -> Option<Incident> {
     let found = deps.ports.inventory.incident_of_trigger(&order.trigger);
     found.await.unwrap_or_else(|error| {
         tracing::warn!(slot = %order.slot, %error, "the incident of a kill cannot be read back");
@@ -159,7 +146,7 @@ const fn word(outcome: &KillOutcome) -> &'static str {
     }
 }
 
-fn said(outcome: &Result<KillOutcome, KillError>) -> String {
+fn said(outcome: &Result<KillOutcome, NotCutOff>) -> String {
     match outcome {
         Ok(outcome) => word(outcome).to_owned(),
         Err(error) => chain(error),
@@ -167,22 +154,12 @@ fn said(outcome: &Result<KillOutcome, KillError>) -> String {
 }
 
 fn answer(
-    order: &KillOrder,
-    outcome: Result<KillOutcome, KillError>,
+    order: &CutOff,
+    outcome: Result<KillOutcome, NotCutOff>,
     incident: Option<&Incident>,
     is_recorded: bool,
 ) -> Result<Value, Refusal> {
-    let outcome = outcome.map_err(|error| {
-        Refusal::new(
-            503,
-            chain(&error),
-            format!(
-                "Send it again at once. Without AWS: keyward kill {} --offline",
-                order.slot
-            ),
-        )
-        .safe("No key was cut off.")
-    })?;
+    let outcome = outcome.map_err(|error| not_cut_off(&order.slot, &error))?;
     if outcome == KillOutcome::NoSuchSlot {
         return Err(unknown(&order.slot));
     }
@@ -197,7 +174,7 @@ fn answer(
     Ok(json!({
         "slot": order.slot,
         "result": word(&outcome),
-        "final": order.evidence.containment() == Containment::Final,
+        "final": order.evidence().containment() == Containment::Final,
         "versions": rows(cut, incident),
         "incident": incident.map(|incident| &incident.id),
         "why": incident.and_then(failure),
@@ -207,6 +184,20 @@ fn answer(
         "cut_without_record": without_record,
         "unrecorded": !is_recorded,
     }))
+}
+
+/// That the kill switch was not seen to cut the slot off.
+fn not_cut_off(slot: &SlotName, error: &NotCutOff) -> Refusal {
+    let next = format!("Send it again at once. Without AWS: keyward kill {slot} --offline");
+    let refusal = Refusal::new(503, chain(error), next);
+    match error {
+        NotCutOff::Said(_) | NotCutOff::Order(ActOrderError::Refused(_)) => {
+            refusal.safe("No key was cut off.")
+        }
+        NotCutOff::Order(ActOrderError::Unknown(_)) => refusal.safe(
+            "Keys may be cut off, all or some: what is cut off stays so, and the same request again goes on.",
+        ),
+    }
 }
 
 /// Every version that the incident cut off, or that this run tried to.
@@ -245,12 +236,12 @@ fn failure(incident: &Incident) -> Option<String> {
 }
 
 /// When, and for what, everything was cut off before this order came, which then did nothing new.
-fn already(order: &KillOrder, incident: &Incident) -> Option<Value> {
+fn already(order: &CutOff, incident: &Incident) -> Option<Value> {
     let is_first = incident.triggers.first()?.id == order.trigger;
     let mut cuts = incident.undo.iter().map(|undo| undo.cut.map(|(_, at)| at));
     let before = |at: Option<Timestamp>| at.is_some_and(|at| at < order.seen);
     let is_before = !incident.undo.is_empty() && cuts.all(before);
-    let is_harder = order.evidence.containment() == Containment::Final;
+    let is_harder = order.evidence().containment() == Containment::Final;
     (is_before && !is_first && !is_harder)
         .then(|| json!({ "at": incident.opened, "by": incident.trigger }))
 }

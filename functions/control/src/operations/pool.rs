@@ -5,7 +5,7 @@ use keyward_core::model::act::Subject;
 use keyward_core::model::key::{ApiKey, Fingerprint};
 use keyward_core::model::names::AccountName;
 use keyward_core::model::pool::Pool;
-use keyward_core::ports::Deadline;
+use keyward_core::ports::{ActOrderError, Deadline};
 use keyward_core::usecases::pool::{AddError, AddReport, add, read};
 use keyward_lambda::diagnostic::chain;
 use serde::Deserialize;
@@ -15,6 +15,10 @@ use crate::Deps;
 use crate::record::{Recorded, Written};
 use crate::request::{Request, reason};
 use crate::response::Refusal;
+
+/// What is certain where keys were put in, and not suspended.
+const IN_POOL: &str =
+    "No key can be drawn that could not be before. The same request again goes on.";
 
 /// Keys in one request: each is asked about at the provider within one invocation.
 const MAX_KEYS: usize = 100;
@@ -49,7 +53,7 @@ pub(super) async fn add_keys(
     let subject = Subject::Pool(account.clone());
     let state = summary(&before);
     let act = Recorded::begin(deps, request, 0, &why, subject, state).await?;
-    match add(&deps.ports, &account, keys, deadline).await {
+    match add(&deps.ports, &*deps.orders, &account, keys, deadline).await {
         Ok(report) => {
             let outcome = format!(
                 "{} added, {} refused",
@@ -64,8 +68,9 @@ pub(super) async fn add_keys(
             let is_as_before = after.as_ref().is_some_and(|p| p.standby == before.standby);
             let state = after.as_ref().map(summary);
             act.end(&chain(&error), json!(state)).await;
+            let is_told = matches!(error, AddError::NotReadied(_) | AddError::KillSwitch(_));
             let refusal = refusal(&account, error);
-            Err(if is_as_before {
+            Err(if is_as_before || is_told {
                 refusal
             } else {
                 refusal.unsure()
@@ -137,6 +142,11 @@ fn refusal(account: &AccountName, error: AddError) -> Refusal {
         AddError::Provider(ref cause) => {
             let retryable = !matches!(cause.advice(), keyward_core::ports::Advice::StopAndAlert);
             Refusal::of(&error, retryable)
+        }
+        AddError::NotReadied(_) => Refusal::of(&error, true).safe(IN_POOL),
+        AddError::KillSwitch(ref cause) => {
+            let retryable = matches!(cause, ActOrderError::Unknown(_));
+            Refusal::of(&error, retryable).safe(IN_POOL)
         }
         AddError::Inventory(error) => error.into(),
         AddError::Secret(ref cause) => {

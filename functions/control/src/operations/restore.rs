@@ -3,9 +3,9 @@
 use keyward_core::model::act::Subject;
 use keyward_core::model::incident::OwnerId;
 use keyward_core::model::names::SlotName;
-use keyward_core::model::slot::{ProviderName, RestoreAsked};
+use keyward_core::model::slot::{Asked, ProviderName};
 use keyward_core::model::version::{Version, VersionState};
-use keyward_core::ports::{Advice, Deadline, ProviderError};
+use keyward_core::ports::{ActOrderError, Advice, Deadline, ProviderError};
 use keyward_core::usecases::kill::Invocation;
 use keyward_core::usecases::restore::{
     AlarmCounts, CONSENT, Foreseen, NewKey, Refused, RestoreError, RestoreOrder, RestoreOutcome,
@@ -21,6 +21,9 @@ use crate::Deps;
 use crate::record::{Recorded, Written};
 use crate::request::{Request, reason};
 use crate::response::Refusal;
+
+/// What is certain of a key where it is not known whether it came back.
+const CUT_OFF_LATER: &str = "A key that may have come back is cut off again, at the latest by retire when this call's time is over.";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -70,7 +73,7 @@ pub(super) async fn restore_slot(
     });
     let subject = Subject::Slot(order.slot.clone());
     let act = Recorded::begin(deps, request, 0, &why, subject, before).await?;
-    match restore(&deps.ports, alarms, &order, &invocation).await {
+    match restore(&deps.ports, &*deps.orders, alarms, &order, &invocation).await {
         Ok(outcome) => {
             let answer = answer(&order, &outcome);
             let result = answer["result"].as_str().unwrap_or_default().to_owned();
@@ -133,7 +136,7 @@ fn answer(order: &RestoreOrder, outcome: &RestoreOutcome) -> Value {
     }
 }
 
-fn asked_for(order: &RestoreOrder, asked: &RestoreAsked) -> Value {
+fn asked_for(order: &RestoreOrder, asked: &Asked) -> Value {
     json!({
         "slot": order.slot,
         "result": "asked",
@@ -206,7 +209,12 @@ fn refusal(order: &RestoreOrder, error: RestoreError) -> Refusal {
         .safe(cut_off_again),
         RestoreError::Provider(ref cause) => {
             let refusal = provider(order, &error, cause);
-            refusal.safe("A key that may have come back is cut off again, at the latest by retire when this call's time is over.")
+            refusal.safe(CUT_OFF_LATER)
+        }
+        RestoreError::NotResumed(_) => Refusal::of(&error, true).safe(cut_off_again),
+        RestoreError::KillSwitch(ref cause) => {
+            let retryable = matches!(cause, ActOrderError::Unknown(_));
+            Refusal::of(&error, retryable).safe(CUT_OFF_LATER)
         }
         RestoreError::Secret(ref cause) => {
             let retryable = cause.is_retryable();

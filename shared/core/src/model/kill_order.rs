@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::SCHEMA;
+use super::act_order::ActOrder;
 use super::alarm::AlarmMessage;
 use super::incident::Incident;
 use super::names::{SlotName, StackName};
@@ -83,6 +84,8 @@ pub enum Order {
     Monitor(MonitorOrder),
     /// Going on with a kill that is not finished, which the usage monitor asks for.
     GoOn(GoOnOrder),
+    /// What `control` of a stack has the kill switch do for a person.
+    Control(StackName, Box<ActOrder>),
     /// An act of a person or a pipeline, by its name. These are taken by the function `control` only.
     Act(OutsideText),
 }
@@ -178,6 +181,10 @@ impl Order {
     pub fn from_json(order: &Value) -> Result<Self, Unreadable> {
         let act = order.get(MonitorOrder::MARK).and_then(Value::as_str);
         let act = act.ok_or(Unreadable::Field(MonitorOrder::MARK))?;
+        if ActOrder::ACTS.contains(&act) {
+            let (stack, order) = ActOrder::from_json(order)?;
+            return Ok(Self::Control(stack, Box::new(order)));
+        }
         if ![MonitorOrder::ACT, GoOnOrder::ACT].contains(&act) {
             return Ok(Self::Act(OutsideText::new(&without_keys(act))));
         }

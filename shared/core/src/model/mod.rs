@@ -1,6 +1,8 @@
 //! The words of Keyward as types: slot, version, incident, key, money, fleet.
 
 pub mod act;
+pub mod act_kind;
+pub mod act_order;
 pub mod alarm;
 pub mod alert;
 pub mod baseline;
@@ -11,6 +13,7 @@ pub mod key;
 pub mod key_like;
 pub mod kill_alarm;
 pub mod kill_order;
+pub mod kill_outcome;
 pub mod metric;
 pub mod money;
 pub mod names;

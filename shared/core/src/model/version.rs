@@ -386,6 +386,9 @@ pub struct Version {
     /// When the end was established.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub revoke_confirmed: Option<Confirmed>,
+    /// When it was last told of as used although its end was established: it is to be revoked again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub used_when_dead: Option<Timestamp>,
     /// What people were told.
     #[serde(default)]
     pub told: Told,
@@ -395,6 +398,11 @@ pub struct Version {
 }
 
 impl Version {
+    /// Whether it is being restored under the lease that ends at `until`.
+    pub fn is_being_restored(&self, until: Timestamp) -> bool {
+        self.state == VersionState::Restoring && self.lease_until == Some(until)
+    }
+
     /// How people know the key: by its hint, else by its name at the provider.
     pub fn shown(&self) -> String {
         match (&self.hint, &self.label) {
@@ -443,6 +451,7 @@ impl Version {
             revoke_accepted: None,
             refusals: None,
             revoke_confirmed: None,
+            used_when_dead: None,
             told: Told::default(),
             due_at: Some(now),
         }

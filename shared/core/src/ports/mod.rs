@@ -3,6 +3,7 @@
 //! Every call may be cut off before, during or after its effect. An error that leaves the effect open says so.
 
 mod ability;
+mod act_orders;
 mod acts;
 mod alarm_states;
 mod alarms;
@@ -21,6 +22,7 @@ mod usage;
 mod usage_store;
 
 pub use ability::{Ability, missing};
+pub use act_orders::{ActOrderError, ActOrders, ActOutcome, CapSet, NoActOrders, Readied};
 pub use acts::Acts;
 pub use alarm_states::{AlarmStates, NoAlarmStates};
 pub use alarms::{AlarmError, AlarmSource, TAG_STACK};

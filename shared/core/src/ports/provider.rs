@@ -1,5 +1,7 @@
 //! A provider's key API.
 
+mod wire;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -31,6 +33,12 @@ pub trait Providers: Send + Sync {
 
     /// The account's standby pool; `None` where the deployment configures none, or no such account.
     fn pool(&self, account: &AccountName) -> Option<PoolSettings>;
+
+    /// The credentials that the deployment does not name for the account, by their field in its configuration. Functions
+    /// that open it by one of them cannot.
+    fn missing_credentials(&self, _account: &AccountName) -> Vec<&'static str> {
+        Vec::new()
+    }
 }
 
 /// Where an account's standby keys are kept.
@@ -408,6 +416,9 @@ pub enum ProviderError {
     /// The provider's API has no such call.
     #[error("the provider's API cannot {0}")]
     Unsupported(&'static str),
+    /// The account was opened to read it and no more: nothing was sent.
+    #[error("provider accounts are opened to read only here, so it cannot {0}; nothing was sent")]
+    ReadOnly(&'static str),
 }
 
 /// What to do about a [`ProviderError`].
@@ -430,7 +441,8 @@ impl ProviderError {
             Self::LimitReached { .. }
             | Self::Refused { .. }
             | Self::AdminCredential { .. }
-            | Self::Unsupported(_) => Advice::StopAndAlert,
+            | Self::Unsupported(_)
+            | Self::ReadOnly(_) => Advice::StopAndAlert,
         }
     }
 }

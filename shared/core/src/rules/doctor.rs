@@ -143,13 +143,15 @@ pub fn account(account: &str, listed: Result<usize, &ProviderError>) -> Check {
             error.to_string(),
             "put a working admin credential into the secret that KEYWARD_ACCOUNTS names for it",
         ),
-        Err(error @ (ProviderError::Refused { .. } | ProviderError::Unsupported(_))) => {
-            Check::wrong(
-                about,
-                error.to_string(),
-                "mend KEYWARD_ACCOUNTS of the functions",
-            )
-        }
+        Err(
+            error @ (ProviderError::Refused { .. }
+            | ProviderError::Unsupported(_)
+            | ProviderError::ReadOnly(_)),
+        ) => Check::wrong(
+            about,
+            error.to_string(),
+            "mend KEYWARD_ACCOUNTS of the functions",
+        ),
         Err(
             error @ (ProviderError::RetryAfter { .. }
             | ProviderError::UnderWay(_)
@@ -158,6 +160,19 @@ pub fn account(account: &str, listed: Result<usize, &ProviderError>) -> Check {
             | ProviderError::LimitReached { .. }),
         ) => Check::not_seen(about, error.to_string(), "run it again in a minute"),
     }
+}
+
+/// What it means that the deployment does not name a credential of an account, by the field that would.
+pub fn lacks_credential(account: &str, field: &str) -> Check {
+    Check::wrong(
+        format!("account {account}, {field}"),
+        format!(
+            "KEYWARD_ACCOUNTS names no secret in `{field}`: functions that open the account by it cannot, the monitor by `read_secret` among them"
+        ),
+        format!(
+            "put a credential into a secret named keyward/<stack>/read/{account}, its ARN into ProviderAccounts as `{field}`, and deploy"
+        ),
+    )
 }
 
 /// Whether each slot has the alarm that guards it.

@@ -17,6 +17,7 @@ pub use decision::{AlertOnly, Decision, Kill, KillOrder, NotKilled, Trigger};
 pub use deployment::{AlarmMap, Deployment};
 use naming::slot_of;
 
+use crate::model::act_order::ActOrder;
 use crate::model::alarm::{AlarmMessage, AlarmState, Transition};
 pub use crate::model::incident::{Containment, Evidence, Figures};
 use crate::model::kill_order::{
@@ -135,6 +136,7 @@ pub fn sift(message: &KillMessage, deployment: &Deployment, now: Timestamp) -> S
         Content::Alarm(alarm) => sift_alarm(alarm, deployment, now),
         Content::Order(Order::Monitor(order)) => sift_order(order, message, deployment, now),
         Content::Order(Order::GoOn(order)) => sift_go_on(order, message, deployment),
+        Content::Order(Order::Control(stack, order)) => sift_act(stack, order, message, deployment),
         Content::Order(Order::Act(act)) => Err(AlertOnly::new(
             NotKilled::OrderNotTaken,
             &format!("an order `{act}` came; people's orders are taken by `control` only"),
@@ -253,7 +255,7 @@ fn sift_order(
         reason,
     } = order;
     let what = format!("an order to cut off `{slot}`");
-    is_from_the_monitor(&what, stack, message, deployment)?;
+    is_of_this_stack(&what, stack, message, deployment)?;
     if *score < KillScore::LINE {
         return Err(not_taken(&what, "with a score under 1"));
     }
@@ -277,8 +279,20 @@ fn sift_go_on(
     deployment: &Deployment,
 ) -> Result<Sifted, AlertOnly> {
     let what = format!("an order to go on with incident `{}`", order.incident);
-    is_from_the_monitor(&what, &order.stack, message, deployment)?;
+    is_of_this_stack(&what, &order.stack, message, deployment)?;
     Ok(Sifted::Decided(Decision::GoOn(order.incident.clone())))
+}
+
+/// What a person asked for was looked at by `control`, which alone may invoke the function for it.
+fn sift_act(
+    stack: &StackName,
+    order: &ActOrder,
+    message: &KillMessage,
+    deployment: &Deployment,
+) -> Result<Sifted, AlertOnly> {
+    let what = format!("an order `{}` of a person's", order.act());
+    is_of_this_stack(&what, stack, message, deployment)?;
+    Ok(Sifted::Decided(Decision::CarryOut(Box::new(order.clone()))))
 }
 
 fn not_taken(what: &str, why: &str) -> AlertOnly {
@@ -286,7 +300,7 @@ fn not_taken(what: &str, why: &str) -> AlertOnly {
 }
 
 /// Who may invoke the function is up to IAM; the topic is for alarms.
-fn is_from_the_monitor(
+fn is_of_this_stack(
     what: &str,
     stack: &StackName,
     message: &KillMessage,
@@ -298,7 +312,7 @@ fn is_from_the_monitor(
     }
     match *stack == deployment.stack {
         true => Ok(()),
-        false => Err(not_taken(what, &format!("from the monitor of `{stack}`"))),
+        false => Err(not_taken(what, &format!("from the stack `{stack}`"))),
     }
 }
 

@@ -5,21 +5,9 @@ use crate::model::money::SpendCap;
 use crate::model::slot::Slot;
 use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionState};
+pub use crate::ports::CapSet;
 use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError};
 use crate::rules::caps;
-
-/// What keys that agents fetch may spend now.
-#[derive(Debug)]
-pub enum CapSet {
-    /// So much; the provider was seen to keep it.
-    To(SpendCap),
-    /// There is no key in use.
-    NoKey,
-    /// The provider has no limits for a key, or does not know this one by an id.
-    NotThere,
-    /// A limit could not be set, and is what it was. Send the same again.
-    Failed(ProviderError),
-}
 
 /// Sets the limit of a slot's current key to what it is in the slot's state, and reads it back.
 ///
@@ -40,7 +28,7 @@ pub(crate) async fn set_current_cap(
     };
     let limit = provider.caps().map(|caps| caps.day_limit());
     let now = ports.clock.now();
-    // One that is moved each day and was not yet is left to the monitor.
+    // One that is moved each day and was not yet is left to `retire`.
     match limit.and_then(|limit| caps::of_key(slot, current, limit, now)) {
         Some(cap) => set_cap(ports, slot, provider.as_ref(), current, cap).await,
         None => Ok(CapSet::NotThere),

@@ -12,7 +12,9 @@ use crate::model::names::{AccountName, SlotName};
 use crate::model::slot::{ProviderName, Scope, Slot, SlotState};
 use crate::ports::{InventoryError, KeyProvider, ProviderError, SecretError, UsageStore};
 use crate::rules::alarms::plan;
-use crate::rules::doctor::{Check, RETIRE_LATE, Tells, account, alarms, drill, monitor, retire};
+use crate::rules::doctor::{
+    Check, RETIRE_LATE, Tells, account, alarms, drill, lacks_credential, monitor, retire,
+};
 
 /// Slots that are read at once.
 const AT_ONCE: usize = 16;
@@ -94,6 +96,8 @@ async fn accounts(ports: &Ports, usage: &dyn UsageStore, slots: &[&Slot]) -> Vec
             continue;
         }
         let name = slot.account.as_str();
+        let missing = ports.providers.missing_credentials(&slot.account);
+        checks.extend(missing.iter().map(|field| lacks_credential(name, field)));
         match page(ports, &slot.account, slot.provider, &slot.scope).await {
             Ok((driver, keys)) => {
                 checks.push(account(name, Ok(keys)));

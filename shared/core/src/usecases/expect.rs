@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use super::Ports;
 use super::cap::{CapSet, set_cap};
 use super::known_slot::{SlotError, known_slot};
+use super::orders::set_limits;
+use crate::model::act_order::LimitedKeys;
 use crate::model::names::SlotName;
 use crate::model::slot::Slot;
-use crate::model::version::VersionState;
-use crate::ports::InventoryError;
+use crate::model::version::{Version, VersionState};
+use crate::ports::{ActOrders, InventoryError};
 use crate::rules::caps;
 use crate::rules::expect::{NotExpected, expectation, rightful};
 
@@ -59,6 +61,7 @@ pub async fn find(ports: &Ports, name: &SlotName, said: Said) -> Result<(Slot, S
 /// [`InventoryError::Conflict`] if somebody else wrote the slot meanwhile: find it again.
 pub async fn expect(
     ports: &Ports,
+    orders: &dyn ActOrders,
     slot: &Slot,
     mut wanted: Slot,
 ) -> Result<(Slot, CapSet), InventoryError> {
@@ -66,12 +69,19 @@ pub async fn expect(
         ports.inventory.save_slot(&wanted).await?;
         wanted.revision = wanted.revision.next();
     }
-    let followed = follow(ports, &wanted).await?;
+    let followed = set_limits(orders, &wanted, LimitedKeys::InUse).await?;
     Ok((wanted, followed))
 }
 
 /// Sets the limit on every key that agents may use. One that is moved each day and was not yet is left to the monitor.
-async fn follow(ports: &Ports, slot: &Slot) -> Result<CapSet, InventoryError> {
+///
+/// # Errors
+/// [`InventoryError`]; [`InventoryError::Fenced`] if the slot was cut off meanwhile.
+pub(crate) async fn follow(
+    ports: &Ports,
+    slot: &Slot,
+    versions: &[Version],
+) -> Result<CapSet, InventoryError> {
     let provider = match ports.providers.open(&slot.account, slot.provider).await {
         Ok(provider) => provider,
         Err(error) => return Ok(CapSet::Failed(error)),
@@ -80,7 +90,6 @@ async fn follow(ports: &Ports, slot: &Slot) -> Result<CapSet, InventoryError> {
         return Ok(CapSet::NotThere);
     };
     let now = ports.clock.now();
-    let versions = ports.inventory.versions(&slot.name).await?;
     let mut followed = CapSet::To(caps::of_new_key(slot, limit, now));
     for version in versions.iter().filter(|version| caps::is_kept(version)) {
         let Some(cap) = caps::of_key(slot, version, limit, now) else {

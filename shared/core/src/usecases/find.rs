@@ -234,6 +234,19 @@ pub(crate) fn admin_refused(slot: &Slot, error: &ProviderError) -> Option<Alert>
     ))
 }
 
+/// The same for who opens accounts to read what keys use.
+pub(crate) fn reader_refused(slot: &Slot, error: &ProviderError) -> Option<Alert> {
+    let alert = admin_refused(slot, error)?;
+    let left = format!(
+        "Store a working credential for {} in the secret that its `read_secret` names; until then what its keys use is not seen.",
+        slot.account
+    );
+    Some(Alert {
+        left: left.into(),
+        ..alert
+    })
+}
+
 /// How the administration of a slot's provider account is mended.
 fn admin_mend(slot: &Slot) -> String {
     match (slot.provider, &slot.scope.user) {

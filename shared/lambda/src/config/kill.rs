@@ -7,6 +7,7 @@ use keyward_core::model::alarm::AlarmArn;
 use keyward_core::model::kill_order::TopicArn;
 use keyward_core::model::names::{SlotName, StackName};
 use keyward_core::rules::kill::{AlarmMap, Deployment};
+use keyward_providers::config::Credential;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
@@ -40,7 +41,7 @@ impl KillConfig {
             lookup,
             problems: Vec::new(),
         };
-        let common = reader.common();
+        let common = reader.common(Credential::Admin);
         match reader.deployment() {
             Some(deployment) if reader.problems.is_empty() => Ok(Self { common, deployment }),
             _ => Err(ConfigError(reader.problems)),
@@ -71,7 +72,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
         })
     }
 
-    fn stack(&mut self) -> Option<StackName> {
+    pub(super) fn stack(&mut self) -> Option<StackName> {
         let text = self.required(STACK, STACK_RULE, |text| text.parse::<StackName>().is_ok());
         text.parse().ok()
     }
@@ -190,6 +191,9 @@ mod tests {
         assert_eq!(deployment.topic.as_str(), COMMON[4].1);
         assert_eq!(deployment.map, AlarmMap::default());
         assert_eq!(config.common.table, "keyward");
+        // Nobody can configure it into a kill switch that may only look.
+        let read = with(&[("KEYWARD_CREDENTIAL", "read")]).unwrap();
+        assert_eq!(read.common.credential, Credential::Admin);
     }
 
     #[test]

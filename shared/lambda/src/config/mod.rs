@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use keyward_aws::{Release, SecretRoles, SecretRolesError};
+use keyward_core::rules::consent::Second;
 use keyward_core::rules::revoke::ConfirmPolicy;
-use keyward_core::usecases::restore::Second;
-use keyward_providers::config::ProviderAccounts;
+use keyward_providers::config::{Credential, ProviderAccounts};
 use tracing::Level;
 
 use crate::http::HttpSettings;
 
-pub use control::ControlConfig;
+pub use control::{ControlConfig, KillSwitchOf};
 pub use kill::KillConfig;
 pub use monitor::MonitorConfig;
 
@@ -47,6 +47,9 @@ pub struct Config {
     /// `KEYWARD_SECRET_ROLES`: as JSON from an account's id to a role in it, by which its secrets are read and written; none
     /// if not set.
     pub secret_roles: SecretRoles,
+    /// What they are opened by. `rotate`, `retire` and the kill switch write at providers, so always by the admin
+    /// credential; the others by what `KEYWARD_CREDENTIAL` says, `read` or `admin`: `read` if not set.
+    pub credential: Credential,
     /// `KEYWARD_LOG`: `error`, `warn`, `info`, `debug` or `trace`; `info` if not set.
     pub log: Level,
     /// What confirms a revocation: `KEYWARD_CONFIRM_REFUSALS` (in a row, 3 to 20; 3 if not set) and
@@ -59,6 +62,9 @@ pub struct Config {
     pub release: Release,
     /// `KEYWARD_RESTORE_NEEDS_SECOND`: `true` or `false`; `false` if not set. Whether a restore waits for a second person.
     pub restore_second: Second,
+    /// `KEYWARD_ENFORCE_NEEDS_SECOND`: `true` or `false`; `false` if not set. Whether another mode of a slot waits for a second
+    /// person.
+    pub enforce_second: Second,
 }
 
 /// One thing that is wrong with the configuration.
@@ -91,7 +97,7 @@ impl Config {
             lookup,
             problems: Vec::new(),
         };
-        let config = reader.common();
+        let config = reader.common(Credential::Admin);
         if reader.problems.is_empty() {
             Ok(config)
         } else {
@@ -107,9 +113,10 @@ struct Reader<L> {
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
-    /// What every function has.
-    fn common(&mut self) -> Config {
+    /// What every function has, of one that opens accounts by `credential`.
+    fn common(&mut self, credential: Credential) -> Config {
         Config {
+            credential,
             table: self.required("KEYWARD_TABLE", TABLE_RULE, is_table),
             alert_topic_arn: self.required("KEYWARD_ALERT_TOPIC_ARN", TOPIC_RULE, is_topic_arn),
             runbook: self.page("KEYWARD_RUNBOOK_URL", RUNBOOK),
@@ -132,6 +139,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             },
             release: self.release("KEYWARD_SCHEMA"),
             restore_second: self.second("KEYWARD_RESTORE_NEEDS_SECOND"),
+            enforce_second: self.second("KEYWARD_ENFORCE_NEEDS_SECOND"),
         }
     }
 
@@ -190,6 +198,18 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                     self.problem(variable, format!("is refused: {problem}"));
                 }
                 ProviderAccounts::default()
+            }
+        }
+    }
+
+    /// Which credential a function opens accounts by that can do without the one that writes.
+    fn credential(&mut self) -> Credential {
+        match self.text(CREDENTIAL).as_deref() {
+            None | Some("read") => Credential::Read,
+            Some("admin") => Credential::Admin,
+            Some(_) => {
+                self.problem(CREDENTIAL, "must be read or admin".to_owned());
+                Credential::Read
             }
         }
     }
@@ -279,6 +299,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
 
 /// Where the runbook stands in the release.
 const RUNBOOK: &str = "infra/RUNBOOK.md";
+const CREDENTIAL: &str = "KEYWARD_CREDENTIAL";
 
 const TABLE_RULE: &str = "the inventory's table, 3 to 255 of A-Z a-z 0-9 _ - .";
 const TOPIC_RULE: &str =
@@ -351,6 +372,7 @@ mod tests {
         assert_eq!(config.http.timeout, Duration::from_secs(10));
         assert_eq!(config.http.extra_roots, None);
         assert_eq!(config.restore_second, Second::NotNeeded);
+        assert_eq!(config.enforce_second, Second::NotNeeded);
         assert_eq!(with(&[("KEYWARD_EXTRA_ROOTS", "")]).unwrap(), config);
     }
 
@@ -365,6 +387,7 @@ mod tests {
             ("KEYWARD_RESTORE_NEEDS_SECOND", "true"),
             ("KEYWARD_SCHEMA", "1"),
             ("KEYWARD_RUNBOOK_URL", "https://example.com/runbook"),
+            ("KEYWARD_ENFORCE_NEEDS_SECOND", "true"),
         ])
         .unwrap();
         assert_eq!(config.table, "keyward");
@@ -380,6 +403,7 @@ mod tests {
         assert_eq!(config.http.extra_roots, Some("/opt/roots.pem".into()));
         assert_eq!(config.restore_second, Second::Needed);
         assert_eq!(config.runbook, "https://example.com/runbook");
+        assert_eq!(config.enforce_second, Second::Needed);
     }
 
     #[test]
@@ -419,6 +443,7 @@ mod tests {
             ("KEYWARD_SCHEMA", "0"),
             ("KEYWARD_SCHEMA", "2"),
             ("KEYWARD_SCHEMA", "+1"),
+            ("KEYWARD_ENFORCE_NEEDS_SECOND", "no"),
         ] {
             let refused = with(&[(variable, value)]).unwrap_err();
             assert_eq!(refused.0.len(), 1, "{variable}={value}: {refused}");
@@ -449,6 +474,7 @@ mod tests {
                 "KEYWARD_PROVIDER_TIMEOUT_SECONDS",
                 "KEYWARD_SCHEMA",
                 "KEYWARD_RESTORE_NEEDS_SECOND",
+                "KEYWARD_ENFORCE_NEEDS_SECOND",
             ]
         );
         let printed = format!("{refused} {refused:?}");

@@ -6,10 +6,10 @@ use keyward_core::usecases::monitor::{MonitorSettings, PullSettings};
 
 use super::{Config, ConfigError, Reader};
 
-const KILL_SWITCH: &str = "KEYWARD_KILL_SWITCH_ARN";
+pub(super) const KILL_SWITCH: &str = "KEYWARD_KILL_SWITCH_ARN";
 const POLL: &str = "KEYWARD_POLL_SECONDS";
 
-const KILL_SWITCH_RULE: &str =
+pub(super) const KILL_SWITCH_RULE: &str =
     "the ARN of the kill switch, arn:aws:lambda:<region>:<account of 12 digits>:function:<name>";
 
 /// Everything that a deployment sets for the monitor.
@@ -35,7 +35,8 @@ impl MonitorConfig {
             lookup,
             problems: Vec::new(),
         };
-        let common = reader.common();
+        let credential = reader.credential();
+        let common = reader.common(credential);
         let deployment = reader.deployment();
         let kill_switch = reader.required(KILL_SWITCH, KILL_SWITCH_RULE, is_function_arn);
         let poll = reader.number(POLL, 10..=3600, 50);
@@ -59,7 +60,7 @@ impl MonitorConfig {
 }
 
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
-fn is_function_arn(text: &str) -> bool {
+pub(super) fn is_function_arn(text: &str) -> bool {
     let parts: Vec<&str> = text.split(':').collect();
     let (
         [
@@ -90,6 +91,8 @@ fn is_function_arn(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use keyward_providers::config::Credential;
+
     use super::*;
 
     const ARN: &str = "arn:aws:lambda:eu-central-1:111122223333:function:keyward-kill-switch";
@@ -128,6 +131,22 @@ mod tests {
         );
         let alias = format!("{ARN}:live");
         assert!(with(&[(KILL_SWITCH, alias.as_str())]).is_ok());
+    }
+
+    #[test]
+    fn accounts_are_opened_to_read_unless_it_is_said_otherwise() {
+        for (value, credential) in [
+            ("", Credential::Read),
+            ("read", Credential::Read),
+            ("admin", Credential::Admin),
+        ] {
+            let config = with(&[("KEYWARD_CREDENTIAL", value)]).unwrap();
+            assert_eq!(config.common.credential, credential, "{value:?}");
+        }
+        assert_eq!(with(&[]).unwrap().common.credential, Credential::Read);
+        let refused = with(&[("KEYWARD_CREDENTIAL", "Admin EXAMPLE")]).unwrap_err();
+        assert_eq!(refused.0[0].variable, "KEYWARD_CREDENTIAL");
+        assert!(!refused.to_string().contains("EXAMPLE"), "{refused}");
     }
 
     #[test]

@@ -34,7 +34,7 @@ use serde::Serialize;
 
 use self::handle::{Ids, Place};
 pub use self::resource::{ARM_URL, LOGIN_URL};
-pub(crate) use self::resource::{NAMES, Resource, URLS, shared_resources};
+pub(crate) use self::resource::{NAMES, OPTIONAL_NAMES, Resource, URLS, shared_resources};
 use self::token::Entra;
 use self::wire::{Pair, Regenerate};
 use crate::admin::AdminCredential;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use keyward_core::model::names::AccountName;
 use keyward_core::model::slot::ProviderName;
 
-use crate::config::{Account, BASE_URL, NameField, UrlField};
+use crate::config::{Account, BASE_URL, Credential, NameField, UrlField};
 use crate::http::BaseUrl;
 
 /// Azure Resource Manager.
@@ -65,6 +65,15 @@ pub(crate) const NAMES: &[NameField] = &[
     },
 ];
 
+const READ_CLIENT: &str = "read_client_id";
+
+/// What may be left out: the application that functions which only read act as, if it is not the same one.
+pub(crate) const OPTIONAL_NAMES: &[NameField] = &[NameField {
+    field: READ_CLIENT,
+    expected: "the client id of an application, which is a UUID",
+    is_one: is_id,
+}];
+
 /// Eight, four, four, four and twelve hex digits.
 fn is_id(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
@@ -116,15 +125,19 @@ pub(crate) struct Resource {
 }
 
 impl Resource {
-    /// The resource of an account of Azure's.
-    pub(crate) fn of(account: &Account) -> Self {
+    /// The resource of an account of Azure's, and the application whose credential is used.
+    pub(crate) fn of(account: &Account, credential: Credential) -> Self {
         let name = |field| account.name(field).to_owned();
+        let client = match credential {
+            Credential::Admin => None,
+            Credential::Read => account.optional_name(READ_CLIENT),
+        };
         Self {
             name: name(RESOURCE),
             subscription: name(SUBSCRIPTION),
             group: name(GROUP),
             tenant: name(TENANT),
-            client: name(CLIENT),
+            client: client.map_or_else(|| name(CLIENT), str::to_owned),
             arm: account.url(BASE_URL),
             login: account.url(LOGIN_FIELD),
             verify: account.url(VERIFY_FIELD),
@@ -170,6 +183,38 @@ pub(crate) fn shared_resources(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ProviderAccounts;
+
+    const OWN: &str = "20000000-aaaa-4bbb-8ccc-000000000002";
+    const READER: &str = "40000000-aaaa-4bbb-8ccc-000000000004";
+
+    /// A client secret is one application's: functions that only read act as the one that theirs belongs to.
+    #[test]
+    fn functions_that_only_read_may_act_as_an_application_of_their_own() {
+        let client = |more: &str, credential| {
+            let text = format!(
+                r#"{{"a": {{"provider": "azure", "tenant": "example.onmicrosoft.com", "client_id": "{OWN}",
+                    "admin_secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3",
+                    "subscription": "{OWN}", "resource_group": "rg", "resource": "agents-east"{more}}}}}"#
+            );
+            let accounts = ProviderAccounts::from_json(&text)?;
+            let account = accounts.get(&"a".parse().unwrap()).unwrap();
+            Ok::<_, crate::config::ConfigError>(Resource::of(account, credential).client)
+        };
+        let reader = format!(r#", "read_client_id": "{READER}""#);
+        for (more, credential, expected) in [
+            ("", Credential::Admin, OWN),
+            ("", Credential::Read, OWN),
+            (&reader, Credential::Admin, OWN),
+            (&reader, Credential::Read, READER),
+        ] {
+            assert_eq!(client(more, credential).unwrap(), expected, "{more}");
+        }
+        let refused = client(r#", "read_client_id": "EXAMPLE""#, Credential::Read);
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("a: `read_client_id` is not"), "{error}");
+        assert!(!error.contains("EXAMPLE"), "{error}");
+    }
 
     #[test]
     fn names_are_what_azure_takes_and_nothing_that_leads_elsewhere() {

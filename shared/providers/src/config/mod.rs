@@ -72,9 +72,14 @@ pub enum Problem {
         /// The field.
         field: &'static str,
     },
-    /// A pool's secret that is also another pool's, or an admin secret: what is stored there would be lost.
+    /// A pool's secret that is also another pool's, or holds a credential: what is stored there would be lost.
     #[error("{0}: `pool_secret` is the secret of something else too; a pool has one of its own")]
     SharedSecret(AccountName),
+    /// The secret for functions that only read is one of those that hold credentials which can write.
+    #[error(
+        "{0}: `read_secret` is an admin secret; functions that only read have a secret of their own, which may hold the same credential"
+    )]
+    ReadsAdmin(AccountName),
     /// A resource that is another account's too: slots of both would share its keys.
     #[error("{0}: names the same resource as another account; a resource has one pair of keys")]
     SharedResource(AccountName),
@@ -101,6 +106,8 @@ pub(crate) struct Account {
     pub(crate) pool: Option<PoolSettings>,
     /// Where the provider's API takes an admin credential of its own.
     pub(crate) admin_secret: Option<SecretArn>,
+    /// The same for functions that only read. Left out, they cannot open the account.
+    pub(crate) read_secret: Option<SecretArn>,
     /// Where the provider is in several regions.
     pub(crate) region: Option<String>,
     names: BTreeMap<&'static str, String>,
@@ -117,12 +124,17 @@ impl Account {
         &self.names[field]
     }
 
-    /// The secret of the admin credential.
-    ///
-    /// # Panics
-    /// If the provider's API takes none: each other account that was read has one.
-    pub(crate) fn admin_secret(&self) -> SecretArn {
-        self.admin_secret.clone().expect("read with the account")
+    /// The same for a field that may be left out.
+    pub(crate) fn optional_name(&self, field: &'static str) -> Option<&str> {
+        self.names.get(field).map(String::as_str)
+    }
+
+    /// The secret that the account is opened by; `None` where the configuration names none.
+    pub(crate) fn secret(&self, credential: Credential) -> Option<&SecretArn> {
+        match credential {
+            Credential::Admin => self.admin_secret.as_ref(),
+            Credential::Read => self.read_secret.as_ref(),
+        }
     }
 
     /// The region.
@@ -139,6 +151,25 @@ impl Account {
     /// If the provider's table has no such field: each account that was read has all of them.
     pub(crate) fn url(&self, field: &'static str) -> BaseUrl {
         self.urls[field].clone()
+    }
+}
+
+/// Which of an account's two credentials it is opened by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Credential {
+    /// The admin credential, which can write at the provider.
+    Admin,
+    /// The one for functions that only read. Nothing that writes is sent with it, whatever the credential can do.
+    Read,
+}
+
+impl Credential {
+    /// The field of an account's configuration that names the credential's secret.
+    pub const fn field(self) -> &'static str {
+        match self {
+            Self::Admin => "admin_secret",
+            Self::Read => "read_secret",
+        }
     }
 }
 
@@ -180,6 +211,14 @@ const fn names(provider: ProviderName) -> &'static [NameField] {
     }
 }
 
+/// The same for fields that may be left out.
+const fn optional_names(provider: ProviderName) -> &'static [NameField] {
+    match provider {
+        ProviderName::Azure => azure::OPTIONAL_NAMES,
+        _ => &[],
+    }
+}
+
 /// Whether the provider's API takes an admin credential that is kept in a secret. Else it is the function's own role.
 const fn has_admin_secret(provider: ProviderName) -> bool {
     !matches!(provider, ProviderName::Bedrock)
@@ -205,11 +244,13 @@ impl UrlField {
 pub struct ProviderAccounts(BTreeMap<AccountName, Account>);
 
 impl ProviderAccounts {
-    /// Reads `{"<account>": {"provider": "openrouter", "admin_secret": "arn:…", "base_url": "https://…",
-    /// "allow_hosts": ["…"]}}`; the last two may be left out, but `base_url` only where the provider has a
-    /// host of its own. Where keys are drawn from a standby pool, `pool_secret`
+    /// Reads `{"<account>": {"provider": "openrouter", "admin_secret": "arn:…", "read_secret": "arn:…", "base_url":
+    /// "https://…", "allow_hosts": ["…"]}}`; the last two may be left out, but `base_url` only where the provider has a
+    /// host of its own. Without `read_secret` the account cannot be opened by functions that only read. Where keys are
+    /// drawn from a standby pool, `pool_secret`
     /// names its secret, and `pool_low_water` (3 if left out) the number of keys below which people are told. Bedrock has
-    /// a `region`, and no `admin_secret`. Azure has `tenant`, `client_id`, `subscription`, `resource_group` and `resource`.
+    /// a `region`, and no secret of its own. Azure has `tenant`, `client_id`, `subscription`, `resource_group` and `resource`,
+    /// and may have `read_client_id`.
     ///
     /// # Errors
     /// [`ConfigError`] with all problems together.
@@ -241,6 +282,7 @@ impl ProviderAccounts {
             }
         }
         problems.extend(shared_secrets(&accounts));
+        problems.extend(reads_admin(&accounts));
         problems.extend(azure::shared_resources(&accounts).map(Problem::SharedResource));
         if problems.is_empty() {
             Ok(Self(accounts))
@@ -271,6 +313,18 @@ impl ProviderAccounts {
             .map(|(name, a)| (name, a.provider, a.pool.as_ref()))
     }
 
+    /// The credentials that the configuration does not name for an account, by their field: none where there is no such
+    /// account, or its provider takes none.
+    pub fn missing_credentials(&self, name: &AccountName) -> Vec<&'static str> {
+        let account = self.0.get(name);
+        let takes = account.filter(|account| has_admin_secret(account.provider));
+        let all = [Credential::Admin, Credential::Read];
+        takes.map_or_else(Vec::new, |account| {
+            let missing = all.into_iter().filter(|c| account.secret(*c).is_none());
+            missing.map(Credential::field).collect()
+        })
+    }
+
     /// The accounts that have an admin credential, and the secrets that hold it.
     pub fn admin_secrets(&self) -> impl Iterator<Item = (&AccountName, &SecretArn)> {
         let accounts = self.0.iter();
@@ -278,12 +332,27 @@ impl ProviderAccounts {
     }
 }
 
+/// The accounts whose secret for functions that only read is an admin secret, of whichever account.
+fn reads_admin(accounts: &BTreeMap<AccountName, Account>) -> Vec<Problem> {
+    let admin: Vec<&SecretArn> = accounts
+        .values()
+        .filter_map(|account| account.admin_secret.as_ref())
+        .collect();
+    let reads = accounts.iter().filter(|(_, account)| {
+        let read = account.read_secret.as_ref();
+        read.is_some_and(|secret| admin.contains(&secret))
+    });
+    reads
+        .map(|(name, _)| Problem::ReadsAdmin(name.clone()))
+        .collect()
+}
+
 /// The accounts whose pool has no secret of its own.
 fn shared_secrets(accounts: &BTreeMap<AccountName, Account>) -> Vec<Problem> {
     let pool = |account: &Account| account.pool.as_ref().map(|pool| pool.secret.clone());
     let is_shared = |name: &AccountName, secret: &SecretArn| {
         accounts.iter().any(|(other, account)| {
-            account.admin_secret.as_ref() == Some(secret)
+            [&account.admin_secret, &account.read_secret].contains(&&Some(secret.clone()))
                 || (other != name && pool(account).as_ref() == Some(secret))
         })
     };

@@ -9,7 +9,10 @@ use keyward_core::ports::PoolSettings;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{Account, NameField, Problem, UrlField, has_admin_secret, has_region, names, urls};
+use super::{
+    Account, NameField, Problem, UrlField, has_admin_secret, has_region, names, optional_names,
+    urls,
+};
 use crate::http::{AllowedHosts, BaseUrl, UrlError};
 
 /// Standby keys below which people are told, where the configuration does not say.
@@ -38,6 +41,11 @@ impl<'a> Reader<'a> {
             Some(provider) if !has_admin_secret(provider) => Some(None),
             _ => self.arn("admin_secret").map(Some),
         };
+        let takes_none = provider.is_some_and(|provider| !has_admin_secret(provider));
+        let read_secret = match self.fields.contains_key("read_secret") && !takes_none {
+            true => self.arn("read_secret").map(Some),
+            false => Some(None),
+        };
         let region = match provider {
             Some(provider) if has_region(provider) => self.region().map(Some),
             _ => Some(None),
@@ -45,6 +53,7 @@ impl<'a> Reader<'a> {
         let pool = provider.and_then(|provider| self.pool(provider));
         let allowed = self.allowed();
         let names = provider.map(|provider| self.names(provider));
+        let optional = provider.map(|provider| self.optional_names(provider));
         let mut stand_for = names.clone().unwrap_or_default();
         stand_for.extend(region.clone().flatten().map(|region| ("region", region)));
         let urls = provider.map(|provider| self.urls(provider, &stand_for, &allowed));
@@ -59,9 +68,13 @@ impl<'a> Reader<'a> {
             provider: provider?,
             pool,
             admin_secret: admin_secret?,
+            read_secret: read_secret?,
             region: region?,
             names: names
-                .filter(|all| provider.is_some_and(|p| all.len() == self::names(p).len()))?,
+                .filter(|all| provider.is_some_and(|p| all.len() == self::names(p).len()))?
+                .into_iter()
+                .chain(optional?)
+                .collect(),
             urls: urls??,
             allowed,
         })
@@ -103,6 +116,16 @@ impl<'a> Reader<'a> {
     fn names(&mut self, provider: ProviderName) -> BTreeMap<&'static str, String> {
         let read = |field: &NameField| Some((field.field, self.name(field)?));
         names(provider).iter().filter_map(read).collect()
+    }
+
+    fn optional_names(&mut self, provider: ProviderName) -> BTreeMap<&'static str, String> {
+        let mut read = BTreeMap::new();
+        for field in optional_names(provider) {
+            if self.fields.contains_key(field.field) {
+                read.extend(self.name(field).map(|name| (field.field, name)));
+            }
+        }
+        read
     }
 
     fn name(&mut self, field: &NameField) -> Option<String> {

@@ -259,6 +259,50 @@ fn a_pools_secret_is_used_for_nothing_else() {
         assert!(error.lines().count() < 4, "{error}");
     }
 }
+/// A secret for functions that only read may hold what an admin secret holds, but never is one: roles tell them apart.
+#[test]
+fn functions_that_only_read_have_a_secret_of_their_own() {
+    let accounts = |read: &str| {
+        let text = format!(
+            r#"{{"a": {{"provider": "openrouter", "admin_secret": "{ARN}"{read}}},
+                "b": {{"provider": "openrouter", "admin_secret": "{}"}}}}"#,
+            ARN.replace("admin", "other")
+        );
+        ProviderAccounts::from_json(&text)
+    };
+    let field = |arn: &str| format!(r#", "read_secret": "{arn}""#);
+    let name = "a".parse().unwrap();
+    let own = ARN.replace("admin", "read");
+    let read = accounts(&field(&own)).unwrap();
+    let secret = |credential| {
+        read.get(&name)
+            .unwrap()
+            .secret(credential)
+            .unwrap()
+            .as_str()
+    };
+    assert_eq!(secret(Credential::Admin), ARN);
+    assert_eq!(secret(Credential::Read), own);
+    assert!(read.missing_credentials(&name).is_empty());
+    let without = accounts("").unwrap();
+    assert_eq!(without.missing_credentials(&name), ["read_secret"]);
+    let nowhere = "nowhere".parse().unwrap();
+    assert!(without.missing_credentials(&nowhere).is_empty());
+    for (value, expected) in [
+        (ARN.to_owned(), "a: `read_secret` is an admin secret"),
+        (
+            ARN.replace("admin", "other"),
+            "a: `read_secret` is an admin secret",
+        ),
+        ("sk-EXAMPLE".to_owned(), "a: `read_secret` is not the ARN"),
+    ] {
+        let error = accounts(&field(&value)).unwrap_err().to_string();
+        assert!(error.contains(expected), "{expected}\n{error}");
+        assert_eq!(error.lines().count(), 2, "{error}");
+        assert!(!error.contains("EXAMPLE"), "{error}");
+    }
+}
+
 #[test]
 fn bedrock_has_a_region_and_no_admin_secret() {
     let account = |more: &str| format!(r#"{{"a": {{"provider": "bedrock"{more}}}}}"#);
@@ -282,6 +326,10 @@ fn bedrock_has_a_region_and_no_admin_secret() {
         (
             r#", "region": "us-east-1", "admin_secret": "sk-EXAMPLE""#,
             &["a: there is no field `admin_secret`"],
+        ),
+        (
+            r#", "region": "us-east-1", "read_secret": "sk-EXAMPLE""#,
+            &["a: there is no field `read_secret`"],
         ),
         (
             r#", "iam_url": "http://10.0.0.1", "base_url": "https://example.com""#,

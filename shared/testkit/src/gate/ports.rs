@@ -423,6 +423,10 @@ impl Providers for Gated<dyn Providers> {
     fn pool(&self, account: &AccountName) -> Option<PoolSettings> {
         self.inner.pool(account)
     }
+
+    fn missing_credentials(&self, account: &AccountName) -> Vec<&'static str> {
+        self.inner.missing_credentials(account)
+    }
 }
 
 /// What a caller sees of a provider call whose answer was lost.

@@ -1,5 +1,6 @@
 //! In-memory ports: they keep state and hold the same contracts as the real ones.
 
+mod act_orders;
 mod alarms;
 mod alerts;
 mod inventory;
@@ -10,6 +11,7 @@ mod reports;
 mod secrets;
 mod usage;
 
+pub use act_orders::KillSwitchHere;
 pub use alarms::MemoryAlarms;
 pub use alerts::MemoryAlerts;
 pub use inventory::{Backup, MemoryInventory};

@@ -344,8 +344,9 @@ async fn kill_one(switch: &KillSwitch, alarms: &MemoryAlarms, slot: &SlotName) -
         owner: OwnerId::new(slot.as_str()),
         deadline: Deadline(now + SignedDuration::from_secs(60)),
     };
-    match handle(switch, &event, &invocation).await?.contained {
-        1 => Ok(()),
+    let report = handle(switch, &event, &invocation).await?.report();
+    match report.map(|report| report.contained) {
+        Some(1) => Ok(()),
         _ => Err(format!("{slot} was not cut off").into()),
     }
 }

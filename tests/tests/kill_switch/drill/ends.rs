@@ -101,7 +101,7 @@ async fn a_limit_that_cannot_be_raised_for_a_day_after_a_drill_is_left_to_a_pers
     range.switched.gate.silence(&["provider.set_cap"]);
     for is_over in [false, true] {
         let deadline = Deadline(range.switched.now() + MINUTE * 5);
-        let run = retire::run(&world.ports, &world.confirm, deadline).await;
+        let run = retire::carry_on(&world.ports, &world.confirm, deadline).await;
         assert_eq!(run.unwrap().failed, 0);
         let slot = world.slot().await;
         assert_eq!(slot.state, SlotState::Restricted);

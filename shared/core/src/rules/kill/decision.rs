@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use crate::model::act_order::{ActOrder, CutOff};
 use crate::model::alarm::Transition;
 use crate::model::alert::Severity;
 use crate::model::incident::{Evidence, Figures, TriggerId, Triggered};
@@ -15,6 +16,8 @@ pub enum Decision {
     Kill(Kill),
     /// The incident of this id is gone on with.
     GoOn(OutsideText),
+    /// What a person asked `control` for is carried out.
+    CarryOut(Box<ActOrder>),
     /// Nobody is killed; people are told.
     AlertOnly(AlertOnly),
 }
@@ -100,6 +103,19 @@ impl From<Kill> for KillOrder {
             cause: kill.cause,
             seen: kill.trigger.seen(),
             figures: kill.figures,
+        }
+    }
+}
+
+impl From<&CutOff> for KillOrder {
+    fn from(order: &CutOff) -> Self {
+        Self {
+            slot: order.slot.clone(),
+            trigger: order.trigger.clone(),
+            evidence: order.evidence(),
+            cause: order.cause.clone(),
+            seen: order.seen,
+            figures: Figures::OfLiveKeys,
         }
     }
 }

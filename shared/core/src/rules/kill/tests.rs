@@ -4,8 +4,10 @@ mod containing;
 mod naming;
 
 use super::*;
+use crate::model::act_order::LimitedKeys;
 use crate::model::alarm::{Dimension, WatchedMetric, Watches};
 use crate::model::kill_order::Unreadable;
+use crate::model::slot::Epoch;
 
 const TOPIC: &str = "arn:aws:sns:us-east-1:111122223333:keyward-kill";
 const OURS: &str = "keyward-prod-kill-chat-eu";
@@ -105,6 +107,7 @@ fn outcome<'a>(decision: &'a Decision) -> Outcome<'a> {
             Err(alert.kind)
         }
         Decision::GoOn(incident) => panic!("{incident}"),
+        Decision::CarryOut(order) => panic!("{order:?}"),
     }
 }
 
@@ -304,6 +307,30 @@ fn an_order_to_go_on_is_taken_directly_and_nowhere_else() {
         match expected {
             Some(refused) => assert_eq!(outcome(&decision), Err(refused), "{message:?}"),
             None => assert_eq!(decision, Decision::GoOn(OutsideText::new("chat-eu-3"))),
+        }
+    }
+}
+
+#[test]
+fn what_control_orders_is_taken_directly_and_nowhere_else() {
+    let order = ActOrder::SetLimits {
+        slot: "chat-eu".parse().unwrap(),
+        epoch: Epoch(3),
+        keys: LimitedKeys::Current,
+    };
+    let forged = Err(NotKilled::OrderNotTaken);
+    for (source, stack, expected) in [
+        (Source::Direct, "prod", Ok(())),
+        (Source::Direct, "test", forged),
+        (Source::Topic(TopicArn::new(TOPIC)), "prod", forged),
+    ] {
+        let content = Order::Control(stack.parse().unwrap(), Box::new(order.clone()));
+        let mut message = says(Content::Order(content));
+        message.source = source;
+        let decision = judged(&message, &deployment(), &AlarmCheck::CouldNotAsk);
+        match expected {
+            Err(refused) => assert_eq!(outcome(&decision), Err(refused), "{message:?}"),
+            Ok(()) => assert_eq!(decision, Decision::CarryOut(Box::new(order.clone()))),
         }
     }
 }

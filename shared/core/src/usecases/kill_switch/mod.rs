@@ -1,5 +1,6 @@
 //! The kill switch: what a message means, whether CloudWatch confirms it, and the kill. What kills nobody is told.
 
+mod carry_out;
 mod check;
 mod tell;
 
@@ -10,15 +11,17 @@ use jiff::SignedDuration;
 
 use super::Ports;
 use super::kill::{self, Invocation, KillError, KillOrder, KillOutcome};
+use crate::model::act_order::ActOrder;
 use crate::model::incident::TriggerId;
 use crate::model::kill_order::KillMessage;
 use crate::model::names::SlotName;
 use crate::model::text::OutsideText;
-use crate::ports::{AlarmSource, InventoryError};
+use crate::ports::{ActOutcome, AlarmSource, InventoryError};
 use crate::rules::kill::{
     AlertOnly, Decision, Deployment, KillFacts, NotKilled, Sifted, Suspicion, confirm, sift,
 };
 use crate::rules::revoke::ConfirmPolicy;
+pub use carry_out::carry_out;
 
 /// How far a history may be behind its alarm's message: AWS names no bound. What is not in it by then was forged.
 const HISTORY_LAGS: SignedDuration = SignedDuration::from_mins(10);
@@ -53,6 +56,13 @@ pub enum Answer {
         /// What came of it; `None` if nothing is left to do about it, or somebody else is at work on it.
         outcome: Result<Option<KillOutcome>, InventoryError>,
     },
+    /// It was an act of a person's. Whoever gave the order waits for what came of it.
+    CarriedOut {
+        /// The order.
+        order: Box<ActOrder>,
+        /// What came of it.
+        outcome: Box<ActOutcome>,
+    },
     /// It kills nobody.
     AlertOnly {
         /// Why not.
@@ -85,6 +95,8 @@ impl Answer {
             },
             // What is still left of it stays due.
             Self::GoneOn { outcome, .. } => outcome.is_err(),
+            // It is the answer's to say.
+            Self::CarriedOut { .. } => false,
             Self::AlertOnly { told, .. } => !told,
             Self::NotYetInHistory => true,
         }
@@ -102,8 +114,15 @@ pub async fn answer(switch: &KillSwitch, message: &KillMessage, invocation: &Inv
             killed(order, outcome)
         }
         Sifted::Decided(Decision::GoOn(incident)) => go_on(switch, incident, invocation).await,
+        Sifted::Decided(Decision::CarryOut(order)) => do_act(switch, order, invocation).await,
         Sifted::Ask(suspicion) => ask(switch, message, suspicion, invocation).await,
     }
+}
+
+async fn do_act(switch: &KillSwitch, order: Box<ActOrder>, invocation: &Invocation) -> Answer {
+    let outcome = carry_out(&switch.ports, &order, invocation).await;
+    let outcome = Box::new(outcome);
+    Answer::CarriedOut { order, outcome }
 }
 
 async fn go_on(switch: &KillSwitch, incident: OutsideText, invocation: &Invocation) -> Answer {
@@ -147,6 +166,7 @@ async fn ask(
         }
         // No alarm asks for it.
         Decision::GoOn(incident) => go_on(switch, incident, invocation).await,
+        Decision::CarryOut(order) => do_act(switch, order, invocation).await,
         Decision::Kill(order) => {
             let order = KillOrder::from(order);
             let outcome = kill::kill_after(ports, &order, Some(ahead), invocation).await;

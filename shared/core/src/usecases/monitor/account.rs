@@ -10,7 +10,7 @@ use crate::model::version::{Version, VersionState};
 use crate::ports::MetricsError;
 use crate::rules::anomaly::{Act, OtherCalls, blind};
 use crate::rules::usage::Owner;
-use crate::usecases::find::admin_refused;
+use crate::usecases::find::reader_refused;
 use crate::usecases::prices::NotUsed;
 
 /// The same is told again after so long.
@@ -87,7 +87,7 @@ async fn unseen(run: &Run<'_>, pulled: &AccountPull, since: Timestamp) -> Option
     // One account's slots have one credential.
     let first = slots.values().next().map(|at| &run.state.fleet[*at].slot)?;
     if let Some(NotSeen::Provider(error)) = why
-        && let Some(alert) = admin_refused(first, error)
+        && let Some(alert) = reader_refused(first, error)
     {
         return Some(("admin credential".to_owned(), alert));
     }

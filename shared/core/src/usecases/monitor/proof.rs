@@ -1,4 +1,4 @@
-//! Spend by a key that was confirmed dead: it is revoked again, and its slot cut off if the key is seen alive.
+//! Spend by a key that was confirmed dead: `retire` is to revoke it again, and its slot is cut off if the key is seen alive.
 
 use std::collections::BTreeSet;
 
@@ -14,8 +14,8 @@ use crate::model::metric::KillScore;
 use crate::model::text::OutsideText;
 use crate::model::usage::Bucket;
 use crate::model::usage_items::Source;
-use crate::model::version::Version;
-use crate::ports::ProviderError;
+use crate::model::version::{Version, VersionState};
+use crate::ports::{Fence, InventoryError};
 use crate::rules::anomaly::Score;
 use crate::rules::watching::proofs;
 
@@ -48,11 +48,15 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull, at: usize, h
             continue;
         }
         let found = look(run, &watched, version).await;
+        let found = match found {
+            Proof::Gone => found,
+            _ => asked_for(run, version, found).await,
+        };
         match found {
             Proof::NotSeen if !run.state.is_news(&format!("proof {id}"), now) => continue,
             Proof::NotSeen => {}
             Proof::Alive => order(run, &watched, version),
-            Proof::Gone | Proof::RevokedAgain => {}
+            Proof::Gone | Proof::Listed => {}
         }
         let slot = &watched.slot.name;
         run.tell(tell::dead_key_used(slot, version, source, found))
@@ -65,34 +69,55 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull, at: usize, h
     held.notes.proved.retain(|id, _| known.contains(id));
 }
 
-/// What the provider says of the key, which is then revoked again.
+/// What the provider says of the key.
 async fn look(run: &Run<'_>, watched: &Watched, version: &Version) -> Proof {
     let Some(handle) = &version.handle else {
         return Proof::NotSeen;
     };
     let slot = &watched.slot;
+    let providers = &run.monitor.ports.providers;
     let seen = async {
-        let provider = run
-            .monitor
-            .ports
-            .providers
-            .open(&slot.account, slot.provider)
-            .await?;
-        let record = provider.get(handle).await?;
-        if record.is_some() {
-            provider.delete(handle).await?;
-        }
-        Ok::<_, ProviderError>(record)
+        let provider = providers.open(&slot.account, slot.provider).await?;
+        provider.get(handle).await
     };
     match seen.await {
         Ok(None) => Proof::Gone,
         Ok(Some(record)) if record.suspended == Some(false) => Proof::Alive,
-        Ok(Some(_)) => Proof::RevokedAgain,
+        Ok(Some(_)) => Proof::Listed,
         Err(error) => {
-            tracing::error!(slot = %slot.name, version = %version.id, %error, "a dead key that is in use could not be looked at or revoked again");
+            tracing::error!(slot = %slot.name, version = %version.id, %error, "a dead key that is in use could not be looked at");
             Proof::NotSeen
         }
     }
+}
+
+/// Has `retire` revoke the key again: the monitor may only read at providers. One that could not be asked for is looked at
+/// again, unless it is seen alive: then the kill does not wait for it.
+async fn asked_for(run: &Run<'_>, version: &Version, found: Proof) -> Proof {
+    match ask_to_revoke(run, version).await {
+        Ok(()) => found,
+        Err(error) => {
+            tracing::error!(slot = %version.slot, version = %version.id, %error, "that a dead key is to be revoked again could not be recorded");
+            match found {
+                Proof::Alive => Proof::Alive,
+                Proof::Listed | Proof::Gone | Proof::NotSeen => Proof::NotSeen,
+            }
+        }
+    }
+}
+
+/// The list of slots lags, so the version is read anew. Asking twice is asking once.
+async fn ask_to_revoke(run: &Run<'_>, version: &Version) -> Result<(), InventoryError> {
+    let inventory = &run.monitor.ports.inventory;
+    let stored = inventory.versions(&version.slot).await?.into_iter();
+    let is_asked_for = |v: &Version| v.state != VersionState::Revoked || v.used_when_dead.is_some();
+    let mut due = stored.filter(|v| v.id == version.id && !is_asked_for(v));
+    let Some(mut dead) = due.next() else {
+        return Ok(());
+    };
+    dead.used_when_dead = Some(run.now());
+    dead.due_at = Some(run.now());
+    inventory.save_versions(&[dead], Fence::None).await
 }
 
 /// The key lives: the slot is over its line, whatever it spends.

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -22,6 +22,7 @@ use crate::ports::{
 };
 use crate::rules::kill::Deployment;
 use crate::usecases::Ports;
+use crate::usecases::fleet::fleet;
 use crate::usecases::kill::Invocation;
 use crate::usecases::prices::in_use;
 
@@ -100,8 +101,6 @@ pub struct State {
     /// Accounts of which nothing is told to be unseen.
     pub(super) seen: BTreeSet<AccountName>,
     pub(super) alarms_at: Option<Timestamp>,
-    /// Limits are what they are to be for the slots as they were read then.
-    pub(super) capped_at: Option<Timestamp>,
     unsent: Vec<Alert>,
     /// Somebody uses a key that is not known: it may have been made since all slots were read.
     reads_anew: bool,
@@ -217,7 +216,6 @@ impl Run<'_> {
         order::hand_on(self).await;
         self.beat().await;
         upkeep::alarms(self, is_new).await;
-        upkeep::caps(self).await;
         self.save().await;
         Ok(())
     }
@@ -274,7 +272,8 @@ impl Run<'_> {
         let mut is_new = false;
         let reads_anew = std::mem::take(&mut self.state.reads_anew);
         if is_due || reads_anew {
-            let fleet = fleet(self.monitor, self.settings.pull.at_once).await;
+            let inventory = &*self.monitor.ports.inventory;
+            let fleet = fleet(inventory, self.settings.pull.at_once, async |_| true).await;
             let fleet = fleet.map_err(MonitorError::Slots)?;
             let names = |fleet: &[Watched]| -> BTreeSet<SlotName> {
                 fleet.iter().map(|w| w.slot.name.clone()).collect()
@@ -371,37 +370,6 @@ impl Run<'_> {
             self.leave(format!("what is remembered of {} slots", failed.len()));
         }
     }
-}
-
-/// All slots with their versions, in order. A slot that cannot be read as such is left out and logged: it hides no other.
-async fn fleet(monitor: &MonitorPorts, at_once: usize) -> Result<Vec<Watched>, InventoryError> {
-    let inventory = &monitor.ports.inventory;
-    let names = inventory.slot_names().await?;
-    let count = names.len();
-    let read = names.into_iter().map(|name| async move {
-        let slot = inventory.slot(&name).await;
-        let versions = inventory.versions(&name).await;
-        match (slot, versions) {
-            (Ok(Some(slot)), Ok(mut versions)) => {
-                // Most have one, in a list with room for four.
-                versions.shrink_to_fit();
-                Ok(Some(Watched { slot, versions }))
-            }
-            (Ok(None), _) => Ok(None),
-            (Err(error @ InventoryError::Corrupt { .. }), _)
-            | (_, Err(error @ InventoryError::Corrupt { .. })) => {
-                tracing::error!(slot = %name, %error, "a slot cannot be read, and is not watched");
-                Ok(None)
-            }
-            (Err(error), _) | (_, Err(error)) => Err(error),
-        }
-    });
-    let mut read = stream::iter(read).buffered(at_once.max(1));
-    let mut all = Vec::with_capacity(count);
-    while let Some(watched) = read.try_next().await? {
-        all.extend(watched);
-    }
-    Ok(all)
 }
 
 /// Slots by the account that they are of.

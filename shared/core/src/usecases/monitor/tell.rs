@@ -368,14 +368,14 @@ pub(super) fn dead_key_used(
     let what = format!("Slot {slot}: {says} of spend by key {key} after it was confirmed dead.");
     let done = match found {
         Proof::Alive => {
-            "The provider lists it as alive. It was revoked again, and the slot is cut off."
+            "The provider lists it as alive. The slot is cut off, and the key is revoked again within minutes."
         }
         Proof::Gone => "The provider does not have it any more. Nothing was cut off.",
-        Proof::RevokedAgain => {
-            "It was revoked again, to be sure. It was not seen alive, so the slot was not cut off."
+        Proof::Listed => {
+            "It is revoked again within minutes, to be sure. It was not seen alive, so the slot was not cut off."
         }
         Proof::NotSeen => {
-            "Whether it is alive could not be seen, nor could it be revoked again. It is tried again in an hour."
+            "Whether it is alive could not be seen. It is looked at again in an hour, and retire is to revoke it again."
         }
     };
     let left = "Ask the provider whether the spend is a late bill. If it goes on, the provider lets a revoked key be used.";
@@ -396,7 +396,7 @@ pub(super) enum Proof {
     /// The provider does not have it.
     Gone,
     /// It has it, and says nothing of whether it works, or that it does not.
-    RevokedAgain,
+    Listed,
     /// The provider could not be asked.
     NotSeen,
 }

@@ -1,13 +1,8 @@
-//! What guards slots beside the monitor itself is kept in step with them: alarms, and limits at their providers.
+//! What guards slots beside the monitor itself is kept in step with them: their alarms.
 
 use super::MonitorPorts;
 use super::run::Run;
-use crate::ports::Deadline;
 use crate::usecases::keep_alarms::{AlarmPorts, keep_alarms};
-use crate::usecases::keep_caps::keep_caps;
-
-/// Of the time that is left then, the share in which limits are set, in percent.
-const CAPS_PERCENT: i32 = 80;
 
 /// Looks at alarms where that is due, or where slots came or went.
 pub(super) async fn alarms(run: &mut Run<'_>, is_new: bool) {
@@ -36,25 +31,6 @@ pub(super) async fn alarms(run: &mut Run<'_>, is_new: bool) {
         Err(error) => {
             tracing::error!(%error, "alarms were not looked at");
             run.leave("the alarms".to_owned());
-        }
-    }
-}
-
-/// Limits follow slots whenever those were read anew, and until none is left.
-pub(super) async fn caps(run: &mut Run<'_>) {
-    if run.state.capped_at == run.state.fleet_at {
-        return;
-    }
-    let (ports, usage) = (&run.monitor.ports, &*run.monitor.usage);
-    let now = run.now();
-    let time = run.deadline.0.duration_since(now) * CAPS_PERCENT / 100;
-    let deadline = Deadline(now + time);
-    match keep_caps(ports, usage, &run.state.fleet, deadline).await {
-        Ok(kept) if kept.left == 0 => run.state.capped_at = run.state.fleet_at,
-        Ok(kept) => run.leave(format!("limits at {} slots and accounts", kept.left)),
-        Err(error) => {
-            tracing::error!(%error, "limits were not kept");
-            run.leave("the limits of keys".to_owned());
         }
     }
 }

@@ -15,15 +15,13 @@ use crate::model::slot::Scope;
 use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionState};
 use crate::ports::{
-    Deadline, InventoryError, KeyProvider, PoolSettings, ProviderError, SecretError, Suspension,
+    ActOrderError, ActOrders, Deadline, InventoryError, KeyProvider, PoolSettings, ProviderError,
+    Readied, SecretError,
 };
-use crate::usecases::{Ports, find};
+use crate::usecases::{Ports, find, orders};
 
 /// What is left of the invocation when a key is looked at, at least: enough to store, record and suspend it.
 const TIME_FOR_A_KEY: SignedDuration = SignedDuration::from_secs(60);
-
-/// What is left of it when a key is suspended, at least: what is sent arrives while no other call can be at work.
-const TIME_TO_SUSPEND: SignedDuration = SignedDuration::from_secs(30);
 
 /// How often the pool is written anew when somebody else writes it meanwhile.
 const TRIES: usize = 8;
@@ -55,6 +53,14 @@ pub enum AddError {
     /// The provider's list cannot be read.
     #[error("the provider's list of keys cannot be read; nothing was changed")]
     Provider(#[from] ProviderError),
+    /// The keys are in the pool, but the kill switch could not suspend them for now: they cannot be drawn.
+    #[error(
+        "the keys are in the pool, but none can be drawn until it is suspended; the kill switch could not do that ({0})"
+    )]
+    NotReadied(OutsideText),
+    /// The same; what the kill switch did is not known.
+    #[error("the keys are in the pool, but none can be drawn until it is suspended")]
+    KillSwitch(#[from] ActOrderError),
     /// The inventory.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
@@ -84,6 +90,7 @@ impl From<TextsError> for AddError {
 /// [`AddError`]: no key can be drawn that could not be before.
 pub async fn add(
     ports: &Ports,
+    orders: &dyn ActOrders,
     account: &AccountName,
     keys: Vec<ApiKey>,
     deadline: Deadline,
@@ -92,11 +99,23 @@ pub async fn add(
     let settings = settings.ok_or_else(|| AddError::NoPool(account.clone()))?;
     let provider = ports.providers.open(account, settings.provider).await?;
     let pool = claim(ports, account, deadline).await?;
-    let done = put_in(ports, &settings, provider.as_ref(), pool, keys, deadline).await;
-    if done.is_err() {
-        release(ports, account, deadline).await;
+    let readied = match put_in(ports, &settings, provider.as_ref(), pool, keys, deadline).await {
+        Ok(put) => make_ready(ports, orders, put, deadline).await,
+        Err(error) => Err(error),
+    };
+    match readied {
+        // The kill switch may be at work until the claim is over.
+        Ok(_) | Err(AddError::KillSwitch(_)) => {}
+        Err(_) => release(ports, account, deadline).await,
     }
-    done
+    readied
+}
+
+/// What is recorded of the keys that were given; they cannot be drawn yet.
+struct Put {
+    account: AccountName,
+    added: Vec<Fingerprint>,
+    refused: Vec<RefusedKey>,
 }
 
 async fn put_in(
@@ -106,21 +125,17 @@ async fn put_in(
     pool: Pool,
     keys: Vec<ApiKey>,
     deadline: Deadline,
-) -> Result<AddReport, AddError> {
-    let account = &pool.account;
-    let (candidates, mut refused) = examine(ports, &pool, provider, keys, deadline).await?;
-    let mut added: Vec<Fingerprint> = candidates.iter().map(|(k, _)| k.fingerprint).collect();
+) -> Result<Put, AddError> {
+    let (candidates, refused) = examine(ports, &pool, provider, keys, deadline).await?;
+    let added = candidates.iter().map(|(k, _)| k.fingerprint).collect();
+    let account = pool.account;
     if !candidates.is_empty() {
-        record(ports, account, settings, candidates).await?;
+        record(ports, &account, settings, candidates).await?;
     }
-    let readied = make_ready(ports, account, provider, deadline).await?;
-    added.retain(|print| !readied.leaving.iter().any(|key| key.fingerprint == *print));
-    refused.extend(readied.leaving);
-    Ok(AddReport {
+    Ok(Put {
+        account,
         added,
         refused,
-        not_ready: readied.failures,
-        pool: readied.pool,
     })
 }
 
@@ -278,90 +293,89 @@ fn version_for(pool: &Pool) -> Result<SecretVersionId, PoolDocumentError> {
     hex.parse().map_err(|_| PoolDocumentError::Unreadable)
 }
 
-/// What became of the standby keys that were not ready.
-struct Readied {
-    pool: Pool,
-    failures: Vec<(Fingerprint, ProviderError)>,
-    leaving: Vec<RefusedKey>,
-}
-
-/// Suspends every standby key that is not ready, where the provider can, lets it be drawn, and ends this call's claim.
-/// A key that cannot be drawn yet is nobody's, so no agent is hit; one that became a slot's by another way, or that the
-/// provider has no more, leaves the pool instead.
+/// Has every standby key suspended that is not ready, where the provider can, lets it be drawn, and ends this call's claim.
+/// One that became a slot's by another way, or that the provider has no more, leaves the pool instead.
 async fn make_ready(
     ports: &Ports,
-    account: &AccountName,
-    provider: &dyn KeyProvider,
+    orders: &dyn ActOrders,
+    put: Put,
     deadline: Deadline,
-) -> Result<Readied, AddError> {
-    let mut suspended = BTreeSet::new();
-    let (mut failures, mut leaving) = (Vec::new(), Vec::new());
-    let pool = read(ports, account).await?;
-    for key in pool.standby.iter().filter(|key| key.ready.is_none()) {
-        let leaves = |why| RefusedKey {
-            hint: key.hint.clone(),
-            fingerprint: key.fingerprint,
-            why,
-        };
-        if let Some(slot) = ports.inventory.holder(&key.fingerprint).await? {
-            leaving.push(leaves(NotAdded::InUse(slot)));
-            continue;
-        }
-        match suspend(ports, provider, key, deadline).await {
-            Ok(()) => drop(suspended.insert(key.fingerprint)),
-            Err(ProviderError::NotFound) if is_gone(provider, key).await => {
-                leaving.push(leaves(NotAdded::Gone));
-            }
-            Err(error) => failures.push((key.fingerprint, error)),
-        }
+) -> Result<AddReport, AddError> {
+    let mut readied = Vec::new();
+    let pool = read(ports, &put.account).await?;
+    if pool.standby.iter().any(|key| key.ready.is_none()) {
+        readied = orders::ready_pool(orders, &put.account, deadline).await?;
     }
+    let pool = record_ready(ports, &put.account, &readied, deadline).await?;
+    let mut report = AddReport {
+        added: put.added,
+        refused: put.refused,
+        not_ready: Vec::new(),
+        pool: pool.after,
+    };
+    for (fingerprint, became) in readied {
+        let why = match became {
+            Readied::Suspended => continue,
+            Readied::Failed(error) => {
+                report.not_ready.push((fingerprint, error));
+                continue;
+            }
+            Readied::InUse(slot) => NotAdded::InUse(slot),
+            Readied::Gone => NotAdded::Gone,
+        };
+        report.added.retain(|print| *print != fingerprint);
+        let left = pool.left.iter().find(|key| key.fingerprint == fingerprint);
+        report.refused.extend(left.map(|key| RefusedKey {
+            hint: key.hint.clone(),
+            fingerprint,
+            why,
+        }));
+    }
+    Ok(report)
+}
+
+/// A pool as it was recorded.
+struct Recorded {
+    after: Pool,
+    /// What is in it no more.
+    left: Vec<StandbyKey>,
+}
+
+/// Records what became of the keys that were not ready, and ends this call's claim.
+async fn record_ready(
+    ports: &Ports,
+    account: &AccountName,
+    readied: &[(Fingerprint, Readied)],
+    deadline: Deadline,
+) -> Result<Recorded, InventoryError> {
+    let became = |key: &StandbyKey| {
+        let mut readied = readied
+            .iter()
+            .filter(|(print, _)| *print == key.fingerprint);
+        readied.next().map(|(_, became)| became)
+    };
     for _ in 0..TRIES {
         let mut pool = read(ports, account).await?;
         let now = ports.clock.now();
-        for key in &mut pool.standby {
-            if suspended.contains(&key.fingerprint) {
-                key.ready = key.ready.or(Some(now));
+        let (mut stay, mut left) = (Vec::new(), Vec::new());
+        for mut key in std::mem::take(&mut pool.standby) {
+            match became(&key) {
+                Some(Readied::InUse(_) | Readied::Gone) => {
+                    left.push(key);
+                    continue;
+                }
+                Some(Readied::Suspended) => key.ready = key.ready.or(Some(now)),
+                Some(Readied::Failed(_)) | None => {}
             }
+            stay.push(key);
         }
-        let stays = |key: &StandbyKey| !leaving.iter().any(|l| l.fingerprint == key.fingerprint);
-        pool.standby.retain(stays);
+        pool.standby = stay;
         pool.adding_until = pool.adding_until.filter(|until| *until != deadline.0);
         match ports.pools.save_pool(&pool).await {
-            Ok(()) => {
-                return Ok(Readied {
-                    pool,
-                    failures,
-                    leaving,
-                });
-            }
+            Ok(()) => return Ok(Recorded { after: pool, left }),
             Err(InventoryError::Conflict) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
-    Err(InventoryError::Conflict.into())
-}
-
-/// Whether the list agrees that there is no such key.
-async fn is_gone(provider: &dyn KeyProvider, key: &StandbyKey) -> bool {
-    let listed = find::is_listed(provider, &Scope::default(), &key.handle).await;
-    matches!(listed, Ok(false))
-}
-
-/// Suspends one key, while this call's claim holds.
-async fn suspend(
-    ports: &Ports,
-    provider: &dyn KeyProvider,
-    key: &StandbyKey,
-    deadline: Deadline,
-) -> Result<(), ProviderError> {
-    match provider.abilities().suspension {
-        Suspension::Narrows | Suspension::None => Ok(()),
-        Suspension::Refuses if !deadline.allows(ports.clock.as_ref(), TIME_TO_SUSPEND) => {
-            Err(ProviderError::RetryAfter {
-                after: None,
-                detail: OutsideText::new("there was no time left"),
-            })
-        }
-        Suspension::Refuses => provider.disable(&key.handle).await.map(drop),
-    }
+    Err(InventoryError::Conflict)
 }

@@ -2,9 +2,11 @@
 
 mod add;
 mod examine;
+mod suspend;
 
 pub use add::{AddError, AddReport, add};
 pub use examine::{NotAdded, RefusedKey};
+pub(crate) use suspend::suspend_standby;
 
 use super::Ports;
 use crate::model::names::AccountName;

@@ -1,40 +1,35 @@
 //! Bringing one key back: recorded before the provider is asked, seen accepted before it counts, cut off again if a kill
 //! came between.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use super::{CutOff, RestoreError};
-use crate::model::incident::{Containment, HowCut, Incident};
-use crate::model::names::KeyHandle;
+use crate::model::incident::Incident;
 use crate::model::slot::Slot;
 use crate::model::text::OutsideText;
-use crate::model::version::{IllegalTransition, Version, VersionState};
-use crate::ports::{Fence, InventoryError, KeyProvider, ProviderError, Verdict};
-use crate::rules::kill::KEPT_FOR_RESTORE;
+use crate::model::version::{Version, VersionState};
+use crate::ports::{ActOrders, Fence, InventoryError, Verdict};
 use crate::rules::restore::Place;
-use crate::rules::scope;
-use crate::usecases::Ports;
 use crate::usecases::adopt::retiring;
-use crate::usecases::kill::{Invocation, cut_key};
+use crate::usecases::kill::Invocation;
 use crate::usecases::rotate::settle_promotion;
+use crate::usecases::{Ports, orders};
 
 /// How long is waited before the provider is asked again whether it takes the key, in seconds: it may need a moment to
 /// take notice.
 const WAITS: [i64; 6] = [0, 1, 2, 4, 8, 15];
 
-/// How often a record is written again on what somebody else has written.
-const SAVE_TRIES: usize = 5;
-
 /// Brings a key back. The record says beforehand that it may be alive from now on.
 pub(super) async fn bring_back(
     ports: &Ports,
+    orders: &dyn ActOrders,
     slot: &Slot,
     cut: CutOff,
     invocation: &Invocation,
 ) -> Result<Version, RestoreError> {
     let incident = hold(ports, cut.incident.clone(), invocation).await?;
     let back = match begin(ports, slot, &cut, invocation).await {
-        Ok(restoring) => finish(ports, slot, &cut, restoring, invocation).await,
+        Ok(restoring) => finish(ports, orders, slot, &cut, restoring, invocation).await,
         Err(error) => Err(error),
     };
     release(ports, incident).await;
@@ -119,12 +114,13 @@ async fn save(ports: &Ports, slot: &Slot, version: &Version) -> Result<(), Inven
 /// Resumes the key, looks at it, and records it as what it is. Whatever goes wrong, it is cut off again.
 async fn finish(
     ports: &Ports,
+    orders: &dyn ActOrders,
     slot: &Slot,
     cut: &CutOff,
     restoring: Version,
     invocation: &Invocation,
 ) -> Result<Version, RestoreError> {
-    let error = match resume(ports, slot, cut, restoring.clone(), invocation).await {
+    let error = match resume(ports, orders, slot, cut, restoring.clone(), invocation).await {
         Ok(()) => match is_back(ports, slot, &restoring).await {
             Ok(Some(version)) => return Ok(version),
             Ok(None) => RestoreError::KilledMeanwhile,
@@ -138,10 +134,18 @@ async fn finish(
     {
         return Ok(version);
     }
-    if let Err(failed) = take_back(ports, cut.provider.as_ref(), &restoring).await {
-        tracing::error!(slot = %slot.name, version = %restoring.id, error = %failed, "a key that was to be restored could not be cut off again; it is tried again");
+    // What is not known to be over may resume the key after it was cut off again: `retire` does that when the lease ends,
+    // under which alone a key is resumed.
+    if !matches!(error, RestoreError::KillSwitch(_)) {
+        take_back(orders, &restoring, invocation).await;
     }
     Err(error)
+}
+
+async fn take_back(orders: &dyn ActOrders, restoring: &Version, invocation: &Invocation) {
+    if let Err(error) = orders::take_back(orders, restoring, invocation.deadline).await {
+        tracing::error!(slot = %restoring.slot, version = %restoring.id, %error, "a key that was to be restored could not be cut off again; it is tried again");
+    }
 }
 
 /// The version, if it is recorded as back.
@@ -157,17 +161,13 @@ async fn is_back(
 
 async fn resume(
     ports: &Ports,
+    orders: &dyn ActOrders,
     slot: &Slot,
     cut: &CutOff,
     restoring: Version,
     invocation: &Invocation,
 ) -> Result<(), RestoreError> {
-    let provider = cut.provider.as_ref();
-    let Some(handle) = restoring.handle.clone() else {
-        return Err(ProviderError::NotFound.into());
-    };
-    provider.restore(&handle, &restoring.scope).await?;
-    put_back(provider, cut, &handle).await?;
+    orders::resume(orders, &restoring, invocation.deadline).await?;
     let restoring = lease(ports, slot, restoring, invocation)
         .await
         .map_err(meanwhile)?;
@@ -188,34 +188,6 @@ fn meanwhile(error: InventoryError) -> RestoreError {
     match error {
         InventoryError::Fenced(_) | InventoryError::Conflict => RestoreError::KilledMeanwhile,
         error => error.into(),
-    }
-}
-
-/// The limits that the key had are on it again, and it reaches no further.
-async fn put_back(
-    provider: &dyn KeyProvider,
-    cut: &CutOff,
-    handle: &KeyHandle,
-) -> Result<(), RestoreError> {
-    let before = &cut.version.scope;
-    let cap = provider.caps().zip(cut.version.cap);
-    if cap.is_none() && !before.limits_reach() {
-        return Ok(());
-    }
-    let missing = || RestoreError::Provider(ProviderError::NotFound);
-    let mut kept = provider.get(handle).await?.ok_or_else(missing)?;
-    if let Some((caps, cap)) = cap
-        && kept.cap != Some(cap)
-    {
-        caps.set_cap(handle, cap).await?;
-        kept = provider.get(handle).await?.ok_or_else(missing)?;
-        if kept.cap != Some(cap) {
-            return Err(RestoreError::Wider("its limit".to_owned()));
-        }
-    }
-    match scope::wider(before, &kept.reach) {
-        Some(what) => Err(RestoreError::Wider(what.to_string())),
-        None => Ok(()),
     }
 }
 
@@ -240,66 +212,4 @@ async fn accepted(
         };
     }
     Err(RestoreError::NotAccepted(said))
-}
-
-/// Why a key that was to come back is not cut off again yet.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TakeBackError {
-    #[error(transparent)]
-    Provider(#[from] ProviderError),
-    #[error(transparent)]
-    Inventory(#[from] InventoryError),
-    #[error(transparent)]
-    Transition(#[from] IllegalTransition),
-}
-
-/// Cuts a key off again that was not brought back to the end, by whoever holds `version`'s lease: at the provider first,
-/// then in the record. Where the record was written meanwhile, both are done again, unless the key is somebody else's.
-pub(crate) async fn take_back(
-    ports: &Ports,
-    provider: &dyn KeyProvider,
-    version: &Version,
-) -> Result<(), TakeBackError> {
-    let mut last = InventoryError::Conflict;
-    let mut known = version.clone();
-    for _ in 0..SAVE_TRIES {
-        let how = match &known.handle {
-            Some(handle) => {
-                cut_key(provider, &known.scope, handle, Containment::Reversible).await?
-            }
-            None => HowCut::NothingFound,
-        };
-        let contained = taken_back(known, how, ports.clock.now())?;
-        match ports
-            .inventory
-            .save_versions(&[contained], Fence::None)
-            .await
-        {
-            Ok(()) => return Ok(()),
-            Err(error) if error.is_retryable() => last = error,
-            Err(error) => return Err(error.into()),
-        }
-        let stored = ports.inventory.versions(&version.slot).await?.into_iter();
-        let mut stored = stored.filter(|v| v.id == version.id && is_held(v, version));
-        match stored.next() {
-            Some(stored) => known = stored,
-            None => return Ok(()),
-        }
-    }
-    Err(last.into())
-}
-
-/// Whether `stored` is still to be cut off by who leased `version`.
-fn is_held(stored: &Version, version: &Version) -> bool {
-    stored.state == VersionState::Restoring && stored.lease_until == version.lease_until
-}
-
-fn taken_back(version: Version, how: HowCut, now: Timestamp) -> Result<Version, IllegalTransition> {
-    let mut contained = version.become_state(VersionState::Contained)?;
-    contained.lease_until = None;
-    contained.due_at = Some(match how {
-        HowCut::Suspended | HowCut::Narrowed => now + KEPT_FOR_RESTORE,
-        HowCut::Deleted | HowCut::NothingFound => now,
-    });
-    Ok(contained)
 }

@@ -2,13 +2,15 @@
 //! a key gets one.
 
 use super::RestoreError;
+use crate::model::act_order::LimitedKeys;
 use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Slot, SlotState};
 use crate::model::version::Version;
-use crate::ports::InventoryError;
+use crate::ports::{ActOrders, InventoryError};
 use crate::rules::rotation::{Refusal, refused_now};
 use crate::usecases::Ports;
-use crate::usecases::cap::{CapSet, set_current_cap};
+use crate::usecases::cap::CapSet;
+use crate::usecases::orders::set_limits;
 use crate::usecases::retire::{ItemError, needs_a_key, start_rotation};
 
 /// Whether a new key is made for the slot.
@@ -33,12 +35,13 @@ pub(super) struct Lifted {
 /// Lifts the slot, if it is still in this epoch.
 pub(super) async fn lift(
     ports: &Ports,
+    orders: &dyn ActOrders,
     name: &SlotName,
     epoch: Epoch,
 ) -> Result<Lifted, RestoreError> {
     let slot = write(ports, name, epoch).await?;
     let versions = ports.inventory.versions(name).await?;
-    let cap = match set_current_cap(ports, &slot, &versions).await {
+    let cap = match set_limits(orders, &slot, LimitedKeys::Current).await {
         Err(InventoryError::Fenced(_)) => return Err(RestoreError::KilledMeanwhile),
         set => set?,
     };

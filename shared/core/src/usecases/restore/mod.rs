@@ -1,12 +1,13 @@
 //! Restore: a named person brings back what a kill took away. A key that was cut off comes back only once its provider
 //! is seen to accept it, and a kill that comes meanwhile wins; the slot is lifted out of restriction or suspension.
 
+mod at_provider;
 mod key;
 mod lift;
 
 use std::sync::Arc;
 
-pub(crate) use key::{TakeBackError, take_back};
+pub(crate) use at_provider::{TakeBackError, cut_again, resume, take_back};
 pub use lift::NewKey;
 
 use super::{Ports, key_text, pool};
@@ -14,16 +15,20 @@ use crate::model::act::CallerArn;
 use crate::model::incident::Incident;
 use crate::model::key::ApiKey;
 use crate::model::names::SlotName;
-use crate::model::slot::{CredentialKind, RestoreAsked, Slot, SlotState};
+use crate::model::slot::{Asked, CredentialKind, Slot, SlotState};
 use crate::model::text::OutsideText;
 use crate::model::version::{IllegalTransition, Version, VersionState};
-use crate::ports::{AlarmStates, InventoryError, KeyProvider, ProviderError, SecretError, Stage};
-use crate::rules::pool::usable;
-pub use crate::rules::restore::{CONSENT, Refused, Wanted};
-use crate::rules::restore::{
-    Consent, KeyFacts, Picked, Place, alarms, consent, is_over, may_be_lifted, may_come_back, pick,
-    place,
+use crate::ports::{
+    ActOrderError, ActOrders, AlarmStates, InventoryError, KeyProvider, ProviderError, SecretError,
+    Stage,
 };
+pub use crate::rules::consent::{CONSENT, Second};
+use crate::rules::consent::{Consent, consent};
+use crate::rules::pool::usable;
+use crate::rules::restore::{
+    KeyFacts, Picked, Place, alarms, is_over, may_be_lifted, may_come_back, pick, place,
+};
+pub use crate::rules::restore::{Refused, Wanted};
 use crate::usecases::cap::CapSet;
 use crate::usecases::kill::Invocation;
 use crate::usecases::retire::needs_a_key;
@@ -55,20 +60,11 @@ pub enum AlarmCounts {
     Forced,
 }
 
-/// Whether a restore needs a second person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Second {
-    /// It does.
-    Needed,
-    /// It does not.
-    NotNeeded,
-}
-
 /// What came of a restore.
 #[derive(Debug)]
 pub enum RestoreOutcome {
     /// The request is kept for [`CONSENT`], and waits for a second person to ask for the same.
-    Asked(RestoreAsked),
+    Asked(Asked),
     /// It is done.
     Restored(Box<Restored>),
 }
@@ -109,6 +105,13 @@ pub enum RestoreError {
     /// The provider. A key that it may have resumed is cut off again at once, or by `retire`.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// The kill switch could not resume the key for now. It was cut off again, if it was resumed.
+    #[error("the kill switch could not do it ({0})")]
+    NotResumed(OutsideText),
+    /// What the kill switch did is not known. A key that may have come back is cut off again by `retire`, when the time is
+    /// over in which it can come back.
+    #[error(transparent)]
+    KillSwitch(#[from] ActOrderError),
     /// Secrets Manager.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -186,6 +189,7 @@ pub async fn foresee(
 /// [`RestoreError`].
 pub async fn restore(
     ports: &Ports,
+    orders: &dyn ActOrders,
     states: &dyn AlarmStates,
     order: &RestoreOrder,
     invocation: &Invocation,
@@ -201,10 +205,10 @@ pub async fn restore(
         None => None,
         Some(FoundKey::IsBack(version)) => Some(*version),
         Some(FoundKey::CutOff(cut)) => {
-            Some(key::bring_back(ports, &found.slot, *cut, invocation).await?)
+            Some(key::bring_back(ports, orders, &found.slot, *cut, invocation).await?)
         }
     };
-    let lifted = lift::lift(ports, &order.slot, epoch).await?;
+    let lifted = lift::lift(ports, orders, &order.slot, epoch).await?;
     Ok(RestoreOutcome::Restored(Box::new(Restored {
         was,
         slot: lifted.slot,
@@ -340,19 +344,19 @@ async fn first_word(
     ports: &Ports,
     order: &RestoreOrder,
     slot: &Slot,
-) -> Result<Option<RestoreAsked>, RestoreError> {
+) -> Result<Option<Asked>, RestoreError> {
     let now = ports.clock.now();
     let what = match &order.key {
         Some(key) => format!("key {key}, alarm {:?}", order.alarm),
         None => format!("no key, alarm {:?}", order.alarm),
     };
-    let request = RestoreAsked {
+    let request = Asked {
         by: order.by.clone(),
         at: now,
         what: OutsideText::new(&what),
         epoch: slot.epoch,
     };
-    match consent(slot, request, now)? {
+    match consent(slot.restore_asked.as_ref(), request, now).map_err(Refused::from)? {
         Consent::Given => Ok(None),
         Consent::Asked(asked) => {
             let kept = Slot {

@@ -1,12 +1,16 @@
 //! Retire: revokes what is past its overlap, sweeps what rotations left behind, and confirms that what was revoked is
-//! really dead. Level-triggered: whatever is due is carried on from where its record stands.
+//! really dead; then keeps the limits of keys at their providers. Level-triggered: whatever is due is carried on from where
+//! its record stands.
 
 mod behind;
 mod drain;
+mod limits;
 mod revoke;
+mod revoke_again;
 mod serving;
 mod watch;
 
+pub use limits::LimitsKept;
 pub(crate) use watch::{needs_a_key, start_rotation};
 
 use std::sync::Arc;
@@ -25,7 +29,10 @@ use crate::model::incident::OwnerId;
 use crate::model::names::SlotName;
 use crate::model::slot::Slot;
 use crate::model::version::{IllegalTransition, Version, VersionId, VersionState};
-use crate::ports::{Deadline, Due, Fence, InventoryError, KeyProvider, ProviderError, SecretError};
+use crate::ports::{
+    Deadline, Due, Fence, InventoryError, KeyProvider, Leases, ProviderError, SecretError,
+    UsageStore,
+};
 use crate::rules::revoke::ConfirmPolicy;
 
 /// A version that a rotation has not finished within this time after its invocation's end is taken back.
@@ -46,6 +53,22 @@ const BATCH: usize = 100;
 /// Time kept back of the invocation for the item at hand.
 const MARGIN: SignedDuration = SignedDuration::from_secs(20);
 
+/// Of the time of a run, the share that due work may take, in percent: limits get their turn however much is due.
+const DUE_PERCENT: i32 = 80;
+
+/// What `retire` works with.
+#[derive(Clone)]
+pub struct Retire {
+    /// What every use case has.
+    pub ports: Ports,
+    /// Where usage is kept: limits are moved by it.
+    pub usage: Arc<dyn UsageStore>,
+    /// Leases.
+    pub leases: Arc<dyn Leases>,
+    /// What confirms that a revoked key is dead.
+    pub confirm: ConfirmPolicy,
+}
+
 /// What `retire` was able to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct RetireReport {
@@ -59,13 +82,29 @@ pub struct RetireReport {
     pub failed: usize,
     /// Whether time ran out with work left.
     pub unfinished: bool,
+    /// What became of the limits of keys.
+    pub limits: LimitsKept,
+}
+
+/// Runs once: what is due first, then limits. Neither holds up the other. It may be cut off anywhere, repeated, or come
+/// late.
+///
+/// # Errors
+/// [`InventoryError`] if the list of due work cannot be read.
+pub async fn run(retire: &Retire, invocation: &Invocation) -> Result<RetireReport, InventoryError> {
+    let ports = &retire.ports;
+    let now = ports.clock.now();
+    let time = invocation.deadline.0.duration_since(now) * DUE_PERCENT / 100;
+    let done = carry_on(ports, &retire.confirm, Deadline(now + time)).await;
+    let limits = limits::keep(retire, invocation).await;
+    done.map(|report| RetireReport { limits, ..report })
 }
 
 /// Carries on whatever is due. One item's failure holds up no other.
 ///
 /// # Errors
 /// [`InventoryError`] if the list of due work cannot be read.
-pub async fn run(
+pub async fn carry_on(
     ports: &Ports,
     confirm: &ConfirmPolicy,
     deadline: Deadline,
@@ -220,7 +259,7 @@ impl Work<'_> {
             VersionState::Abandoned | VersionState::Contained | VersionState::Revoking => {
                 self.revoke(version, report).await
             }
-            VersionState::Revoked => self.put_off(version, None).await,
+            VersionState::Revoked => self.revoke_again(version).await,
             VersionState::Restoring => self.take_back(version).await,
         }
     }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::admin::testing::{CountingSource, arn};
-use crate::config::ProviderAccounts;
+use crate::config::{Credential, ProviderAccounts};
 use crate::http::HttpSettings;
 use crate::http::testing::{Reply, Seen, TestClock, TestServer, http, patient};
 
@@ -48,7 +48,8 @@ fn account_with(server: &TestServer, settings: HttpSettings) -> (Azure, Arc<Coun
     let source = Arc::new(CountingSource::default());
     let admin = AdminCredential::new(source.clone(), arn());
     let http = Arc::new(http(&TestClock::new(), settings));
-    (Azure::new(http, Resource::of(account), admin), source)
+    let resource = Resource::of(account, Credential::Admin);
+    (Azure::new(http, resource, admin), source)
 }
 
 fn account(server: &TestServer) -> Azure {
