@@ -24,7 +24,7 @@ use keyward_testkit::clock::ManualClock;
 use keyward_testkit::gate::Gate;
 use keyward_testkit::memory::MemoryProvider;
 use keyward_tests::emulators::Ministack;
-use keyward_tests::support::{STEPS, World, fleet, token};
+use keyward_tests::support::{STEPS, World, fleet, retire_due, token};
 
 const TABLE: &str = "keyward";
 
@@ -130,7 +130,7 @@ impl Stage {
     async fn retire(&self, release: Release) -> Result<(), keyward_retire::RetireError> {
         let world = &self.world;
         let ports = self.ports(release);
-        keyward_retire::handle(&ports, &world.confirm, world.deadline()).await?;
+        retire_due(&ports, &world.confirm, world.deadline()).await?;
         Ok(())
     }
 

@@ -132,7 +132,7 @@ pub async fn kill_switch(config: &KillConfig) -> Result<KillSwitch, DeploymentEr
 pub async fn retire(config: &Config) -> Result<Retire, DeploymentError> {
     let http = Http::new(&config.http)?;
     let aws = keyward_aws::load(aws_client(&http)?).await;
-    let (ports, inventory) = ports_on(config, &http, &aws)?;
+    let (ports, inventory) = ports_on(config, &http, &aws).await?;
     Ok(Retire {
         ports,
         usage: inventory.clone(),

@@ -114,7 +114,17 @@ impl<'a> Stack<'a> {
         Some(match name {
             "Ref" => self.reference(argument.as_str()?),
             "Fn::GetAtt" => json!(self.attribute(argument[0].as_str()?, argument[1].as_str()?)),
-            "Fn::Sub" => json!(self.substituted(argument.as_str()?)),
+            "Fn::Sub" => match argument {
+                Value::Array(parts) => {
+                    let mut text = parts[0].as_str()?.to_owned();
+                    for (name, value) in parts[1].as_object()? {
+                        let value = self.value(value);
+                        text = text.replace(&format!("${{{name}}}"), value.as_str()?);
+                    }
+                    json!(self.substituted(&text))
+                }
+                _ => json!(self.substituted(argument.as_str()?)),
+            },
             "Fn::If" => {
                 let branch = if self.holds(argument[0].as_str()?) {
                     1
