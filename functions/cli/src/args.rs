@@ -104,8 +104,11 @@ pub(crate) enum Command {
         #[arg(long)]
         observe: bool,
         /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only say what would be done.
         #[arg(long)]
-        reason: String,
+        dry_run: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -130,8 +133,11 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with_all = ["factor", "until", "normal"])]
         incident: Option<String>,
         /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only say what would be done.
         #[arg(long)]
-        reason: String,
+        dry_run: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -352,8 +358,11 @@ pub(crate) enum Prices {
         /// The table (JSON).
         file: PathBuf,
         /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only say what would be done.
         #[arg(long)]
-        reason: String,
+        dry_run: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,
