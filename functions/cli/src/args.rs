@@ -242,6 +242,9 @@ pub(crate) enum Command {
         /// How long to wait at most, in seconds.
         #[arg(long, default_value_t = 300, requires = "wait")]
         timeout: u32,
+        /// Only say whether it could begin.
+        #[arg(long, conflicts_with = "wait")]
+        dry_run: bool,
         /// As JSON, once it is over.
         #[arg(long)]
         json: bool,
@@ -326,8 +329,11 @@ pub(crate) enum Pool {
         /// The provider account.
         account: AccountName,
         /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only say which of them would be put in.
         #[arg(long)]
-        reason: String,
+        dry_run: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,

@@ -171,8 +171,12 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             slot,
             wait,
             timeout,
+            dry_run,
             json,
-        } => rotate::rotate(&slot, wait.then_some(timeout), json.into()).await,
+        } => match dry_run {
+            true => rotate::foresee(&slot, json.into()).await,
+            false => rotate::rotate(&slot, wait.then_some(timeout), json.into()).await,
+        },
         Command::Backtest {
             traces: Some(traces),
             inject,
