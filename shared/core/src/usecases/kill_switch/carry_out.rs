@@ -19,6 +19,9 @@ use crate::usecases::{Ports, cap, expect, pool, restore};
 /// the key for one that was left behind.
 const TIME_TO_RESUME: SignedDuration = SignedDuration::from_secs(30);
 
+/// How often limits are set where somebody else writes the slot's versions meanwhile.
+const ATTEMPTS: usize = 4;
+
 /// Carries an order out. Each may be given again: what is done stays so.
 pub async fn carry_out(ports: &Ports, order: &ActOrder, invocation: &Invocation) -> ActOutcome {
     let done = match order {
@@ -134,7 +137,23 @@ async fn take_back(
     })
 }
 
+/// Limits are set anew where somebody else wrote a version meanwhile: a limit may be set, and not recorded.
 async fn set_limits(
+    ports: &Ports,
+    name: &SlotName,
+    epoch: Epoch,
+    keys: LimitedKeys,
+) -> Result<ActOutcome, InventoryError> {
+    for _ in 1..ATTEMPTS {
+        match set_once(ports, name, epoch, keys).await {
+            Err(InventoryError::Conflict) => {}
+            done => return done,
+        }
+    }
+    set_once(ports, name, epoch, keys).await
+}
+
+async fn set_once(
     ports: &Ports,
     name: &SlotName,
     epoch: Epoch,
