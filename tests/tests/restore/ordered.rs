@@ -165,3 +165,52 @@ async fn limits_are_not_set_of_a_slot_that_was_cut_off_meanwhile() {
         }
     }
 }
+
+/// A slot whose current key is recorded without its limit, and the order to set that.
+async fn unlimited(gate: &Arc<Gate>) -> (World, ActOrder) {
+    let world = rotated(gate).await;
+    let mut current = version(&world, VersionState::Current).await.unwrap();
+    current.cap = None;
+    let inventory = &world.outside.inventory;
+    let saved = inventory.save_versions(&[current], Fence::None).await;
+    saved.unwrap();
+    let order = ActOrder::SetLimits {
+        slot: world.slot.clone(),
+        epoch: world.slot().await.epoch,
+        keys: LimitedKeys::Current,
+    };
+    (world, order)
+}
+
+#[tokio::test]
+async fn limits_are_set_anew_where_somebody_else_writes_the_key_meanwhile() {
+    let gate = Arc::new(Gate::default());
+    let (world, order) = unlimited(&gate).await;
+    gate.record();
+    let switch = KillSwitchHere::on(&world.ports);
+    switch.carry_out(&order).await.unwrap();
+    let calls = gate.disarm().0;
+    let written = calls.iter().position(|c| *c == "inventory.save_versions");
+    let written = written.unwrap();
+
+    let gate = Arc::new(Gate::default());
+    let (world, order) = unlimited(&gate).await;
+    let inventory = world.outside.inventory.clone();
+    let slot = world.slot.clone();
+    gate.before(written, async move {
+        let versions = inventory.versions(&slot).await.unwrap();
+        let is_current = |v: &Version| v.state == VersionState::Current;
+        let current = versions.into_iter().find(is_current).unwrap();
+        let saved = inventory.save_versions(&[current], Fence::None).await;
+        saved.unwrap();
+    });
+    let switch = KillSwitchHere::on(&world.ports);
+    let outcome = switch.carry_out(&order).await.unwrap();
+    assert!(
+        matches!(outcome, ActOutcome::Limits(CapSet::To(_))),
+        "{outcome:?}"
+    );
+    assert_eq!(gate.disarm().1, Some("inventory.save_versions"));
+    let current = version(&world, VersionState::Current).await.unwrap();
+    assert!(current.cap.is_some());
+}
