@@ -83,6 +83,39 @@ async fn a_key_whose_resuming_was_not_answered_is_cut_off_when_its_lease_is_over
     }
 }
 
+/// An order that is given twice, since its answer was lost on the way, cuts off no key that is back by the other one.
+#[tokio::test]
+async fn a_key_that_is_back_by_the_same_order_stays_so() {
+    let mut looks_again = 0;
+    for is_back in [false, true] {
+        let gate = Arc::new(Gate::default());
+        let (world, key) = killed(&gate, Evidence::Person).await;
+        let unheard = Unheard::on(&world, false);
+        restore_by(&world, &unheard).await.unwrap_err();
+        let order = unheard.given().remove(0);
+        let switch = KillSwitchHere::on(&world.ports);
+        match is_back {
+            false => gate.record(),
+            true => {
+                let restoring = version(&world, VersionState::Restoring).await.unwrap();
+                let inventory = world.outside.inventory.clone();
+                gate.before(looks_again, async move {
+                    let back = restoring.become_state(VersionState::Current).unwrap();
+                    let saved = inventory.save_versions(&[back], Fence::None).await;
+                    saved.unwrap();
+                });
+            }
+        }
+        let outcome = switch.carry_out(&order).await.unwrap();
+        let (calls, before) = gate.disarm();
+        assert_eq!(outcome, ActOutcome::Resumed);
+        assert!(world.outside.provider.accepts(&key));
+        let looks = calls.iter().rposition(|call| *call == "inventory.versions");
+        looks_again = looks.unwrap();
+        assert_eq!(before.is_some(), is_back);
+    }
+}
+
 /// The record says what is being restored; an order alone brings nothing back.
 #[tokio::test]
 async fn a_key_that_nobody_is_restoring_is_not_resumed() {

@@ -86,8 +86,7 @@ async fn resume(
         Err(error) => return Ok(ActOutcome::Provider(error)),
     };
     let outcome = restore::resume(provider.as_ref(), &restoring).await;
-    let name = (&slot.name, &restoring.id);
-    if self::restoring(ports, name, until).await?.is_some() {
+    if is_wanted(ports, &restoring, until).await? {
         return Ok(outcome);
     }
     // A kill that came meanwhile may have cut the key off before it was resumed.
@@ -111,6 +110,23 @@ async fn restoring(
     let slot = ports.inventory.slot(name).await?;
     let slot = slot.filter(|slot| slot.epoch == version.epoch);
     Ok(slot.map(|slot| (slot, version)))
+}
+
+/// Whether a key that was resumed is still one that is to work: it is being restored, or is back, by the same order given
+/// twice, in the slot's epoch.
+async fn is_wanted(
+    ports: &Ports,
+    resumed: &Version,
+    until: Timestamp,
+) -> Result<bool, InventoryError> {
+    let versions = ports.inventory.versions(&resumed.slot).await?;
+    let is_it = |v: &&Version| v.id == resumed.id && v.epoch == resumed.epoch;
+    let works = |v: &Version| v.is_being_restored(until) || v.state.is_promoted();
+    if !versions.iter().find(is_it).is_some_and(works) {
+        return Ok(false);
+    }
+    let slot = ports.inventory.slot(&resumed.slot).await?;
+    Ok(slot.is_some_and(|slot| slot.epoch == resumed.epoch))
 }
 
 async fn take_back(
