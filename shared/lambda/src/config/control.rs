@@ -13,7 +13,8 @@ pub struct ControlConfig {
     pub common: Config,
     /// `KEYWARD_STACK` and `KEYWARD_ALARM_TOPIC_ARN`, as the kill switch has them, for drills; `None` if neither is set.
     pub deployment: Option<Deployment>,
-    /// `KEYWARD_CALLERS`: `people` or `agents`; `people` if not set. Whose calls this function takes.
+    /// `KEYWARD_CALLERS`: `people` or `agents`. Whose calls this function takes. It must be set: for agents, a function
+    /// that takes every act because nobody said so would be a way to lift their own limits.
     pub callers: Callers,
 }
 
@@ -49,13 +50,12 @@ impl ControlConfig {
 
 impl<L: Fn(&str) -> Option<String>> Reader<L> {
     fn callers(&mut self, variable: &'static str) -> Callers {
-        match self.text(variable).as_deref() {
-            None | Some("people") => Callers::People,
-            Some("agents") => Callers::Agents,
-            Some(_) => {
-                self.problem(variable, "must be people or agents".to_owned());
-                Callers::People
-            }
+        const RULE: &str = "people, for every act, or agents, for what they tell of their use";
+        let known = |value: &str| matches!(value, "people" | "agents");
+        match self.required(variable, RULE, known).as_str() {
+            "people" => Callers::People,
+            // Of a value that is refused nothing comes: the function does not start.
+            _ => Callers::Agents,
         }
     }
 }
@@ -74,6 +74,7 @@ mod tests {
                 "arn:aws:sns:eu-central-1:111122223333:keyward-alerts",
             ),
             ("KEYWARD_ACCOUNTS", "{}"),
+            ("KEYWARD_CALLERS", "people"),
         ];
         ControlConfig::from_lookup(|name| {
             let mut found = set.iter().chain(&common).filter(|(n, _)| *n == name);
@@ -96,20 +97,14 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_for_people_unless_it_is_said_to_be_for_agents() {
-        for (set, callers) in [
-            (None, Callers::People),
-            (Some(""), Callers::People),
-            (Some("people"), Callers::People),
-            (Some("agents"), Callers::Agents),
-        ] {
-            let set: Vec<(&str, &str)> = set
-                .map(|value| ("KEYWARD_CALLERS", value))
-                .into_iter()
-                .collect();
-            assert_eq!(with(&set).unwrap().callers, callers, "{set:?}");
+    fn a_function_that_is_not_said_to_be_for_anybody_does_not_start() {
+        let said = |callers: &str| with(&[("KEYWARD_CALLERS", callers)]);
+        for (set, callers) in [("people", Callers::People), ("agents", Callers::Agents)] {
+            assert_eq!(said(set).unwrap().callers, callers, "{set}");
         }
-        let refused = with(&[("KEYWARD_CALLERS", "everybody")]).unwrap_err();
-        assert_eq!(refused.0[0].variable, "KEYWARD_CALLERS");
+        for set in ["", "everybody", "Agents"] {
+            let refused = said(set).unwrap_err();
+            assert_eq!(refused.0[0].variable, "KEYWARD_CALLERS", "{set}");
+        }
     }
 }
