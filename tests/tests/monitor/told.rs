@@ -56,8 +56,8 @@ async fn learned(days: u32, dollars: u64) -> Scene {
         let mut item = UsageHour::empty("search".parse().unwrap(), hour);
         for bucket in (hour * 12..hour * 12 + 12).map(Bucket) {
             let models = used(day.0 / u64::from(Bucket::PER_DAY));
-            let cell = Cell::new(version.id.clone(), bucket, bucket.ends(), models);
-            item.put(cell.told());
+            let cell = Cell::told(version.id.clone(), bucket, bucket.ends(), models, 1);
+            item.put_told(bucket, &[cell]);
         }
         scene.usage.save_hour(&item).await.unwrap();
     }
@@ -244,9 +244,10 @@ async fn what_comes_twice_late_or_in_another_order_ends_in_the_same_buckets() {
             // Each minute the open bucket has a little more.
             let so_far = (minute % 5 + 1) as u64 * 1000 * u64::from(process);
             tell(&one, process, &[(0, so_far)]).await;
-            let comes = minute + chance.i64(0..120);
+            // A process that is new to an hour must not be more than two hours late.
+            let comes = minute + chance.i64(0..90);
             for _ in 0..chance.u32(1..4) {
-                late.push((comes + chance.i64(0..30), process, open, so_far));
+                late.push((comes + chance.i64(0..20), process, open, so_far));
             }
         }
         chance.shuffle(&mut late);

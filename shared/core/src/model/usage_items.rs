@@ -28,6 +28,15 @@ pub fn oldest_kept(now: Timestamp) -> Bucket {
 /// Models of one version and bucket that are kept apart. Those that cost least stand together as [`OTHER_MODELS`].
 const MOST_MODELS: usize = 16;
 
+/// Models of all versions of one bucket that are kept apart where agents tell, who may name as many as they like: an
+/// item of an hour stays some 40 KB at the most, far below the 400 KB of
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>.
+const MOST_TOLD: usize = MOST_MODELS;
+
+/// What agents tell of one model in a cell counts up to this, in micro-dollars as in tokens: a million dollars. Sums of sums
+/// stay far from where numbers end.
+const MOST_OF_MODEL: u64 = 1 << 40;
+
 /// The models beyond those that are kept apart.
 pub const OTHER_MODELS: &str = "(other)";
 
@@ -78,30 +87,37 @@ impl Cell {
         read_at: Timestamp,
         models: impl IntoIterator<Item = (String, Counts)>,
     ) -> Self {
-        let used = models.into_iter().filter(|(_, counts)| counts.used());
-        let mut models: Vec<(String, Counts)> = used.collect();
-        if models.len() > MOST_MODELS {
-            models.sort_by(|(a, x), (b, y)| y.cost.cmp(&x.cost).then_with(|| a.cmp(b)));
-            for (_, counts) in models.split_off(MOST_MODELS - 1) {
-                models.push((OTHER_MODELS.to_owned(), counts));
-            }
-        }
         Self {
             version,
             bucket,
             read_at,
-            models: models.into_iter().collect(),
+            models: gathered(models, MOST_MODELS),
             source: Source::Provider,
             billed: None,
         }
     }
 
-    /// The same as the word of agents. One without use is kept too: that nothing was used is known by it alone.
-    #[must_use]
-    pub fn told(self) -> Self {
+    /// The word of agents, of one of so many versions that they tell of in the bucket. One without use is kept too: that
+    /// nothing was used is known by it alone.
+    pub fn told(
+        version: VersionId,
+        bucket: Bucket,
+        read_at: Timestamp,
+        models: impl IntoIterator<Item = (String, Counts)>,
+        versions: usize,
+    ) -> Self {
+        let most = MOST_TOLD / versions.max(1);
+        let models = gathered(models, most.max(1));
+        let models = models.iter();
         Self {
+            version,
+            bucket,
+            read_at,
+            models: models
+                .map(|(model, counts)| (model.to_owned(), counts.at_most(MOST_OF_MODEL)))
+                .collect(),
             source: Source::Agents,
-            ..self
+            billed: None,
         }
     }
 
@@ -129,6 +145,19 @@ impl Cell {
         let costs = self.models.iter().map(|(_, counts)| counts.cost.0);
         MicroDollars(costs.fold(0, u64::saturating_add))
     }
+}
+
+/// Models with use, the cheapest put together where there are more than `most`.
+fn gathered(models: impl IntoIterator<Item = (String, Counts)>, most: usize) -> Models {
+    let used = models.into_iter().filter(|(_, counts)| counts.used());
+    let mut models: Vec<(String, Counts)> = used.collect();
+    if models.len() > most {
+        models.sort_by(|(a, x), (b, y)| y.cost.cmp(&x.cost).then_with(|| a.cmp(b)));
+        for (_, counts) in models.split_off(most - 1) {
+            models.push((OTHER_MODELS.to_owned(), counts));
+        }
+    }
+    models.into_iter().collect()
 }
 
 /// One hour of one slot.
@@ -171,27 +200,56 @@ impl UsageHour {
 
     /// Takes a reading of a bucket of this hour over, and says whether that changes anything. One that was asked for
     /// before what is known changes nothing, so a run that was held up undoes no later one's work. A bill stays: it is
-    /// of the same usage, and comes later.
+    /// of the same usage, and comes later. Where the provider tells, nothing stands that agents told of the bucket.
     pub fn put(&mut self, cell: Cell) -> bool {
         if cell.bucket.hour() != self.hour {
             return false;
         }
+        let before = self.cells.len();
+        self.cells
+            .retain(|known| known.bucket != cell.bucket || known.source == Source::Provider);
+        let replaced = self.cells.len() != before;
         match self.find(cell.bucket, &cell.version) {
             Ok(at) => {
                 let known = &mut self.cells[at];
                 if cell.read_at < known.read_at || cell.models == known.models {
-                    return false;
+                    return replaced;
                 }
                 let billed = known.billed;
                 *known = Cell { billed, ..cell };
                 true
             }
-            Err(_) if cell.models.is_empty() && cell.source == Source::Provider => false,
+            Err(_) if cell.models.is_empty() => replaced,
             Err(at) => {
                 self.cells.insert(at, cell);
                 true
             }
         }
+    }
+
+    /// Takes over all that agents told of one bucket of this hour, in order of version, and says whether that changes
+    /// anything. It stands in place of what was kept of their word: a version that nobody knew may be known by now, and
+    /// what it used counts once. The provider's word stands, and so does what was read later.
+    pub fn put_told(&mut self, bucket: Bucket, cells: &[Cell]) -> bool {
+        let Some(read_at) = cells.iter().map(|cell| cell.read_at).max() else {
+            return false;
+        };
+        if bucket.hour() != self.hour {
+            return false;
+        }
+        let from = self.cells.partition_point(|cell| cell.bucket < bucket);
+        let until = self.cells.partition_point(|cell| cell.bucket <= bucket);
+        let known = &self.cells[from..until];
+        let is_older = |known: &Cell| known.source == Source::Agents && known.read_at <= read_at;
+        let is_same = |(known, cell): (&Cell, &Cell)| {
+            known.version == cell.version && known.models == cell.models
+        };
+        let are_same = known.len() == cells.len() && known.iter().zip(cells).all(is_same);
+        if are_same || !known.iter().all(is_older) {
+            return false;
+        }
+        self.cells.splice(from..until, cells.iter().cloned());
+        true
     }
 
     /// Takes the provider's own cost of a bucket over, and says whether that changes anything.
@@ -294,7 +352,8 @@ pub struct AccountUsage {
     /// When it was last read whole.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub read_at: Option<Timestamp>,
-    /// When what agents told was last read, where the provider tells nothing.
+    /// When what agents told was last read, where the provider tells nothing. Of all slots but those that [`Self::blind_since`]
+    /// is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub told_at: Option<Timestamp>,
     /// When the last day was last read again.
@@ -312,7 +371,7 @@ pub struct AccountUsage {
     /// Not to be asked before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub wait_until: Option<Timestamp>,
-    /// Since when it cannot be read.
+    /// Since when it cannot be read; where agents tell, since when that of some slot cannot.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub blind_since: Option<Timestamp>,
     /// Readings that failed since.
@@ -353,18 +412,16 @@ impl AccountUsage {
         self.seen.last().map(|span| span.until)
     }
 
-    /// The same for one slot of an account whose provider tells nothing: of `hours`, those buckets are known that an agent
-    /// told of.
+    /// The same for one slot of an account whose provider tells nothing now: known is what the provider told of while it did,
+    /// and of `hours` those buckets that an agent told of.
     #[must_use]
     pub fn as_told(&self, hours: &[UsageHour]) -> Self {
-        let mut seen: Vec<Span> = Vec::new();
-        for cell in hours.iter().flat_map(|hour| &hour.cells) {
-            let (from, until) = (cell.bucket, cell.bucket.plus(1));
-            match seen.last_mut() {
-                Some(last) if from <= last.until => last.until = last.until.max(until),
-                _ => seen.push(Span { from, until }),
-            }
-        }
+        let cells = hours.iter().flat_map(|hour| &hour.cells);
+        let told = cells.map(|cell| Span {
+            from: cell.bucket,
+            until: cell.bucket.plus(1),
+        });
+        let seen = merged(self.seen.iter().copied().chain(told).collect());
         Self {
             seen,
             ..self.clone()
@@ -376,16 +433,9 @@ impl AccountUsage {
         if span.from < span.until {
             self.seen.push(span);
         }
-        self.seen.sort_by_key(|span| span.from);
-        let mut merged: Vec<Span> = Vec::new();
         let oldest = oldest_kept(now);
-        for span in self.seen.drain(..).filter(|span| span.until > oldest) {
-            match merged.last_mut() {
-                Some(last) if span.from <= last.until => last.until = last.until.max(span.until),
-                _ => merged.push(span),
-            }
-        }
-        self.seen = merged;
+        self.seen.retain(|span| span.until > oldest);
+        self.seen = merged(std::mem::take(&mut self.seen));
     }
 
     /// Whether the provider told of a bucket.
@@ -393,6 +443,26 @@ impl AccountUsage {
         let mut spans = self.seen.iter();
         spans.any(|span| (span.from..span.until).contains(&bucket))
     }
+}
+
+/// The same buckets in order, what touches put together.
+fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_by_key(|span| span.from);
+    let mut merged: Vec<Span> = Vec::new();
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.from <= last.until => last.until = last.until.max(span.until),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
+/// The last bucket of hours that an agent told of.
+pub fn last_told(hours: &[UsageHour]) -> Option<Bucket> {
+    let cells = hours.iter().flat_map(|hour| &hour.cells);
+    let told = cells.filter(|cell| cell.source == Source::Agents);
+    told.map(|cell| cell.bucket).max()
 }
 
 /// The cells of hours by bucket.

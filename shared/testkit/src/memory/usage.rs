@@ -94,13 +94,14 @@ impl UsageStore for MemoryUsage {
         slot: &SlotName,
         from: u32,
         until: u32,
+        most: usize,
     ) -> Result<Vec<ToldHour>, InventoryError> {
         let tables = self.tables();
         let ours = tables
             .told
             .iter()
             .filter(|((of, hour, _), _)| of == slot && (from..until).contains(hour));
-        Ok(ours.map(|(_, told)| told.clone()).collect())
+        Ok(ours.take(most).map(|(_, told)| told.clone()).collect())
     }
 
     async fn told_by(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountPull, Sight, ToldOf, Watched};
+use super::{AccountPull, Sight, Watched};
 use crate::model::SCHEMA;
 use crate::model::baseline::Baseline;
 use crate::model::money::MicroDollars;
@@ -13,7 +13,7 @@ use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Revision, Slot};
 use crate::model::usage::{Bucket, Counts, Reading};
 use crate::model::usage_items::{
-    AccountUsage, Cell, StoredWatch, UsageHour, by_bucket, oldest_kept,
+    AccountUsage, Cell, StoredWatch, UsageHour, by_bucket, last_told, oldest_kept,
 };
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::alarms::part_of;
@@ -43,8 +43,12 @@ pub(super) struct Notes {
     pub(super) restricted: Option<u32>,
     /// Since when nobody tells of it, where people were told so.
     pub(super) silent: Option<Timestamp>,
-    /// The last day for which what agents told was compared with what the provider did, counted from 1970.
+    /// The last bucket that was told of, where all who told of it have said that they end.
+    pub(super) ended: Option<Bucket>,
+    /// The last day for which what agents told was compared with what the provider did, counted from 1970,
     pub(super) compared: Option<u32>,
+    /// and the last of those on which they told anything.
+    pub(super) last_told: Option<u32>,
     /// The last use of dead keys that was dealt with, and when, by version.
     pub(super) proved: BTreeMap<String, (Bucket, Timestamp)>,
 }
@@ -88,8 +92,8 @@ pub struct Held {
     pub(super) notes: Notes,
     /// The last bucket that was taken in after it was over.
     taken_in: Option<Bucket>,
-    /// What its agents told, where they alone do.
-    pub(super) told: ToldOf,
+    /// The last bucket that its agents told of, where they alone do.
+    pub(super) told: Option<Bucket>,
     /// How it was last judged.
     pub(super) standing: Option<Standing>,
     /// What spoke for a kill when it was last judged, for people.
@@ -166,14 +170,14 @@ async fn replay(
         watch: Watch::new(baseline, memory),
         notes,
         taken_in: None,
-        told: ToldOf::default(),
+        told: None,
         standing: None,
         reason: String::new(),
         stale: Stale::No,
     };
     if is_told {
         let told = account.as_told(&hours);
-        held.told.last = told.seen_until().map(|until| until.minus(1));
+        held.told = last_told(&hours);
         let until = told.seen_until().unwrap_or(from);
         held.play(watched, &told, &hours, (from, until), now);
     } else {
@@ -240,14 +244,14 @@ impl Held {
                 let now = pulled.at;
                 match pulled.told.slots.get(slot) {
                     Some(told) => {
-                        self.told.ended = told.ended;
-                        self.told.last = self.told.last.max(told.last);
+                        self.notes.ended = told.last.filter(|_| told.ended);
+                        self.told = self.told.max(told.last);
                     }
                     // It was not its turn: what was told since is not known yet.
-                    None if self.told.last.is_some_and(|last| !is_silent(last, now)) => return,
+                    None if self.told.is_some_and(|last| !is_silent(last, now)) => return,
                     None => {}
                 }
-                let until = known_until(self.told.last, now);
+                let until = known_until(self.told, now);
                 let first = read.keys().next().copied().unwrap_or(until);
                 let is_known = |bucket| read.contains_key(&bucket);
                 self.take_in_buckets(watched, pulled, (first, until), is_known);
@@ -365,6 +369,11 @@ impl Held {
         if self.watch.rightful(cut.bucket) == Settled::Rebuild {
             self.stale = Stale::Now;
         }
+    }
+
+    /// Whether all who told of its last bucket have said that they end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.notes.ended.is_some() && self.notes.ended >= self.told
     }
 
     /// Whether the baseline has to be made again from the usage that is kept.
