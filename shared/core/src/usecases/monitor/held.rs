@@ -24,6 +24,9 @@ use crate::rules::watching::{Cut, Standing, counted, is_counted, reading};
 /// How long what is remembered may be older in the store than here: so much is read again after a cold start.
 const SAVED_EVERY: SignedDuration = SignedDuration::from_hours(6);
 
+/// Hours whose usage is held at once, where it is played again: a week.
+const AT_A_TIME: u32 = 7 * 24;
+
 /// A bucket is told of late so long after its end.
 const LATE: SignedDuration = SignedDuration::from_mins(15);
 
@@ -151,15 +154,6 @@ async fn replay(
         Some(last) => last.plus(1),
         None => oldest_kept(now),
     };
-    let slot = &watched.slot.name;
-    let hours = match from < until {
-        true => {
-            usage
-                .hours(slot, from.hour(), until.hour().saturating_add(1))
-                .await?
-        }
-        false => Vec::new(),
-    };
     let mut held = Held {
         stored: Stored {
             revision,
@@ -175,15 +169,41 @@ async fn replay(
         reason: String::new(),
         stale: Stale::No,
     };
-    if is_told {
-        let told = account.as_told(&hours);
-        held.told = last_told(&hours);
-        let until = told.seen_until().unwrap_or(from);
-        held.play(watched, &told, &hours, (from, until), now);
-    } else {
-        held.play(watched, account, &hours, (from, until), now);
+    let mut seen_until = account.seen_until();
+    let mut next = None;
+    for (first, end) in parts(from, until) {
+        let hours = usage.hours(&watched.slot.name, first, end).await?;
+        let told = is_told.then(|| account.as_told(&hours));
+        let account = told.as_ref().unwrap_or(account);
+        held.told = held.told.max(last_told(&hours).filter(|_| is_told));
+        seen_until = seen_until.max(account.seen_until());
+        let until = Bucket(end.saturating_mul(Bucket::PER_HOUR)).min(until);
+        let until = account.seen_until().unwrap_or(from).min(until);
+        // Of the time before the first thing that is known there is nothing to play.
+        let start = next.or_else(|| first_known(account, &hours).map(|first| first.max(from)));
+        if let Some(start) = start.filter(|start| *start < until) {
+            held.play(watched, account, &hours, (start, until), now);
+            next = Some(until);
+        }
     }
+    held.taken_in = seen_until.and_then(|until| until.0.checked_sub(1).map(Bucket));
     Ok(held)
+}
+
+/// The hours of buckets from one on and before another, each with the one after its last, as many as are held at once.
+fn parts(from: Bucket, until: Bucket) -> impl Iterator<Item = (u32, u32)> {
+    let until = match from < until {
+        true => until.hour().saturating_add(1),
+        false => from.hour(),
+    };
+    let firsts = (from.hour()..until).step_by(AT_A_TIME as usize);
+    firsts.map(move |first| (first, first.saturating_add(AT_A_TIME).min(until)))
+}
+
+fn first_known(account: &AccountUsage, hours: &[UsageHour]) -> Option<Bucket> {
+    let cells = hours.iter().flat_map(|hour| &hour.cells);
+    let seen = account.seen.iter().map(|span| span.from);
+    cells.map(|cell| cell.bucket).chain(seen).min()
 }
 
 /// Whether a bucket was told of late, and so lately that perhaps nobody has judged it yet. What fires for it twice is told
@@ -205,13 +225,7 @@ impl Held {
         now: Timestamp,
     ) {
         let cells = by_bucket(hours);
-        let seen = account.seen.iter().map(|span| span.from);
-        let first = cells.keys().next().copied().into_iter().chain(seen).min();
-        // Of the time before the first thing that is known there is nothing to play.
-        let Some(first) = first.map(|first| first.max(from)) else {
-            return;
-        };
-        for bucket in (first.0..until.0).map(Bucket) {
+        for bucket in (from.0..until.0).map(Bucket) {
             let of_bucket = cells.get(&bucket).map_or(&[][..], Vec::as_slice);
             let kept = (bucket, of_bucket);
             let reading = reading(account, &watched.versions, self.notes.cut, kept);
@@ -221,7 +235,6 @@ impl Held {
                 false => self.watch.advance(bucket, reading),
             }
         }
-        self.taken_in = until.0.checked_sub(1).map(Bucket);
     }
 
     /// Takes in what a pull brought, and the bucket that is not over. It may be given again.
