@@ -1,3 +1,4 @@
+use super::cell::MOST_MODELS;
 use super::*;
 use crate::model::usage::TokenCounts;
 

@@ -1,5 +1,7 @@
 //! One slot as the monitor holds it: the detector, and what is remembered of it between runs.
 
+mod replay;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,20 +14,17 @@ use crate::model::money::MicroDollars;
 use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Revision, Slot};
 use crate::model::usage::{Bucket, Counts, Reading};
-use crate::model::usage_items::{
-    AccountUsage, Cell, StoredWatch, UsageHour, by_bucket, last_told, oldest_kept,
-};
+use crate::model::usage_items::{AccountUsage, Cell, StoredWatch, UsageHour, by_bucket};
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::alarms::part_of;
 use crate::rules::anomaly::{Assessment, Limits, Memory, Settled, Watch};
 use crate::rules::told::{is_silent, known_until};
 use crate::rules::watching::{Cut, Standing, counted, is_counted, reading};
 
+pub use replay::load;
+
 /// How long what is remembered may be older in the store than here: so much is read again after a cold start.
 const SAVED_EVERY: SignedDuration = SignedDuration::from_hours(6);
-
-/// Hours whose usage is held at once, where it is played again: a week.
-const AT_A_TIME: u32 = 7 * 24;
 
 /// A bucket is told of late so long after its end.
 const LATE: SignedDuration = SignedDuration::from_mins(15);
@@ -104,106 +103,6 @@ pub struct Held {
     /// Whether something that the baseline has taken in already is different now.
     stale: Stale,
     stored: Stored,
-}
-
-/// Makes the detector of a slot again from the store: what was written down, and the usage since then.
-///
-/// # Errors
-/// [`InventoryError`].
-pub async fn load(
-    usage: &dyn UsageStore,
-    watched: &Watched,
-    account: &AccountUsage,
-    now: Timestamp,
-) -> Result<Held, InventoryError> {
-    let name = &watched.slot.name;
-    let item = usage.baseline(name).await?;
-    let revision = item.as_ref().map_or(Revision(0), |item| item.revision);
-    let remembered = item.map(|item| remembered(name, &item)).unwrap_or_default();
-    replay(usage, watched, account, remembered, (revision, now)).await
-}
-
-/// What was written down. What cannot be read is made again from the usage that is kept: nobody goes unwatched for it.
-fn remembered(slot: &SlotName, item: &StoredWatch) -> Remembered {
-    serde_json::from_str(&item.memory).unwrap_or_else(|error| {
-        tracing::error!(%slot, %error, "what is remembered of a slot cannot be read; it is made again from its usage");
-        Remembered::default()
-    })
-}
-
-/// Plays the usage since what is remembered, or all of it.
-async fn replay(
-    usage: &dyn UsageStore,
-    watched: &Watched,
-    account: &AccountUsage,
-    remembered: Remembered,
-    (revision, now): (Revision, Timestamp),
-) -> Result<Held, InventoryError> {
-    let Remembered {
-        baseline,
-        memory,
-        notes,
-        saved,
-    } = remembered;
-    let is_told = account.told_at.is_some();
-    let until = match is_told {
-        true => Bucket::of(now),
-        false => account.seen_until().unwrap_or(Bucket(0)),
-    };
-    let from = match baseline.last() {
-        Some(last) => last.plus(1),
-        None => oldest_kept(now),
-    };
-    let mut held = Held {
-        stored: Stored {
-            revision,
-            memory: memory.clone(),
-            notes: notes.clone(),
-            at: saved,
-        },
-        watch: Watch::new(baseline, memory),
-        notes,
-        taken_in: None,
-        told: None,
-        standing: None,
-        reason: String::new(),
-        stale: Stale::No,
-    };
-    let mut seen_until = account.seen_until();
-    let mut next = None;
-    for (first, end) in parts(from, until) {
-        let hours = usage.hours(&watched.slot.name, first, end).await?;
-        let told = is_told.then(|| account.as_told(&hours));
-        let account = told.as_ref().unwrap_or(account);
-        held.told = held.told.max(last_told(&hours).filter(|_| is_told));
-        seen_until = seen_until.max(account.seen_until());
-        let until = Bucket(end.saturating_mul(Bucket::PER_HOUR)).min(until);
-        let until = account.seen_until().unwrap_or(from).min(until);
-        // Of the time before the first thing that is known there is nothing to play.
-        let start = next.or_else(|| first_known(account, &hours).map(|first| first.max(from)));
-        if let Some(start) = start.filter(|start| *start < until) {
-            held.play(watched, account, &hours, (start, until), now);
-            next = Some(until);
-        }
-    }
-    held.taken_in = seen_until.and_then(|until| until.0.checked_sub(1).map(Bucket));
-    Ok(held)
-}
-
-/// The hours of buckets from one on and before another, each with the one after its last, as many as are held at once.
-fn parts(from: Bucket, until: Bucket) -> impl Iterator<Item = (u32, u32)> {
-    let until = match from < until {
-        true => until.hour().saturating_add(1),
-        false => from.hour(),
-    };
-    let firsts = (from.hour()..until).step_by(AT_A_TIME as usize);
-    firsts.map(move |first| (first, first.saturating_add(AT_A_TIME).min(until)))
-}
-
-fn first_known(account: &AccountUsage, hours: &[UsageHour]) -> Option<Bucket> {
-    let cells = hours.iter().flat_map(|hour| &hour.cells);
-    let seen = account.seen.iter().map(|span| span.from);
-    cells.map(|cell| cell.bucket).chain(seen).min()
 }
 
 /// Whether a bucket was told of late, and so lately that perhaps nobody has judged it yet. What fires for it twice is told
@@ -412,7 +311,7 @@ impl Held {
             saved: None,
         };
         let stored = (self.stored.revision, now);
-        let made = replay(usage, watched, account, remembered, stored).await?;
+        let made = replay::replay(usage, watched, account, remembered, stored).await?;
         let stored = self.stored.clone();
         Ok(Self { stored, ..made })
     }
