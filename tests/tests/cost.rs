@@ -17,6 +17,8 @@ struct Costs {
     region: String,
     prices: BTreeMap<String, Price>,
     parts: Vec<Part>,
+    /// What a slot takes beside that where two processes of its agent tell what it uses.
+    told: Vec<Part>,
 }
 
 /// What AWS asks for so many of a thing.
@@ -80,10 +82,15 @@ impl Costs {
         table
     }
 
+    /// Dollars for a month of what agents tell of one slot.
+    fn of_reports(&self) -> f64 {
+        self.told.iter().map(|part| self.of(part, 1)).sum()
+    }
+
     /// What each part is counted by, for the page.
-    fn basis(&self) -> String {
+    fn basis(&self, parts: &[Part]) -> String {
         let mut basis = "| part | in a month | at |\n| --- | --- | --- |\n".to_owned();
-        for part in &self.parts {
+        for part in parts {
             let price = &self.prices[&part.price];
             let count = match (part.stack > 0.0, part.slot > 0.0) {
                 (true, true) => format!("{} and {} for each key", part.stack, part.slot),
@@ -120,11 +127,14 @@ fn root() -> &'static Path {
 fn the_page_tells_what_the_parts_come_to() {
     let costs = costs();
     let page = page();
-    for table in [costs.table(), costs.basis()] {
+    let [parts, told] = [&costs.parts, &costs.told].map(|parts| costs.basis(parts));
+    for table in [costs.table(), parts, told] {
         assert!(page.contains(&table), "infra/README.md must say:\n{table}");
     }
     let dated = format!("in {} on {}", costs.region, costs.read);
     assert!(page.contains(&dated), "infra/README.md must say: {dated}");
+    let more = format!("comes to ${:.3} a month more", costs.of_reports());
+    assert!(page.contains(&more), "infra/README.md must say: {more}");
 }
 
 /// The design's bound: $0.15 a month beside the slot's secret, its agent's own fetches aside.
@@ -137,7 +147,10 @@ fn a_slot_costs_little_beside_its_secret() {
         .filter(|part| part.price != "secret" && part.what != "agents that fetch their key");
     let of_a_slot = |part: &Part| costs.of(part, 1) - costs.of(part, 0);
     let dollars: f64 = own.map(of_a_slot).sum();
-    assert!((0.10..=0.15).contains(&dollars), "{dollars}");
+    let told = dollars + costs.of_reports();
+    for dollars in [dollars, told] {
+        assert!((0.10..=0.15).contains(&dollars), "{dollars}");
+    }
 }
 
 #[test]

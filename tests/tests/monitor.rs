@@ -9,6 +9,8 @@ mod cases;
 mod containment;
 #[path = "monitor/disturbed.rs"]
 mod disturbed;
+#[path = "monitor/rogue.rs"]
+mod rogue;
 #[path = "monitor/scene.rs"]
 mod scene;
 #[path = "monitor/told.rs"]

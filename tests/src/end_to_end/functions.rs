@@ -99,9 +99,10 @@ impl Deployment {
         self.switches.lock().unwrap().push(name.to_owned());
     }
 
-    /// The same for the control function.
+    /// The same for the control function, for people unless it is told otherwise.
     pub async fn deploy_control(&self, name: &str, told: &[(&str, &str)]) {
-        self.deploy_as(name, |built| &built.control, told).await;
+        let told = [&[("KEYWARD_CALLERS", "people")], told].concat();
+        self.deploy_as(name, |built| &built.control, &told).await;
     }
 
     async fn deploy_as(

@@ -217,6 +217,24 @@ async fn what_is_no_report_is_refused_whole_and_by_name() {
             "called like a key",
         ),
         (
+            "a key for a version",
+            |r| r["version"] = json!("sk-EXAMPLE0123-0123456789abcdef0123456789"),
+            400,
+            "looks like a key",
+        ),
+        (
+            "a key without a beginning for a version",
+            |r| r["version"] = json!("EXAMPLE01230123456789abcdef0123456789"),
+            400,
+            "looks like a key",
+        ),
+        (
+            "a new process, three hours late",
+            |r| r["buckets"][0]["from"] = json!("HOURS-AGO"),
+            400,
+            "leave it out",
+        ),
+        (
             "between buckets",
             |r| r["buckets"][0]["from"] = json!("2026-11-25T12:01:00Z"),
             400,
@@ -247,6 +265,10 @@ async fn what_is_no_report_is_refused_whole_and_by_name() {
     for (name, edit, expected, what) in cases {
         let mut report = report(&world);
         edit(&mut report);
+        if report["buckets"][0]["from"] == "HOURS-AGO" {
+            let now = Bucket::of(world.outside.clock.now());
+            report["buckets"][0]["from"] = json!(now.minus(4 * Bucket::PER_HOUR).begins());
+        }
         let (status, answer) = tell(&deps, AGENT, &report).await;
         assert_eq!(status, expected, "{name}: {answer}");
         let said = answer["what"].as_str().unwrap();

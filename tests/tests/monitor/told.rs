@@ -28,7 +28,7 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/agents/search";
 const MODEL: &str = "gemini-2.5-pro";
 
 /// Two processes use slot `search` of Gemini, of which nobody else tells.
-async fn scene() -> Scene {
+pub(crate) async fn scene() -> Scene {
     let scene = Scene::new().await;
     scene.other.tell_nothing();
     scene
@@ -41,7 +41,7 @@ async fn scene() -> Scene {
 }
 
 /// The same after days on which it was told that so many dollars were spent, evenly.
-async fn learned(days: u32, dollars: u64) -> Scene {
+pub(crate) async fn learned(days: u32, dollars: u64) -> Scene {
     let scene = scene().await;
     let day = MicroDollars(dollars * DOLLAR);
     scene
@@ -56,8 +56,8 @@ async fn learned(days: u32, dollars: u64) -> Scene {
         let mut item = UsageHour::empty("search".parse().unwrap(), hour);
         for bucket in (hour * 12..hour * 12 + 12).map(Bucket) {
             let models = used(day.0 / u64::from(Bucket::PER_DAY));
-            let cell = Cell::new(version.id.clone(), bucket, bucket.ends(), models);
-            item.put(cell.told());
+            let cell = Cell::told(version.id.clone(), bucket, bucket.ends(), models, 1);
+            item.put_told(bucket, &[cell]);
         }
         scene.usage.save_hour(&item).await.unwrap();
     }
@@ -85,7 +85,7 @@ fn used(micros: u64) -> BTreeMap<String, Counts> {
 }
 
 /// One process tells of buckets, each so long ago with so many micro-dollars in all.
-async fn told(
+pub(crate) async fn told(
     scene: &Scene,
     process: u32,
     buckets: &[(u32, u64)],
@@ -118,12 +118,12 @@ async fn told(
     report(&ports.ports, &*ports.usage, &CallerArn::new(CALLER), &told).await
 }
 
-async fn tell(scene: &Scene, process: u32, buckets: &[(u32, u64)]) {
+pub(crate) async fn tell(scene: &Scene, process: u32, buckets: &[(u32, u64)]) {
     told(scene, process, buckets, |_| {}).await.unwrap();
 }
 
 /// Both processes spend so many micro-dollars in each bucket, and tell of it when it is over.
-async fn tell_at_end(scene: &Scene, micros: u64) {
+pub(crate) async fn tell_at_end(scene: &Scene, micros: u64) {
     if scene.now().as_second() % 300 == 0 {
         tell(scene, 1, &[(1, micros / 2)]).await;
         tell(scene, 2, &[(1, micros / 2)]).await;
@@ -226,7 +226,7 @@ async fn who_says_that_it_ends_is_not_missed() {
 }
 
 /// What is kept of usage, without when it was read.
-fn cells(scene: &Scene) -> Vec<(Bucket, VersionId, Counts)> {
+pub(crate) fn cells(scene: &Scene) -> Vec<(Bucket, VersionId, Counts)> {
     let hours = scene.usage.all_hours().into_iter();
     let cells = hours.flat_map(|hour| hour.cells);
     let known = cells.map(|cell| (cell.bucket, cell.version.clone(), cell.counts()));
@@ -244,9 +244,10 @@ async fn what_comes_twice_late_or_in_another_order_ends_in_the_same_buckets() {
             // Each minute the open bucket has a little more.
             let so_far = (minute % 5 + 1) as u64 * 1000 * u64::from(process);
             tell(&one, process, &[(0, so_far)]).await;
-            let comes = minute + chance.i64(0..120);
+            // A process that is new to an hour must not be more than two hours late.
+            let comes = minute + chance.i64(0..90);
             for _ in 0..chance.u32(1..4) {
-                late.push((comes + chance.i64(0..30), process, open, so_far));
+                late.push((comes + chance.i64(0..20), process, open, so_far));
             }
         }
         chance.shuffle(&mut late);
@@ -410,7 +411,7 @@ async fn an_old_key_that_its_agent_still_uses_is_noted_as_used() {
 }
 
 /// `chat`, whose provider tells of $10 on each day, and whose agent tells of so many cents on one of them.
-async fn compared(cents: u64) -> Scene {
+pub(crate) async fn compared(cents: u64) -> Scene {
     let scene = Scene::learned(15, 10).await;
     let version = scene.version("chat").await.id;
     let day = Bucket::of("2026-12-18T00:00:00Z".parse().unwrap());

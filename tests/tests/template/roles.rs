@@ -174,3 +174,36 @@ fn no_function_can_hand_itself_another_secret() {
         );
     }
 }
+
+/// What agents tell is kept beside their slots, by a function that every one of them may call. Conditions on an item's key:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html>.
+#[test]
+fn the_function_for_agents_touches_items_of_slots_alone() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    let role = stack.policy("UsageRole");
+    let table = role.0.iter().find(|s| s.sid == "Inventory").unwrap();
+    let table = &table.resources[0];
+    for (item, allowed) in [
+        ("SLOT#support-bot", true),
+        ("INCIDENT#support-bot-2", false),
+        ("ACCOUNT#openrouter-main", false),
+        ("FINGERPRINT#0123", false),
+        ("HANDLE#openrouter-main#key", false),
+        ("LEASE#monitor", false),
+        ("PRICES", false),
+        ("XSLOT#support-bot", false),
+    ] {
+        for action in ["GetItem", "Query", "PutItem"] {
+            let leading = [("dynamodb:LeadingKeys", item)];
+            let asked = request(&format!("dynamodb:{action}"), table, &leading);
+            assert_eq!(role.allows(&asked), allowed, "{action} of {item}");
+        }
+    }
+    for action in ["DeleteItem", "UpdateItem", "Scan"] {
+        let asked = request(&format!("dynamodb:{action}"), table, &[]);
+        assert!(!role.allows(&asked), "{action}");
+    }
+}

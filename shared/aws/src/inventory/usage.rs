@@ -97,11 +97,12 @@ impl DynamoInventory {
         request.set_item(Some(item))
     }
 
-    /// The items of one partition from one sort key to another, read consistently.
+    /// The first items of one partition from one sort key to another, read consistently.
     async fn between<T: DeserializeOwned>(
         &self,
         first: Key,
         last: Key,
+        most: usize,
     ) -> Result<Vec<T>, InventoryError> {
         let mut found = Vec::new();
         let request = self.client.query().table_name(&self.table);
@@ -116,7 +117,9 @@ impl DynamoInventory {
             .into_paginator()
             .items()
             .send();
-        while let Some(item) = pages.next().await {
+        while found.len() < most
+            && let Some(item) = pages.next().await
+        {
             let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
             found.push(self.release.decode(item)?);
         }
@@ -178,8 +181,8 @@ impl UsageStore for DynamoInventory {
         if from >= until {
             return Ok(Vec::new());
         }
-        self.between(hour_key(slot, from), hour_key(slot, until - 1))
-            .await
+        let last = hour_key(slot, until - 1);
+        self.between(hour_key(slot, from), last, usize::MAX).await
     }
 
     async fn told(
@@ -187,12 +190,13 @@ impl UsageStore for DynamoInventory {
         slot: &SlotName,
         from: u32,
         until: u32,
+        most: usize,
     ) -> Result<Vec<ToldHour>, InventoryError> {
         if from >= until {
             return Ok(Vec::new());
         }
         let last = told_key(slot, until - 1, AFTER_ALL);
-        self.between(told_key(slot, from, ""), last).await
+        self.between(told_key(slot, from, ""), last, most).await
     }
 
     async fn told_by(

@@ -42,9 +42,9 @@ pub struct ToldHour {
     pub hour: u32,
     /// Who told it.
     pub reporter: ReporterId,
-    /// Whether the process said that it ends.
-    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
-    pub ended: bool,
+    /// The last bucket of the report in which the process said that it ends: if it tells of a later one, it goes on.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ends_with: Option<Bucket>,
     /// In order of bucket and version.
     #[serde(with = "packed")]
     pub cells: Vec<ToldCell>,
@@ -59,7 +59,7 @@ impl ToldHour {
             slot,
             hour,
             reporter,
-            ended: false,
+            ends_with: None,
             cells: Vec::new(),
         }
     }
@@ -97,9 +97,18 @@ impl ToldHour {
         }
         changes
     }
+
+    /// Takes that the process ends with a bucket, and says whether that changes anything.
+    pub fn end_with(&mut self, last: Bucket) -> bool {
+        let later = self.ends_with.max(Some(last));
+        let changes = self.ends_with != later;
+        self.ends_with = later;
+        changes
+    }
 }
 
-fn larger(one: Counts, other: Counts) -> Counts {
+/// Of two that a process told of the same the larger, count by count.
+pub(crate) fn larger(one: Counts, other: Counts) -> Counts {
     let (a, b) = (one.tokens, other.tokens);
     Counts {
         cost: MicroDollars(one.cost.0.max(other.cost.0)),
@@ -186,6 +195,16 @@ mod tests {
             let broken = text.replace(good, bad);
             assert_ne!(broken, text, "{good}");
             assert!(serde_json::from_str::<ToldHour>(&broken).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_last_end_that_was_told_of_stands() {
+        let reporter: ReporterId = "EXAMPLE-process-1".parse().unwrap();
+        let mut hour = ToldHour::empty("chat".parse().unwrap(), 1, reporter);
+        for (last, changes, stands) in [(13, true, 13), (12, false, 13), (14, true, 14)] {
+            assert_eq!(hour.end_with(Bucket(last)), changes, "{last}");
+            assert_eq!(hour.ends_with, Some(Bucket(stands)), "{last}");
         }
     }
 

@@ -97,6 +97,22 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// The same, no count of it more than `most`.
+    #[must_use]
+    pub fn at_most(self, most: u64) -> Self {
+        let tokens = self.tokens;
+        Self {
+            cost: MicroDollars(self.cost.0.min(most)),
+            requests: self.requests.min(most),
+            tokens: TokenCounts {
+                input: tokens.input.min(most),
+                output: tokens.output.min(most),
+                cache_read: tokens.cache_read.min(most),
+                cache_write: tokens.cache_write.min(most),
+            },
+        }
+    }
+
     /// Whether there was any use.
     pub const fn used(&self) -> bool {
         self.cost.0 > 0 || self.requests > 0 || self.tokens.total() > 0

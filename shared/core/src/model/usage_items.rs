@@ -1,5 +1,6 @@
 //! What is kept of usage: the hours of a slot, and how far each provider account was read.
 
+mod cell;
 mod models;
 
 use std::collections::BTreeMap;
@@ -11,10 +12,10 @@ use super::SCHEMA;
 use super::money::MicroDollars;
 use super::names::{AccountName, SlotName};
 use super::slot::Revision;
-use super::text::OutsideText;
 use super::usage::{Bucket, Counts, Reading};
 use super::version::VersionId;
 
+pub use cell::{Cell, OTHER_MODELS, Source, UNTOLD_MODEL};
 pub use models::Models;
 
 /// How long usage is kept after its hour: five weeks of history and what a person takes to look.
@@ -23,112 +24,6 @@ pub const KEPT: SignedDuration = SignedDuration::from_hours(40 * 24);
 /// The oldest bucket that is kept at `now`.
 pub fn oldest_kept(now: Timestamp) -> Bucket {
     Bucket::of(now.checked_sub(KEPT).unwrap_or(Timestamp::MIN))
-}
-
-/// Models of one version and bucket that are kept apart. Those that cost least stand together as [`OTHER_MODELS`].
-const MOST_MODELS: usize = 16;
-
-/// The models beyond those that are kept apart.
-pub const OTHER_MODELS: &str = "(other)";
-
-/// The model of usage that no model is told of.
-pub const UNTOLD_MODEL: &str = "(untold)";
-
-/// Whose word usage is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// The provider's: all that its key was used for.
-    #[default]
-    Provider,
-    /// That of the slot's own agents: what others use the key for is not in it.
-    Agents,
-}
-
-impl Source {
-    fn is_provider(&self) -> bool {
-        *self == Self::Provider
-    }
-}
-
-/// What one version used in one bucket. All of it is absolute: it overwrites what was known before.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cell {
-    /// Whose it is.
-    pub version: VersionId,
-    /// When it was.
-    pub bucket: Bucket,
-    /// When the provider was asked. What was asked for later wins.
-    pub read_at: Timestamp,
-    /// By model, priced by the table.
-    pub models: Models,
-    /// Who told it.
-    #[serde(skip_serializing_if = "Source::is_provider", default)]
-    pub source: Source,
-    /// What the provider's own report of costs makes of it, once it tells.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub billed: Option<MicroDollars>,
-}
-
-impl Cell {
-    /// A cell of these models, the smallest put together where there are too many.
-    pub fn new(
-        version: VersionId,
-        bucket: Bucket,
-        read_at: Timestamp,
-        models: impl IntoIterator<Item = (String, Counts)>,
-    ) -> Self {
-        let used = models.into_iter().filter(|(_, counts)| counts.used());
-        let mut models: Vec<(String, Counts)> = used.collect();
-        if models.len() > MOST_MODELS {
-            models.sort_by(|(a, x), (b, y)| y.cost.cmp(&x.cost).then_with(|| a.cmp(b)));
-            for (_, counts) in models.split_off(MOST_MODELS - 1) {
-                models.push((OTHER_MODELS.to_owned(), counts));
-            }
-        }
-        Self {
-            version,
-            bucket,
-            read_at,
-            models: models.into_iter().collect(),
-            source: Source::Provider,
-            billed: None,
-        }
-    }
-
-    /// The same as the word of agents. One without use is kept too: that nothing was used is known by it alone.
-    #[must_use]
-    pub fn told(self) -> Self {
-        Self {
-            source: Source::Agents,
-            ..self
-        }
-    }
-
-    /// All models together, with the bill in place of the table's price where there is one.
-    pub fn counts(&self) -> Counts {
-        let mut all = Counts::default();
-        for (_, counts) in self.models.iter() {
-            all += counts;
-        }
-        Counts {
-            cost: self.billed.unwrap_or(all.cost),
-            ..all
-        }
-    }
-
-    /// The models that are known by name.
-    pub fn named_models(&self) -> impl Iterator<Item = OutsideText> {
-        let names = self.models.iter().map(|(name, _)| name);
-        let named = names.filter(|name| ![OTHER_MODELS, UNTOLD_MODEL].contains(name));
-        named.map(OutsideText::new)
-    }
-
-    /// What the table makes of it.
-    pub fn priced(&self) -> MicroDollars {
-        let costs = self.models.iter().map(|(_, counts)| counts.cost.0);
-        MicroDollars(costs.fold(0, u64::saturating_add))
-    }
 }
 
 /// One hour of one slot.
@@ -171,27 +66,56 @@ impl UsageHour {
 
     /// Takes a reading of a bucket of this hour over, and says whether that changes anything. One that was asked for
     /// before what is known changes nothing, so a run that was held up undoes no later one's work. A bill stays: it is
-    /// of the same usage, and comes later.
+    /// of the same usage, and comes later. Where the provider tells, nothing stands that agents told of the bucket.
     pub fn put(&mut self, cell: Cell) -> bool {
         if cell.bucket.hour() != self.hour {
             return false;
         }
+        let before = self.cells.len();
+        self.cells
+            .retain(|known| known.bucket != cell.bucket || known.source == Source::Provider);
+        let replaced = self.cells.len() != before;
         match self.find(cell.bucket, &cell.version) {
             Ok(at) => {
                 let known = &mut self.cells[at];
                 if cell.read_at < known.read_at || cell.models == known.models {
-                    return false;
+                    return replaced;
                 }
                 let billed = known.billed;
                 *known = Cell { billed, ..cell };
                 true
             }
-            Err(_) if cell.models.is_empty() && cell.source == Source::Provider => false,
+            Err(_) if cell.models.is_empty() => replaced,
             Err(at) => {
                 self.cells.insert(at, cell);
                 true
             }
         }
+    }
+
+    /// Takes over all that agents told of one bucket of this hour, in order of version, and says whether that changes
+    /// anything. It stands in place of what was kept of their word: a version that nobody knew may be known by now, and
+    /// what it used counts once. The provider's word stands, and so does what was read later.
+    pub fn put_told(&mut self, bucket: Bucket, cells: &[Cell]) -> bool {
+        let Some(read_at) = cells.iter().map(|cell| cell.read_at).max() else {
+            return false;
+        };
+        if bucket.hour() != self.hour {
+            return false;
+        }
+        let from = self.cells.partition_point(|cell| cell.bucket < bucket);
+        let until = self.cells.partition_point(|cell| cell.bucket <= bucket);
+        let known = &self.cells[from..until];
+        let is_older = |known: &Cell| known.source == Source::Agents && known.read_at <= read_at;
+        let is_same = |(known, cell): (&Cell, &Cell)| {
+            known.version == cell.version && known.models == cell.models
+        };
+        let are_same = known.len() == cells.len() && known.iter().zip(cells).all(is_same);
+        if are_same || !known.iter().all(is_older) {
+            return false;
+        }
+        self.cells.splice(from..until, cells.iter().cloned());
+        true
     }
 
     /// Takes the provider's own cost of a bucket over, and says whether that changes anything.
@@ -294,7 +218,8 @@ pub struct AccountUsage {
     /// When it was last read whole.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub read_at: Option<Timestamp>,
-    /// When what agents told was last read, where the provider tells nothing.
+    /// When what agents told was last read, where the provider tells nothing. Of all slots but those that [`Self::blind_since`]
+    /// is about.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub told_at: Option<Timestamp>,
     /// When the last day was last read again.
@@ -312,7 +237,7 @@ pub struct AccountUsage {
     /// Not to be asked before.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub wait_until: Option<Timestamp>,
-    /// Since when it cannot be read.
+    /// Since when it cannot be read; where agents tell, since when that of some slot cannot.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub blind_since: Option<Timestamp>,
     /// Readings that failed since.
@@ -353,18 +278,16 @@ impl AccountUsage {
         self.seen.last().map(|span| span.until)
     }
 
-    /// The same for one slot of an account whose provider tells nothing: of `hours`, those buckets are known that an agent
-    /// told of.
+    /// The same for one slot of an account whose provider tells nothing now: known is what the provider told of while it did,
+    /// and of `hours` those buckets that an agent told of.
     #[must_use]
     pub fn as_told(&self, hours: &[UsageHour]) -> Self {
-        let mut seen: Vec<Span> = Vec::new();
-        for cell in hours.iter().flat_map(|hour| &hour.cells) {
-            let (from, until) = (cell.bucket, cell.bucket.plus(1));
-            match seen.last_mut() {
-                Some(last) if from <= last.until => last.until = last.until.max(until),
-                _ => seen.push(Span { from, until }),
-            }
-        }
+        let cells = hours.iter().flat_map(|hour| &hour.cells);
+        let told = cells.map(|cell| Span {
+            from: cell.bucket,
+            until: cell.bucket.plus(1),
+        });
+        let seen = merged(self.seen.iter().copied().chain(told).collect());
         Self {
             seen,
             ..self.clone()
@@ -376,16 +299,9 @@ impl AccountUsage {
         if span.from < span.until {
             self.seen.push(span);
         }
-        self.seen.sort_by_key(|span| span.from);
-        let mut merged: Vec<Span> = Vec::new();
         let oldest = oldest_kept(now);
-        for span in self.seen.drain(..).filter(|span| span.until > oldest) {
-            match merged.last_mut() {
-                Some(last) if span.from <= last.until => last.until = last.until.max(span.until),
-                _ => merged.push(span),
-            }
-        }
-        self.seen = merged;
+        self.seen.retain(|span| span.until > oldest);
+        self.seen = merged(std::mem::take(&mut self.seen));
     }
 
     /// Whether the provider told of a bucket.
@@ -393,6 +309,26 @@ impl AccountUsage {
         let mut spans = self.seen.iter();
         spans.any(|span| (span.from..span.until).contains(&bucket))
     }
+}
+
+/// The same buckets in order, what touches put together.
+fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.sort_by_key(|span| span.from);
+    let mut merged: Vec<Span> = Vec::new();
+    for span in spans {
+        match merged.last_mut() {
+            Some(last) if span.from <= last.until => last.until = last.until.max(span.until),
+            _ => merged.push(span),
+        }
+    }
+    merged
+}
+
+/// The last bucket of hours that an agent told of.
+pub fn last_told(hours: &[UsageHour]) -> Option<Bucket> {
+    let cells = hours.iter().flat_map(|hour| &hour.cells);
+    let told = cells.filter(|cell| cell.source == Source::Agents);
+    told.map(|cell| cell.bucket).max()
 }
 
 /// The cells of hours by bucket.

@@ -33,7 +33,8 @@ pub trait UsageStore: Send + Sync {
     /// [`InventoryError::Conflict`]: read it again and put the same cells.
     async fn save_hour(&self, hour: &UsageHour) -> Result<(), InventoryError>;
 
-    /// What processes told of a slot's hours from `from` on and before `until`, in order of hour and process.
+    /// What processes told of a slot's hours from `from` on and before `until`, in order of hour and process: the first
+    /// `most` of it. Processes may tell so much that all of a day is not to be held at once.
     ///
     /// # Errors
     /// [`InventoryError`].
@@ -42,6 +43,7 @@ pub trait UsageStore: Send + Sync {
         slot: &SlotName,
         from: u32,
         until: u32,
+        most: usize,
     ) -> Result<Vec<ToldHour>, InventoryError>;
 
     /// What one process told of an hour.

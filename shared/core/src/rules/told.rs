@@ -3,22 +3,23 @@
 //! It is the word of whoever has the key rightfully. What somebody else uses the key for is not in it, and nobody checks it
 //! where the provider tells nothing: it can show that an agent runs wild, and never that a key is in nobody else's hands.
 
+mod compare;
+mod fold;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::act::CallerArn;
-use crate::model::money::MicroDollars;
+use crate::model::key_like::{may_be_a_key, words};
 use crate::model::names::{ModelName, Reader, ReporterId, SecretVersionId, SlotName};
-use crate::model::price::{Known, PriceTable};
-use crate::model::slot::ProviderName;
-use crate::model::text::OutsideText;
 use crate::model::told::{ToldCell, ToldHour};
 use crate::model::usage::{Bucket, Counts, TokenCounts};
-use crate::model::usage_items::Cell;
 use crate::model::version::{Version, VersionId};
-use crate::ports::{ByKey, Tokens, Usage};
 use crate::rules::anomaly::BLIND;
+
+pub use compare::{Apart, Day, apart, seen_beside};
+pub use fold::{Fold, Told, is_known, not_in_inventory};
 
 /// What is older is refused.
 pub const OLDEST: SignedDuration = SignedDuration::from_hours(24);
@@ -30,8 +31,15 @@ pub const MOST_BUCKETS: usize = Bucket::PER_DAY as usize + 2;
 pub const MOST_MODELS: usize = 16;
 /// Versions of which one process tells in an hour.
 pub const MOST_VERSIONS: usize = 4;
+/// Models that one process names in an hour,
+const MOST_NAMES: usize = 2 * MOST_MODELS;
+/// and rows of it, each of a version, a bucket and a model: two versions of all buckets with all their models.
+const MOST_ROWS: usize = 2 * MOST_MODELS * Bucket::PER_HOUR as usize;
 /// Processes that tell of one slot in an hour.
 pub const MOST_REPORTERS: usize = 100;
+/// A process that told nothing of an hour yet tells of it no more so long after its end: else whoever may tell could use
+/// up what processes may tell of a whole day, before those tell that were only late.
+pub const NEW_FOR: SignedDuration = SignedDuration::from_hours(2);
 /// No process makes so many requests in five minutes,
 const MOST_REQUESTS: u64 = 1_000_000_000;
 /// uses so many tokens,
@@ -90,6 +98,21 @@ pub enum Refused {
     /// A count that cannot be.
     #[error("the bucket of {0} has a count that no process reaches in five minutes")]
     TooMuch(Timestamp),
+    /// It told of too much.
+    #[error(
+        "the process told of more than {MOST_NAMES} models, or too much of them, in the hour of {0}"
+    )]
+    TooMuchInAnHour(Timestamp),
+    /// The version is none that the slot has, and may be a key.
+    #[error(
+        "`version` is no secret version that the slot has, and looks like a key: it is the VersionId that GetSecretValue answers with"
+    )]
+    KeyForVersion,
+    /// The process is new, and the hour long over.
+    #[error(
+        "the hour of {0} ended more than 2 hours ago, and this process has told nothing of it: leave it out of the report"
+    )]
+    TooLateForNew(Timestamp),
     /// It told of too many versions.
     #[error("the process told of more than {MOST_VERSIONS} secret versions in an hour")]
     TooManyVersions,
@@ -98,6 +121,31 @@ pub enum Refused {
         "{MOST_REPORTERS} processes told of this slot in the hour of {0} already: not all of its use is seen"
     )]
     TooManyReporters(Timestamp),
+}
+
+/// Whether a process that told nothing of an hour yet may begin to.
+///
+/// # Errors
+/// [`Refused::TooLateForNew`].
+pub fn may_begin(hour: u32, now: Timestamp) -> Result<(), Refused> {
+    let begins = Bucket(hour.saturating_mul(Bucket::PER_HOUR)).begins();
+    let ends = begins.checked_add(SignedDuration::from_hours(1));
+    match ends.is_ok_and(|ends| now.duration_since(ends) > NEW_FOR) {
+        true => Err(Refused::TooLateForNew(begins)),
+        false => Ok(()),
+    }
+}
+
+/// Whether one more process may tell of an hour, where `others` do.
+///
+/// # Errors
+/// [`Refused::TooManyReporters`].
+pub fn has_room(hour: u32, others: usize) -> Result<(), Refused> {
+    let begins = Bucket(hour.saturating_mul(Bucket::PER_HOUR)).begins();
+    match others < MOST_REPORTERS {
+        true => Ok(()),
+        false => Err(Refused::TooManyReporters(begins)),
+    }
 }
 
 /// Whether a caller may tell what a slot uses: it is one of its readers, or a session of a role that is. A role's session
@@ -144,6 +192,18 @@ pub fn version_of(versions: &[Version], secret: &SecretVersionId) -> VersionId {
         secret_version: secret.clone(),
         attempt: 0,
     })
+}
+
+/// Whether a secret version that the slot has not may stand in a table: what looks like a key may not. Ids that Secrets
+/// Manager makes itself are UUIDs, which do not.
+///
+/// # Errors
+/// [`Refused::KeyForVersion`].
+pub fn is_no_key(secret: &SecretVersionId) -> Result<(), Refused> {
+    match words(secret.as_str()).any(may_be_a_key) {
+        true => Err(Refused::KeyForVersion),
+        false => Ok(()),
+    }
 }
 
 /// What is taken of a report, by hour.
@@ -222,137 +282,17 @@ pub fn fits(hour: &ToldHour) -> Result<(), Refused> {
     if versions.len() > MOST_VERSIONS {
         return Err(Refused::TooManyVersions);
     }
-    match hour
-        .cells
-        .iter()
-        .find(|cell| cell.models.len() > MOST_MODELS)
-    {
-        Some(cell) => Err(Refused::TooManyModels(cell.bucket.begins())),
-        None => Ok(()),
+    let mut cells = hour.cells.iter();
+    if let Some(cell) = cells.find(|cell| cell.models.len() > MOST_MODELS) {
+        return Err(Refused::TooManyModels(cell.bucket.begins()));
     }
-}
-
-/// What all processes together told of a slot.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
-    /// By version and bucket, priced.
-    pub cells: Vec<Cell>,
-    /// Models that were priced at the dearest.
-    pub unknown_models: BTreeSet<String>,
-    /// The last bucket that somebody told of.
-    pub last: Option<Bucket>,
-    /// Every process that told of it, or of the two buckets before, has said that it ends.
-    pub ended: bool,
-    /// Processes that told of the fullest hour.
-    pub reporters: usize,
-}
-
-/// Puts together what processes told: absolute values, so that it may be done again. A use is worth what the table says,
-/// or what the process says if that is more: a discount that it has is not known for sure. Buckets of the future are left
-/// to their time.
-pub fn fold(
-    told: &[ToldHour],
-    prices: &PriceTable,
-    provider: ProviderName,
-    now: Timestamp,
-) -> Told {
-    let mut out = Told::default();
-    let open = Bucket::of(now);
-    let mut cells: BTreeMap<(Bucket, VersionId), BTreeMap<String, Counts>> = BTreeMap::new();
-    let mut by_hour: BTreeMap<u32, usize> = BTreeMap::new();
-    for hour in told {
-        *by_hour.entry(hour.hour).or_default() += 1;
-        for cell in hour.cells.iter().filter(|cell| cell.bucket <= open) {
-            out.last = out.last.max(Some(cell.bucket));
-            let sum = cells
-                .entry((cell.bucket, cell.version.clone()))
-                .or_default();
-            for (model, counts) in &cell.models {
-                let (cost, known) = price(prices, provider, model, cell.bucket, counts);
-                if known == Known::AtDearest {
-                    out.unknown_models.insert(model.clone());
-                }
-                let priced = Counts {
-                    cost: cost.max(counts.cost),
-                    ..*counts
-                };
-                *sum.entry(model.clone()).or_default() += priced;
-            }
-        }
+    let rows = hour.cells.iter().flat_map(|cell| cell.models.keys());
+    let names: BTreeSet<&String> = rows.clone().collect();
+    if names.len() > MOST_NAMES || rows.count() > MOST_ROWS {
+        let begins = Bucket(hour.hour.saturating_mul(Bucket::PER_HOUR)).begins();
+        return Err(Refused::TooMuchInAnHour(begins));
     }
-    let cells = cells.into_iter();
-    out.cells = cells
-        .map(|((bucket, version), models)| Cell::new(version, bucket, now, models).told())
-        .collect();
-    out.reporters = by_hour.into_values().max().unwrap_or(0);
-    out.ended = out.last.is_some_and(|last| {
-        let lately = |cell: &ToldCell| (last.minus(2)..=last).contains(&cell.bucket);
-        let ended: BTreeSet<&ReporterId> = told
-            .iter()
-            .filter(|hour| hour.ended)
-            .map(|hour| &hour.reporter)
-            .collect();
-        let mut running = told.iter().filter(|hour| hour.cells.iter().any(lately));
-        running.all(|hour| ended.contains(&hour.reporter))
-    });
-    out
-}
-
-fn price(
-    prices: &PriceTable,
-    provider: ProviderName,
-    model: &str,
-    bucket: Bucket,
-    counts: &Counts,
-) -> (MicroDollars, Known) {
-    let tokens = counts.tokens;
-    let row = Usage {
-        key: ByKey::Unnamed,
-        model: Some(OutsideText::new(model)),
-        from: bucket.begins(),
-        requests: Some(counts.requests),
-        tokens: Tokens {
-            input: Some(tokens.input),
-            output: Some(tokens.output),
-            cache_read: Some(tokens.cache_read),
-            cache_write: Some(tokens.cache_write),
-        },
-    };
-    prices.cost(provider, &row)
-}
-
-/// How far from one another what agents tell and what the provider tells may be: a dollar,
-const NEGLIGIBLE: u64 = 1_000_000;
-/// and of the larger of both, in percent.
-const APART_PERCENT: u128 = 10;
-
-/// Which side says more than the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Apart {
-    /// The provider: perhaps somebody else uses the key.
-    ProviderSaysMore,
-    /// The agents: perhaps they use another key too.
-    AgentsSayMore,
-}
-
-/// Whether what agents told and what the provider told of the same buckets are more than 10 % of the larger apart.
-pub fn apart(told: MicroDollars, seen: MicroDollars) -> Option<Apart> {
-    let gap = told.0.abs_diff(seen.0);
-    let larger = told.0.max(seen.0);
-    if gap <= NEGLIGIBLE || u128::from(gap) * 100 <= u128::from(larger) * APART_PERCENT {
-        return None;
-    }
-    Some(match seen > told {
-        true => Apart::ProviderSaysMore,
-        false => Apart::AgentsSayMore,
-    })
-}
-
-/// What the provider told of the buckets that agents told of too, by the table's price, as theirs is.
-pub fn seen_beside(told: &Told, cells: &[Cell]) -> MicroDollars {
-    let buckets: BTreeSet<Bucket> = told.cells.iter().map(|cell| cell.bucket).collect();
-    let beside = cells.iter().filter(|cell| buckets.contains(&cell.bucket));
-    beside.fold(MicroDollars(0), |sum, cell| sum.plus(cell.priced()))
+    Ok(())
 }
 
 /// The bucket after the last of which it is settled what is known: after the last that is over and was told of, as long as

@@ -1,6 +1,8 @@
 //! What a process of an agent tells of its own use is taken: absolute counts, so that what is sent twice, late or in
 //! another order never counts twice.
 
+use jiff::Timestamp;
+
 use super::Ports;
 use super::known_slot::{SlotError, known_slot};
 use crate::model::act::CallerArn;
@@ -8,7 +10,10 @@ use crate::model::names::SlotName;
 use crate::model::told::{ToldCell, ToldHour};
 use crate::model::usage::Bucket;
 use crate::ports::{InventoryError, UsageStore};
-use crate::rules::told::{MOST_REPORTERS, Refused, Report, fits, may_tell, taken, version_of};
+use crate::rules::told::{
+    MOST_REPORTERS, Refused, Report, fits, has_room, is_no_key, may_begin, may_tell, taken,
+    version_of,
+};
 
 /// How often an hour is read and written anew where the same process wrote it meanwhile.
 const TRIES: usize = 5;
@@ -79,35 +84,38 @@ pub async fn report(
         true => KnownVersion::Yes,
         false => KnownVersion::No,
     };
-    let hours = taken(report, &id, ports.clock.now())?;
+    if version == KnownVersion::No {
+        is_no_key(&report.version)?;
+    }
+    let now = ports.clock.now();
+    let hours = taken(report, &id, now)?;
     let mut news = Vec::new();
     for (hour, cells) in hours {
-        let mut item = hour_of(usage, report, hour).await?;
+        let mut item = hour_of(usage, report, hour, now).await?;
         if put(&mut item, report, &cells)? {
             news.push((item, cells));
         }
     }
     let changed = news.len();
     for (item, cells) in news {
-        keep(usage, report, item, &cells).await?;
+        keep(usage, report, item, &cells, now).await?;
     }
     Ok(Taken { changed, version })
 }
 
-/// What the process told of an hour so far. One more process than may tell is refused.
+/// What the process told of an hour so far. One more process than may tell is refused, and one that is too late.
 async fn hour_of(
     usage: &dyn UsageStore,
     report: &Report,
     hour: u32,
+    now: Timestamp,
 ) -> Result<ToldHour, ReportError> {
     if let Some(known) = usage.told_by(&report.slot, hour, &report.reporter).await? {
         return Ok(known);
     }
-    let others = usage.told(&report.slot, hour, hour + 1).await?;
-    if others.len() >= MOST_REPORTERS {
-        let begins = Bucket(hour.saturating_mul(Bucket::PER_HOUR)).begins();
-        return Err(Refused::TooManyReporters(begins).into());
-    }
+    may_begin(hour, now)?;
+    let others = usage.told(&report.slot, hour, hour + 1, MOST_REPORTERS);
+    has_room(hour, others.await?.len())?;
     let (slot, reporter) = (report.slot.clone(), report.reporter.clone());
     Ok(ToldHour::empty(slot, hour, reporter))
 }
@@ -119,8 +127,10 @@ fn put(item: &mut ToldHour, report: &Report, cells: &[ToldCell]) -> Result<bool,
         changes |= item.put(cell.clone());
     }
     fits(item)?;
-    changes |= report.ends && !item.ended;
-    item.ended |= report.ends;
+    let last = report.buckets.iter().map(|bucket| bucket.from).max();
+    if let Some(last) = last.filter(|_| report.ends) {
+        changes |= item.end_with(Bucket::of(last));
+    }
     Ok(changes)
 }
 
@@ -130,6 +140,7 @@ async fn keep(
     report: &Report,
     mut item: ToldHour,
     cells: &[ToldCell],
+    now: Timestamp,
 ) -> Result<(), ReportError> {
     for _ in 0..TRIES {
         match usage.save_told(&item).await {
@@ -137,7 +148,7 @@ async fn keep(
             Err(InventoryError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }
-        item = hour_of(usage, report, item.hour).await?;
+        item = hour_of(usage, report, item.hour, now).await?;
         if !put(&mut item, report, cells)? {
             return Ok(());
         }

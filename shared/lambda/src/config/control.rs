@@ -23,7 +23,8 @@ pub struct ControlConfig {
     pub kill_switch: Option<KillSwitchOf>,
     /// `KEYWARD_URLS`: `apart` or `together`; `apart` if not set. Whether each kind of acts has a URL of its own.
     pub urls: Urls,
-    /// `KEYWARD_CALLERS`: `people` or `agents`; `people` if not set. Whose calls this function takes.
+    /// `KEYWARD_CALLERS`: `people` or `agents`. Whose calls this function takes. It must be set: for agents, a function
+    /// that takes every act because nobody said so would be a way to lift their own limits.
     pub callers: Callers,
 }
 
@@ -98,13 +99,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
     }
 
     fn callers(&mut self, variable: &'static str) -> Callers {
-        match self.text(variable).as_deref() {
-            None | Some("people") => Callers::People,
-            Some("agents") => Callers::Agents,
-            Some(_) => {
-                self.problem(variable, "must be people or agents".to_owned());
-                Callers::People
-            }
+        const RULE: &str = "people, for every act, or agents, for what they tell of their use";
+        let known = |value: &str| matches!(value, "people" | "agents");
+        match self.required(variable, RULE, known).as_str() {
+            "people" => Callers::People,
+            // Of a value that is refused nothing comes: the function does not start.
+            _ => Callers::Agents,
         }
     }
 }
@@ -129,6 +129,7 @@ mod tests {
             ("KEYWARD_ACCOUNTS", "{}"),
             (STACK, "prod"),
             (KILL_SWITCH, FUNCTION),
+            ("KEYWARD_CALLERS", "people"),
         ];
         ControlConfig::from_lookup(|name| {
             let mut found = set.iter().chain(&common).filter(|(n, _)| *n == name);
@@ -180,22 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_for_people_unless_it_is_said_to_be_for_agents() {
-        for (set, callers) in [
-            (None, Callers::People),
-            (Some(""), Callers::People),
-            (Some("people"), Callers::People),
-            (Some("agents"), Callers::Agents),
-        ] {
-            let set: Vec<(&str, &str)> = set
-                .map(|value| ("KEYWARD_CALLERS", value))
-                .into_iter()
-                .collect();
-            assert_eq!(with(&set).unwrap().callers, callers, "{set:?}");
+    fn a_function_that_is_not_said_to_be_for_anybody_does_not_start() {
+        let said = |callers: &str| with(&[("KEYWARD_CALLERS", callers)]);
+        for (set, callers) in [("people", Callers::People), ("agents", Callers::Agents)] {
+            assert_eq!(said(set).unwrap().callers, callers, "{set}");
         }
-        assert_eq!(
-            refused(&[("KEYWARD_CALLERS", "everybody")]),
-            ["KEYWARD_CALLERS"]
-        );
+        for set in ["", "everybody", "Agents"] {
+            let refused = said(set).unwrap_err();
+            assert_eq!(refused.0[0].variable, "KEYWARD_CALLERS", "{set}");
+        }
     }
 }

@@ -138,7 +138,7 @@ async fn what_is_told_reads_back_by_time_and_process(subject: &dyn UsageSubject)
             bucket: Bucket(hour * Bucket::PER_HOUR),
             models: BTreeMap::from([("anthropic.claude:0/x".to_owned(), counts)]),
         });
-        told.ended = process == 2;
+        told.ends_with = (process == 2).then_some(Bucket(hour * Bucket::PER_HOUR));
         told
     };
     let written = [(0, 1), (0, 2), (1, 1), (25, 3)];
@@ -149,7 +149,7 @@ async fn what_is_told_reads_back_by_time_and_process(subject: &dyn UsageSubject)
     let again = subject.save_told(&told(0, 1)).await;
     assert!(matches!(again, Err(InventoryError::Conflict)), "{again:?}");
     for (from, until) in [(0, 26), (0, 1), (1, 25), (25, 26), (1, 1), (26, 30)] {
-        let read = subject.told(&of, first + from, first + until).await;
+        let read = subject.told(&of, first + from, first + until, 100).await;
         let expected = written.iter().filter(|(at, _)| (from..until).contains(at));
         let expected = expected.map(|(later, process)| ToldHour {
             revision: Revision(1),
@@ -157,6 +157,12 @@ async fn what_is_told_reads_back_by_time_and_process(subject: &dyn UsageSubject)
         });
         let expected: Vec<ToldHour> = expected.collect();
         assert_eq!(read.expect("read"), expected, "{from}..{until}");
+    }
+    for most in 0..4 {
+        let read = subject.told(&of, first, first + 26, most).await;
+        let read: Vec<u32> = read.expect("read").iter().map(|told| told.hour).collect();
+        let expected = written.iter().map(|(later, _)| first + later).take(most);
+        assert_eq!(read, expected.collect::<Vec<u32>>(), "the first {most}");
     }
     let one: ReporterId = "EXAMPLE-process-1".parse().expect("an id");
     let read = subject.told_by(&of, first + 1, &one).await.expect("read");

@@ -47,8 +47,9 @@ impl UsageStore for Gated {
         slot: &SlotName,
         from: u32,
         until: u32,
+        most: usize,
     ) -> Result<Vec<ToldHour>, InventoryError> {
-        let call = self.inner.told(slot, from, until);
+        let call = self.inner.told(slot, from, until, most);
         self.gate.pass("usage.told", lost, call).await
     }
 

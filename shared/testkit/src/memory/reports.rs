@@ -88,6 +88,11 @@ impl MemoryReports {
         self.told().no_reports = true;
     }
 
+    /// From now on it has.
+    pub fn tell_usage(&self) {
+        self.told().no_reports = false;
+    }
+
     /// Forgets all rows of usage, as a report does that is told anew.
     pub fn forget_usage(&self) {
         self.told().usage.clear();

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -22,6 +22,9 @@ struct Tables {
     prices: Option<String>,
     leases: BTreeMap<String, (String, Timestamp)>,
     writes: usize,
+    broken: BTreeSet<SlotName>,
+    refused: BTreeSet<SlotName>,
+    told_reads: Vec<(SlotName, usize)>,
 }
 
 impl MemoryUsage {
@@ -39,9 +42,36 @@ impl MemoryUsage {
         self.tables().told.values().cloned().collect()
     }
 
+    /// From now on what agents told of these slots cannot be read.
+    pub fn break_told(&self, slots: &[&str]) {
+        self.tables().broken = names(slots);
+    }
+
+    /// From now on the hours of these slots cannot be written.
+    pub fn refuse_hours(&self, slots: &[&str]) {
+        self.tables().refused = names(slots);
+    }
+
+    /// The slots of which was read what agents told, since this was last asked, and how many items at a time.
+    pub fn told_reads(&self) -> Vec<(SlotName, usize)> {
+        std::mem::take(&mut self.tables().told_reads)
+    }
+
     /// How many items were written so far.
     pub fn writes(&self) -> usize {
         self.tables().writes
+    }
+}
+
+fn names(slots: &[&str]) -> BTreeSet<SlotName> {
+    let names = slots.iter().map(|name| name.parse());
+    names.map(|name| name.expect("a slot's name")).collect()
+}
+
+fn broken(slot: &SlotName) -> InventoryError {
+    InventoryError::Corrupt {
+        key: format!("an item of {slot}"),
+        why: "a test breaks it".to_owned(),
     }
 }
 
@@ -83,6 +113,9 @@ impl UsageStore for MemoryUsage {
 
     async fn save_hour(&self, hour: &UsageHour) -> Result<(), InventoryError> {
         let mut tables = self.tables();
+        if tables.refused.contains(&hour.slot) {
+            return Err(broken(&hour.slot));
+        }
         let key = (hour.slot.clone(), hour.hour);
         put(&mut tables.hours, key, hour, |hour| &mut hour.revision)?;
         tables.writes += 1;
@@ -94,13 +127,19 @@ impl UsageStore for MemoryUsage {
         slot: &SlotName,
         from: u32,
         until: u32,
+        most: usize,
     ) -> Result<Vec<ToldHour>, InventoryError> {
-        let tables = self.tables();
+        let mut tables = self.tables();
+        if tables.broken.contains(slot) {
+            return Err(broken(slot));
+        }
         let ours = tables
             .told
             .iter()
             .filter(|((of, hour, _), _)| of == slot && (from..until).contains(hour));
-        Ok(ours.map(|(_, told)| told.clone()).collect())
+        let told: Vec<ToldHour> = ours.take(most).map(|(_, told)| told.clone()).collect();
+        tables.told_reads.push((slot.clone(), told.len()));
+        Ok(told)
     }
 
     async fn told_by(

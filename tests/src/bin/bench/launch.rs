@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) const FIRST_POLL: &str = "GET /2018-06-01/runtime/invocation/next ";
 
 /// The whole environment of a measured process. Nothing is called with these values.
-const ENVIRONMENT: [(&str, &str); 13] = [
+const ENVIRONMENT: [(&str, &str); 14] = [
     ("AWS_ACCESS_KEY_ID", "EXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "EXAMPLE"),
     ("AWS_SESSION_TOKEN", "EXAMPLE"),
@@ -35,6 +35,7 @@ const ENVIRONMENT: [(&str, &str); 13] = [
         "arn:aws:sns:eu-central-1:111122223333:keyward-alerts",
     ),
     ("KEYWARD_ACCOUNTS", "{}"),
+    ("KEYWARD_CALLERS", "people"),
     ("KEYWARD_STACK", "prod"),
     (
         "KEYWARD_ALARM_TOPIC_ARN",

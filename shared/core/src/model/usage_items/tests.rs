@@ -1,3 +1,4 @@
+use super::cell::MOST_MODELS;
 use super::*;
 use crate::model::usage::TokenCounts;
 
@@ -70,6 +71,59 @@ fn models_beyond_the_most_stand_together_and_nothing_is_lost() {
     assert_eq!(cell.counts().requests, 40);
     let has = |name: &str| cell.models.iter().any(|(model, _)| model == name);
     assert!(has("model-39") && has(OTHER_MODELS));
+}
+
+fn told(n: u32, later: u32, cost: u64, read: i64) -> Cell {
+    let models = [("gpt-5".to_owned(), counts(cost))];
+    let models = models.into_iter().filter(|_| cost > 0);
+    Cell::told(version(n), bucket().plus(later), at(read), models, 1)
+}
+
+#[test]
+fn what_agents_told_of_a_bucket_is_replaced_whole_and_no_other_is() {
+    let mut hour = hour();
+    assert!(hour.put_told(bucket(), &[told(2, 0, 5, 0), told(9, 0, 7, 0)]));
+    assert!(hour.put_told(bucket().plus(1), &[told(9, 1, 1, 0)]));
+    let again = [told(2, 0, 5, 60), told(9, 0, 7, 60)];
+    assert!(!hour.put_told(bucket(), &again), "the same again");
+    // By now the second version is known, by another id.
+    assert!(hour.put_told(bucket(), &[told(2, 0, 5, 60), told(3, 0, 7, 60)]));
+    assert!(
+        !hour.put_told(bucket(), &[told(2, 0, 4, 30)]),
+        "a run that was held up"
+    );
+    assert!(!hour.put_told(bucket(), &[]), "nobody told");
+    let cells = hour.cells.iter().map(|c| (c.bucket, c.counts().cost.0));
+    let cells: Vec<(Bucket, u64)> = cells.collect();
+    assert_eq!(cells, [(bucket(), 5), (bucket(), 7), (bucket().plus(1), 1)]);
+    assert!(hour.put_told(bucket().plus(1), &[told(2, 1, 0, 60)]));
+    assert_eq!(hour.cells.last(), Some(&told(2, 1, 0, 60)), "zero is known");
+}
+
+#[test]
+fn where_the_provider_tells_no_agents_word_stands() {
+    let mut hour = hour();
+    assert!(hour.put_told(bucket(), &[told(1, 0, 5, 0), told(9, 0, 7, 0)]));
+    assert!(hour.put(cell(1, 11, 60)));
+    assert_eq!(hour.cells, [cell(1, 11, 60)]);
+    assert!(!hour.put_told(bucket(), &[told(1, 0, 50, 120)]));
+    assert_eq!(hour.cells, [cell(1, 11, 60)]);
+}
+
+#[test]
+fn what_agents_tell_adds_to_what_the_provider_saw() {
+    let span = |from: u32, until: u32| Span {
+        from: bucket().plus(from),
+        until: bucket().plus(until),
+    };
+    let mut account = AccountUsage::empty("main".parse().unwrap());
+    account.seen = vec![span(0, 3)];
+    let mut hour = hour();
+    hour.put_told(bucket().plus(5), &[told(1, 5, 0, 0)]);
+    hour.put_told(bucket().plus(3), &[told(1, 3, 9, 0)]);
+    let as_told = account.as_told(&[hour.clone()]);
+    assert_eq!(as_told.seen, [span(0, 4), span(5, 6)]);
+    assert_eq!(last_told(&[hour]), Some(bucket().plus(5)));
 }
 
 #[test]

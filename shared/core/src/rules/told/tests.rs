@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::money::MicroDollars;
 use crate::model::slot::Epoch;
 
 fn at(text: &str) -> Timestamp {
@@ -164,122 +165,134 @@ fn a_report_is_taken_whole_or_refused_by_name() {
 
 #[test]
 fn an_hour_of_a_process_holds_so_much_and_no_more() {
-    let hour = |versions: u32, models: u32| {
+    let hour = |versions: u32, buckets: u32, models: u32, names: u32| {
         let reporter = "EXAMPLE-process-1".parse().unwrap();
         let mut hour = ToldHour::empty("chat".parse().unwrap(), 0, reporter);
         for version in 0..versions {
-            let models = (0..models).map(|m| (format!("m{m}"), counts(1, 0, 0)));
-            hour.put(ToldCell {
-                version: id(version, 1),
-                bucket: Bucket(1),
-                models: models.collect(),
-            });
+            for bucket in 0..buckets {
+                let all = (0..models).map(|m| {
+                    (
+                        format!("m{}", (m + bucket * models) % names),
+                        counts(1, 0, 0),
+                    )
+                });
+                hour.put(ToldCell {
+                    version: id(version, 1),
+                    bucket: Bucket(bucket),
+                    models: all.collect(),
+                });
+            }
         }
         fits(&hour)
     };
-    assert_eq!(hour(4, 16), Ok(()));
-    assert_eq!(hour(5, 1), Err(Refused::TooManyVersions));
-    let first = Bucket(1).begins();
-    assert_eq!(hour(1, 17), Err(Refused::TooManyModels(first)));
-}
-
-fn hour_of(reporter: u32, ended: bool, cells: &[(u32, &str, Counts)]) -> ToldHour {
-    let reporter = format!("EXAMPLE-process-{reporter}").parse().unwrap();
-    let now = Bucket::of(at(NOW));
-    let mut hour = ToldHour::empty("chat".parse().unwrap(), now.hour(), reporter);
-    hour.ended = ended;
-    for (later, model, counts) in cells {
-        let bucket = Bucket(now.hour() * Bucket::PER_HOUR + later);
-        hour.put(ToldCell {
-            version: id(1, 1),
-            bucket,
-            models: [((*model).to_owned(), *counts)].into(),
-        });
-    }
-    hour
-}
-
-#[test]
-fn processes_add_up_and_the_dearer_of_table_and_word_counts() {
-    let prices = PriceTable::shipped();
-    let million = 1_000_000;
-    // gpt-5: $1.25 for a million tokens read.
-    let told = [
-        hour_of(1, false, &[(0, "gpt-5", counts(1, million, 0))]),
-        hour_of(2, false, &[(0, "gpt-5", counts(2, million, 9_000_000))]),
-    ];
-    let folded = fold(&told, &prices, ProviderName::OpenAi, at(NOW));
-    assert_eq!(folded.cells.len(), 1);
-    let sum = folded.cells[0].counts();
-    assert_eq!((sum.requests, sum.cost.0), (3, 1_250_000 + 9_000_000));
-    assert_eq!(folded.unknown_models, BTreeSet::new());
-    assert_eq!((folded.reporters, folded.ended), (2, false));
-    let told = [hour_of(
-        1,
-        false,
-        &[(0, "nobody-knows", counts(1, million, 1))],
-    )];
-    let folded = fold(&told, &prices, ProviderName::OpenAi, at(NOW));
-    assert!(folded.cells[0].counts().cost.0 > 1_250_000, "{folded:?}");
-    assert_eq!(folded.unknown_models.len(), 1);
-}
-
-#[test]
-fn what_has_not_begun_waits_and_who_ended_is_known() {
-    let prices = PriceTable::shipped();
-    let one = counts(1, 1, 0);
-    for (name, told, last, ended) in [
-        ("nobody", vec![], None, false),
+    let first = Bucket(0).begins();
+    for (name, versions, buckets, models, names, expected) in [
+        ("four versions", 4, 1, 16, 16, Ok(())),
+        ("five", 5, 1, 1, 1, Err(Refused::TooManyVersions)),
         (
-            "the next bucket",
-            vec![hour_of(1, false, &[(1, "gpt-5", one)])],
-            None,
-            false,
+            "17 models",
+            1,
+            1,
+            17,
+            17,
+            Err(Refused::TooManyModels(first)),
+        ),
+        ("a rotation", 2, 12, 16, 16, Ok(())),
+        ("other models", 1, 12, 16, 32, Ok(())),
+        (
+            "too many names",
+            1,
+            12,
+            16,
+            33,
+            Err(Refused::TooMuchInAnHour(first)),
         ),
         (
-            "runs",
-            vec![hour_of(1, false, &[(0, "gpt-5", one)])],
-            Some(0),
-            false,
-        ),
-        (
-            "ended",
-            vec![hour_of(1, true, &[(0, "gpt-5", one)])],
-            Some(0),
-            true,
-        ),
-        (
-            "one goes on",
-            vec![
-                hour_of(1, true, &[(0, "gpt-5", one)]),
-                hour_of(2, false, &[(0, "gpt-5", one)]),
-            ],
-            Some(0),
-            false,
+            "too many rows",
+            3,
+            12,
+            16,
+            16,
+            Err(Refused::TooMuchInAnHour(first)),
         ),
     ] {
-        let folded = fold(&told, &prices, ProviderName::OpenAi, at(NOW));
-        let first = Bucket(Bucket::of(at(NOW)).hour() * Bucket::PER_HOUR);
-        assert_eq!(folded.last, last.map(|later| first.plus(later)), "{name}");
-        assert_eq!(folded.ended, ended, "{name}");
+        assert_eq!(hour(versions, buckets, models, names), expected, "{name}");
     }
 }
 
 #[test]
-fn both_sides_may_be_a_tenth_and_a_dollar_apart() {
-    let cents = |cents: u64| MicroDollars(cents * 10_000);
-    for (told, seen, expected) in [
-        (0, 100, None),
-        (0, 101, Some(Apart::ProviderSaysMore)),
-        (101, 0, Some(Apart::AgentsSayMore)),
-        (1000, 1000, None),
-        (9000, 10_000, None),
-        (8999, 10_000, Some(Apart::ProviderSaysMore)),
-        (10_000, 8999, Some(Apart::AgentsSayMore)),
-        (1, 2, None),
-    ] {
-        assert_eq!(apart(cents(told), cents(seen)), expected, "{told} {seen}");
+fn what_a_process_tells_of_an_hour_stays_far_below_an_items_size() {
+    let reporter = "x".repeat(64).parse().unwrap();
+    let mut hour = ToldHour::empty("a".repeat(63).parse().unwrap(), 500_000, reporter);
+    for version in 0..2 {
+        for bucket in 6_000_000..6_000_012 {
+            let all = (0..16).map(|m| (format!("{}{m:02}", "m".repeat(198)), most()));
+            hour.put(ToldCell {
+                version: id(version, 1),
+                bucket: Bucket(bucket),
+                models: all.collect(),
+            });
+        }
     }
+    assert_eq!(fits(&hour), Ok(()));
+    let size = serde_json::to_string(&hour).unwrap().len();
+    assert!(size < 60_000, "{size}");
+}
+
+fn most() -> Counts {
+    let tokens = TokenCounts {
+        input: MOST_TOKENS,
+        output: MOST_TOKENS,
+        cache_read: MOST_TOKENS,
+        cache_write: MOST_TOKENS,
+    };
+    Counts {
+        cost: MicroDollars(MOST_COST),
+        requests: MOST_REQUESTS,
+        tokens,
+    }
+}
+
+#[test]
+fn what_looks_like_a_key_is_no_version_and_what_secrets_manager_makes_is() {
+    for (text, expected) in [
+        ("0b7f2c1e-9a3d-4c1b-8e2f-1a2b3c4d5e6f", Ok(())),
+        ("EXAMPLE-terraform-2026-11-27-first", Ok(())),
+        (
+            "sk-EXAMPLE0123456789abcdef012345678",
+            Err(Refused::KeyForVersion),
+        ),
+        (
+            "0123456789abcdef0123456789abcdef",
+            Err(Refused::KeyForVersion),
+        ),
+        (
+            "EXAMPLEaB3aB3aB3aB3aB3aB3aB3aB3aB3",
+            Err(Refused::KeyForVersion),
+        ),
+    ] {
+        assert_eq!(is_no_key(&text.parse().unwrap()), expected, "{text}");
+    }
+    let refused = Refused::KeyForVersion.to_string();
+    assert!(!refused.contains("EXAMPLE"), "{refused}");
+}
+
+#[test]
+fn new_processes_tell_of_lately_and_a_hundred_of_an_hour() {
+    // It is 12:02.
+    let hour = Bucket::of(at(NOW)).hour();
+    for (ago, expected) in [
+        (0, Ok(())),
+        (2, Ok(())),
+        (3, Err(Refused::TooLateForNew(at("2026-12-20T09:00:00Z")))),
+        (24, Err(Refused::TooLateForNew(at("2026-12-19T12:00:00Z")))),
+    ] {
+        assert_eq!(may_begin(hour - ago, at(NOW)), expected, "{ago}");
+    }
+    assert_eq!(may_begin(hour + 1, at(NOW)), Ok(()));
+    assert_eq!(has_room(hour, 99), Ok(()));
+    let full = Refused::TooManyReporters(at("2026-12-20T12:00:00Z"));
+    assert_eq!(has_room(hour, 100), Err(full));
 }
 
 #[test]

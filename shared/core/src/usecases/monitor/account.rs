@@ -5,10 +5,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::run::{Run, of_account};
 use super::{AccountPull, NotSeen, Sight, keep, tell};
 use crate::model::alert::Alert;
+use crate::model::names::SlotName;
 use crate::model::usage_items::AccountUsage;
 use crate::model::version::{Version, VersionState};
 use crate::ports::MetricsError;
-use crate::rules::anomaly::{Act, OtherCalls, blind};
+use crate::rules::anomaly::{Act, BLIND as BLIND_AFTER, OtherCalls, blind};
 use crate::rules::usage::Owner;
 use crate::usecases::find::reader_refused;
 use crate::usecases::prices::NotUsed;
@@ -18,6 +19,12 @@ const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is known of what was told beyond that is forgotten.
 const MOST_TOLD: usize = 200;
+
+/// So many slots of an account that are not read are told of each by itself.
+const APART: usize = 3;
+
+/// So much time telling one thing may take.
+const MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// That an account is not seen; a later page has a name of its own.
 const BLIND: &str = "unseen";
@@ -50,6 +57,7 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull) {
         let name = format!("bill {} {}", gap.slot, gap.day);
         news.push((name, tell::bill_differs(gap)));
     }
+    news.extend(unread(run, pulled));
     for slot in &pulled.told.full {
         news.push((format!("full {slot}"), tell::too_many_tell(slot)));
     }
@@ -60,6 +68,26 @@ pub(super) async fn see_to(run: &mut Run<'_>, pulled: &AccountPull) {
         ));
     }
     tell_once(run, pulled, news, pulled.sight.is_new()).await;
+}
+
+/// Slots of which what agents told could not be read for a while. Many at once are told of together.
+fn unread(run: &Run<'_>, pulled: &AccountPull) -> Vec<(String, Alert)> {
+    let now = run.now();
+    let unread = pulled.told.unread.iter();
+    let unread: Vec<(&SlotName, &(Timestamp, NotSeen))> = unread
+        .filter(|(_, (since, _))| now.duration_since(*since) >= BLIND_AFTER)
+        .collect();
+    match unread.len() {
+        0 => Vec::new(),
+        1..=APART => {
+            let each = unread.iter().map(|one| {
+                let alert = tell::unread(std::slice::from_ref(one));
+                (format!("unread {}", one.0), alert)
+            });
+            each.collect()
+        }
+        _ => vec![("unread".to_owned(), tell::unread(&unread))],
+    }
 }
 
 /// Of versions that the provider does not list, those that agents fetch even now: one that was cut off or replaced since
@@ -152,6 +180,10 @@ async fn tell_once(
     for (what, alert) in news {
         if known.told.get(&what).is_some_and(|at| lately(*at)) {
             continue;
+        }
+        if !run.has_time(MARGIN) {
+            run.leave(format!("what is to be told of {name}"));
+            break;
         }
         run.tell(alert).await;
         told.push(what);

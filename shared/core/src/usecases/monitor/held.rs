@@ -1,25 +1,27 @@
 //! One slot as the monitor holds it: the detector, and what is remembered of it between runs.
 
+mod replay;
+
 use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{AccountPull, Sight, ToldOf, Watched};
+use super::{AccountPull, Sight, Watched};
 use crate::model::SCHEMA;
 use crate::model::baseline::Baseline;
 use crate::model::money::MicroDollars;
 use crate::model::names::SlotName;
 use crate::model::slot::{Epoch, Revision, Slot};
 use crate::model::usage::{Bucket, Counts, Reading};
-use crate::model::usage_items::{
-    AccountUsage, Cell, StoredWatch, UsageHour, by_bucket, oldest_kept,
-};
+use crate::model::usage_items::{AccountUsage, Cell, StoredWatch, UsageHour, by_bucket};
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::alarms::part_of;
 use crate::rules::anomaly::{Assessment, Limits, Memory, Settled, Watch};
 use crate::rules::told::{is_silent, known_until};
 use crate::rules::watching::{Cut, Standing, counted, is_counted, reading};
+
+pub use replay::load;
 
 /// How long what is remembered may be older in the store than here: so much is read again after a cold start.
 const SAVED_EVERY: SignedDuration = SignedDuration::from_hours(6);
@@ -43,8 +45,12 @@ pub(super) struct Notes {
     pub(super) restricted: Option<u32>,
     /// Since when nobody tells of it, where people were told so.
     pub(super) silent: Option<Timestamp>,
-    /// The last day for which what agents told was compared with what the provider did, counted from 1970.
+    /// The last bucket that was told of, where all who told of it have said that they end.
+    pub(super) ended: Option<Bucket>,
+    /// The last day for which what agents told was compared with what the provider did, counted from 1970,
     pub(super) compared: Option<u32>,
+    /// and the last of those on which they told anything.
+    pub(super) last_told: Option<u32>,
     /// The last use of dead keys that was dealt with, and when, by version.
     pub(super) proved: BTreeMap<String, (Bucket, Timestamp)>,
 }
@@ -88,8 +94,8 @@ pub struct Held {
     pub(super) notes: Notes,
     /// The last bucket that was taken in after it was over.
     taken_in: Option<Bucket>,
-    /// What its agents told, where they alone do.
-    pub(super) told: ToldOf,
+    /// The last bucket that its agents told of, where they alone do.
+    pub(super) told: Option<Bucket>,
     /// How it was last judged.
     pub(super) standing: Option<Standing>,
     /// What spoke for a kill when it was last judged, for people.
@@ -97,89 +103,6 @@ pub struct Held {
     /// Whether something that the baseline has taken in already is different now.
     stale: Stale,
     stored: Stored,
-}
-
-/// Makes the detector of a slot again from the store: what was written down, and the usage since then.
-///
-/// # Errors
-/// [`InventoryError`].
-pub async fn load(
-    usage: &dyn UsageStore,
-    watched: &Watched,
-    account: &AccountUsage,
-    now: Timestamp,
-) -> Result<Held, InventoryError> {
-    let name = &watched.slot.name;
-    let item = usage.baseline(name).await?;
-    let revision = item.as_ref().map_or(Revision(0), |item| item.revision);
-    let remembered = item.map(|item| remembered(name, &item)).unwrap_or_default();
-    replay(usage, watched, account, remembered, (revision, now)).await
-}
-
-/// What was written down. What cannot be read is made again from the usage that is kept: nobody goes unwatched for it.
-fn remembered(slot: &SlotName, item: &StoredWatch) -> Remembered {
-    serde_json::from_str(&item.memory).unwrap_or_else(|error| {
-        tracing::error!(%slot, %error, "what is remembered of a slot cannot be read; it is made again from its usage");
-        Remembered::default()
-    })
-}
-
-/// Plays the usage since what is remembered, or all of it.
-async fn replay(
-    usage: &dyn UsageStore,
-    watched: &Watched,
-    account: &AccountUsage,
-    remembered: Remembered,
-    (revision, now): (Revision, Timestamp),
-) -> Result<Held, InventoryError> {
-    let Remembered {
-        baseline,
-        memory,
-        notes,
-        saved,
-    } = remembered;
-    let is_told = account.told_at.is_some();
-    let until = match is_told {
-        true => Bucket::of(now),
-        false => account.seen_until().unwrap_or(Bucket(0)),
-    };
-    let from = match baseline.last() {
-        Some(last) => last.plus(1),
-        None => oldest_kept(now),
-    };
-    let slot = &watched.slot.name;
-    let hours = match from < until {
-        true => {
-            usage
-                .hours(slot, from.hour(), until.hour().saturating_add(1))
-                .await?
-        }
-        false => Vec::new(),
-    };
-    let mut held = Held {
-        stored: Stored {
-            revision,
-            memory: memory.clone(),
-            notes: notes.clone(),
-            at: saved,
-        },
-        watch: Watch::new(baseline, memory),
-        notes,
-        taken_in: None,
-        told: ToldOf::default(),
-        standing: None,
-        reason: String::new(),
-        stale: Stale::No,
-    };
-    if is_told {
-        let told = account.as_told(&hours);
-        held.told.last = told.seen_until().map(|until| until.minus(1));
-        let until = told.seen_until().unwrap_or(from);
-        held.play(watched, &told, &hours, (from, until), now);
-    } else {
-        held.play(watched, account, &hours, (from, until), now);
-    }
-    Ok(held)
 }
 
 /// Whether a bucket was told of late, and so lately that perhaps nobody has judged it yet. What fires for it twice is told
@@ -201,13 +124,7 @@ impl Held {
         now: Timestamp,
     ) {
         let cells = by_bucket(hours);
-        let seen = account.seen.iter().map(|span| span.from);
-        let first = cells.keys().next().copied().into_iter().chain(seen).min();
-        // Of the time before the first thing that is known there is nothing to play.
-        let Some(first) = first.map(|first| first.max(from)) else {
-            return;
-        };
-        for bucket in (first.0..until.0).map(Bucket) {
+        for bucket in (from.0..until.0).map(Bucket) {
             let of_bucket = cells.get(&bucket).map_or(&[][..], Vec::as_slice);
             let kept = (bucket, of_bucket);
             let reading = reading(account, &watched.versions, self.notes.cut, kept);
@@ -217,7 +134,6 @@ impl Held {
                 false => self.watch.advance(bucket, reading),
             }
         }
-        self.taken_in = until.0.checked_sub(1).map(Bucket);
     }
 
     /// Takes in what a pull brought, and the bucket that is not over. It may be given again.
@@ -240,14 +156,14 @@ impl Held {
                 let now = pulled.at;
                 match pulled.told.slots.get(slot) {
                     Some(told) => {
-                        self.told.ended = told.ended;
-                        self.told.last = self.told.last.max(told.last);
+                        self.notes.ended = told.last.filter(|_| told.ended);
+                        self.told = self.told.max(told.last);
                     }
                     // It was not its turn: what was told since is not known yet.
-                    None if self.told.last.is_some_and(|last| !is_silent(last, now)) => return,
+                    None if self.told.is_some_and(|last| !is_silent(last, now)) => return,
                     None => {}
                 }
-                let until = known_until(self.told.last, now);
+                let until = known_until(self.told, now);
                 let first = read.keys().next().copied().unwrap_or(until);
                 let is_known = |bucket| read.contains_key(&bucket);
                 self.take_in_buckets(watched, pulled, (first, until), is_known);
@@ -367,6 +283,11 @@ impl Held {
         }
     }
 
+    /// Whether all who told of its last bucket have said that they end.
+    pub(super) fn has_ended(&self) -> bool {
+        self.notes.ended.is_some() && self.notes.ended >= self.told
+    }
+
     /// Whether the baseline has to be made again from the usage that is kept.
     pub(super) const fn stale(&self) -> Stale {
         self.stale
@@ -390,7 +311,7 @@ impl Held {
             saved: None,
         };
         let stored = (self.stored.revision, now);
-        let made = replay(usage, watched, account, remembered, stored).await?;
+        let made = replay::replay(usage, watched, account, remembered, stored).await?;
         let stored = self.stored.clone();
         Ok(Self { stored, ..made })
     }

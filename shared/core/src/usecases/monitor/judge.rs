@@ -30,6 +30,10 @@ pub(super) async fn account(run: &mut Run<'_>, pulled: &AccountPull) {
         // Of others nobody ever told anything.
         let (told, held) = (&pulled.told.slots, &run.state.held);
         slots.retain(|slot, _| told.contains_key(slot) || held.contains_key(slot));
+        // Of those that could not be read nothing new is known.
+        let unread = slots.extract_if(.., |slot, _| pulled.told.unread.contains_key(slot));
+        let unread: Vec<usize> = unread.map(|(_, at)| at).collect();
+        remember_orders(run, unread.iter()).await;
     }
     let was_ours = run.state.pulled.get(&pulled.account) == pulled.before.as_ref();
     let is_torn = matches!(pulled.sight, Sight::NotSeen(_, NotSeen::Store(_)))

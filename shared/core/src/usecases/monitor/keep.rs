@@ -111,6 +111,43 @@ async fn slot_cells(
     Ok(())
 }
 
+/// Keeps all that agents told of some hours of one slot, bucket by bucket. Noted are the buckets that were written anew, and
+/// all from `recent` on. What was kept before a failure is in `all`.
+pub(super) async fn told(
+    store: &dyn UsageStore,
+    slot: &SlotName,
+    told: BTreeMap<Bucket, Vec<Cell>>,
+    recent: Bucket,
+    all: &mut Kept,
+) -> Result<(), InventoryError> {
+    let (Some((first, _)), Some((last, _))) = (told.first_key_value(), told.last_key_value())
+    else {
+        return Ok(());
+    };
+    let (first, until) = (first.hour(), last.hour().saturating_add(1));
+    let mut by_hour: BTreeMap<u32, BTreeMap<Bucket, Vec<Cell>>> = BTreeMap::new();
+    for (bucket, cells) in told {
+        let hour = by_hour.entry(bucket.hour()).or_default();
+        hour.insert(bucket, cells);
+    }
+    let known = store.hours(slot, first, until).await?;
+    let mut known: BTreeMap<u32, UsageHour> =
+        known.into_iter().map(|hour| (hour.hour, hour)).collect();
+    for (hour, told) in by_hour {
+        let put = |item: &mut UsageHour| {
+            let buckets = told.iter();
+            let changed = buckets.filter(|(bucket, cells)| item.put_told(**bucket, cells));
+            changed.map(|(bucket, _)| *bucket).collect()
+        };
+        let (changed, item) = hour_with(store, slot, hour, known.remove(&hour), put).await?;
+        let noted = told.into_keys();
+        let noted = noted.filter(|bucket| *bucket >= recent || changed.contains(bucket));
+        let noted = noted.collect();
+        all.note(changed, &item, &noted);
+    }
+    Ok(())
+}
+
 /// Changes one hour of a slot, again and again until nobody else has changed it meanwhile. Returns what was changed, and
 /// the hour as it is kept.
 pub(super) async fn hour_with(

@@ -15,6 +15,7 @@ mod run;
 mod tell;
 mod told;
 mod upkeep;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,11 +23,11 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::money::MicroDollars;
-use crate::model::names::{AccountName, SlotName};
+use crate::model::names::{AccountName, SecretVersionId, SlotName};
 use crate::model::slot::{ProviderName, Slot};
 use crate::model::usage::{Bucket, Counts};
 use crate::model::usage_items::Cell;
-use crate::model::version::{Version, VersionId};
+use crate::model::version::Version;
 use crate::ports::{Clock, InventoryError, ProviderError, Providers, UsageStore};
 use crate::rules::usage::Owner;
 
@@ -162,8 +163,11 @@ pub struct ToldTurn {
     pub slots: BTreeMap<SlotName, ToldOf>,
     /// Slots that as many processes tell of as may: of others nothing is taken.
     pub full: Vec<SlotName>,
-    /// Secret versions that agents use and the inventory does not have.
-    pub strange: BTreeMap<SlotName, Vec<VersionId>>,
+    /// Secret versions that agents use and the inventory does not have: some of them.
+    pub strange: BTreeMap<SlotName, BTreeSet<SecretVersionId>>,
+    /// Slots of which what was told could not be read or not kept, each since when it was not, and why. It costs no other
+    /// slot anything.
+    pub unread: BTreeMap<SlotName, (Timestamp, NotSeen)>,
 }
 
 /// What agents told of one slot.
@@ -199,6 +203,12 @@ impl AccountPull {
             told: ToldTurn::default(),
             calls: 0,
         }
+    }
+
+    /// The slots were judged: what was read of them is held no longer.
+    fn drop_cells(&mut self) {
+        (self.read, self.changed) = (BTreeMap::new(), BTreeMap::new());
+        self.open = BTreeMap::new();
     }
 
     fn note(&mut self, slot: &SlotName, kept: keep::Kept) {

@@ -413,6 +413,8 @@ impl Turn<'_> {
                 return;
             }
             state.read_at = Some(self.now);
+            // It tells itself: nobody else's word is asked for.
+            state.told_at = None;
             state.backlog = harvest.backlog;
             if harvest.reread {
                 state.reread_at = Some(self.now);

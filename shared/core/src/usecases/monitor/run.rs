@@ -10,10 +10,7 @@ use serde::Serialize;
 
 use super::held::{Held, Stale};
 use super::order::Ordered;
-use super::{
-    AccountPull, PullSettings, Sight, UsagePorts, Watched, account, judge, order, pull, reconcile,
-    told, upkeep,
-};
+use super::{AccountPull, PullSettings, Watched, account, told, upkeep};
 use crate::model::alert::Alert;
 use crate::model::metric::KillScore;
 use crate::model::names::{AccountName, SlotName};
@@ -24,16 +21,12 @@ use crate::rules::kill::Deployment;
 use crate::usecases::Ports;
 use crate::usecases::fleet::fleet;
 use crate::usecases::kill::Invocation;
-use crate::usecases::prices::in_use;
 
 /// The lease that runs share: two never overlap.
 const LEASE: &str = "monitor";
 
 /// A lease ends so long after the run that has it must.
 const LEASE_MARGIN: SignedDuration = SignedDuration::from_secs(10);
-
-/// Of the time of a run, the share in which usage is pulled, in percent.
-const PULL_PERCENT: i32 = 60;
 
 /// Alerts that could not be sent and are sent again by the next run, at most.
 const UNSENT: usize = 100;
@@ -96,8 +89,10 @@ pub struct State {
     pub(super) held: HashMap<SlotName, Box<Held>>,
     /// When each account was last pulled by this process.
     pub(super) pulled: HashMap<AccountName, Timestamp>,
-    /// When what agents told of each slot was last read by this process, and when the last day of it.
-    pub(super) told_read: HashMap<SlotName, (Timestamp, Timestamp)>,
+    /// When what agents told of each slot was last read by this process.
+    pub(super) told_read: HashMap<SlotName, told::Read>,
+    /// Slots whose agents' word could not be compared with the provider's, and when that was last tried.
+    pub(super) uncompared: BTreeMap<SlotName, Timestamp>,
     /// Accounts of which nothing is told to be unseen.
     pub(super) seen: BTreeSet<AccountName>,
     pub(super) alarms_at: Option<Timestamp>,
@@ -209,12 +204,10 @@ impl Run<'_> {
     async fn all(&mut self) -> Result<(), MonitorError> {
         self.send_again().await;
         let is_new = self.read_fleet().await?;
-        self.watch().await;
-        // Orders are for slots whose scores were put before, and did nothing.
-        order::give(self).await;
-        self.put_scores().await;
-        order::hand_on(self).await;
+        let watch = self.watch().await;
         self.beat().await;
+        self.tell_of(&watch).await;
+        drop(watch);
         upkeep::alarms(self, is_new).await;
         self.save().await;
         Ok(())
@@ -281,6 +274,8 @@ impl Run<'_> {
             let after = names(&fleet);
             is_new = names(&self.state.fleet) != after;
             self.state.held.retain(|name, _| after.contains(name));
+            self.state.told_read.retain(|name, _| after.contains(name));
+            self.state.uncompared.retain(|name, _| after.contains(name));
             self.state.fleet = fleet;
             self.state.fleet_at = Some(now);
         }
@@ -288,36 +283,12 @@ impl Run<'_> {
         Ok(is_new)
     }
 
-    /// Pulls and judges.
-    async fn watch(&mut self) {
-        let ports = UsagePorts {
-            providers: self.monitor.ports.providers.clone(),
-            usage: self.monitor.usage.clone(),
-            clock: self.monitor.ports.clock.clone(),
-        };
-        let (prices, refused) = in_use(&*ports.usage, &*ports.clock).await;
-        if let Some(error) = refused {
-            account::tell_prices(self, &error).await;
-        }
-        let now = self.now();
-        let time = self.deadline.0.duration_since(now) * PULL_PERCENT / 100;
-        let deadline = Deadline(now + time);
-        let pull_settings = &self.settings.pull;
-        let pulled = pull(&ports, pull_settings, &prices, &self.state.fleet, deadline).await;
-        for mut pulled in pulled.accounts {
-            if matches!(pulled.sight, Sight::Untold) {
-                told::read(self, &mut pulled, &prices).await;
-            }
-            self.report.calls += pulled.calls;
-            self.state.reads_anew |= !pulled.unattributed.is_empty();
-            judge::account(self, &pulled).await;
-            told::listen(self, &pulled).await;
-            reconcile::account(self, &pulled, &prices).await;
-            account::see_to(self, &pulled).await;
-        }
+    /// Somebody uses a key that no slot has: all slots are read again by the next run.
+    pub(super) fn note_strangers(&mut self, pulled: &AccountPull) {
+        self.state.reads_anew |= !pulled.unattributed.is_empty();
     }
 
-    async fn put_scores(&mut self) {
+    pub(super) async fn put_scores(&mut self) {
         let scores = std::mem::take(&mut self.scores);
         let stack = &self.monitor.deployment.stack;
         let put = self.monitor.metrics.put_scores(stack, &scores).await;

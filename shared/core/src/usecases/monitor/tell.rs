@@ -1,16 +1,18 @@
 //! What people are told of usage.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::reconcile::Difference;
 use super::{AccountPull, CostGap, NotSeen, Watched};
 use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::kill_order::MonitorOrder;
-use crate::model::names::{AccountName, SlotName};
+use crate::model::names::{AccountName, SecretVersionId, SlotName};
 use crate::model::slot::{Mode, ProviderName, Slot};
 use crate::model::text::without_keys;
 use crate::model::usage_items::Source;
-use crate::model::version::{Version, VersionId};
+use crate::model::version::Version;
 use crate::ports::{KillOrderError, MetricsError};
 use crate::rules::anomaly::{Act, Finding, Rule};
 use crate::rules::told::{Apart, MOST_REPORTERS};
@@ -255,13 +257,29 @@ pub(super) fn too_many_tell(slot: &SlotName) -> Alert {
         .with_command(Command::about("status", slot))
 }
 
-/// Agents use secret versions that the inventory does not have.
-pub(super) fn strange_versions(slot: &SlotName, versions: &[VersionId]) -> Alert {
-    let ids = versions
+/// What agents told of slots cannot be read, since then.
+pub(super) fn unread(slots: &[(&SlotName, &(Timestamp, NotSeen))]) -> Alert {
+    let listed = slots
         .iter()
-        .map(|version| version.secret_version.as_str());
+        .map(|(slot, (since, why))| format!("{slot} since {since} ({})", with_sources(why)));
     let what = format!(
-        "The agent of slot {slot} tells of use of what is not in the inventory: secret version {}.",
+        "What agents told of their use of these slots cannot be read: {}.",
+        first_of(listed)
+    );
+    let text = [
+        &what,
+        "Nothing was cut off, and nothing counts as zero. Other slots are judged as ever, and what was told is kept for days.",
+        "Look at what the monitor logs of these slots. If the table answers, an item of theirs is broken.",
+    ];
+    let slots = slots.iter().map(|(slot, _)| *slot);
+    about_all(slots, Severity::Warning, text)
+}
+
+/// Agents use secret versions that the inventory does not have.
+pub(super) fn strange_versions(slot: &SlotName, versions: &BTreeSet<SecretVersionId>) -> Alert {
+    let ids = versions.iter().map(SecretVersionId::as_str);
+    let what = format!(
+        "The agent of slot {slot} tells of use of what the inventory does not have, or has as long dead: secret version {}.",
         first_of(ids.map(without_keys))
     );
     let text = [

@@ -262,8 +262,9 @@ impl UsageStore for Counting {
         slot: &SlotName,
         from: u32,
         until: u32,
+        most: usize,
     ) -> std::result::Result<Vec<ToldHour>, InventoryError> {
-        let told = self.inner.told(slot, from, until).await?;
+        let told = self.inner.told(slot, from, until, most).await?;
         self.count("told.read", read_units(told.iter().map(size).sum()));
         Ok(told)
     }

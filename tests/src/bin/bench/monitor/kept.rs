@@ -111,7 +111,13 @@ impl UsageStore for Kept {
         Ok(())
     }
 
-    async fn told(&self, _: &SlotName, _: u32, _: u32) -> Result<Vec<ToldHour>, InventoryError> {
+    async fn told(
+        &self,
+        _: &SlotName,
+        _: u32,
+        _: u32,
+        _: usize,
+    ) -> Result<Vec<ToldHour>, InventoryError> {
         Ok(Vec::new())
     }
 
