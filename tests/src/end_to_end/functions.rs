@@ -47,6 +47,9 @@ pub(super) struct Binaries {
     pub(super) monitor: PathBuf,
 }
 
+/// A control function is for somebody, or does not start.
+const PEOPLE: (&str, &str) = ("KEYWARD_CALLERS", "people");
+
 pub(super) fn binaries() -> &'static Binaries {
     static BINARIES: OnceLock<Binaries> = OnceLock::new();
     BINARIES.get_or_init(|| Binaries {
@@ -75,7 +78,12 @@ impl Deployment {
         };
         self.rotate = self.moto.deploy(&function("rotate", &built.rotate)).await;
         self.moto.deploy(&function("retire", &built.retire)).await;
-        self.moto.deploy(&function("control", &built.control)).await;
+        let people: Vec<_> = variables.iter().copied().chain([PEOPLE]).collect();
+        let control = Function {
+            variables: &people,
+            ..function("control", &built.control)
+        };
+        self.moto.deploy(&control).await;
     }
 
     /// Deploys the kill switch that `control` gives orders to.
@@ -101,7 +109,7 @@ impl Deployment {
 
     /// The same for the control function, for people unless it is told otherwise.
     pub async fn deploy_control(&self, name: &str, told: &[(&str, &str)]) {
-        let told = [&[("KEYWARD_CALLERS", "people")], told].concat();
+        let told = [&[PEOPLE], told].concat();
         self.deploy_as(name, |built| &built.control, &told).await;
     }
 
