@@ -182,7 +182,7 @@ async fn a_call_whose_suspending_was_not_answered_goes_on_when_its_claim_is_over
             .iter()
             .all(|(_, became)| matches!(became, Readied::Failed(_)))
     );
-    let again = put(&world, &[text.clone()]).await.unwrap();
+    let again = put(&world, std::slice::from_ref(&text)).await.unwrap();
     assert!(standing(&again.pool, &text).is_some_and(|key| key.ready.is_some()));
     check_pool(&world, &provider, "after all").await;
 }
