@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::act::CallerArn;
 use keyward_core::model::incident::{Evidence, Figures, HowCut, OwnerId, TriggerId};
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::slot::{Mode, Slot, SlotState};
@@ -13,7 +14,7 @@ use keyward_core::model::usage::{Bucket, Counts};
 use keyward_core::model::usage_items::{AccountUsage, Cell, Seen, Span, UsageHour};
 use keyward_core::model::version::{VersionId, VersionState};
 use keyward_core::ports::{Clock, Inventory, UsageStore};
-use keyward_core::usecases::enforce::set_mode;
+use keyward_core::usecases::enforce::{Second, set_mode};
 use keyward_core::usecases::kill::{Invocation, KillOrder, kill};
 use keyward_core::usecases::status::{LacksKey, Protection, Sight, SlotStatus, slots};
 use keyward_testkit::gate::Gate;
@@ -90,7 +91,9 @@ impl Shown {
 
     async fn set_mode(&self, mode: Mode) {
         let slot = self.world.slot().await;
-        set_mode(&self.world.open, slot, mode).await.unwrap();
+        let ana = CallerArn::new("arn:aws:iam::111122223333:user/ana");
+        let set = set_mode(&self.world.open, slot, mode, &ana, Second::NotNeeded);
+        set.await.unwrap();
     }
 }
 
