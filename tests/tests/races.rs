@@ -5,7 +5,7 @@ use keyward_tests::support::say;
 
 #[test]
 fn whatever_happens_side_by_side_the_rules_hold() {
-    let totals = many(0..1500).unwrap_or_else(|broken| panic!("{broken}"));
+    let totals = many(0..3000).unwrap_or_else(|broken| panic!("{broken}"));
     say(format_args!("{totals}"));
     assert!(totals.are_various(), "{totals}");
     let seldom: Vec<(&str, u64)> = MUST_HAPPEN

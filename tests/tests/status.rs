@@ -14,8 +14,7 @@ use keyward_core::model::usage::{Bucket, Counts};
 use keyward_core::model::usage_items::{AccountUsage, Cell, Seen, Span, UsageHour};
 use keyward_core::model::version::{VersionId, VersionState};
 use keyward_core::ports::{Clock, Inventory, UsageStore};
-use keyward_core::rules::consent::Second;
-use keyward_core::usecases::enforce::set_mode;
+use keyward_core::usecases::enforce::{Second, set_mode};
 use keyward_core::usecases::kill::{Invocation, KillOrder, kill};
 use keyward_core::usecases::status::{LacksKey, Protection, Sight, SlotStatus, slots};
 use keyward_testkit::gate::Gate;
@@ -92,8 +91,8 @@ impl Shown {
 
     async fn set_mode(&self, mode: Mode) {
         let slot = self.world.slot().await;
-        let by = CallerArn::new("arn:aws:iam::111122223333:user/ana");
-        let set = set_mode(&self.world.open, slot, mode, &by, Second::NotNeeded);
+        let ana = CallerArn::new("arn:aws:iam::111122223333:user/ana");
+        let set = set_mode(&self.world.open, slot, mode, &ana, Second::NotNeeded);
         set.await.unwrap();
     }
 }

@@ -47,11 +47,6 @@ impl ActsByKillSwitch {
         function: &str,
         stack: StackName,
     ) -> Self {
-        let patient = config.to_builder().http_client(ReqwestClient::new(http));
-        Self::on(&patient.build(), function, stack)
-    }
-
-    fn on(config: &SdkConfig, function: &str, stack: StackName) -> Self {
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(ANSWER_TIMEOUT)
@@ -59,10 +54,14 @@ impl ActsByKillSwitch {
             .operation_timeout(ANSWER_TIMEOUT * ATTEMPTS)
             .build();
         let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
-        let patient = config.to_builder();
+        let patient = config.to_builder().http_client(ReqwestClient::new(http));
         let patient = patient.timeout_config(timeouts).retry_config(retries);
+        Self::on(&patient.build(), function, stack)
+    }
+
+    fn on(config: &SdkConfig, function: &str, stack: StackName) -> Self {
         Self {
-            client: Client::new(&patient.build()),
+            client: Client::new(config),
             function: function.to_owned(),
             stack,
         }

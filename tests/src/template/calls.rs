@@ -9,7 +9,7 @@ use super::policy::{Effect, Policy, Request};
 
 /// What a role may hold though no call of it was seen: function (`*` for all), how the action begins, with or without its statement
 /// before it, and why.
-pub const UNSEEN: [(&str, &str, &str); 8] = [
+pub const UNSEEN: [(&str, &str, &str); 10] = [
     ("*", "logs:", "Lambda itself writes the logs, as the role"),
     (
         "*",
@@ -45,6 +45,16 @@ pub const UNSEEN: [(&str, &str, &str); 8] = [
         "*",
         "Pools: secretsmanager:DescribeSecret",
         "asked where a version of a pool is not there, to tell that from a secret that is not",
+    ),
+    (
+        "control",
+        "SlotSecrets: secretsmanager:RotateSecret",
+        "a restore of a slot that has no key at all asks for one",
+    ),
+    (
+        "control",
+        "RotationFunction: lambda:InvokeFunction",
+        "RotateSecret asks it of its caller",
     ),
 ];
 

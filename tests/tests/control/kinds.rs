@@ -120,7 +120,7 @@ async fn what_an_act_would_do_is_said_and_nothing_done() {
     let world = World::in_memory(&Arc::default()).await;
     let deps = deps(&world);
     let slot = &world.slot;
-    let until = world.outside.clock.now() + SignedDuration::from_hours(48);
+    let until = world.open.clock.now() + SignedDuration::from_hours(48);
     let table: Value =
         serde_json::from_str(include_str!("../../../shared/core/prices/prices.json")).unwrap();
     let before = world.outside.inventory.dump();
