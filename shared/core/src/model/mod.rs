@@ -3,8 +3,10 @@
 pub mod act;
 pub mod alarm;
 pub mod alert;
+pub mod audit;
 pub mod baseline;
 pub mod drill;
+pub mod finding;
 pub mod fleet;
 pub mod incident;
 pub mod key;
