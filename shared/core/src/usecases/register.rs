@@ -158,7 +158,7 @@ fn is_same(slot: &Slot, planned: &PlannedSlot) -> bool {
         && slot.secret == planned.entry.secret
 }
 
-pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
+pub fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
     Slot {
         schema: SCHEMA,
         revision: Revision::default(),

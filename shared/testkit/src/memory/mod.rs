@@ -2,8 +2,10 @@
 
 mod alarms;
 mod alerts;
+mod audits;
 mod inventory;
 mod kill_orders;
+mod lists;
 mod metrics;
 mod provider;
 mod reports;
@@ -12,8 +14,10 @@ mod usage;
 
 pub use alarms::MemoryAlarms;
 pub use alerts::MemoryAlerts;
+pub use audits::{MemoryAudits, MemoryCensus};
 pub use inventory::MemoryInventory;
 pub use kill_orders::MemoryKillOrders;
+pub use lists::{Break, ListName, MemoryLists};
 pub use metrics::MemoryMetrics;
 pub use provider::{MemoryProvider, OneAccount, made_up_key};
 pub use reports::{MemoryReports, ReportingAccounts, listed_key};
