@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod alarm_lists;
 mod alarms;
 mod alerts;
 mod config;

@@ -259,7 +259,7 @@ async fn a_09_every_page_of_a_list_is_read_and_a_lost_one_is_said() {
 }
 
 #[tokio::test]
-async fn a_10_a_deleted_key_is_neither_alive_nor_missing() {
+async fn a_10_a_deleted_key_is_nobodys_and_not_missing() {
     let list = case("A-10-google-list-with-deleted.json");
     let mut listed = Listed::of(ProviderName::Gemini, Vec::new());
     for row in list["keys"].as_array().unwrap() {
@@ -344,8 +344,7 @@ async fn a_12_a_provider_that_cannot_be_read_has_no_missing_keys_and_is_not_clea
 }
 
 #[tokio::test]
-async fn a_13_whose_a_key_is_whether_its_owner_has_access_and_whether_it_was_used_are_findings_apart()
- {
+async fn a_13_whose_a_key_is_and_whether_it_works_and_was_used_are_findings_apart() {
     let rows = case("A-13-openai-key-rows.json");
     let mut stage = Stage::new();
     let mut keys = Vec::new();

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use keyward_core::model::SCHEMA;
 use keyward_core::model::act::{Act, ActId, CallerArn, Phase, Subject};
-use keyward_core::model::audit::{AcceptedRisk, Seen, Source, Standing};
+use keyward_core::model::audit::{AcceptedRisk, AuditReport, Seen, Source, Standing};
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::slot::{Environment, Mode, ProviderName};
 use keyward_core::model::text::OutsideText;
@@ -294,6 +294,27 @@ async fn what_people_did_in_the_period_is_in_the_report() {
     let report = stage.report().await;
     let acts: Vec<&str> = report.acts.iter().map(|act| act.id.as_str()).collect();
     assert_eq!(acts, ["in"]);
+}
+
+/// What is written is what the schema says, with findings of every standing and sources that were not read.
+#[tokio::test]
+async fn a_report_is_valid_by_its_schema() {
+    let validator = jsonschema::validator_for(&AuditReport::json_schema()).unwrap();
+    let mut stage = all_well().await;
+    for month in ["2026-11", "2026-12"] {
+        stage.order.period = month.parse().unwrap();
+        let report = serde_json::to_value(stage.report().await).unwrap();
+        let errors: Vec<String> = validator
+            .iter_errors(&report)
+            .map(|e| e.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}");
+        if month == "2026-11" {
+            break_all(&stage).await;
+            stage.lists.break_list(ListName::Iam, Break::Refused);
+        }
+    }
+    assert!(!validator.is_valid(&serde_json::json!({"schema": 1})));
 }
 
 /// Out of time: what was not read is said, and a report is kept all the same.

@@ -1,5 +1,6 @@
 //! The inventory in one DynamoDB table.
 
+mod census;
 mod items;
 mod table;
 mod usage;

@@ -1,5 +1,7 @@
 //! Secrets Manager.
 
+mod lists;
+
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;

@@ -1,5 +1,6 @@
 //! An audit: what was looked at, what was found, and what became of what was found before.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -7,6 +8,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::act::Act;
@@ -83,6 +85,20 @@ impl FromStr for Period {
     }
 }
 
+impl JsonSchema for Period {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Period".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$"})
+    }
+}
+
 impl Serialize for Period {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -97,7 +113,9 @@ impl<'de> Deserialize<'de> for Period {
 }
 
 /// Something that an audit reads.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The inventory's slots and keys.
@@ -144,7 +162,7 @@ impl fmt::Display for Source {
 }
 
 /// How much of a source was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "seen")]
 pub enum Seen {
     /// All of it.
@@ -226,8 +244,8 @@ impl Coverage {
     }
 }
 
-/// As a list, since a source is no text.
-#[derive(Serialize, Deserialize)]
+/// One source, and how much of it was read.
+#[derive(Serialize, Deserialize, JsonSchema)]
 struct Read {
     source: Source,
     #[serde(flatten)]
@@ -252,7 +270,7 @@ impl<'de> Deserialize<'de> for Coverage {
 }
 
 /// A finding that somebody answers for until a day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AcceptedRisk {
     /// The item layout.
     pub schema: u32,
@@ -263,11 +281,14 @@ pub struct AcceptedRisk {
     /// Why it may stay.
     pub reason: OutsideText,
     /// Until when; from then on it is open again.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub until: Timestamp,
 }
 
 /// What became of a finding since the audits before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// It was there before, was gone, and is there again.
@@ -323,7 +344,7 @@ impl fmt::Display for Standing {
 }
 
 /// A finding with what is known of it from audit to audit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Entry {
     /// The finding, as it was last seen.
     #[serde(flatten)]
@@ -331,10 +352,12 @@ pub struct Entry {
     /// What became of it.
     pub standing: Standing,
     /// When it was first found.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub first_seen: Timestamp,
     /// In the audit of which period.
     pub first_period: Period,
     /// When it was last found.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub last_seen: Timestamp,
     /// The period whose audit found it gone; absent while it is there.
     #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -348,7 +371,7 @@ pub struct Entry {
 }
 
 /// One slot at a glance, for charts and tables.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SlotLine {
     /// Its name.
     pub slot: SlotName,
@@ -379,7 +402,7 @@ pub struct SlotLine {
 }
 
 /// How many findings were open after one audit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// The worst.
     pub critical: u32,
@@ -428,7 +451,7 @@ impl Counts {
 }
 
 /// How one audit before this one ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PastAudit {
     /// Its period.
     pub period: Period,
@@ -437,7 +460,7 @@ pub struct PastAudit {
 }
 
 /// How many keys and slots there are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Slots that were read.
     pub slots: u32,
@@ -447,9 +470,9 @@ pub struct Totals {
     pub listed: u32,
 }
 
-/// What an audit says. Its JSON form is documented in `shared/reports/report.schema.json`; under one number in `schema`
-/// only fields and rules are added.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What an audit says. Its JSON form is for programs of others and has a schema, `shared/reports/report.schema.json`: under one
+/// number in `schema` only fields and rules are added.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditReport {
     /// The form of this report: 1.
     pub schema: u32,
@@ -458,8 +481,10 @@ pub struct AuditReport {
     /// The month.
     pub period: Period,
     /// When it was made.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub made: Timestamp,
     /// What was read, and what was not.
+    #[schemars(with = "Vec<Read>")]
     pub coverage: Coverage,
     /// How much there is.
     pub totals: Totals,
@@ -480,6 +505,11 @@ impl AuditReport {
     /// Whether everything was read. If not, what was found is true, and nothing else is known to be well.
     pub fn is_complete(&self) -> bool {
         self.coverage.is_complete()
+    }
+
+    /// The JSON Schema of a report's JSON form.
+    pub fn json_schema() -> serde_json::Value {
+        schemars::schema_for!(Self).to_value()
     }
 
     /// What is open.

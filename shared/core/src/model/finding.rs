@@ -1,10 +1,11 @@
 //! What an audit finds: something that is not as it should be, under a name that stays the same from audit to audit.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -123,14 +124,16 @@ impl Owasp {
 }
 
 /// The stable name of what a finding says: lower-case words with dashes between.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
-pub struct RuleId(std::borrow::Cow<'static, str>);
+pub struct RuleId(Cow<'static, str>);
 
 impl RuleId {
     /// A rule of this release.
     pub const fn new(id: &'static str) -> Self {
-        Self(std::borrow::Cow::Borrowed(id))
+        Self(Cow::Borrowed(id))
     }
 
     /// The id as text.
@@ -146,7 +149,7 @@ impl fmt::Display for RuleId {
 }
 
 /// What a finding is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
     /// A slot.
@@ -217,7 +220,7 @@ impl fmt::Display for About {
 
 /// How a key's handle is shown: as it is, but for an id that is the hash of the key's text (LiteLLM names keys so), of
 /// which twelve digits are shown, as of every fingerprint.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ShownHandle(OutsideText);
 
@@ -292,6 +295,20 @@ impl FromStr for FindingId {
     }
 }
 
+impl JsonSchema for FindingId {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "FindingId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[0-9a-f]{32}$"})
+    }
+}
+
 impl Serialize for FindingId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -306,7 +323,7 @@ impl<'de> Deserialize<'de> for FindingId {
 }
 
 /// One thing that is not as it should be. Carries no key text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finding {
     /// Its name from audit to audit.
     pub id: FindingId,
@@ -326,6 +343,7 @@ pub struct Finding {
     pub evidence: AlertText,
     /// Since when it is so, where that can be told.
     #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schemars(with = "Option<String>", extend("format" = "date-time"))]
     pub since: Option<Timestamp>,
     /// The command that mends it, or that shows how far it is mended; absent where a person mends it elsewhere.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -153,7 +153,7 @@ pub static RULES: [Rule; 39] = [
         mend: "Let the function read the slot's secret, take the variable away, and rotate the key.",
         command: Mend::Slot("rotate", "--wait"),
         owasp: &[Nhi2],
-        needs: &[Functions],
+        needs: &[Functions, Inventory],
         check: Check::Variable(exposure::in_variables),
     },
     Rule {

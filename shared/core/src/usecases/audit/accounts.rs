@@ -157,6 +157,9 @@ impl AccountList {
                 keys.insert(handle, row);
             })
             .await;
+        if matches!(listed, Seen::Not { .. }) {
+            return listed;
+        }
         let page = |at: Option<PageToken>| async move {
             let page: Result<GonePage, ProviderError> = driver.restorable(scope, at.as_ref()).await;
             page.map(|page| ListPage {
