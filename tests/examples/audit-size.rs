@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::alarm::AlarmState;
+use keyward_core::model::audit::Period;
 use keyward_core::model::fleet::Fleet;
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::kill_alarm::FoundAlarm;
@@ -19,13 +20,14 @@ use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{
     Abilities, AlarmLists, Census, Clock as _, CredentialAge, CredentialAges, Deadline, Disabled,
     KeyIssuer, KeyOwner, KeyProvider, KeyRecord, ListError, ListPage, ListedAlarm, ListedSecret,
-    Named, Page, PageToken, People, PoolSettings, ProviderError, Providers, Reach, SecretLists,
-    SlotRows, SpendCaps, Verdict,
+    Named, Page, PageToken, People, PoolSettings, ProviderError, Providers, Reach, ReportFile,
+    ReportSink, SecretLists, SlotRows, SpendCaps, Verdict,
 };
 use keyward_core::rules::alarms::wanted;
+use keyward_core::rules::audit::life::Ledger;
 use keyward_core::usecases::audit::{AuditOrder, AuditPorts, audit};
 use keyward_core::usecases::register::new_slot;
-use keyward_reports::{Place, files};
+use keyward_reports::{Place, renders};
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::memory::{
     MemoryAudits, MemoryInventory, MemoryLists, MemoryProvider, MemoryUsage,
@@ -268,6 +270,30 @@ impl KeyProvider for Account {
     }
 }
 
+/// Keeps no file.
+struct Sink(MemoryAudits);
+
+#[async_trait]
+impl ReportSink for Sink {
+    async fn ledger(&self) -> Result<Ledger, ListError> {
+        self.0.ledger().await
+    }
+
+    async fn keep(&self, _: &Ledger) -> Result<(), ListError> {
+        Ok(())
+    }
+
+    async fn put(&self, period: Period, file: &ReportFile) -> Result<String, ListError> {
+        println!(
+            "{}: {} bytes, peak so far {:.1} MB",
+            file.name,
+            file.text.len(),
+            peak_mb()
+        );
+        Ok(format!("{period}/{}", file.name))
+    }
+}
+
 struct Opened(Arc<MadeUp>);
 
 #[async_trait]
@@ -320,8 +346,8 @@ fn ports(made_up: &Arc<MadeUp>, clock: &Arc<ManualClock>) -> AuditPorts {
         ages: made_up.clone(),
         people: Some(made_up.clone()),
         acts: inventory,
-        risks: audits.clone(),
-        reports: audits,
+        risks: audits,
+        reports: Arc::new(Sink(MemoryAudits::default())),
         clock: clock.clone(),
     }
 }
@@ -379,7 +405,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let before = peak_mb();
     let ports = ports(&made_up, &clock);
-    let done = audit(&ports, &order, &|report| files(report, &place)).await?;
+    let done = audit(&ports, &order, &renders(&place)).await?;
     let report = &done.report;
     println!(
         "{} keys in {} slots: {} findings, {} calls, {:.2} s of CPU, peak {:.1} MB ({before:.1} MB before)",

@@ -14,9 +14,9 @@ pub const BATCH: usize = 100;
 
 /// What `BatchImportFindings` takes. All that is open is among it each time: Security Hub forgets what it has not heard of
 /// for 90 days, <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings.html>.
-pub fn findings(report: &AuditReport, place: &Place) -> Vec<Value> {
+pub fn findings<'a>(report: &'a AuditReport, place: &'a Place) -> impl Iterator<Item = Value> + 'a {
     let entries = report.findings.iter();
-    entries.map(|entry| finding(report, entry, place)).collect()
+    entries.map(|entry| finding(report, entry, place))
 }
 
 fn finding(report: &AuditReport, entry: &Entry, place: &Place) -> Value {

@@ -12,9 +12,9 @@ const FINDINGS: u32 = 2;
 const COMPLIANCE_FINDING: u32 = 2003;
 
 /// Every finding as one event.
-pub fn events(report: &AuditReport, place: &Place) -> Vec<Value> {
+pub fn events<'a>(report: &'a AuditReport, place: &'a Place) -> impl Iterator<Item = Value> + 'a {
     let entries = report.findings.iter();
-    entries.map(|entry| event(report, entry, place)).collect()
+    entries.map(|entry| event(report, entry, place))
 }
 
 fn event(report: &AuditReport, entry: &Entry, place: &Place) -> Value {

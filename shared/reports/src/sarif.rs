@@ -9,6 +9,19 @@ use crate::RELEASE;
 
 /// The report as a log of one run. What is fixed is in it as `absent`, what somebody answers for as suppressed.
 pub fn log(report: &AuditReport) -> Value {
+    frame(report, report.findings.iter().map(result).collect())
+}
+
+/// The same as text, written result by result: a log of many is large.
+pub(crate) fn text(report: &AuditReport) -> String {
+    let frame = frame(report, Vec::new()).to_string();
+    // Its last empty list is that of the results.
+    let (head, tail) = frame.rsplit_once("[]").unwrap_or((&frame, ""));
+    let results = crate::list(report.findings.iter().map(result));
+    format!("{head}{}{tail}\n", results.trim_end())
+}
+
+fn frame(report: &AuditReport, results: Vec<Value>) -> Value {
     json!({
         "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json",
         "version": "2.1.0",
@@ -21,7 +34,7 @@ pub fn log(report: &AuditReport) -> Value {
             "automationDetails": {"id": format!("keyward/{}/{}", report.stack, report.period)},
             "invocations": [invocation(report)],
             "columnKind": "unicodeCodePoints",
-            "results": report.findings.iter().map(result).collect::<Vec<_>>(),
+            "results": results,
         }],
     })
 }

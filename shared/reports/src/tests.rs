@@ -11,13 +11,13 @@ use super::*;
 #[test]
 fn every_file_is_written_and_a_report_of_nothing_too() {
     for report in [report(), empty()] {
-        let files = files(&report, &place());
+        let files: Vec<ReportFile> = renders(&place()).iter().map(|r| r(&report)).collect();
         let names: BTreeSet<&str> = files.iter().map(|file| file.name).collect();
         assert_eq!(names.len(), 6);
         for file in &files {
             assert!(!file.text.is_empty(), "{}", file.name);
             assert!(!file.text.contains(['\u{202e}', '\u{7}']), "{}", file.name);
-            if file.name.ends_with("json") {
+            if file.name.ends_with("json") || file.name.ends_with("sarif") {
                 serde_json::from_str::<Value>(&file.text).unwrap();
             }
         }
@@ -27,6 +27,16 @@ fn every_file_is_written_and_a_report_of_nothing_too() {
             .unwrap();
         let back: AuditReport = serde_json::from_str(&json.text).unwrap();
         assert_eq!(back, report, "nothing is lost");
+        let written = files
+            .iter()
+            .find(|file| file.name == "findings.sarif")
+            .unwrap();
+        let written: Value = serde_json::from_str(&written.text).unwrap();
+        assert_eq!(
+            written,
+            sarif(&report),
+            "written piece by piece it is the same"
+        );
     }
 }
 
@@ -110,7 +120,8 @@ fn sarif_has_every_rule_and_says_what_was_not_seen() {
 #[test]
 fn asff_keeps_to_its_lengths_and_words() {
     let report = report();
-    let findings = asff(&report, &place());
+    let here = place();
+    let findings: Vec<Value> = asff(&report, &here).collect();
     assert_eq!(findings.len(), report.findings.len());
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     for (finding, entry) in findings.iter().zip(&report.findings) {

@@ -330,7 +330,7 @@ impl Stage {
     }
 
     pub(crate) async fn audit(&self) -> Result<Done, AuditError> {
-        audit(&self.ports, &self.order, &render).await
+        audit(&self.ports, &self.order, &[Box::new(render)]).await
     }
 
     pub(crate) async fn report(&self) -> AuditReport {
@@ -338,12 +338,12 @@ impl Stage {
     }
 }
 
-fn render(report: &AuditReport) -> Vec<ReportFile> {
-    vec![ReportFile {
+fn render(report: &AuditReport) -> ReportFile {
+    ReportFile {
         name: "report.json",
         media_type: "application/json",
         text: serde_json::to_string(report).unwrap(),
-    }]
+    }
 }
 
 /// A slot and its key, as well as can be.

@@ -113,22 +113,26 @@ pub struct Done {
     pub files: Vec<String>,
 }
 
-/// Audits, and keeps the report as `render` writes it. May be repeated: the same month gives the same report, of what is
-/// so by then.
+/// Writes one file of a report.
+pub type Render = Box<dyn Fn(&AuditReport) -> ReportFile + Send + Sync>;
+
+/// Audits, and keeps the report as `renders` write it: one file after the other, since each may be large. May be repeated:
+/// the same month gives the same report, of what is so by then.
 ///
 /// # Errors
 /// [`AuditError`].
 pub async fn audit(
     ports: &AuditPorts,
     order: &AuditOrder,
-    render: &(dyn Fn(&AuditReport) -> Vec<ReportFile> + Sync),
+    renders: &[Render],
 ) -> Result<Done, AuditError> {
     let before = ports.reports.ledger().await.map_err(AuditError::Ledger)?;
     let accepted = ports.risks.accepted().await.map_err(AuditError::Risks)?;
     let read = read(ports, order).await;
     let (report, ledger) = report(ports, order, read, before, &accepted).await?;
     let mut files = Vec::new();
-    for file in render(&report) {
+    for render in renders {
+        let file = render(&report);
         let put = ports.reports.put(order.period, &file).await;
         files.push(put.map_err(AuditError::Reports)?);
     }

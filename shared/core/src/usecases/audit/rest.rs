@@ -86,19 +86,17 @@ pub(super) async fn around(
         left(ports, reader, outline),
     );
     let (listed, alarms_seen) = alarms;
-    let found: Vec<FoundAlarm> = listed.iter().map(|listed| listed.alarm.clone()).collect();
+    let prefix = order.deployment.alarm_prefix();
+    let is_ours = |listed: &ListedAlarm| listed.alarm.arn.name().starts_with(&prefix);
+    let (ours, others): (Vec<ListedAlarm>, Vec<_>) = listed.into_iter().partition(is_ours);
     // An alarm that is not in a part of a list may be in the rest of it.
     let changes =
         (alarms_seen.is_whole() && read.coverage.is_whole(&Source::Inventory)).then(|| {
-            let prefix = order.deployment.alarm_prefix();
-            let ours = found
-                .into_iter()
-                .filter(|f| f.arn.name().starts_with(&prefix));
-            let ours: Vec<FoundAlarm> = ours.collect();
+            let ours: Vec<FoundAlarm> = ours.into_iter().map(|listed| listed.alarm).collect();
             let changes = alarms::plan(&order.deployment, &outline.names, &ours);
             changes.into_iter().map(|c| (c.slot().clone(), c)).collect()
         });
-    let guards = listed.into_iter().filter(|listed| is_guard(order, listed));
+    let guards = others.into_iter().filter(|listed| is_guard(order, listed));
     let around = Around {
         secrets: secrets.0,
         secrets_seen: secrets.1.clone(),
@@ -118,14 +116,10 @@ pub(super) async fn around(
 
 /// Whether an alarm that Keyward did not make is there to cut something off.
 fn is_guard(order: &AuditOrder, listed: &ListedAlarm) -> bool {
-    let arn = &listed.alarm.arn;
-    if arn.name().starts_with(&order.deployment.alarm_prefix()) {
-        return false;
-    }
     let topic = order.deployment.topic.as_str();
     let setup = listed.alarm.setup.as_ref();
     let tells = setup.is_some_and(|s| s.tells.iter().any(|to| to.as_str() == topic));
-    tells || !order.deployment.map.slots_of(arn).is_empty()
+    tells || !order.deployment.map.slots_of(&listed.alarm.arn).is_empty()
 }
 
 async fn secrets(
