@@ -35,6 +35,7 @@ use jiff::SignedDuration;
 use keyward_control::{Deps, handle};
 use keyward_core::model::act::{Act, Phase, Subject};
 use keyward_core::model::act_kind::Served;
+use keyward_core::model::audit::Period;
 use keyward_core::model::slot::Mode;
 use keyward_core::ports::{Acts, Deadline, Inventory, InventoryError, NoAlarmStates, SecretStore};
 use keyward_core::usecases::restore::Second;
@@ -341,6 +342,10 @@ impl Acts for Failing {
         }
         self.1.store(left - 1, Ordering::SeqCst);
         self.0.append(act).await
+    }
+
+    async fn of_month(&self, month: Period) -> Result<Vec<Act>, InventoryError> {
+        self.0.of_month(month).await
     }
 }
 

@@ -29,13 +29,15 @@ use keyward_core::ports::{
 use keyward_lambda::clock::SystemClock;
 use keyward_testkit::contract::alarms::{AlarmOn, AlarmSubject};
 use keyward_testkit::contract::alerts::AlertSubject;
+use keyward_testkit::contract::census::CensusSubject;
 use keyward_testkit::contract::kill_alarms::KillAlarmSubject;
 use keyward_testkit::contract::metrics::MetricSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
 use keyward_testkit::contract::usage::UsageSubject;
 use keyward_testkit::contract::{
-    self, Deviation, acts, alarms, alerts, inventory, kill_alarms, metrics, pools, secrets, usage,
+    self, Deviation, acts, alarms, alerts, census, inventory, kill_alarms, metrics, pools, secrets,
+    usage,
 };
 use keyward_tests::emulators::{Function, Ministack, Moto, Topic, http_client};
 use serde_json::{Value, json};
@@ -221,6 +223,8 @@ async fn pools_acts_and_usage_on_ministack() {
     assert_eq!(count, pools::CHECKS.len());
     let count = contract::run(acts::CHECKS, &inventory as &dyn Acts, &[]).await;
     assert_eq!(count, acts::CHECKS.len());
+    let count = contract::run(census::CHECKS, &inventory as &dyn CensusSubject, &[]).await;
+    assert_eq!(count, census::CHECKS.len());
     let count = contract::run(usage::CHECKS, &inventory as &dyn UsageSubject, &[]).await;
     assert_eq!(count, usage::CHECKS.len());
 }

@@ -111,6 +111,16 @@ fn every_kind_of_alert_has_a_section_in_the_runbook() {
     }
 }
 
+/// The catalogue of the audit's rules is what the rules say.
+#[test]
+fn every_rule_of_the_audit_is_explained() {
+    assert_eq!(
+        read("shared/core/AUDIT.md"),
+        keyward_core::rules::audit::catalogue::markdown(),
+        "write it anew: cargo run -p keyward-tests --example audit-rules"
+    );
+}
+
 /// What CloudWatch says about Keyward itself is explained too.
 #[test]
 fn every_alarm_of_the_stack_is_in_the_runbook() {

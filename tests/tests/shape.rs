@@ -55,6 +55,21 @@ fn core_knows_no_aws_no_http_and_no_lambda() {
 }
 
 #[test]
+fn reports_know_no_aws_no_http_and_no_provider() {
+    let needs = needs("keyward-reports");
+    assert!(
+        needs.contains("keyward-core"),
+        "the tree was not read: {needs:?}"
+    );
+    let unwanted = |name: &&String| {
+        name.starts_with("aws-")
+            || ["reqwest", "keyward-aws", "keyward-providers"].contains(&name.as_str())
+    };
+    let found: Vec<_> = needs.iter().filter(unwanted).collect();
+    assert!(found.is_empty(), "keyward-reports must not need {found:?}");
+}
+
+#[test]
 fn aws_and_providers_do_not_know_each_other() {
     assert!(!needs("keyward-aws").contains("keyward-providers"));
     assert!(
@@ -239,6 +254,19 @@ fn the_toml_fleet_is_the_json_fleet_and_valid_by_the_schema() {
     let validator = jsonschema::validator_for(&Fleet::json_schema()).unwrap();
     let as_json = serde_json::to_value(&toml).unwrap();
     assert!(validator.is_valid(&as_json), "{as_json}");
+}
+
+/// A report's JSON form is for programs of others too.
+#[test]
+fn the_report_schema_is_up_to_date() {
+    let schema = keyward_core::model::audit::AuditReport::json_schema();
+    let path = root().join("shared/reports/report.schema.json");
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let expected = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+    assert_eq!(
+        written, expected,
+        "write it anew: cargo run -p keyward-tests --example report-schema"
+    );
 }
 
 /// An alert's JSON form is for programs of others: its schema is in the repository, and is what the type says.

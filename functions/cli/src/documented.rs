@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::args::Args;
 
 /// The pages that show commands, with how many lines of commands each has at least.
-const PAGES: [(&str, usize); 10] = [
+const PAGES: [(&str, usize); 11] = [
     ("README.md", 7),
     ("CHANGELOG.md", 0),
     ("infra/README.md", 3),
@@ -18,6 +18,7 @@ const PAGES: [(&str, usize); 10] = [
     ("shared/aws/README.md", 0),
     ("shared/backtest/README.md", 0),
     ("shared/core/README.md", 0),
+    ("shared/core/AUDIT.md", 30),
 ];
 
 /// A page and its text.

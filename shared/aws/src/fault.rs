@@ -6,7 +6,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::InventoryError;
+use keyward_core::ports::{InventoryError, ListError};
 
 /// A failed AWS call: the operation, what went wrong, the request id. Holds nothing that was sent, and of the answer
 /// only the error code, since messages of AWS can quote what was sent.
@@ -49,6 +49,15 @@ impl Failure {
             InventoryError::Unavailable(self.fault.into())
         } else {
             InventoryError::Refused(self.fault.into())
+        }
+    }
+
+    /// The failure to read a page of a list.
+    pub(crate) fn of_list(self) -> ListError {
+        let why = OutsideText::new(&self.fault.to_string());
+        match self.is_transient {
+            true => ListError::Unavailable(why),
+            false => ListError::Refused(why),
         }
     }
 

@@ -34,14 +34,14 @@ impl KillAlarms for CloudWatchAlarms {
         let request = self.client().describe_alarms().alarm_name_prefix(prefix);
         let request = request.alarm_types(AlarmType::MetricAlarm).max_records(100);
         let mut pages = request.into_paginator().send();
-        let mut found = Vec::new();
+        let mut list = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| failed(examine(LIST, &error)))?;
             for alarm in page.metric_alarms() {
-                found.push(read(alarm).ok_or_else(unreadable)?);
+                list.push(found(alarm).ok_or_else(unreadable)?);
             }
         }
-        Ok(found)
+        Ok(list)
     }
 
     /// Tags count for an alarm that is new only:
@@ -118,7 +118,7 @@ fn unreadable() -> KillAlarmError {
 }
 
 /// An alarm as CloudWatch tells it; `None` if it cannot be named.
-fn read(alarm: &MetricAlarm) -> Option<FoundAlarm> {
+pub(crate) fn found(alarm: &MetricAlarm) -> Option<FoundAlarm> {
     Some(FoundAlarm {
         arn: alarm.alarm_arn()?.parse().ok()?,
         setup: setup(alarm),

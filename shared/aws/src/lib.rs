@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod act_orders;
+mod alarm_lists;
 mod alarms;
 mod alerts;
 mod config;

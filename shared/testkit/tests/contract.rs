@@ -1,24 +1,30 @@
 //! The in-memory ports keep the contracts.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::alarm::{AlarmArn, AlarmState};
 use keyward_core::model::alert::Alert;
 use keyward_core::model::metric::{HEARTBEAT, KILL_SCORE, SLOT, STACK};
 use keyward_core::model::names::SecretArn;
-use keyward_core::ports::{Acts, AlarmSource, Alerts, KillAlarms, Metrics, SecretStore};
+use keyward_core::ports::{
+    Acts, AlarmSource, Alerts, Census, Inventory, KillAlarms, Metrics, SecretStore,
+};
 use keyward_testkit::contract::alarms::{AlarmOn, AlarmSubject};
 use keyward_testkit::contract::alerts::AlertSubject;
+use keyward_testkit::contract::census::CensusSubject;
 use keyward_testkit::contract::kill_alarms::KillAlarmSubject;
 use keyward_testkit::contract::metrics::MetricSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
 use keyward_testkit::contract::usage::UsageSubject;
 use keyward_testkit::contract::{
-    self, acts, alarms, alerts, inventory, kill_alarms, metrics, pools, secrets, usage,
+    self, acts, alarms, alerts, census, inventory, kill_alarms, metrics, pools, secrets, usage,
 };
 use keyward_testkit::memory::{
-    MemoryAlarms, MemoryAlerts, MemoryInventory, MemoryMetrics, MemorySecrets, MemoryUsage,
+    MemoryAlarms, MemoryAlerts, MemoryCensus, MemoryInventory, MemoryMetrics, MemorySecrets,
+    MemoryUsage,
 };
 
 #[tokio::test]
@@ -47,7 +53,28 @@ async fn memory_acts() {
     let memory = MemoryInventory::default();
     let count = contract::run(acts::CHECKS, &memory as &dyn Acts, &[]).await;
     assert_eq!(count, acts::CHECKS.len());
-    assert_eq!(memory.all_acts().len(), 4);
+    assert_eq!(memory.all_acts().len(), 7);
+}
+
+/// An inventory, and its census.
+struct Counted(Arc<MemoryInventory>, MemoryCensus);
+
+impl CensusSubject for Counted {
+    fn inventory(&self) -> &dyn Inventory {
+        self.0.as_ref()
+    }
+
+    fn census(&self) -> &dyn Census {
+        &self.1
+    }
+}
+
+#[tokio::test]
+async fn census() {
+    let memory = Arc::new(MemoryInventory::default());
+    let subject = Counted(memory.clone(), MemoryCensus::new(memory));
+    let count = contract::run(census::CHECKS, &subject as &dyn CensusSubject, &[]).await;
+    assert_eq!(count, census::CHECKS.len());
 }
 
 struct Secrets(MemorySecrets);

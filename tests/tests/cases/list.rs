@@ -11,6 +11,7 @@ fn test_sources() -> String {
     let mut sources = String::new();
     let folders = [
         "",
+        "audit",
         "cases",
         "azure",
         "bedrock",
@@ -31,11 +32,13 @@ fn test_sources() -> String {
     sources
 }
 
-/// The files that are played, those of usage among them.
+/// The files that are played, those of usage and of audits among them.
 fn all_files() -> Vec<String> {
-    let usage = std::fs::read_dir(folder_of("usage")).unwrap();
-    let usage = usage.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    files().into_iter().chain(usage).collect()
+    let others = ["usage", "audit"].into_iter().flat_map(|kind| {
+        let entries = std::fs::read_dir(folder_of(kind)).unwrap();
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap())
+    });
+    files().into_iter().chain(others).collect()
 }
 
 #[test]

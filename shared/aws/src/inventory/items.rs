@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use keyward_core::model::act::{Act, Phase};
+use keyward_core::model::audit::Period;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::TriggerId;
 use keyward_core::model::names::{AccountName, SlotName};
@@ -104,11 +105,15 @@ impl Key {
             Phase::Begun => "BEGUN",
             Phase::Ended => "ENDED",
         };
-        let month = &at[..7];
         Self::new(
-            format!("ACT#{month}"),
+            Self::acts_of(Period::of(act.at)),
             format!("{at}#{}#{phase}", act.id.as_str()),
         )
+    }
+
+    /// The partition of a month's acts.
+    pub(super) fn acts_of(month: Period) -> String {
+        format!("ACT#{month}")
     }
 
     /// Where it is written down whose `value` is.

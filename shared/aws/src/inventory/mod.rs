@@ -1,5 +1,6 @@
 //! The inventory in one DynamoDB table.
 
+mod census;
 mod items;
 mod migrate;
 mod schema;
@@ -15,6 +16,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use keyward_core::model::act::Act;
+use keyward_core::model::audit::Period;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::key::Fingerprint;
@@ -385,6 +387,24 @@ impl Acts for DynamoInventory {
             }
             done => done,
         }
+    }
+
+    async fn of_month(&self, month: Period) -> Result<Vec<Act>, InventoryError> {
+        let request = self.client.query().table_name(&self.table);
+        let mut pages = request
+            .consistent_read(true)
+            .key_condition_expression("#pk = :pk")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_values(":pk", AttributeValue::S(Key::acts_of(month)))
+            .into_paginator()
+            .items()
+            .send();
+        let mut acts = Vec::new();
+        while let Some(item) = pages.next().await {
+            let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
+            acts.push(items::decode(item)?);
+        }
+        Ok(acts)
     }
 }
 

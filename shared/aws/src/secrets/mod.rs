@@ -1,5 +1,6 @@
 //! Secrets Manager.
 
+mod lists;
 mod roles;
 
 use async_trait::async_trait;

@@ -1,6 +1,7 @@
 //! An act of a person or a pipeline, as it is kept for ever.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::names::{AccountName, SlotName};
@@ -11,7 +12,7 @@ use super::text::{CleanText, OutsideText};
 pub type CallerArn = CleanText<1024>;
 
 /// One entry of the append-only record of acts. An act has two: one before anything is changed, one when it has ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Act {
     /// The item layout.
     pub schema: u32,
@@ -20,6 +21,7 @@ pub struct Act {
     /// Whether this is the first or the last entry.
     pub phase: Phase,
     /// When it was written.
+    #[schemars(with = "String", extend("format" = "date-time"))]
     pub at: Timestamp,
     /// Who asked: the ARN that AWS authenticated.
     pub caller: CallerArn,
@@ -37,7 +39,7 @@ pub struct Act {
 }
 
 /// The id of an act: the id of the request that asked for it, 1 to 64 letters, digits and dashes.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct ActId(String);
 
@@ -55,7 +57,9 @@ impl ActId {
 }
 
 /// Which entry of an act this is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// Nothing was changed yet.
@@ -65,7 +69,7 @@ pub enum Phase {
 }
 
 /// What an act is about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// The fleet as a whole.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::act::ActId;
-use super::names::SlotName;
+use super::names::{AccountName, SlotName};
 use super::text::{AlertText, CleanText, OutsideText};
 
 /// How soon a person must look.
@@ -169,7 +169,7 @@ impl AlertKind {
 }
 
 /// A command of `keyward` that a person can run. Its words are Keyward's own, and of what came from outside it holds the
-/// validated name of a slot only.
+/// validated name of a slot or of a provider account only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Command(CleanText<512>);
@@ -183,6 +183,11 @@ impl Command {
     /// `keyward <words> <slot>`.
     pub fn about(words: &'static str, slot: &SlotName) -> Self {
         Self(CleanText::new(&format!("keyward {words} {slot}")))
+    }
+
+    /// `keyward <words> <provider account>`.
+    pub fn of_account(words: &'static str, account: &AccountName) -> Self {
+        Self(CleanText::new(&format!("keyward {words} {account}")))
     }
 
     /// The same with options after it.

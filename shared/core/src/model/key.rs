@@ -6,6 +6,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::key_like;
+
 /// A shorter random part shows no tail: four characters of it would be too much of it.
 const MIN_RANDOM_FOR_A_TAIL: usize = 20;
 
@@ -65,6 +67,17 @@ impl ApiKey {
     /// Whether the text begins so. Not proof of anything: see how much of it is the same for every key.
     pub fn begins_with(&self, head: &str) -> bool {
         !head.is_empty() && self.0.expose_secret().starts_with(head)
+    }
+
+    /// The pieces of a longer text, such as JSON, that could be keys by their length.
+    pub fn pieces(&self) -> Vec<Self> {
+        let text = self.0.expose_secret();
+        key_like::pieces(text).map(Self::new).collect()
+    }
+
+    /// Whether the text begins as keys of some provider do, and is as long as one.
+    pub fn begins_as_keys_do(&self) -> bool {
+        key_like::begins_as_keys_do(self.0.expose_secret())
     }
 
     /// Whether a provider's redacted form (`sk-ab...wxyz`) can be of this key: the text begins and ends as it does.
@@ -256,6 +269,29 @@ mod tests {
         ] {
             assert_eq!(ApiKey::new(&text).entropy_bits(&FORMAT), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn keys_are_found_in_a_longer_text() {
+        let key = "sk-or-v1-EXAMPLE0123456789";
+        let auth = "AQ.EXAMPLE0123456789_abcdefgh";
+        for (text, like_keys, pieces) in [
+            (key.to_owned(), 1, 1),
+            (
+                format!("{{\"key\": \"{key}\", \"auth\": \"{auth}\"}}"),
+                2,
+                2,
+            ),
+            ("0123456789abcdef0123456789abcdef".to_owned(), 0, 1),
+            ("https://example.com/v1".to_owned(), 0, 0),
+            ("info".to_owned(), 0, 0),
+        ] {
+            let found = ApiKey::new(&text).pieces();
+            let alike = found.iter().filter(|piece| piece.begins_as_keys_do());
+            assert_eq!((alike.count(), found.len()), (like_keys, pieces), "{text}");
+        }
+        let found = ApiKey::new(&format!("a {key}")).pieces();
+        assert_eq!(found[0].fingerprint(), ApiKey::new(key).fingerprint());
     }
 
     #[test]

@@ -28,6 +28,19 @@ pub fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
 }
 
+/// The pieces of a text that are as long as keys are at least, whatever they are.
+pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let in_key = |c: char| c.is_ascii_alphanumeric() || "-_.+/=~".contains(c);
+    let pieces = text.split(move |c| !in_key(c));
+    pieces.filter(|piece| piece.len() >= KEY_LENGTH)
+}
+
+/// Whether a piece begins as keys do, those of Gemini with a stop in them included.
+pub fn begins_as_keys_do(piece: &str) -> bool {
+    let mut prefixes = KEY_PREFIXES.iter().chain(&["AQ."]);
+    piece.len() >= KEY_LENGTH && prefixes.any(|prefix| piece.starts_with(prefix))
+}
+
 fn is_key_like(word: &str, mixed_length: usize) -> bool {
     let begins_so = || KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
     if word.len() >= KEY_LENGTH && begins_so() {

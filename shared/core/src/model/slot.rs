@@ -169,7 +169,7 @@ pub enum Mode {
 }
 
 /// What a slot may do at present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SlotState {
     /// Rotates and serves its agent.

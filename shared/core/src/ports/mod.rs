@@ -13,10 +13,12 @@ mod found;
 mod inventory;
 mod kill_alarms;
 mod kill_orders;
+mod lists;
 mod metrics;
 mod migration;
 mod pools;
 mod provider;
+mod reports;
 mod secrets;
 mod usage;
 mod usage_store;
@@ -32,6 +34,11 @@ pub use found::{Gone, GonePage, LookUp};
 pub use inventory::{CHECKED_AT_ONCE, Due, Fence, Inventory, InventoryError, UniqueItem};
 pub use kill_alarms::{KillAlarmError, KillAlarms};
 pub use kill_orders::{KillOrderError, KillOrders};
+pub use lists::{
+    AlarmLists, BedrockCredential, Census, CredentialAge, CredentialAges, CredentialLists, Damaged,
+    FunctionLists, FunctionVariables, ListError, ListPage, ListedAlarm, ListedSecret, Named,
+    People, SecretLists, SlotRows,
+};
 pub use metrics::{Metrics, MetricsError};
 pub use migration::{MigratedPage, Migration, MigrationError, Pass, Unreadable};
 pub use pools::StandbyPools;
@@ -40,6 +47,7 @@ pub use provider::{
     KeyRecord, LATE_CREATE, Limits, Naming, Page, PageToken, PoolSettings, ProviderError,
     Providers, Reach, SpendCaps, Suspension, Verdict,
 };
+pub use reports::{AcceptedRisks, ReportFile, ReportSink};
 pub use secrets::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_ACCOUNT,
     TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT, VersionSelector,

@@ -2,6 +2,7 @@
 
 pub mod alarms;
 pub mod anomaly;
+pub mod audit;
 pub mod birth;
 pub mod caps;
 pub mod change;

@@ -3,6 +3,7 @@
 
 mod adopt;
 pub mod apply;
+pub mod audit;
 pub mod cap;
 pub mod doctor;
 pub mod drill;

@@ -158,7 +158,8 @@ fn is_same(slot: &Slot, planned: &PlannedSlot) -> bool {
         && slot.secret == planned.entry.secret
 }
 
-pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
+/// The slot that a checked fleet plans, as it is before it has any key.
+pub fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
     Slot {
         schema: SCHEMA,
         revision: Revision::default(),

@@ -14,6 +14,7 @@ pub const CHECKS: &[Check<dyn Acts>] = checks![dyn Acts:
     an_entry_is_kept_once,
     both_entries_of_an_act_are_kept,
     an_entry_is_never_changed,
+    a_month_tells_its_own_entries,
 ];
 
 fn act(id: &str, phase: Phase) -> Act {
@@ -62,4 +63,22 @@ async fn an_entry_is_never_changed(acts: &dyn Acts) {
         "{refused:?}"
     );
     acts.append(&begun).await.expect("it is what it was");
+}
+
+async fn a_month_tells_its_own_entries(acts: &dyn Acts) {
+    let entry = |id: &str, at_: &str| Act {
+        at: at(at_),
+        ..act(id, Phase::Begun)
+    };
+    let first = entry("contract-act-month-1", "2027-02-01T00:00:00Z");
+    let last = entry("contract-act-month-2", "2027-02-28T23:59:59.999Z");
+    let other = entry("contract-act-month-3", "2027-03-01T00:00:00Z");
+    for entry in [&last, &other, &first] {
+        acts.append(entry).await.expect("added");
+    }
+    let month = "2027-02".parse().expect("a month");
+    let told = acts.of_month(month).await.expect("told");
+    assert_eq!(told, [first, last]);
+    let none = acts.of_month("1999-01".parse().expect("a month"));
+    assert_eq!(none.await.expect("told"), []);
 }

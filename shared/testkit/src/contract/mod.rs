@@ -4,6 +4,7 @@
 pub mod acts;
 pub mod alarms;
 pub mod alerts;
+pub mod census;
 pub mod inventory;
 pub mod kill_alarms;
 pub mod metrics;

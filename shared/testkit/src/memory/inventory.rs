@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::act::Act;
+use keyward_core::model::audit::Period;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::key::Fingerprint;
@@ -369,5 +370,14 @@ impl Acts for MemoryInventory {
                 Ok(())
             }
         }
+    }
+
+    async fn of_month(&self, month: Period) -> Result<Vec<Act>, InventoryError> {
+        let tables = self.tables();
+        let acts = tables
+            .acts
+            .values()
+            .filter(|act| Period::of(act.at) == month);
+        Ok(acts.cloned().collect())
     }
 }

@@ -73,6 +73,21 @@ const LATE_BILLS: Catch = Catch {
     test: "life::what_dead_keys_spent_is_no_evidence_against_their_replacement",
 };
 
+const THROTTLED: Catch = Catch {
+    target: "audit",
+    test: "cases::a_05_a_throttled_scan_is_tried_again_and_never_called_whole",
+};
+
+const LOST_PAGE: Catch = Catch {
+    target: "audit",
+    test: "cases::a_09_every_page_of_a_list_is_read_and_a_lost_one_is_said",
+};
+
+const NOT_FIXED: Catch = Catch {
+    target: "audit",
+    test: "flows::a_source_that_breaks_is_told_and_what_it_showed_before_is_not_fixed",
+};
+
 const COMES_AGAIN: Catch = Catch {
     target: "kill_messages",
     test: "a_change_that_is_published_anew_has_the_trigger_of_the_first",
@@ -91,7 +106,7 @@ const CLAIM: &str = "shared/core/src/rules/kill/claim.rs";
 const SWITCH: &str = "shared/core/src/usecases/kill_switch/mod.rs";
 
 /// All of them.
-pub(crate) const FAULTS: [Fault; 12] = [
+pub(crate) const FAULTS: [Fault; 14] = [
     Fault {
         name: "skip the intent",
         edits: &[
@@ -292,5 +307,23 @@ pub(crate) const FAULTS: [Fault; 12] = [
             "false",
         )],
         caught_by: &[&LATE_BILLS],
+    },
+    Fault {
+        name: "call a half-read list whole",
+        edits: &[(
+            "shared/core/src/usecases/audit/pages.rs",
+            "Err(why) => return Seen::part(&why),",
+            "Err(_) => return Seen::Whole,",
+        )],
+        caught_by: &[&THROTTLED, &LOST_PAGE],
+    },
+    Fault {
+        name: "call fixed what was not read",
+        edits: &[(
+            "shared/core/src/rules/audit/life.rs",
+            "sources.iter().all(|source| coverage.is_whole(source))",
+            "sources.iter().all(|source| coverage.of(source).is_some())",
+        )],
+        caught_by: &[&NOT_FIXED],
     },
 ];

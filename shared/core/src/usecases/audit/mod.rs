@@ -1,0 +1,214 @@
+//! The audit: which keys there are, whose they are, and what is wrong with them. Reads, judges, and keeps a report.
+//!
+//! Sources are read page by page, and of keys and secrets only what rules ask about is kept, so that a hundred thousand of
+//! them fit into a function's memory. A source that cannot be read stops no other: the report says what was not seen.
+
+mod accounts;
+mod fleet;
+mod pages;
+mod rest;
+mod slots;
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::audit::{
+    AcceptedRisk, AuditReport, Coverage, Period, Seen, SlotLine, Source, Totals,
+};
+use crate::model::finding::Finding;
+use crate::model::names::AccountName;
+use crate::model::slot::ProviderName;
+use crate::model::text::OutsideText;
+use crate::ports::{
+    AcceptedRisks, Acts, AlarmLists, Census, Clock, CredentialAges, CredentialLists, Deadline,
+    FunctionLists, InventoryError, ListError, People, Providers, ReportFile, ReportSink,
+    SecretLists, StandbyPools, UsageStore,
+};
+use crate::rules::audit::life::{Audited, Ledger, carry};
+use crate::rules::kill::Deployment;
+
+/// What is left of the invocation for the report, when reading ends.
+const TIME_FOR_THE_REPORT: SignedDuration = SignedDuration::from_secs(60);
+
+/// The outside world of an audit. All of it is only read, but for the reports.
+#[derive(Clone)]
+pub struct AuditPorts {
+    /// The inventory.
+    pub census: Arc<dyn Census>,
+    /// Secrets Manager.
+    pub secrets: Arc<dyn SecretLists>,
+    /// The provider accounts, opened by a credential that can only read where the provider has one.
+    pub providers: Arc<dyn Providers>,
+    /// The standby pools.
+    pub pools: Arc<dyn StandbyPools>,
+    /// What slots used.
+    pub usage: Arc<dyn UsageStore>,
+    /// CloudWatch.
+    pub alarms: Arc<dyn AlarmLists>,
+    /// Lambda.
+    pub functions: Arc<dyn FunctionLists>,
+    /// IAM.
+    pub iam: Arc<dyn CredentialLists>,
+    /// How old admin credentials are.
+    pub ages: Arc<dyn CredentialAges>,
+    /// Who works here; `None` where the deployment names no directory.
+    pub people: Option<Arc<dyn People>>,
+    /// What people did.
+    pub acts: Arc<dyn Acts>,
+    /// Who answers for which finding.
+    pub risks: Arc<dyn AcceptedRisks>,
+    /// Where reports are kept.
+    pub reports: Arc<dyn ReportSink>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Which audit is wanted.
+#[derive(Debug, Clone)]
+pub struct AuditOrder {
+    /// The month. A later audit of it takes the place of an earlier.
+    pub period: Period,
+    /// Who we are.
+    pub deployment: Deployment,
+    /// The provider accounts that the deployment configures.
+    pub accounts: Vec<(AccountName, ProviderName)>,
+    /// When it must have ended.
+    pub deadline: Deadline,
+}
+
+/// Why there is no report. Nothing was kept, or part of it: the same audit again brings it to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// What earlier audits found could not be read, so nothing can be said to be new or fixed.
+    #[error("what earlier audits found cannot be read")]
+    Ledger(#[source] ListError),
+    /// Who answers for which finding could not be read.
+    #[error("which risks are accepted cannot be read")]
+    Risks(#[source] ListError),
+    /// What people did could not be read.
+    #[error("the record of what people did cannot be read")]
+    Acts(#[source] InventoryError),
+    /// The report could not be kept.
+    #[error("the report cannot be kept")]
+    Reports(#[source] ListError),
+}
+
+impl AuditError {
+    /// Whether the same audit can succeed later without a person. Exhaustive on purpose.
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Ledger(error) | Self::Risks(error) | Self::Reports(error) => error.is_retryable(),
+            Self::Acts(error) => error.is_retryable(),
+        }
+    }
+}
+
+/// An audit that is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Done {
+    /// What it says.
+    pub report: AuditReport,
+    /// Where its files are, in the order in which they were rendered.
+    pub files: Vec<String>,
+}
+
+/// Writes one file of a report.
+pub type Render = Box<dyn Fn(&AuditReport) -> ReportFile + Send + Sync>;
+
+/// Audits, and keeps the report as `renders` write it: one file after the other, since each may be large. May be repeated:
+/// the same month gives the same report, of what is so by then.
+///
+/// # Errors
+/// [`AuditError`].
+pub async fn audit(
+    ports: &AuditPorts,
+    order: &AuditOrder,
+    renders: &[Render],
+) -> Result<Done, AuditError> {
+    let before = ports.reports.ledger().await.map_err(AuditError::Ledger)?;
+    let accepted = ports.risks.accepted().await.map_err(AuditError::Risks)?;
+    let read = read(ports, order).await;
+    let (report, ledger) = report(ports, order, read, before, &accepted).await?;
+    let mut files = Vec::new();
+    for render in renders {
+        let file = render(&report);
+        let put = ports.reports.put(order.period, &file).await;
+        files.push(put.map_err(AuditError::Reports)?);
+    }
+    // Last, so that an audit that was cut off tells all of its news again.
+    let kept = ports.reports.keep(&ledger).await;
+    kept.map_err(AuditError::Reports)?;
+    Ok(Done { report, files })
+}
+
+/// What was read and found.
+#[derive(Debug, Default)]
+struct Read {
+    coverage: Coverage,
+    findings: Vec<Finding>,
+    slots: Vec<SlotLine>,
+    totals: Totals,
+}
+
+impl Read {
+    fn put(&mut self, source: Source, seen: Seen) {
+        if let Some(why) = seen.why() {
+            tracing::warn!(%source, %why, "a source of the audit was not read whole");
+        }
+        self.coverage.put(source, seen);
+    }
+}
+
+/// Reads every source and judges it. In two passes over the inventory: where slots' keys live has to be known before they
+/// are listed, and keys are held against the lists slot by slot.
+async fn read(ports: &AuditPorts, order: &AuditOrder) -> Read {
+    let deadline = Deadline(order.deadline.0 - TIME_FOR_THE_REPORT);
+    let reader = pages::Reader {
+        clock: ports.clock.as_ref(),
+        deadline,
+    };
+    let mut read = Read::default();
+    let outline = fleet::outline(ports, &reader, &mut read).await;
+    let around = rest::around(ports, order, &reader, &outline, &mut read).await;
+    let mut lists = accounts::lists(ports, order, &reader, &outline, &mut read).await;
+    let pools = rest::pools(ports, order, &reader, &mut lists, &mut read).await;
+    let fleet = slots::judge_all(ports, &reader, &outline, &around, &mut lists, &mut read).await;
+    accounts::judge_strangers(ports, &outline, &lists, &mut read);
+    rest::judge_accounts(ports, order, &reader, &outline, &pools, &mut read).await;
+    rest::judge(ports, order, &outline, &around, &fleet, &mut read);
+    read
+}
+
+async fn report(
+    ports: &AuditPorts,
+    order: &AuditOrder,
+    read: Read,
+    before: Ledger,
+    accepted: &[AcceptedRisk],
+) -> Result<(AuditReport, Ledger), AuditError> {
+    let acts = ports.acts.of_month(order.period).await;
+    let acts = acts.map_err(AuditError::Acts)?;
+    let made: Timestamp = ports.clock.now();
+    let audited = Audited {
+        period: order.period,
+        now: made,
+        coverage: &read.coverage,
+        accepted,
+        found: read.findings,
+    };
+    let ledger = carry(before, audited);
+    let report = AuditReport {
+        schema: AuditReport::SCHEMA,
+        stack: OutsideText::new(order.deployment.stack.as_str()),
+        period: order.period,
+        made,
+        totals: read.totals,
+        findings: ledger.of(order.period),
+        slots: read.slots,
+        past: ledger.before(order.period),
+        acts,
+        coverage: read.coverage,
+    };
+    Ok((report, ledger))
+}

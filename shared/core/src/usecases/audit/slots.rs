@@ -1,0 +1,305 @@
+//! The second pass: each slot with its keys, held against all that was listed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use super::accounts::Lists;
+use super::fleet::{AT_ONCE, Outline, say_damaged};
+use super::pages::Reader;
+use super::rest::Around;
+use super::{AuditPorts, Read};
+use crate::model::audit::{Seen, SlotLine, Source};
+use crate::model::baseline::month_of;
+use crate::model::drill::Drill;
+use crate::model::key::Fingerprint;
+use crate::model::money::MicroDollars;
+use crate::model::names::{AccountName, Reader as SecretReader, SlotName};
+use crate::model::slot::{Environment, Slot, SlotState};
+use crate::model::usage::Bucket;
+use crate::model::usage_items::{AccountUsage, spent};
+use crate::model::version::{Version, VersionState};
+use crate::ports::{ListError, ListedSecret, SlotRows};
+use crate::rules::audit::facts::{
+    FleetFacts, Listing, ReaderFacts, SharedFacts, Sight, SlotFacts, Watcher,
+};
+use crate::rules::audit::{of_fleet, of_reader, of_shared, of_slot};
+use crate::rules::caps;
+
+/// Who watches an account was seen lately.
+const LATELY: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is remembered of all slots: of each key two short texts.
+#[derive(Debug, Default)]
+pub(super) struct Fleet {
+    /// Whose a key's text is.
+    pub(super) fingerprints: BTreeMap<Fingerprint, SlotName>,
+    handles: BTreeMap<(AccountName, Box<str>), SlotName>,
+    secrets: BTreeMap<Box<str>, SlotName>,
+    readers: BTreeMap<SecretReader, BTreeMap<SlotName, Environment>>,
+    canaries: Vec<(SlotName, Option<Drill>)>,
+    slots: usize,
+}
+
+/// A slot with what is read for it alone.
+struct Own {
+    rows: SlotRows,
+    policy: Result<Option<String>, String>,
+    secret: Sight<Option<ListedSecret>>,
+    spent: Option<MicroDollars>,
+}
+
+/// Judges every slot, a few at a time; none is kept.
+pub(super) async fn judge_all(
+    ports: &AuditPorts,
+    reader: &Reader<'_>,
+    outline: &Outline,
+    around: &Around,
+    lists: &mut Lists,
+    read: &mut Read,
+) -> Fleet {
+    let watchers = watchers(ports, reader, outline, read).await;
+    let mut fleet = Fleet::default();
+    let names: Vec<SlotName> = outline.names.iter().cloned().collect();
+    let rows = names.iter().map(|name| own(ports, reader, around, name));
+    let mut rows = stream::iter(rows).buffered(AT_ONCE);
+    let mut policies: Option<String> = None;
+    while let Some(found) = rows.next().await {
+        let own = match found {
+            Ok(own) => own,
+            Err(why) => {
+                read.put(Source::Inventory, Seen::part(&why));
+                continue;
+            }
+        };
+        own.rows
+            .damaged
+            .iter()
+            .for_each(|row| say_damaged(row, read));
+        let Some(slot) = &own.rows.slot else {
+            continue;
+        };
+        if let Err(why) = &own.policy {
+            policies.get_or_insert_with(|| why.clone());
+        }
+        judge(ports, slot, &own, around, &watchers, lists, read);
+        fleet.add(slot, &own.rows, read);
+    }
+    read.put(
+        Source::Policies,
+        match policies {
+            Some(why) => Seen::part(&why),
+            None if read.coverage.is_whole(&Source::Inventory) => Seen::Whole,
+            None => Seen::part("not all slots were read"),
+        },
+    );
+    fleet.judge(ports, read);
+    fleet
+}
+
+async fn own(
+    ports: &AuditPorts,
+    reader: &Reader<'_>,
+    around: &Around,
+    name: &SlotName,
+) -> Result<Own, String> {
+    let rows = reader.ask(|| ports.census.rows(name)).await?;
+    let mut own = Own {
+        rows,
+        policy: Ok(None),
+        secret: Sight::NotSeen,
+        spent: None,
+    };
+    let Some(slot) = &own.rows.slot else {
+        return Ok(own);
+    };
+    own.secret = around.secret(&slot.secret);
+    own.policy = reader.ask(|| ports.secrets.policy(&slot.secret)).await;
+    own.spent = month_spend(ports, slot, ports.clock.now()).await;
+    Ok(own)
+}
+
+/// What the slot spent this month as far as that is kept; `None` if it cannot be read.
+async fn month_spend(ports: &AuditPorts, slot: &Slot, now: Timestamp) -> Option<MicroDollars> {
+    let (first, _) = month_of(Bucket::of(now));
+    let (from, here) = (Bucket(first * Bucket::PER_DAY), Bucket::of(now));
+    let hours = ports.usage.hours(&slot.name, from.hour(), here.hour() + 1);
+    let hours = hours.await.ok()?;
+    Some(spent(None, &hours, (from, here), |_| true).known)
+}
+
+/// Who watches each account.
+async fn watchers(
+    ports: &AuditPorts,
+    reader: &Reader<'_>,
+    outline: &Outline,
+    read: &mut Read,
+) -> BTreeMap<AccountName, Watcher> {
+    let mut watchers = BTreeMap::new();
+    let accounts: BTreeSet<&AccountName> = outline.places.keys().map(|(name, _)| name).collect();
+    for account in accounts {
+        let usage = || async {
+            let usage = ports.usage.account_or_empty(account).await;
+            usage.map_err(ListError::from)
+        };
+        let source = Source::Usage(account.clone());
+        match reader.ask(usage).await {
+            Ok(usage) => {
+                let watcher = watcher(&usage, ports.clock.now());
+                watchers.insert(account.clone(), watcher);
+                read.put(source, Seen::Whole);
+            }
+            Err(why) => read.put(source, Seen::not(&why)),
+        }
+    }
+    watchers
+}
+
+fn watcher(usage: &AccountUsage, now: Timestamp) -> Watcher {
+    let is_late = |at: &Timestamp| now < *at + LATELY;
+    match (usage.blind_since, usage.read_at, usage.told_at) {
+        (_, _, Some(told)) if is_late(&told) => Watcher::Agents,
+        (None, Some(at), _) if is_late(&at) => Watcher::Provider,
+        (blind, read, told) => Watcher::Nobody(blind.or(read).or(told)),
+    }
+}
+
+fn judge(
+    ports: &AuditPorts,
+    slot: &Slot,
+    own: &Own,
+    around: &Around,
+    watchers: &BTreeMap<AccountName, Watcher>,
+    lists: &mut Lists,
+    read: &mut Read,
+) {
+    let versions = &own.rows.versions;
+    if let Some(list) = lists.get_mut(&slot.account) {
+        let handles = versions
+            .iter()
+            .filter_map(|version| version.handle.as_ref());
+        handles.for_each(|handle| list.is_known(handle));
+    }
+    let list = lists.get(&slot.account);
+    let listing = |version| list.map_or(Listing::NotSeen, |list| list.listing(version));
+    let now = ports.clock.now();
+    let facts = SlotFacts {
+        now,
+        slot,
+        versions,
+        listings: versions.iter().map(listing).collect(),
+        account: list.map_or(Sight::NotSeen, |list| list.traits),
+        secret: match &own.secret {
+            Sight::Seen(secret) => Sight::Seen(secret.as_ref()),
+            Sight::NotSeen => Sight::NotSeen,
+        },
+        policy: match &own.policy {
+            Ok(policy) => Sight::Seen(policy.as_deref()),
+            Err(_) => Sight::NotSeen,
+        },
+        watcher: watchers
+            .get(&slot.account)
+            .copied()
+            .map_or(Sight::NotSeen, Sight::Seen),
+        alarm: around.alarm(&slot.name),
+        left: around.left.as_ref(),
+    };
+    read.findings.extend(of_slot(&facts));
+    read.slots.push(line(slot, versions, own.spent, now));
+    read.totals.slots += 1;
+    let alive = versions
+        .iter()
+        .filter(|version| version.state.may_be_alive());
+    read.totals.keys += u32::try_from(alive.count()).unwrap_or(u32::MAX);
+}
+
+fn line(
+    slot: &Slot,
+    versions: &[Version],
+    spent: Option<MicroDollars>,
+    now: Timestamp,
+) -> SlotLine {
+    let days = |span: SignedDuration| u32::try_from(span.as_hours() / 24).unwrap_or(0);
+    let mut current = versions.iter().filter(|v| v.state == VersionState::Current);
+    SlotLine {
+        slot: slot.name.clone(),
+        agent: slot.agent.clone(),
+        owner: slot.owner.clone(),
+        environment: slot.environment,
+        provider: slot.provider,
+        account: slot.account.clone(),
+        state: slot.state,
+        age_days: current
+            .next()
+            .map(|key| days(now.duration_since(key.created))),
+        max_age_days: days(slot.policy.max_age),
+        spent,
+        expected: slot.expected.monthly,
+        cap: caps::monthly(slot, now),
+    }
+}
+
+impl Fleet {
+    /// Remembers a slot, and tells of what it shares with one before it.
+    fn add(&mut self, slot: &Slot, rows: &SlotRows, read: &mut Read) {
+        let name = &slot.name;
+        let mut shared: BTreeSet<(&'static str, SlotName)> = BTreeSet::new();
+        let mut take = |what: &'static str, holder: &SlotName| {
+            if holder != name {
+                shared.insert((what, holder.clone()));
+            }
+        };
+        let secret = self.secrets.entry(slot.secret.as_str().into());
+        take("secret", secret.or_insert_with(|| name.clone()));
+        for version in &rows.versions {
+            if let Some(fingerprint) = version.fingerprint {
+                let holder = self.fingerprints.entry(fingerprint);
+                take("key", holder.or_insert_with(|| name.clone()));
+            }
+            if let Some(handle) = &version.handle {
+                let key = (slot.account.clone(), handle.as_str().into());
+                let holder = self.handles.entry(key);
+                take("key handle", holder.or_insert_with(|| name.clone()));
+            }
+        }
+        for (what, first) in &shared {
+            let facts = SharedFacts {
+                what,
+                first,
+                second: name,
+            };
+            read.findings.extend(of_shared(&facts));
+        }
+        if slot.state != SlotState::Decommissioned {
+            let roles = slot
+                .readers
+                .iter()
+                .filter(|reader| reader.as_str().starts_with("arn:"));
+            for reader in roles {
+                let slots = self.readers.entry(reader.clone()).or_default();
+                slots.insert(name.clone(), slot.environment);
+            }
+            if slot.canary {
+                self.canaries.push((name.clone(), rows.drill.clone()));
+            }
+        }
+        self.slots += 1;
+    }
+
+    /// What can be told of all slots together. Where some were not read, a drill may be one of theirs.
+    fn judge(&self, ports: &AuditPorts, read: &mut Read) {
+        for (reader, slots) in &self.readers {
+            let found = of_reader(&ReaderFacts { reader, slots });
+            read.findings.extend(found);
+        }
+        if read.coverage.is_whole(&Source::Inventory) {
+            let facts = FleetFacts {
+                now: ports.clock.now(),
+                canaries: &self.canaries,
+                slots: self.slots,
+            };
+            read.findings.extend(of_fleet(&facts));
+        }
+    }
+}

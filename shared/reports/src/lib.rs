@@ -1,0 +1,87 @@
+#![doc = include_str!("../README.md")]
+
+mod asff;
+mod csv;
+mod html;
+mod ocsf;
+mod sarif;
+
+use keyward_core::model::audit::AuditReport;
+use keyward_core::ports::ReportFile;
+use keyward_core::usecases::audit::Render;
+use serde_json::Value;
+
+pub use asff::{BATCH, findings as asff};
+pub use csv::csv;
+pub use html::page as html;
+pub use ocsf::events as ocsf;
+pub use sarif::log as sarif;
+
+/// Where the deployment is: findings of AWS's format name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// `aws`, or another partition.
+    pub partition: String,
+    /// The region.
+    pub region: String,
+    /// The account, twelve digits.
+    pub account: String,
+}
+
+/// The release that writes reports.
+const RELEASE: &str = env!("CARGO_PKG_VERSION");
+
+/// What writes each file of a report.
+pub fn renders(place: &Place) -> Vec<Render> {
+    let (one, other) = (place.clone(), place.clone());
+    vec![
+        render("report.html", "text/html; charset=utf-8", html),
+        render("report.json", "application/json", |report| {
+            // A report has nothing in it that cannot be written as JSON.
+            serde_json::to_string(report).unwrap_or_default()
+        }),
+        render("findings.csv", "text/csv; charset=utf-8", csv),
+        render("findings.sarif", "application/sarif+json", sarif::text),
+        render("findings.asff.json", "application/json", move |report| {
+            list(asff(report, &one))
+        }),
+        render("findings.ocsf.json", "application/json", move |report| {
+            list(ocsf(report, &other))
+        }),
+    ]
+}
+
+fn render(
+    name: &'static str,
+    media_type: &'static str,
+    text: impl Fn(&AuditReport) -> String + Send + Sync + 'static,
+) -> Render {
+    Box::new(move |report| ReportFile {
+        name,
+        media_type,
+        text: text(report),
+    })
+}
+
+/// A list as JSON, one item a line; none of them is kept when it is written.
+fn list(items: impl Iterator<Item = Value>) -> String {
+    let mut text = String::from("[\n");
+    for (at, item) in items.enumerate() {
+        if at > 0 {
+            text.push_str(",\n");
+        }
+        text.push_str(&item.to_string());
+    }
+    text.push_str("\n]\n");
+    text
+}
+
+/// A text of at most so many characters.
+fn cut(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use keyward_core::model::audit::{AcceptedRisk, Period};
+use keyward_core::model::names::SlotName;
+use keyward_core::model::slot::Slot;
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{
+    AcceptedRisks, Census, Damaged, Inventory, ListError, ListPage, Named, PageToken, ReportFile,
+    ReportSink, SlotRows,
+};
+use keyward_core::rules::audit::life::Ledger;
+
+use super::MemoryInventory;
+use super::lists::{Break, cut, page_number};
+
+/// The inventory of a [`MemoryInventory`], read from end to end, with items put in that cannot be read.
+#[derive(Debug)]
+pub struct MemoryCensus {
+    inventory: Arc<MemoryInventory>,
+    state: Mutex<Disturbed>,
+}
+
+#[derive(Debug, Default)]
+struct Disturbed {
+    damaged: Vec<Damaged>,
+    breaks: Option<Break>,
+}
+
+impl MemoryCensus {
+    /// The census of this inventory.
+    pub fn new(inventory: Arc<MemoryInventory>) -> Self {
+        Self {
+            inventory,
+            state: Mutex::default(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, Disturbed> {
+        self.state.lock().expect("not poisoned")
+    }
+
+    /// Puts an item in that cannot be read: under its slot where it is of one, else in the list of names.
+    pub fn damage(&self, damaged: Damaged) {
+        self.state().damaged.push(damaged);
+    }
+
+    /// Takes out again what was put in, and answers as before.
+    pub fn mend(&self) {
+        *self.state() = Disturbed::default();
+    }
+
+    /// Breaks the list of names from now on.
+    pub fn break_names(&self, how: Break) {
+        self.state().breaks = Some(how);
+    }
+
+    fn broken(&self, page: usize) -> Result<(), ListError> {
+        let throttled = || {
+            Err(ListError::Unavailable(OutsideText::new(
+                "ProvisionedThroughputExceededException",
+            )))
+        };
+        match &mut self.state().breaks {
+            Some(Break::Times(at, left)) if *at == page && *left > 0 => {
+                *left -= 1;
+                throttled()
+            }
+            Some(Break::ForEver(at)) if *at == page => throttled(),
+            Some(Break::Refused) => Err(ListError::Refused(OutsideText::new(
+                "AccessDeniedException",
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Census for MemoryCensus {
+    async fn names(&self, after: Option<&PageToken>) -> Result<ListPage<Named>, ListError> {
+        let page = page_number(after);
+        self.broken(page)?;
+        let names = self.inventory.slot_names().await?.into_iter();
+        let damaged = self.state().damaged.clone().into_iter();
+        let nameless = damaged.filter(|row| row.slot.is_none());
+        let all = names.map(Named::Slot).chain(nameless.map(Named::Damaged));
+        Ok(cut(all.collect(), page))
+    }
+
+    async fn slot(&self, name: &SlotName) -> Result<Option<Slot>, ListError> {
+        Ok(self.inventory.slot(name).await?)
+    }
+
+    async fn rows(&self, slot: &SlotName) -> Result<SlotRows, ListError> {
+        let damaged = self.state().damaged.clone().into_iter();
+        let of_it = damaged.filter(|row| row.slot.as_ref() == Some(slot));
+        Ok(SlotRows {
+            slot: self.inventory.slot(slot).await?,
+            versions: self.inventory.versions(slot).await?,
+            drill: self.inventory.drills(slot).await?.pop(),
+            damaged: of_it.collect(),
+        })
+    }
+}
+
+/// Reports in memory, and who answers for what.
+#[derive(Debug, Default)]
+pub struct MemoryAudits(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    ledger: Ledger,
+    files: BTreeMap<String, ReportFile>,
+    risks: Vec<AcceptedRisk>,
+    failing: bool,
+}
+
+impl MemoryAudits {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().expect("not poisoned")
+    }
+
+    /// The file of this name; `None` if there is none.
+    pub fn file(&self, place: &str) -> Option<ReportFile> {
+        self.kept().files.get(place).cloned()
+    }
+
+    /// Where files are, in order.
+    pub fn places(&self) -> Vec<String> {
+        self.kept().files.keys().cloned().collect()
+    }
+
+    /// What is remembered.
+    pub fn remembered(&self) -> Ledger {
+        self.kept().ledger.clone()
+    }
+
+    /// Somebody answers for a finding.
+    pub fn accept(&self, risk: AcceptedRisk) {
+        self.kept().risks.push(risk);
+    }
+
+    /// No file is put from now on, until it is called again.
+    pub fn fail(&self) {
+        let mut kept = self.kept();
+        kept.failing = !kept.failing;
+    }
+}
+
+#[async_trait]
+impl ReportSink for MemoryAudits {
+    async fn ledger(&self) -> Result<Ledger, ListError> {
+        Ok(self.kept().ledger.clone())
+    }
+
+    async fn keep(&self, ledger: &Ledger) -> Result<(), ListError> {
+        self.kept().ledger = ledger.clone();
+        Ok(())
+    }
+
+    async fn put(&self, period: Period, file: &ReportFile) -> Result<String, ListError> {
+        let mut kept = self.kept();
+        if kept.failing {
+            return Err(ListError::Unavailable(OutsideText::new("SlowDown")));
+        }
+        let place = format!("{period}/{}", file.name);
+        kept.files.insert(place.clone(), file.clone());
+        Ok(place)
+    }
+}
+
+#[async_trait]
+impl AcceptedRisks for MemoryAudits {
+    async fn accepted(&self) -> Result<Vec<AcceptedRisk>, ListError> {
+        Ok(self.kept().risks.clone())
+    }
+}

@@ -1,0 +1,249 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use keyward_core::model::key::ApiKey;
+use keyward_core::model::names::{AccountName, Principal, SecretArn};
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{
+    AlarmLists, BedrockCredential, CredentialAge, CredentialAges, CredentialLists, FunctionLists,
+    FunctionVariables, ListError, ListPage, ListedAlarm, ListedSecret, PageToken, People,
+    SecretLists,
+};
+
+/// Items on a page: few, so that every test reads more than one.
+const PAGE: usize = 2;
+
+/// How a list breaks off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// The page of this number, from 0 on, is not answered so many times.
+    Times(usize, u32),
+    /// The page of this number is never answered.
+    ForEver(usize),
+    /// The call is refused.
+    Refused,
+}
+
+/// Which of the lists of [`MemoryLists`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ListName {
+    /// Secrets.
+    Secrets,
+    /// Policies of secrets; each is a page of its own.
+    Policies,
+    /// Alarms.
+    Alarms,
+    /// Functions.
+    Functions,
+    /// IAM's credentials.
+    Iam,
+    /// Ages of admin credentials.
+    Ages,
+    /// People.
+    People,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    secrets: Vec<ListedSecret>,
+    policies: BTreeMap<SecretArn, String>,
+    alarms: Vec<ListedAlarm>,
+    functions: Vec<(String, Vec<(String, ApiKey)>)>,
+    credentials: Vec<BedrockCredential>,
+    ages: BTreeMap<AccountName, Vec<CredentialAge>>,
+    left: BTreeSet<Principal>,
+    breaks: BTreeMap<ListName, Break>,
+    calls: usize,
+}
+
+/// What an audit lists beside the inventory and the providers, in memory. The first page of every list is empty with more
+/// behind it, as real ones may be.
+#[derive(Debug, Default)]
+pub struct MemoryLists(Mutex<State>);
+
+impl MemoryLists {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("not poisoned")
+    }
+
+    /// Adds a secret, or puts it in the place of the one with its ARN.
+    pub fn put_secret(&self, secret: ListedSecret) {
+        let mut state = self.state();
+        state.secrets.retain(|known| known.arn != secret.arn);
+        state.secrets.push(secret);
+    }
+
+    /// Takes a secret out of the list.
+    pub fn forget_secret(&self, arn: &SecretArn) {
+        self.state().secrets.retain(|known| known.arn != *arn);
+    }
+
+    /// Gives a secret a resource policy.
+    pub fn put_policy(&self, arn: &SecretArn, policy: &str) {
+        let mut state = self.state();
+        state.policies.insert(arn.clone(), policy.to_owned());
+    }
+
+    /// Adds an alarm.
+    pub fn put_alarm(&self, alarm: ListedAlarm) {
+        self.state().alarms.push(alarm);
+    }
+
+    /// Adds a function with its variables.
+    pub fn put_function(&self, arn: &str, variables: &[(&str, &str)]) {
+        let variables = variables.iter();
+        let variables = variables.map(|(name, value)| ((*name).to_owned(), ApiKey::new(value)));
+        let function = (arn.to_owned(), variables.collect());
+        self.state().functions.push(function);
+    }
+
+    /// Adds a credential of IAM's.
+    pub fn put_credential(&self, credential: BedrockCredential) {
+        self.state().credentials.push(credential);
+    }
+
+    /// Says how old an account's admin credentials are.
+    pub fn put_ages(&self, account: &AccountName, ages: &[CredentialAge]) {
+        self.state().ages.insert(account.clone(), ages.to_vec());
+    }
+
+    /// Somebody leaves.
+    pub fn leaves(&self, who: &Principal) {
+        self.state().left.insert(who.clone());
+    }
+
+    /// Breaks a list from now on.
+    pub fn break_list(&self, list: ListName, how: Break) {
+        self.state().breaks.insert(list, how);
+    }
+
+    /// Mends every list.
+    pub fn mend(&self) {
+        self.state().breaks.clear();
+    }
+
+    /// How many pages were asked for.
+    pub fn calls(&self) -> usize {
+        self.state().calls
+    }
+
+    fn broken(&self, list: ListName, page: usize) -> Result<(), ListError> {
+        let mut state = self.state();
+        state.calls += 1;
+        let not_answered = || {
+            Err(ListError::Unavailable(OutsideText::new(
+                "ThrottlingException",
+            )))
+        };
+        match state.breaks.get_mut(&list) {
+            Some(Break::Times(at, left)) if *at == page && *left > 0 => {
+                *left -= 1;
+                not_answered()
+            }
+            Some(Break::ForEver(at)) if *at == page => not_answered(),
+            Some(Break::Refused) => Err(ListError::Refused(OutsideText::new(
+                "AccessDeniedException",
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn page<T>(
+        &self,
+        list: ListName,
+        after: Option<&PageToken>,
+        items: impl FnOnce(&State) -> Vec<T>,
+    ) -> Result<ListPage<T>, ListError> {
+        let number = page_number(after);
+        self.broken(list, number)?;
+        let all = items(&self.state());
+        Ok(cut(all, number))
+    }
+}
+
+/// The number of the page that a token leads to; 0 without one.
+pub(super) fn page_number(after: Option<&PageToken>) -> usize {
+    after.map_or(0, |token| token.0.parse().expect("a token of ours"))
+}
+
+/// A page of a list: the first is empty, with more behind it.
+pub(super) fn cut<T>(all: Vec<T>, number: usize) -> ListPage<T> {
+    let begins = number.saturating_sub(1) * PAGE;
+    let ends = number * PAGE;
+    let is_last = ends >= all.len();
+    let items = all.into_iter().take(ends).skip(begins);
+    ListPage {
+        items: items.collect(),
+        next: (!is_last || number == 0).then(|| PageToken((number + 1).to_string())),
+    }
+}
+
+#[async_trait]
+impl SecretLists for MemoryLists {
+    async fn secrets(
+        &self,
+        after: Option<&PageToken>,
+    ) -> Result<ListPage<ListedSecret>, ListError> {
+        self.page(ListName::Secrets, after, |state| state.secrets.clone())
+    }
+
+    async fn policy(&self, secret: &SecretArn) -> Result<Option<String>, ListError> {
+        self.broken(ListName::Policies, 0)?;
+        Ok(self.state().policies.get(secret).cloned())
+    }
+}
+
+#[async_trait]
+impl AlarmLists for MemoryLists {
+    async fn alarms(&self, after: Option<&PageToken>) -> Result<ListPage<ListedAlarm>, ListError> {
+        self.page(ListName::Alarms, after, |state| state.alarms.clone())
+    }
+}
+
+#[async_trait]
+impl FunctionLists for MemoryLists {
+    async fn functions(
+        &self,
+        after: Option<&PageToken>,
+    ) -> Result<ListPage<FunctionVariables>, ListError> {
+        self.page(ListName::Functions, after, |state| {
+            let functions = state.functions.iter().map(|(arn, variables)| {
+                let variables = variables.iter();
+                FunctionVariables {
+                    function: OutsideText::new(arn),
+                    variables: variables
+                        .map(|(name, value)| (OutsideText::new(name), value.clone()))
+                        .collect(),
+                }
+            });
+            functions.collect()
+        })
+    }
+}
+
+#[async_trait]
+impl CredentialLists for MemoryLists {
+    async fn bedrock(
+        &self,
+        after: Option<&PageToken>,
+    ) -> Result<ListPage<BedrockCredential>, ListError> {
+        self.page(ListName::Iam, after, |state| state.credentials.clone())
+    }
+}
+
+#[async_trait]
+impl CredentialAges for MemoryLists {
+    async fn ages(&self, account: &AccountName) -> Result<Vec<CredentialAge>, ListError> {
+        self.broken(ListName::Ages, 0)?;
+        Ok(self.state().ages.get(account).cloned().unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl People for MemoryLists {
+    async fn left(&self, people: &BTreeSet<Principal>) -> Result<BTreeSet<Principal>, ListError> {
+        self.broken(ListName::People, 0)?;
+        Ok(self.state().left.intersection(people).cloned().collect())
+    }
+}

@@ -1,0 +1,9 @@
+//! The audit: what is read, what is found, and what is said of what could not be read.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+#[path = "audit/cases.rs"]
+mod cases;
+#[path = "audit/flows.rs"]
+mod flows;
+#[path = "audit/stage.rs"]
+mod stage;
