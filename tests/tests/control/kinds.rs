@@ -1,7 +1,6 @@
 //! Kinds of acts: what came by the URL of one is of no other, and a mode may need a second person.
 
 use keyward_core::model::act_kind::ActKind;
-use keyward_core::ports::Clock;
 
 use super::*;
 

@@ -47,22 +47,22 @@ impl Census for DynamoInventory {
 
     async fn slot(&self, name: &SlotName) -> Result<Option<Slot>, ListError> {
         let item = self.get(&Key::slot(name)).await?;
-        Ok(item.and_then(|item| items::decode(item).ok()))
+        Ok(item.and_then(|item| self.release.decode(item).ok()))
     }
 
     async fn rows(&self, slot: &SlotName) -> Result<SlotRows, ListError> {
         let mut rows = SlotRows::default();
         if let Some(item) = self.get(&Key::slot(slot)).await? {
-            rows.slot = read(slot, item, &mut rows.damaged);
+            rows.slot = self.read(slot, item, &mut rows.damaged);
         }
         for item in self.raw(slot, VERSION_PREFIX).await? {
-            let version: Option<Version> = read(slot, item, &mut rows.damaged);
+            let version: Option<Version> = self.read(slot, item, &mut rows.damaged);
             rows.versions.extend(version);
         }
         rows.versions
             .sort_by(|a, b| (a.created, &a.id).cmp(&(b.created, &b.id)));
         for item in self.raw(slot, DRILL_PREFIX).await? {
-            rows.drill = read(slot, item, &mut rows.damaged).or(rows.drill);
+            rows.drill = self.read(slot, item, &mut rows.damaged).or(rows.drill);
         }
         Ok(rows)
     }
@@ -89,15 +89,20 @@ impl DynamoInventory {
         }
         Ok(found)
     }
-}
 
-/// The item, or what is wrong with it.
-fn read<T: DeserializeOwned>(slot: &SlotName, item: Item, rows: &mut Vec<Damaged>) -> Option<T> {
-    match items::decode(item) {
-        Ok(item) => Some(item),
-        Err(error) => {
-            rows.push(damaged(Some(slot), &error));
-            None
+    /// The item, or what is wrong with it.
+    fn read<T: DeserializeOwned>(
+        &self,
+        slot: &SlotName,
+        item: Item,
+        rows: &mut Vec<Damaged>,
+    ) -> Option<T> {
+        match self.release.decode(item) {
+            Ok(item) => Some(item),
+            Err(error) => {
+                rows.push(damaged(Some(slot), &error));
+                None
+            }
         }
     }
 }

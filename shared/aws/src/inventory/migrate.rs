@@ -10,7 +10,7 @@ use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::Incident;
 use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::Slot;
-use keyward_core::model::text::OutsideText;
+use keyward_core::model::text::{OutsideText, without_keys};
 use keyward_core::model::told::ToldHour;
 use keyward_core::model::usage_items::{AccountUsage, StoredWatch, UsageHour};
 use keyward_core::model::version::Version;
@@ -65,7 +65,8 @@ impl Migration for DynamoInventory {
                 Ok(Done::Written) => page.written += 1,
                 Err(InventoryError::Corrupt { why, .. }) => page.unreadable.push(Unreadable {
                     key: OutsideText::new(&format!("{} / {}", key.pk, key.sk)),
-                    why: OutsideText::new(&why),
+                    // A message of the decoder may quote what stands there.
+                    why: OutsideText::new(&without_keys(&why)),
                 }),
                 Err(error) => return Err(error.into()),
             }

@@ -402,7 +402,7 @@ impl Acts for DynamoInventory {
         let mut acts = Vec::new();
         while let Some(item) = pages.next().await {
             let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
-            acts.push(items::decode(item)?);
+            acts.push(self.release.decode(item)?);
         }
         Ok(acts)
     }
