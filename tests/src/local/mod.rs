@@ -3,22 +3,29 @@
 
 mod agents;
 mod front;
+mod shell;
 mod signature;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use keyward_core::model::money::MicroDollars;
 use keyward_core::model::slot::ProviderName;
 use keyward_core::rules::policy::interval_days;
+use keyward_testkit::simulator::Settings;
 use serde_json::{Value, json};
 
 use crate::emulators::REGION;
-use crate::end_to_end::{CONTROL, Deployment, Guard, TABLE};
+use crate::end_to_end::{CONTROL, Deployment, Guard, Secret};
+use crate::support::THREE;
 use front::Front;
 pub use front::event;
 
 /// Keys that stand ready to be put into the pool.
 const STANDBY: usize = 4;
+
+/// What a call of an agent costs that calls all day.
+const CHEAP: MicroDollars = MicroDollars(10);
 
 /// The credentials that the front knows.
 const ACCESS_KEY: &str = "testing";
@@ -44,7 +51,23 @@ impl Local {
     /// # Panics
     /// If a part does not start.
     pub async fn start(folder: &Path, command: &Path) -> Option<Self> {
-        let deployment = Deployment::start().await?;
+        Some(Self::of(Deployment::start().await?, folder, command).await)
+    }
+
+    /// The same with a stack made of the template, see [`crate::end_to_end::ADDED`]. Calls of agents cost next to nothing.
+    ///
+    /// # Panics
+    /// If a part does not start.
+    pub async fn on_stack(folder: &Path, command: &Path) -> Option<Self> {
+        let settings = Settings {
+            call_cost: CHEAP,
+            ..Settings::default()
+        };
+        let deployment = Deployment::of_template(&THREE, &settings).await?;
+        Some(Self::of(deployment, folder, command).await)
+    }
+
+    async fn of(deployment: Deployment, folder: &Path, command: &Path) -> Self {
         fs::create_dir_all(folder).expect("a folder");
         let fleet = sample_fleet(&deployment).await;
         let fleet_file = folder.join("fleet.json");
@@ -54,16 +77,33 @@ impl Local {
         let made = (0..STANDBY)
             .map(|n| deployment.seed_at(ProviderName::Anthropic, &format!("standby {n}")) + "\n");
         fs::write(&standby, made.collect::<String>()).expect("a file");
-        let front = Front::start(deployment.moto.url(), "control").await;
+        let (url, function) = deployment.function("control");
+        let front = Front::start(url, &function).await;
         let settings = folder.join("env");
         fs::write(&settings, exports(&deployment, &front, command)).expect("a file");
-        Some(Self {
+        Self {
             deployment,
             settings,
             fleet: fleet_file,
             standby,
             _front: front,
-        })
+        }
+    }
+
+    /// The secrets of the sample fleet.
+    ///
+    /// # Panics
+    /// If the file is not what was written.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let fleet = fs::read_to_string(&self.fleet).expect("a file");
+        let fleet: Value = serde_json::from_str(&fleet).expect("JSON");
+        let slots = fleet["slots"].as_object().expect("slots");
+        let secret = |(slot, entry): (&String, &Value)| Secret {
+            slot: slot.parse().unwrap(),
+            arn: entry["secret"].as_str().unwrap().parse().unwrap(),
+            first: "00000000-0000-4000-8000-000000000000".parse().unwrap(),
+        };
+        slots.iter().map(secret).collect()
     }
 
     /// Deploys the kill switch behind its topic, and has the command talk to a control function that is told of both.
@@ -110,7 +150,7 @@ fn exports(deployment: &Deployment, front: &Front, command: &Path) -> String {
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", deployment.moto.url()),
         ("AWS_ENDPOINT_URL_DYNAMODB", deployment.ministack.url()),
-        ("KEYWARD_TABLE", TABLE),
+        ("KEYWARD_TABLE", &deployment.table),
         ("KEYWARD_ACCOUNTS", &deployment.accounts),
         ("KEYWARD_CONTROL_URL", &front.url),
     ];

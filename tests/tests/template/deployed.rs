@@ -41,7 +41,9 @@ async fn a_stack_is_made_and_its_functions_run_as_it_configures_them() {
     };
     let build = || FUNCTIONS.map(|(name, _)| build(Profile::Dev, program(name)).unwrap());
     let programs = tokio::task::spawn_blocking(build).await.unwrap();
-    let stack = ministack.deploy_stack("e2e", &template.0, &programs).await;
+    let stack = ministack
+        .deploy_stack("e2e", &template.0, &json!({}), &programs)
+        .await;
     assert_eq!(stack.status, "CREATE_COMPLETE", "{:#?}", stack.failed);
     let unmade = stack
         .resources
