@@ -245,6 +245,7 @@ async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> Strin
         alarms: std::sync::Arc::new(keyward_core::ports::NoAlarmStates),
         callers: keyward_core::usecases::report::Callers::People,
         restore_second: keyward_core::usecases::restore::Second::NotNeeded,
+        enforce_second: keyward_core::usecases::restore::Second::NotNeeded,
     };
     let body = json!({"reason": "refill", "account": "anthropic-main", "keys": keys});
     let broken = format!("{}{{", body);
@@ -296,7 +297,13 @@ async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> Strin
             },
             "body": body,
         });
-        let answer = keyward_control::handle(&deps, event, world.deadline()).await;
+        let answer = keyward_control::handle(
+            &deps,
+            keyward_core::model::act_kind::Served::All,
+            event,
+            world.deadline(),
+        )
+        .await;
         said += &answer.to_string();
     }
     let acts = world.outside.inventory.all_acts();

@@ -11,6 +11,8 @@ mod expect;
 mod import;
 #[path = "control/kill.rs"]
 mod kill;
+#[path = "control/kinds.rs"]
+mod kinds;
 #[path = "control/plan.rs"]
 mod plan;
 #[path = "control/prices.rs"]
@@ -32,6 +34,7 @@ use base64::Engine as _;
 use jiff::SignedDuration;
 use keyward_control::{Deps, handle};
 use keyward_core::model::act::{Act, Phase, Subject};
+use keyward_core::model::act_kind::Served;
 use keyward_core::model::slot::Mode;
 use keyward_core::ports::{Acts, Deadline, Inventory, InventoryError, NoAlarmStates, SecretStore};
 use keyward_core::usecases::restore::Second;
@@ -76,6 +79,7 @@ fn deps(world: &World) -> Deps {
         callers: keyward_core::usecases::report::Callers::People,
         guards: None,
         restore_second: Second::NotNeeded,
+        enforce_second: Second::NotNeeded,
     }
 }
 
@@ -112,7 +116,7 @@ fn event(path: &str, body: &Value) -> Value {
 
 async fn send(deps: &Deps, event: Value) -> (u64, Value) {
     let deadline = Deadline(deps.ports.clock.now() + SignedDuration::from_mins(5));
-    let answer = handle(deps, event, deadline).await;
+    let answer = handle(deps, Served::All, event, deadline).await;
     let body = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
     (answer["statusCode"].as_u64().unwrap(), body)
 }
@@ -390,7 +394,7 @@ async fn an_invocation_without_time_leaves_the_rest_to_the_next() {
     let deps = deps(&world);
     let deadline = Deadline(deps.ports.clock.now() + SignedDuration::from_secs(10));
     let body = json!({"reason": "x", "fleet": fleet()});
-    let answer = handle(&deps, event("/apply", &body), deadline).await;
+    let answer = handle(&deps, Served::All, event("/apply", &body), deadline).await;
     let body: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
     assert!(results(&body).iter().all(|(_, result)| *result == "left"));
     assert_eq!(world.outside.inventory.all_slots(), []);

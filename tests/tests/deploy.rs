@@ -78,7 +78,7 @@ async fn each_example_is_deployed_once_it_was_agreed_to() {
         assert_eq!(is_done, answer == "y\n", "{example}: {said}\n{complaint}");
         if is_done {
             assert!(output.status.success(), "{example}: {complaint}");
-            for output in ["ControlUrl", "TableName", "RotateFunctionArn"] {
+            for output in ["CommandSettings", "TableName", "RotateFunctionArn"] {
                 assert!(said.contains(output), "{example}: {output} is missing");
             }
         }

@@ -63,7 +63,7 @@ fn every_output_that_the_page_names_is_one() {
     let page = read("infra/README.md");
     let words = page.split('`').skip(1).step_by(2);
     let named: BTreeSet<_> = words
-        .filter(|word| word.ends_with("Arn") || ["ControlUrl", "TableName"].contains(word))
+        .filter(|word| word.ends_with("Arn") || ["CommandSettings", "UsageUrl"].contains(word))
         .map(str::to_owned)
         .collect();
     assert!(named.len() >= 5 && named.is_subset(&outputs), "{named:?}");

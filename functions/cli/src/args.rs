@@ -22,7 +22,12 @@ pub(crate) struct Args {
 
 const SETTINGS: &str = "\
 Settings, by environment variables:
-  KEYWARD_CONTROL_URL  the control function's URL (plan, apply, import, doctor, register, enforce, expect, kill, restore, drill, pool add, prices put)
+  KEYWARD_CONTROL_URL  the control function's URL, where one serves all kinds of acts; else one for each kind:
+    ..._URL_SEE        plan, import, doctor
+    ..._URL_OPERATE    apply, register, expect, drill, pool add, prices put
+    ..._URL_KILL       kill
+    ..._URL_ENFORCE    enforce
+    ..._URL_RESTORE    restore
   KEYWARD_TABLE        the inventory's table (status, rotate, doctor, backtest --slot, drill --wait, pool status, prices show)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (kill --offline, where --accounts names no file;
                        providers and pool status, optional)

@@ -8,6 +8,7 @@ use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
 use jiff::Timestamp;
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::ports::Clock;
 use keyward_lambda::clock::SystemClock;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use url::Url;
 
 use crate::aws::{Aws, TIMEOUT};
 use crate::print::clean;
-use crate::settings::{self, CONTROL_URL};
+use crate::settings;
 
 /// The control function.
 pub(crate) struct Control {
@@ -63,10 +64,9 @@ struct Refusal {
 }
 
 impl Control {
-    /// Everything that a call needs; nothing is sent.
-    pub(crate) async fn open() -> Result<Self> {
-        let [url] = settings::required([CONTROL_URL])?;
-        let url = settings::control_url(&url)?;
+    /// Everything that calls of this kind of acts need; nothing is sent.
+    pub(crate) async fn open(kind: ActKind) -> Result<Self> {
+        let url = settings::control_url_for(kind)?;
         let aws = Aws::load().await?;
         let region = aws.config.region().map(ToString::to_string);
         let region = settings::region_of(&url)
@@ -202,7 +202,7 @@ fn sentence(text: &str) -> String {
 fn http_error(status: u16, region: &str) -> String {
     match status {
         403 => format!(
-            "AWS refused the request (HTTP 403). Nothing was changed. Your credentials may have expired (log in again); the request was signed for {region}, which must be the function's region (AWS_REGION); KEYWARD_CONTROL_URL must be the control function's URL; and your role needs lambda:InvokeFunctionUrl, and lambda:InvokeFunction through the URL, on that function."
+            "AWS refused the request (HTTP 403). Nothing was changed. Your credentials may have expired (log in again); the request was signed for {region}, which must be the function's region (AWS_REGION); the URL must be that of the stack for this kind of acts (its output CommandSettings); and your role needs that kind's policy (the stack's outputs ViewerPolicyArn, OperatePolicyArn, KillPolicyArn, EnforcePolicyArn, RestorePolicyArn)."
         ),
         status => format!(
             "the control function could not be reached (HTTP {status}); the act may have been done: look with keyward status, then send it again"

@@ -1,6 +1,7 @@
 //! Settings from the environment.
 
 use anyhow::{Context, Result, bail};
+use keyward_core::model::act_kind::ActKind;
 use keyward_lambda::config::environment;
 use url::{Host, Url};
 
@@ -22,15 +23,30 @@ pub(crate) fn required<const N: usize>(names: [(&str, &str); N]) -> Result<[Stri
 /// The inventory's table.
 pub(crate) const TABLE: (&str, &str) = ("KEYWARD_TABLE", "the inventory's DynamoDB table");
 
-/// The control function's URL.
-pub(crate) const CONTROL_URL: (&str, &str) = (
-    "KEYWARD_CONTROL_URL",
-    "the URL of the control function, https://….lambda-url.<region>.on.aws/",
-);
+/// The control function's URL, where one serves all kinds of acts.
+const CONTROL_URL: &str = "KEYWARD_CONTROL_URL";
+
+/// The control function's URL for a kind of acts: that kind's own, or the one that serves all.
+pub(crate) fn control_url_for(kind: ActKind) -> Result<Url> {
+    url_for(kind, environment)
+}
+
+fn url_for(kind: ActKind, lookup: impl Fn(&str) -> Option<String>) -> Result<Url> {
+    let set = |name| lookup(name).filter(|value| !value.trim().is_empty());
+    for name in [kind.setting(), CONTROL_URL] {
+        if let Some(text) = set(name) {
+            return control_url(name, &text);
+        }
+    }
+    bail!(
+        "{CONTROL_URL} is not set: the URL of the control function, https://….lambda-url.<region>.on.aws/; or {}, where each kind of acts has its own: the stack's output CommandSettings has all of them",
+        kind.setting()
+    )
+}
 
 /// Reads the control function's URL: https, or http on this machine.
-pub(crate) fn control_url(text: &str) -> Result<Url> {
-    let url = Url::parse(text.trim()).context("KEYWARD_CONTROL_URL is not a URL")?;
+fn control_url(name: &str, text: &str) -> Result<Url> {
+    let url = Url::parse(text.trim()).with_context(|| format!("{name} is not a URL"))?;
     let loopback = match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -40,10 +56,10 @@ pub(crate) fn control_url(text: &str) -> Result<Url> {
     match url.scheme() {
         "https" => {}
         "http" if loopback => {}
-        _ => bail!("KEYWARD_CONTROL_URL must begin with https://"),
+        _ => bail!("{name} must begin with https://"),
     }
     if !url.username().is_empty() || url.password().is_some() {
-        bail!("KEYWARD_CONTROL_URL must hold no user name or password: requests are signed");
+        bail!("{name} must hold no user name or password: requests are signed");
     }
     Ok(url)
 }
@@ -73,7 +89,30 @@ mod tests {
             ("ftp://127.0.0.1/", false),
             ("abc", false),
         ] {
-            assert_eq!(control_url(text).is_ok(), good, "{text}");
+            assert_eq!(control_url("X", text).is_ok(), good, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_kind_of_acts_has_its_own_url_or_the_one_for_all() {
+        let found = |set: &[(&str, &str)], kind| {
+            let of = |name: &str| {
+                let mut named = set.iter().filter(|(known, _)| *known == name);
+                named.next().map(|(_, url)| (*url).to_owned())
+            };
+            url_for(kind, of).map(|url| url.to_string())
+        };
+        let both = [
+            ("KEYWARD_CONTROL_URL", "https://all.example.com/"),
+            ("KEYWARD_CONTROL_URL_KILL", "https://kill.example.com/"),
+        ];
+        let kill = found(&both, ActKind::Kill).expect("a URL");
+        assert_eq!(kill, "https://kill.example.com/");
+        let see = found(&both, ActKind::See).expect("a URL");
+        assert_eq!(see, "https://all.example.com/");
+        let missing = found(&both[1..], ActKind::See).expect_err("none is set");
+        for named in ["KEYWARD_CONTROL_URL is not set", "KEYWARD_CONTROL_URL_SEE"] {
+            assert!(missing.to_string().contains(named), "{missing}");
         }
     }
 

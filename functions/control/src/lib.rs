@@ -7,13 +7,14 @@ mod response;
 
 use std::sync::Arc;
 
+use keyward_core::model::act_kind::Served;
 use keyward_core::model::text::{OutsideText, without_keys};
 use keyward_core::ports::{ActOrders, Acts, AlarmStates, Deadline, KillAlarms, UsageStore};
+use keyward_core::rules::consent::Second;
 use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
 use keyward_core::usecases::drill::Drills;
 use keyward_core::usecases::report::Callers;
-use keyward_core::usecases::restore::Second;
 use keyward_core::usecases::survey::Guards;
 use serde_json::Value;
 
@@ -42,6 +43,8 @@ pub struct Deps {
     pub guards: Option<(Arc<dyn KillAlarms>, Deployment)>,
     /// Whether a restore waits for a second person.
     pub restore_second: Second,
+    /// Whether another mode of a slot waits for a second person.
+    pub enforce_second: Second,
 }
 
 impl Deps {
@@ -54,12 +57,13 @@ impl Deps {
     }
 }
 
-/// Carries out the act that the request asks for. Whatever happens is an HTTP answer: to its caller, a function URL
-/// tells nothing of a function's error but that there was one.
-pub async fn handle(deps: &Deps, event: Value, deadline: Deadline) -> Value {
+/// Carries out the act that the request asks for, if it is one of those that are `served` to whoever invoked the function.
+/// Whatever happens is an HTTP answer: to its caller, a function URL tells nothing of a function's error but that there was
+/// one.
+pub async fn handle(deps: &Deps, served: Served, event: Value, deadline: Deadline) -> Value {
     let done = match Request::read(event) {
         Ok(request) => {
-            let done = carry_out(deps, &request, deadline).await;
+            let done = carry_out(deps, served, &request, deadline).await;
             log(&request, &done);
             done
         }

@@ -21,10 +21,12 @@ fn main() -> ExitCode {
             callers: config.callers,
             guards: deps.guards,
             restore_second: config.common.restore_second,
+            enforce_second: config.common.enforce_second,
         };
         run::run(async |event: LambdaEvent<Value>| {
             let deadline = deadline(&event.context, MARGIN);
-            Ok(handle(&deps, event.payload, deadline).await)
+            let served = config.urls.serve(&event.context.invoked_function_arn);
+            Ok(handle(&deps, served, event.payload, deadline).await)
         })
         .await
     })

@@ -124,6 +124,7 @@ impl Deployment {
             ("KEYWARD_ACCOUNTS", &self.accounts),
             ("KEYWARD_CREDENTIAL", "read"),
             ("KEYWARD_STACK", STACK),
+            ("KEYWARD_URLS", "together"),
             ("KEYWARD_KILL_SWITCH_ARN", &self.kill_switch),
             ("KEYWARD_LOG", "trace"),
             ("KEYWARD_CONFIRM_OVER_SECONDS", "0"),

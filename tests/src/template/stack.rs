@@ -67,6 +67,16 @@ impl<'a> Stack<'a> {
             .collect()
     }
 
+    /// What an output of the stack says.
+    ///
+    /// # Panics
+    /// If there is none of that name.
+    pub fn output(&self, name: &str) -> String {
+        let output = &self.template["Outputs"][name];
+        assert!(output.is_object(), "the template has no output {name}");
+        text(&self.value(&output["Value"]))
+    }
+
     /// What a role, or a policy for people, allows.
     pub fn policy(&self, name: &str) -> Policy {
         let properties = self.properties(name);
@@ -155,6 +165,8 @@ impl<'a> Stack<'a> {
         match self.kind(name) {
             "AWS::SNS::Topic" => json!(self.attribute(name, "Arn")),
             "AWS::Serverless::Function" => self.properties(name)["FunctionName"].clone(),
+            // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#aws-resource-lambda-alias-return-values
+            "AWS::Lambda::Alias" => json!(self.attribute(name, "Arn")),
             _ => json!(name),
         }
     }
@@ -174,6 +186,10 @@ impl<'a> Stack<'a> {
             "AWS::SNS::Topic" => ("sns", named("TopicName")),
             "AWS::Serverless::Function" => {
                 ("lambda", format!("function:{}", named("FunctionName")))
+            }
+            "AWS::Lambda::Alias" => {
+                let (function, alias) = (named("FunctionName"), named("Name"));
+                ("lambda", format!("function:{function}:{alias}"))
             }
             "AWS::SQS::Queue" => ("sqs", named("QueueName")),
             "AWS::DynamoDB::Table" => ("dynamodb", format!("table/{name}")),

@@ -160,6 +160,7 @@ async fn a_kill_that_was_not_answered_is_not_called_one_that_did_nothing() {
         };
         assert_eq!(ended.phase, Phase::Ended);
 
+        world.pass(SignedDuration::from_secs(5));
         let (status, again) = post(&deps(&world), "/kill", order(&world)).await;
         assert_eq!(
             (status, &again["result"]),

@@ -5,6 +5,7 @@ mod ends;
 
 use keyward_control::{Deps, handle as control};
 use keyward_core::model::act::{ActId, CallerArn};
+use keyward_core::model::act_kind::Served;
 use keyward_core::model::alarm::AlarmMetric;
 use keyward_core::model::drill::{Drill, DrillOutcome, DrillUnderWay};
 use keyward_core::model::incident::{Figures, Stage, Suspends, TriggerId};
@@ -395,9 +396,10 @@ async fn ask(range: &Range) -> Value {
         callers: keyward_core::usecases::report::Callers::People,
         guards: None,
         restore_second: Second::NotNeeded,
+        enforce_second: Second::NotNeeded,
     };
     let deadline = Deadline(range.switched.now() + SignedDuration::from_mins(5));
-    control(&deps, asked(range), deadline).await
+    control(&deps, Served::All, asked(range), deadline).await
 }
 
 impl Scenario for Drilled {

@@ -1,8 +1,9 @@
 //! What people, agents and strangers may do.
 
+use keyward_core::model::act_kind::ActKind;
 use keyward_tests::template::policy::{Policy, Request};
-use keyward_tests::template::{Stack, Template};
-use serde_json::json;
+use keyward_tests::template::{FUNCTIONS, Stack, Template};
+use serde_json::{Value, json};
 
 const SECRET: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/support-bot-a1B2c3";
 const STACK: (&str, &str) = ("aws:ResourceTag/keyward:stack", "e2e");
@@ -50,8 +51,8 @@ fn no_developer_reads_a_secret_of_production() {
     }
 }
 
-/// A policy lets a function be called by its URL, and neither past it nor any other function.
-fn is_called_by_its_url_alone(policy: &str, logical: &str, function: &str, others: &[&str]) {
+/// A policy lets a function, or an alias of one, be called by its URL, and neither past it nor any other.
+fn is_called_by_its_url_alone(policy: &str, function: &str, others: &[&str]) {
     let Some(template) = Template::read() else {
         return;
     };
@@ -83,22 +84,120 @@ fn is_called_by_its_url_alone(policy: &str, logical: &str, function: &str, other
         assert!(!allows(&policy, by_url, other, &signed), "{other}");
         assert!(!allows(&policy, past, other, &via("true")), "{other}");
     }
-    let url = &stack.properties(logical)["FunctionUrlConfig"];
-    assert_eq!(*url, json!({"AuthType": "AWS_IAM"}));
+}
+
+/// What the policy for a kind of acts is called.
+fn policy_of(kind: ActKind) -> &'static str {
+    match kind {
+        ActKind::See => "ViewerPolicy",
+        ActKind::Operate => "OperatePolicy",
+        ActKind::Kill => "KillPolicy",
+        ActKind::Enforce => "EnforcePolicy",
+        ActKind::Restore => "RestorePolicy",
+    }
+}
+
+fn alias_of(kind: ActKind) -> String {
+    format!("function:e2e-control:{}", kind.name())
 }
 
 #[test]
-fn people_call_control_by_its_url_alone() {
-    let others = ["function:e2e-kill-switch", "function:e2e-usage"];
-    let control = ("ControlFunction", "function:e2e-control");
-    is_called_by_its_url_alone("OperatorPolicy", control.0, control.1, &others);
+fn people_call_the_url_of_their_kind_of_acts_and_no_other() {
+    for kind in ActKind::ALL {
+        let mut others = vec![
+            "function:e2e-kill-switch".to_owned(),
+            "function:e2e-usage".to_owned(),
+            // What is allowed on an alias is not allowed on the function, whose event would name anybody as the caller.
+            "function:e2e-control".to_owned(),
+            "function:e2e-control:$LATEST".to_owned(),
+        ];
+        others.extend(
+            ActKind::ALL
+                .into_iter()
+                .filter(|k| *k != kind)
+                .map(alias_of),
+        );
+        let others: Vec<&str> = others.iter().map(String::as_str).collect();
+        is_called_by_its_url_alone(policy_of(kind), &alias_of(kind), &others);
+    }
+}
+
+#[test]
+fn each_kind_of_acts_has_a_signed_url_and_the_function_itself_none() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    let control = stack.properties("ControlFunction");
+    assert_eq!(control["FunctionUrlConfig"], Value::Null);
+    let variables = stack.variables("ControlFunction");
+    assert_eq!(variables["KEYWARD_URLS"], "apart");
+    let resources = stack.resources();
+    let of_kind = |kind: &str| {
+        let found = resources.iter().filter(|(_, r)| r["Type"] == kind);
+        found.map(|(name, _)| *name).collect::<Vec<_>>()
+    };
+    assert_eq!(of_kind("AWS::Lambda::Alias").len(), ActKind::ALL.len());
+    assert_eq!(of_kind("AWS::Lambda::Url").len(), ActKind::ALL.len());
+    let settings = stack.output("CommandSettings");
+    for kind in ActKind::ALL {
+        let mut logical = kind.name().to_owned();
+        logical[..1].make_ascii_uppercase();
+        let alias = stack.properties(&format!("Control{logical}"));
+        assert_eq!(alias["Name"], kind.name());
+        assert_eq!(alias["FunctionName"], "e2e-control");
+        let url = stack.properties(&format!("Control{logical}Url"));
+        assert_eq!(url["Qualifier"], kind.name());
+        assert_eq!(url["AuthType"], "AWS_IAM");
+        let line = format!("export {}=Control{logical}Url.FunctionUrl", kind.setting());
+        assert!(settings.lines().any(|l| l == line), "{settings}");
+    }
 }
 
 #[test]
 fn agents_tell_of_their_use_and_call_nothing_else() {
-    let others = ["function:e2e-kill-switch", "function:e2e-control"];
-    let usage = ("UsageFunction", "function:e2e-usage");
-    is_called_by_its_url_alone("AgentPolicy", usage.0, usage.1, &others);
+    let mut others = vec![
+        "function:e2e-kill-switch".to_owned(),
+        "function:e2e-control".to_owned(),
+    ];
+    others.extend(ActKind::ALL.map(alias_of));
+    let others: Vec<&str> = others.iter().map(String::as_str).collect();
+    is_called_by_its_url_alone("AgentPolicy", "function:e2e-usage", &others);
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let usage = Stack::of(&template, &[]).properties("UsageFunction");
+    assert_eq!(usage["FunctionUrlConfig"], json!({"AuthType": "AWS_IAM"}));
+}
+
+/// Who gives orders to the kill switch: a policy for people, or for agents, never does.
+#[test]
+fn nobody_but_the_monitor_and_control_invokes_the_kill_switch() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    let may = |policy: &str| {
+        let policy = stack.policy(policy);
+        allows(
+            &policy,
+            "lambda:InvokeFunction",
+            "function:e2e-kill-switch",
+            &[],
+        )
+    };
+    let roles = FUNCTIONS
+        .iter()
+        .filter(|(_, logical)| may(&format!("{logical}Role")));
+    let roles: Vec<&str> = roles.map(|(name, _)| *name).collect();
+    assert_eq!(roles, ["monitor", "control"]);
+    let resources = stack.resources();
+    let policies = resources
+        .iter()
+        .filter(|(_, r)| r["Type"] == "AWS::IAM::ManagedPolicy");
+    for (name, _) in policies {
+        assert!(!may(name), "{name}");
+    }
 }
 
 /// Of a topic's policy, who may publish what.

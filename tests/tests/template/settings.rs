@@ -15,11 +15,12 @@ const MAPPED: &str = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:spend";
 const MAP: &str = r#"{"spend": "support-bot"}"#;
 
 /// Everything set that can be.
-const ALL: [(&str, &str); 6] = [
+const ALL: [(&str, &str); 7] = [
     ("ProviderAccounts", ACCOUNTS),
     ("AlarmMap", MAP),
     ("MappedAlarmArns", MAPPED),
     ("RestoreNeedsSecond", "true"),
+    ("EnforceNeedsSecond", "true"),
     (
         "ExtraRootsLayer",
         "arn:aws:lambda:us-east-1:111122223333:layer:roots:1",

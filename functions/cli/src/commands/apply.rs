@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::names::SlotName;
 use keyward_core::rules::change::Difference;
 use serde::Deserialize;
@@ -72,7 +73,10 @@ pub(super) async fn register(
 }
 
 async fn post(operation: &str, request: &Value, format: Format) -> Result<Outcome> {
-    let answer = Control::open().await?.post(operation, request).await?;
+    let answer = Control::open(ActKind::Operate)
+        .await?
+        .post(operation, request)
+        .await?;
     let report: Report =
         serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
     match format {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::ports::{Clock, Inventory};
 use keyward_core::rules::doctor::{Check, Health};
 use keyward_lambda::clock::SystemClock;
@@ -12,7 +13,7 @@ use super::Format;
 use crate::aws::Aws;
 use crate::control::Control;
 use crate::print::{Cell, Outcome, Tint, chain, clean, line, tinted_table};
-use crate::settings::{CONTROL_URL, TABLE, required};
+use crate::settings::{TABLE, required};
 
 /// AWS takes requests that are signed up to five minutes off; a clock that is a minute off is about to be refused.
 const MAX_SKEW: SignedDuration = SignedDuration::from_mins(1);
@@ -60,8 +61,10 @@ async fn control() -> Vec<Check> {
     const ABOUT: &str = "control";
     let before = SystemClock.now();
     let asked = async {
-        required([CONTROL_URL])?;
-        let answer = Control::open().await?.post("/doctor", &json!({})).await?;
+        let answer = Control::open(ActKind::See)
+            .await?
+            .post("/doctor", &json!({}))
+            .await?;
         serde_json::from_value::<Answer>(answer).context("the answer cannot be read")
     };
     match asked.await {

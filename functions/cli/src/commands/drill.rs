@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use jiff::Timestamp;
 use keyward_core::model::act::ActId;
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::drill::{DrillStage, SETS_OFF_WITHIN, TAKEN_ON_WITHIN, stages};
 use keyward_core::model::incident::{KillStep, Stage};
 use keyward_core::model::names::SlotName;
@@ -48,7 +49,10 @@ struct Answer {
 /// Says whether a drill could begin.
 pub(super) async fn foresee(slot: &SlotName, format: Format) -> Result<Outcome> {
     let request = json!({ "slot": slot, "dry_run": true });
-    let answer = Control::open().await?.post("/drill", &request).await?;
+    let answer = Control::open(ActKind::Operate)
+        .await?
+        .post("/drill", &request)
+        .await?;
     let read = read(&answer)?;
     match format {
         Format::Json => line(&answer.to_string()),
@@ -69,7 +73,7 @@ pub(super) async fn drill(order: &Order, confirm: Confirm, format: Format) -> Re
         Some(seconds) => Some((ports().await?, seconds)),
         None => None,
     };
-    let control = Control::open().await?;
+    let control = Control::open(ActKind::Operate).await?;
     let what =
         format!("The key of the canary {slot} is cut off within minutes, to see that it can be");
     confirmed(slot, &what, confirm)?;

@@ -1,6 +1,8 @@
 //! `keyward enforce`.
 
 use anyhow::{Context, Result};
+use jiff::Timestamp;
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::Mode;
 use serde::Deserialize;
@@ -8,7 +10,7 @@ use serde_json::json;
 
 use super::Format;
 use crate::control::Control;
-use crate::print::{Outcome, line};
+use crate::print::{Outcome, clean, line};
 
 /// What statistics may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,8 +30,17 @@ impl From<bool> for Wanted {
 struct Answer {
     before: Mode,
     mode: Mode,
+    /// Where a second person must agree.
+    #[serde(default)]
+    asked: Option<AskedFor>,
     #[serde(default)]
     unrecorded: bool,
+}
+
+#[derive(Deserialize)]
+struct AskedFor {
+    by: String,
+    until: Timestamp,
 }
 
 pub(super) async fn enforce(
@@ -39,14 +50,17 @@ pub(super) async fn enforce(
     format: Format,
 ) -> Result<Outcome> {
     let request = json!({ "reason": reason, "slot": slot, "mode": wanted.0 });
-    let answer = Control::open().await?.post("/enforce", &request).await?;
+    let answer = Control::open(ActKind::Enforce)
+        .await?
+        .post("/enforce", &request)
+        .await?;
     let said: Answer =
         serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
     match format {
         Format::Json => line(&answer.to_string()),
         Format::Table => print(slot, &said),
     }
-    Ok(match said.unrecorded {
+    Ok(match said.unrecorded || said.asked.is_some() {
         true => Outcome::NotAll,
         false => Outcome::Done,
     })
@@ -64,7 +78,14 @@ fn print(slot: &SlotName, answer: &Answer) {
     } else {
         " from now on"
     };
-    line(&format!("{slot}: {what}{was}"));
+    match &answer.asked {
+        Some(asked) => line(&format!(
+            "{slot}: NOT changed yet: {} asked for it, and a second person must run the same command until {}",
+            clean(&asked.by),
+            asked.until.strftime("%Y-%m-%d %H:%M UTC")
+        )),
+        None => line(&format!("{slot}: {what}{was}")),
+    }
     if answer.unrecorded {
         line(&format!("{slot}: done, but its end could not be recorded"));
     }

@@ -4,6 +4,7 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::money::SpendCap;
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::Expectation;
@@ -68,7 +69,10 @@ pub(super) async fn expect(words: &Words, format: Format) -> Result<Outcome> {
     if let Some(incident) = &words.incident {
         request["incident"] = incident.as_str().into();
     }
-    let answer = Control::open().await?.post("/expect", &request).await?;
+    let answer = Control::open(ActKind::Operate)
+        .await?
+        .post("/expect", &request)
+        .await?;
     let said: Answer =
         serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
     match format {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use jiff::Timestamp;
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::names::{AccountName, IamUser, ScopeId, SecretArn};
 use keyward_core::model::slot::{ProviderName, Scope};
 use serde::Deserialize;
@@ -88,7 +89,10 @@ pub(super) async fn import(wanted: Import) -> Result<Outcome> {
         "scope": scope,
         "secrets": wanted.secrets,
     });
-    let answer = Control::open().await?.post("/import", &request).await?;
+    let answer = Control::open(ActKind::See)
+        .await?
+        .post("/import", &request)
+        .await?;
     let report: Report =
         serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
     if wanted.json {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::names::SlotName;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -84,7 +85,7 @@ struct Row {
 
 /// Says what a kill would do.
 pub(super) async fn foresee(order: &Order, format: Format) -> Result<Outcome> {
-    let foreseen = async { look(&Control::open().await?, order, TIME_LIMIT).await };
+    let foreseen = async { look(&Control::open(ActKind::Kill).await?, order, TIME_LIMIT).await };
     let words = Words {
         left: format!("{}: nothing was changed", order.slot),
         ..words_while(order)
@@ -97,7 +98,7 @@ pub(super) async fn foresee(order: &Order, format: Format) -> Result<Outcome> {
 /// Cuts the slot off.
 pub(super) async fn kill(order: &Order, confirm: Confirm, format: Format) -> Result<Outcome> {
     reasoned(&order.reason)?;
-    let control = Control::open().await;
+    let control = Control::open(ActKind::Kill).await;
     let control = control.map_err(|error| or_offline(order, error))?;
     if confirm == Confirm::Typed {
         let foreseen = look_before(&control, order).await?;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::fleet::{Fleet, SlotEntry};
 use keyward_core::rules::change::{Basis, Difference};
 use keyward_core::rules::plan::{Mender, Source};
@@ -82,7 +83,7 @@ const KEPT_VERSION: u32 = 1;
 
 pub(super) async fn plan(wanted: &Wanted) -> Result<Outcome> {
     let fleet = fleet_file::read(&wanted.file)?;
-    let control = Control::open().await?;
+    let control = Control::open(ActKind::See).await?;
     let answer = control.post("/plan", &json!({ "fleet": fleet })).await?;
     let report: Report =
         serde_json::from_value(answer.clone()).context("the answer cannot be read")?;

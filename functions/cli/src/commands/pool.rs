@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Read};
 
 use anyhow::{Context, Result, bail};
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::AccountName;
 use keyward_core::ports::Clock;
@@ -65,7 +66,7 @@ pub(super) async fn run(pool: Pool) -> Result<Outcome> {
 async fn add(account: &AccountName, reason: &str, format: Format) -> Result<Outcome> {
     let given = keys()?;
     let keys: Vec<&str> = given.iter().map(|(_, key)| key.as_str()).collect();
-    let control = Control::open().await?;
+    let control = Control::open(ActKind::Operate).await?;
     let request = json!({ "reason": reason, "account": account, "keys": keys });
     let answer = control.post("/pool/add", &request).await?;
     let said: Answer =

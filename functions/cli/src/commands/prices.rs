@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::price::PriceTable;
 use keyward_core::usecases::prices::in_use;
 use keyward_lambda::clock::SystemClock;
@@ -83,7 +84,10 @@ async fn put(file: &Path, reason: &str, format: Format) -> Result<Outcome> {
     let table: &RawValue =
         serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))?;
     let request = json!({ "reason": reason, "table": table });
-    let answer = Control::open().await?.post("/prices", &request).await?;
+    let answer = Control::open(ActKind::Operate)
+        .await?
+        .post("/prices", &request)
+        .await?;
     let said: Answer =
         serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
     let [before, as_of] = [&said.before, &said.as_of].map(|word| clean(word));

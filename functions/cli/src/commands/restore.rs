@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::money::SpendCap;
 use keyward_core::model::names::SlotName;
 use serde::Deserialize;
@@ -49,7 +50,10 @@ struct Key {
 }
 
 pub(super) async fn restore(slot: &SlotName, request: &Value, format: Format) -> Result<Outcome> {
-    let answer = Control::open().await?.post("/restore", request).await?;
+    let answer = Control::open(ActKind::Restore)
+        .await?
+        .post("/restore", request)
+        .await?;
     let read: Answer =
         serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
     if format == Format::Json {

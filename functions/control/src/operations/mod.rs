@@ -14,6 +14,7 @@ mod prices;
 mod restore;
 mod usage;
 
+use keyward_core::model::act_kind::{ActKind, Served};
 use keyward_core::model::money::SpendCap;
 use keyward_core::ports::Deadline;
 use keyward_core::usecases::cap::CapSet;
@@ -29,11 +30,15 @@ const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /expect, /kill
 
 pub(crate) async fn carry_out(
     deps: &Deps,
+    served: Served,
     request: &Request,
     deadline: Deadline,
 ) -> Result<Value, Refusal> {
     match deps.callers {
-        Callers::People => act(deps, request, deadline).await,
+        Callers::People => {
+            of_a_kind_served(served, request)?;
+            act(deps, request, deadline).await
+        }
         Callers::Agents => told(deps, request).await,
     }
 }
@@ -48,6 +53,29 @@ async fn told(deps: &Deps, request: &Request) -> Result<Value, Refusal> {
             "Send acts of people to the control function.",
         )),
     }
+}
+
+/// IAM lets a person call the URLs of some kinds of acts; what came by one of them is of its kind.
+fn of_a_kind_served(served: Served, request: &Request) -> Result<(), Refusal> {
+    let Some(kind) = ActKind::of_operation(&request.path) else {
+        return Ok(());
+    };
+    if served.serves(kind) {
+        return Ok(());
+    }
+    let path = &request.path;
+    let came = match served {
+        Served::Only(other) => format!("it came by the URL of `{}`", other.name()),
+        Served::All | Served::Nothing => "it came by the URL of no kind".to_owned(),
+    };
+    Err(Refusal::new(
+        403,
+        format!("{path} is an act of the kind `{}`, and {came}", kind.name()),
+        format!(
+            "Set {} to the URL of that kind: the stack's output CommandSettings has all of them. Your role needs that kind's policy too.",
+            kind.setting()
+        ),
+    ))
 }
 
 async fn act(deps: &Deps, request: &Request, deadline: Deadline) -> Result<Value, Refusal> {

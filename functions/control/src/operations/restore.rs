@@ -3,7 +3,7 @@
 use keyward_core::model::act::Subject;
 use keyward_core::model::incident::OwnerId;
 use keyward_core::model::names::SlotName;
-use keyward_core::model::slot::{ProviderName, RestoreAsked};
+use keyward_core::model::slot::{Asked, ProviderName};
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{ActOrderError, Advice, Deadline, ProviderError};
 use keyward_core::usecases::kill::Invocation;
@@ -136,7 +136,7 @@ fn answer(order: &RestoreOrder, outcome: &RestoreOutcome) -> Value {
     }
 }
 
-fn asked_for(order: &RestoreOrder, asked: &RestoreAsked) -> Value {
+fn asked_for(order: &RestoreOrder, asked: &Asked) -> Value {
     json!({
         "slot": order.slot,
         "result": "asked",

@@ -1,6 +1,7 @@
 //! The words of Keyward as types: slot, version, incident, key, money, fleet.
 
 pub mod act;
+pub mod act_kind;
 pub mod act_order;
 pub mod alarm;
 pub mod alert;

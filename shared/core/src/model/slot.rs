@@ -355,7 +355,10 @@ pub struct Slot {
     pub killed: Option<Killed>,
     /// What a person asked to have restored, where a second must agree.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub restore_asked: Option<RestoreAsked>,
+    pub restore_asked: Option<Asked>,
+    /// What a person asked to have it made, enforcing or observing, where a second must agree.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mode_asked: Option<Asked>,
     /// What it is expected to spend for a while, if that is not what is normal.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub expectation: Option<Expectation>,
@@ -431,9 +434,9 @@ pub struct Drilled {
     pub was: Option<SlotState>,
 }
 
-/// One person's word for a restore.
+/// One person's word for what a second must agree to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RestoreAsked {
+pub struct Asked {
     /// Who asked.
     pub by: CallerArn,
     /// When.

@@ -5,6 +5,7 @@ pub mod anomaly;
 pub mod birth;
 pub mod caps;
 pub mod change;
+pub mod consent;
 pub mod doctor;
 pub mod drill;
 pub mod expect;

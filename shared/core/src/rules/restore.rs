@@ -1,17 +1,15 @@
 //! Whether a person may bring back what a kill took away: a key that was cut off, or the slot's freedom to make keys.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::model::alarm::{AlarmArn, AlarmState};
 use crate::model::incident::{Containment, Evidence, HowCut, Incident, KillStep, OwnerId};
 use crate::model::names::{AccountName, SecretVersionId, SlotName};
-use crate::model::slot::{ProviderName, RestoreAsked, Slot, SlotState};
+use crate::model::slot::{ProviderName, Slot, SlotState};
 use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionId, VersionState};
 use crate::ports::Suspension;
-
-/// So long the request of one person waits for the consent of another.
-pub const CONSENT: SignedDuration = SignedDuration::from_hours(1);
+use crate::rules::consent::SamePerson;
 
 /// Which key is wanted back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,8 +95,8 @@ pub enum Refused {
         account: AccountName,
     },
     /// The second word must be somebody else's.
-    #[error("the one who asked cannot consent too: a second person must, until {0:.0}")]
-    SamePerson(Timestamp),
+    #[error(transparent)]
+    SamePerson(#[from] SamePerson),
 }
 
 /// The key that is meant, as it stands.
@@ -283,32 +281,6 @@ pub fn is_over(alarm: &AlarmArn, state: Option<&AlarmState>) -> Result<(), Refus
         Some(AlarmState::Alarm) => Err(Refused::StillInAlarm(alarm.clone())),
         Some(AlarmState::Ok | AlarmState::InsufficientData) => Ok(()),
         Some(AlarmState::Other(_)) | None => Err(Refused::AlarmUnknown(alarm.clone())),
-    }
-}
-
-/// What comes of a request where two people must agree.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Consent {
-    /// This is the second word: it is done.
-    Given,
-    /// This is the first: it is kept, and waits for the second.
-    Asked(RestoreAsked),
-}
-
-/// Whether a request is the first or the second word. Both must be about the same, in the same epoch, from two callers.
-///
-/// # Errors
-/// [`Refused::SamePerson`].
-pub fn consent(slot: &Slot, request: RestoreAsked, now: Timestamp) -> Result<Consent, Refused> {
-    let first = slot.restore_asked.as_ref().filter(|first| {
-        first.epoch == request.epoch
-            && first.what == request.what
-            && now.duration_since(first.at) < CONSENT
-    });
-    match first {
-        Some(first) if first.by == request.by => Err(Refused::SamePerson(first.at + CONSENT)),
-        Some(_) => Ok(Consent::Given),
-        None => Ok(Consent::Asked(request)),
     }
 }
 

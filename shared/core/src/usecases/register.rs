@@ -186,6 +186,7 @@ pub(crate) fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         pending_seen: None,
         killed: None,
         restore_asked: None,
+        mode_asked: None,
         expectation: None,
         rightful: None,
         told_failed: None,

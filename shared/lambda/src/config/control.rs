@@ -1,5 +1,6 @@
 //! What the control function is configured by, beside what every function is.
 
+use keyward_core::model::act_kind::Urls;
 use keyward_core::model::names::StackName;
 use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::report::Callers;
@@ -20,6 +21,8 @@ pub struct ControlConfig {
     /// `KEYWARD_STACK` and `KEYWARD_KILL_SWITCH_ARN`: whose orders these are, and the function that carries out what writes
     /// at a provider. Both must be set where people are the callers; `None` where agents are.
     pub kill_switch: Option<KillSwitchOf>,
+    /// `KEYWARD_URLS`: `apart` or `together`; `apart` if not set. Whether each kind of acts has a URL of its own.
+    pub urls: Urls,
     /// `KEYWARD_CALLERS`: `people` or `agents`; `people` if not set. Whose calls this function takes.
     pub callers: Callers,
 }
@@ -46,6 +49,10 @@ impl ControlConfig {
         // What writes at a provider, the kill switch does.
         let common = reader.common(Credential::Read);
         let callers = reader.callers("KEYWARD_CALLERS");
+        let urls = match callers {
+            Callers::People => reader.urls("KEYWARD_URLS"),
+            Callers::Agents => Urls::Apart,
+        };
         let deployment = match reader.text(TOPIC) {
             Some(_) => reader.deployment(),
             None => None,
@@ -59,6 +66,7 @@ impl ControlConfig {
                 common,
                 deployment,
                 kill_switch,
+                urls,
                 callers,
             }),
             false => Err(ConfigError(reader.problems)),
@@ -76,6 +84,17 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             (None, None) => self.stack(),
         };
         stack.map(|stack| KillSwitchOf { stack, function })
+    }
+
+    fn urls(&mut self, variable: &'static str) -> Urls {
+        match self.text(variable).as_deref() {
+            None | Some("apart") => Urls::Apart,
+            Some("together") => Urls::Together,
+            Some(_) => {
+                self.problem(variable, "must be apart or together".to_owned());
+                Urls::Apart
+            }
+        }
     }
 
     fn callers(&mut self, variable: &'static str) -> Callers {
@@ -130,6 +149,18 @@ mod tests {
         assert_eq!(deployment.stack.as_str(), "prod");
         assert_eq!(deployment.account, "111122223333");
         assert_eq!(refused(&[(STACK, ""), (TOPIC, TOPIC_ARN)]), [STACK]);
+    }
+
+    #[test]
+    fn kinds_of_acts_have_urls_apart_unless_it_is_said_otherwise() {
+        for (set, urls) in [
+            ("", Urls::Apart),
+            ("apart", Urls::Apart),
+            ("together", Urls::Together),
+        ] {
+            assert_eq!(with(&[("KEYWARD_URLS", set)]).unwrap().urls, urls, "{set}");
+        }
+        assert_eq!(refused(&[("KEYWARD_URLS", "one")]), ["KEYWARD_URLS"]);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use keyward_core::rules::consent::Second;
 use keyward_core::rules::revoke::ConfirmPolicy;
-use keyward_core::usecases::restore::Second;
 use keyward_providers::config::{Credential, ProviderAccounts};
 use tracing::Level;
 
@@ -53,6 +53,9 @@ pub struct Config {
     pub http: HttpSettings,
     /// `KEYWARD_RESTORE_NEEDS_SECOND`: `true` or `false`; `false` if not set. Whether a restore waits for a second person.
     pub restore_second: Second,
+    /// `KEYWARD_ENFORCE_NEEDS_SECOND`: `true` or `false`; `false` if not set. Whether another mode of a slot waits for a second
+    /// person.
+    pub enforce_second: Second,
 }
 
 /// One thing that is wrong with the configuration.
@@ -124,6 +127,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
                 ),
             },
             restore_second: self.second("KEYWARD_RESTORE_NEEDS_SECOND"),
+            enforce_second: self.second("KEYWARD_ENFORCE_NEEDS_SECOND"),
         }
     }
 
@@ -303,6 +307,7 @@ mod tests {
         assert_eq!(config.http.timeout, Duration::from_secs(10));
         assert_eq!(config.http.extra_roots, None);
         assert_eq!(config.restore_second, Second::NotNeeded);
+        assert_eq!(config.enforce_second, Second::NotNeeded);
         assert_eq!(with(&[("KEYWARD_EXTRA_ROOTS", "")]).unwrap(), config);
     }
 
@@ -315,6 +320,7 @@ mod tests {
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", "30"),
             ("KEYWARD_EXTRA_ROOTS", "/opt/roots.pem"),
             ("KEYWARD_RESTORE_NEEDS_SECOND", "true"),
+            ("KEYWARD_ENFORCE_NEEDS_SECOND", "true"),
         ])
         .unwrap();
         assert_eq!(config.table, "keyward");
@@ -329,6 +335,7 @@ mod tests {
         assert_eq!(config.http.timeout, Duration::from_secs(30));
         assert_eq!(config.http.extra_roots, Some("/opt/roots.pem".into()));
         assert_eq!(config.restore_second, Second::Needed);
+        assert_eq!(config.enforce_second, Second::Needed);
     }
 
     #[test]
@@ -358,6 +365,7 @@ mod tests {
             ("KEYWARD_PROVIDER_TIMEOUT_SECONDS", "4294967306"),
             ("KEYWARD_EXTRA_ROOTS", "roots.pem"),
             ("KEYWARD_RESTORE_NEEDS_SECOND", "yes"),
+            ("KEYWARD_ENFORCE_NEEDS_SECOND", "no"),
         ] {
             let refused = with(&[(variable, value)]).unwrap_err();
             assert_eq!(refused.0.len(), 1, "{variable}={value}: {refused}");
@@ -385,6 +393,7 @@ mod tests {
                 "KEYWARD_EXTRA_ROOTS",
                 "KEYWARD_PROVIDER_TIMEOUT_SECONDS",
                 "KEYWARD_RESTORE_NEEDS_SECOND",
+                "KEYWARD_ENFORCE_NEEDS_SECOND",
             ]
         );
         let printed = format!("{refused} {refused:?}");

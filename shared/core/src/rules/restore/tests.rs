@@ -1,5 +1,6 @@
+use jiff::SignedDuration;
+
 use super::*;
-use crate::model::act::CallerArn;
 use crate::model::incident::{StepResult, Triggered};
 use crate::model::slot::Epoch;
 use crate::model::version::Version;
@@ -219,47 +220,4 @@ fn only_alarms_are_asked_and_each_once() {
     }
     let asked: Vec<String> = alarms(&incident).iter().map(ToString::to_string).collect();
     assert_eq!(asked, [arn]);
-}
-
-#[test]
-fn consent_is_a_second_persons_to_the_same_within_the_hour_and_the_epoch() {
-    let asked = |by: &str, what: &str, epoch: u64, minute: i64| RestoreAsked {
-        by: CallerArn::new(by),
-        at: at(minute),
-        what: OutsideText::new(what),
-        epoch: Epoch(epoch),
-    };
-    let first = asked("ana", "key newest", 1, 0);
-    for (name, second, minute, expected) in [
-        ("another", asked("ben", "key newest", 1, 59), 59, Some(true)),
-        ("the same person", asked("ana", "key newest", 1, 5), 5, None),
-        (
-            "something else",
-            asked("ben", "no key", 1, 5),
-            5,
-            Some(false),
-        ),
-        (
-            "after a kill",
-            asked("ben", "key newest", 2, 5),
-            5,
-            Some(false),
-        ),
-        (
-            "an hour later",
-            asked("ben", "key newest", 1, 60),
-            60,
-            Some(false),
-        ),
-    ] {
-        let mut slot = slot();
-        slot.restore_asked = Some(first.clone());
-        let outcome = consent(&slot, second.clone(), at(minute));
-        let expected = match expected {
-            Some(true) => Ok(Consent::Given),
-            Some(false) => Ok(Consent::Asked(second)),
-            None => Err(Refused::SamePerson(at(60))),
-        };
-        assert_eq!(outcome, expected, "{name}");
-    }
 }

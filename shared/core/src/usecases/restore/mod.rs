@@ -15,19 +15,20 @@ use crate::model::act::CallerArn;
 use crate::model::incident::Incident;
 use crate::model::key::ApiKey;
 use crate::model::names::SlotName;
-use crate::model::slot::{CredentialKind, RestoreAsked, Slot, SlotState};
+use crate::model::slot::{Asked, CredentialKind, Slot, SlotState};
 use crate::model::text::OutsideText;
 use crate::model::version::{IllegalTransition, Version, VersionState};
 use crate::ports::{
     ActOrderError, ActOrders, AlarmStates, InventoryError, KeyProvider, ProviderError, SecretError,
     Stage,
 };
+pub use crate::rules::consent::{CONSENT, Second};
+use crate::rules::consent::{Consent, consent};
 use crate::rules::pool::usable;
-pub use crate::rules::restore::{CONSENT, Refused, Wanted};
 use crate::rules::restore::{
-    Consent, KeyFacts, Picked, Place, alarms, consent, is_over, may_be_lifted, may_come_back, pick,
-    place,
+    KeyFacts, Picked, Place, alarms, is_over, may_be_lifted, may_come_back, pick, place,
 };
+pub use crate::rules::restore::{Refused, Wanted};
 use crate::usecases::cap::CapSet;
 use crate::usecases::kill::Invocation;
 use crate::usecases::retire::needs_a_key;
@@ -59,20 +60,11 @@ pub enum AlarmCounts {
     Forced,
 }
 
-/// Whether a restore needs a second person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Second {
-    /// It does.
-    Needed,
-    /// It does not.
-    NotNeeded,
-}
-
 /// What came of a restore.
 #[derive(Debug)]
 pub enum RestoreOutcome {
     /// The request is kept for [`CONSENT`], and waits for a second person to ask for the same.
-    Asked(RestoreAsked),
+    Asked(Asked),
     /// It is done.
     Restored(Box<Restored>),
 }
@@ -352,19 +344,19 @@ async fn first_word(
     ports: &Ports,
     order: &RestoreOrder,
     slot: &Slot,
-) -> Result<Option<RestoreAsked>, RestoreError> {
+) -> Result<Option<Asked>, RestoreError> {
     let now = ports.clock.now();
     let what = match &order.key {
         Some(key) => format!("key {key}, alarm {:?}", order.alarm),
         None => format!("no key, alarm {:?}", order.alarm),
     };
-    let request = RestoreAsked {
+    let request = Asked {
         by: order.by.clone(),
         at: now,
         what: OutsideText::new(&what),
         epoch: slot.epoch,
     };
-    match consent(slot, request, now)? {
+    match consent(slot.restore_asked.as_ref(), request, now).map_err(Refused::from)? {
         Consent::Given => Ok(None),
         Consent::Asked(asked) => {
             let kept = Slot {

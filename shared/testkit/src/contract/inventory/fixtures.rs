@@ -6,8 +6,8 @@ use keyward_core::model::key::{ApiKey, Fingerprint, KeyFormat};
 use keyward_core::model::money::{CapPeriod, MicroDollars, SpendCap};
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{
-    AcceptedLoss, CredentialKind, Drilled, Environment, Epoch, Expectation, ExpectedSpend, Killed,
-    Mode, PendingSeen, Policy, ProviderName, RestoreAsked, Revision, Scope, Slot, SlotState,
+    AcceptedLoss, Asked, CredentialKind, Drilled, Environment, Epoch, Expectation, ExpectedSpend,
+    Killed, Mode, PendingSeen, Policy, ProviderName, Revision, Scope, Slot, SlotState,
 };
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{
@@ -78,10 +78,16 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
                 was: Some(SlotState::Active),
             }),
         }),
-        restore_asked: Some(RestoreAsked {
+        restore_asked: Some(Asked {
             by: CallerArn::new("arn:aws:iam::123456789012:user/ana"),
             at: at("2026-11-30T09:00:00.5Z"),
             what: OutsideText::new("key newest"),
+            epoch: Epoch(3),
+        }),
+        mode_asked: Some(Asked {
+            by: CallerArn::new("arn:aws:iam::123456789012:user/ben"),
+            at: at("2026-11-30T09:30:00.5Z"),
+            what: OutsideText::new("mode Observe"),
             epoch: Epoch(3),
         }),
         rightful: Some(Epoch(2)),
