@@ -4,7 +4,7 @@
 //! them: its schedule wakes the monitor, whose alarm goes by way of its topic to its kill switch. Three agents call all day.
 //!
 //! What emulators need beside the template is [`ADDED`], and printed: where Secrets Manager is, the rotation function's name there,
-//! a front in place of control's URL, queues that hear the topics. What ministack cannot is told in `template/deployed.rs`. Two
+//! a front in place of each of control's URLs, queues that hear the topics. What ministack cannot is told in `template/deployed.rs`. Two
 //! parameters are not at their defaults: confirmations do not wait, and everything is logged. Records are written once as if they
 //! were a day older, so that overlaps end; and `retire` is invoked with its schedule's event, which itself comes every five minutes.
 #![allow(clippy::unwrap_used, reason = "test code")]
@@ -160,7 +160,13 @@ async fn registered(day: &mut Day) {
     let add = "keyward pool add anthropic-main --reason 'first standby keys'";
     let (code, said) = day.line(add, &keys).await;
     assert_eq!(code, Some(0), "{said}");
-    day.over("planned, applied, standby keys added");
+    let wrong = "KEYWARD_CONTROL_URL_KILL=$KEYWARD_CONTROL_URL_OPERATE";
+    let slot = STOLEN.0;
+    let kill = format!("{wrong} keyward kill {slot} --yes --reason 'by the wrong URL'");
+    let (code, said) = day.line(&kill, "").await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("an act of the kind `kill`"), "{said}");
+    day.over("planned, applied, standby keys added; nobody is cut off by the URL of another kind of acts");
 
     let alarms = async || day.deployment().slot_alarms().await;
     let made = async || alarms().await.len() == SLOTS.len();
@@ -185,7 +191,7 @@ async fn rotated(day: &mut Day) {
     day.agents_are_up_to_date().await;
     let deployment = day.deployment();
     deployment.retire().await.unwrap();
-    let secrets = day.local.secrets();
+    let secrets = SLOTS.map(|(slot, _)| day.secret(slot));
     let all: Vec<&Secret> = secrets.iter().collect();
     deployment.pass(&all, DAY).await;
     for (secret, old) in secrets.iter().zip(&old) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::slot::ProviderName;
 use keyward_testkit::simulator::Settings;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use super::functions::TIMEOUT;
 use super::monitor::alarms;
 use super::parts::{Parts, Place};
 use super::{Deployment, STACK};
-use crate::emulators::{Stacked, Topic};
+use crate::emulators::{REGION, Stacked, Topic};
 use crate::functions::{Profile, build};
 use crate::template::{FUNCTIONS, Template, program};
 
@@ -19,7 +20,7 @@ use crate::template::{FUNCTIONS, Template, program};
 pub const ADDED: [&str; 4] = [
     "each function is told AWS_ENDPOINT_URL_SECRETS_MANAGER: Secrets Manager is moto's, all else of AWS ministack's",
     "moto knows a function of the name of the stack's rotation function, and sends its events on to that",
-    "a front stands for control's function URL: it checks the signature, and invokes the stack's control function as the URL would",
+    "a front stands for each of control's function URLs: it checks the signature, and invokes the alias that the URL is of",
     "queues hear the stack's two topics, so that what was published can be looked at",
 ];
 
@@ -105,6 +106,34 @@ impl Deployment {
         match &self.home {
             Home::Moto => (self.moto.url(), name.to_owned()),
             Home::Stack(_) => (self.ministack.url(), format!("{STACK}-{name}")),
+        }
+    }
+
+    /// Which setting of the command names the URL of which control function: in a stack each kind of acts has an alias of its own,
+    /// and the stack's outputs tell the command of it.
+    ///
+    /// # Panics
+    /// If they do not.
+    pub(crate) fn control_functions(&self) -> Vec<(&'static str, String)> {
+        let kind = |kind: ActKind| {
+            let line = format!("export {}=https://", kind.setting());
+            assert!(self.command_settings().contains(&line), "no {line}");
+            (kind.setting(), format!("control:{}", kind.name()))
+        };
+        match &self.home {
+            Home::Moto => vec![("KEYWARD_CONTROL_URL", "control".to_owned())],
+            Home::Stack(_) => ActKind::ALL.map(kind).to_vec(),
+        }
+    }
+
+    /// What the command is told, as lines for a shell.
+    pub(crate) fn command_settings(&self) -> String {
+        match &self.home {
+            Home::Moto => {
+                let table = &self.table;
+                format!("export AWS_REGION={REGION}\nexport KEYWARD_TABLE={table}\n")
+            }
+            Home::Stack(outputs) => outputs["CommandSettings"].clone(),
         }
     }
 

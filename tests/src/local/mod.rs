@@ -15,7 +15,6 @@ use keyward_core::rules::policy::interval_days;
 use keyward_testkit::simulator::Settings;
 use serde_json::{Value, json};
 
-use crate::emulators::REGION;
 use crate::end_to_end::{CONTROL, Deployment, Guard, Secret};
 use crate::support::THREE;
 use front::Front;
@@ -41,7 +40,7 @@ pub struct Local {
     pub fleet: PathBuf,
     /// Keys that a person made at the provider whose API makes none.
     pub standby: PathBuf,
-    _front: Front,
+    _fronts: Vec<Front>,
 }
 
 impl Local {
@@ -77,16 +76,23 @@ impl Local {
         let made = (0..STANDBY)
             .map(|n| deployment.seed_at(ProviderName::Anthropic, &format!("standby {n}")) + "\n");
         fs::write(&standby, made.collect::<String>()).expect("a file");
-        let (url, function) = deployment.function("control");
-        let front = Front::start(url, &function).await;
+        let mut fronts = Vec::new();
+        let mut urls = String::new();
+        for (setting, function) in deployment.control_functions() {
+            let (emulator, function) = deployment.function(&function);
+            let front = Front::start(emulator, &function).await;
+            urls += &format!("export {setting}='{}'\n", front.url);
+            fronts.push(front);
+        }
         let settings = folder.join("env");
-        fs::write(&settings, exports(&deployment, &front, command)).expect("a file");
+        let text = exports(&deployment, command) + &urls;
+        fs::write(&settings, text).expect("a file");
         Self {
             deployment,
             settings,
             fleet: fleet_file,
             standby,
-            _front: front,
+            _fronts: fronts,
         }
     }
 
@@ -116,7 +122,7 @@ impl Local {
         let settings = fs::read_to_string(&self.settings).expect("a file");
         let url = format!("export KEYWARD_CONTROL_URL='{}'\n", front.url);
         fs::write(&self.settings, settings + &url).expect("a file");
-        self._front = front;
+        self._fronts.push(front);
         guard
     }
 }
@@ -142,20 +148,20 @@ async fn sample_fleet(deployment: &Deployment) -> Value {
     fleet
 }
 
-fn exports(deployment: &Deployment, front: &Front, command: &Path) -> String {
+fn exports(deployment: &Deployment, command: &Path) -> String {
     let settings = [
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-        ("AWS_REGION", REGION),
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", deployment.moto.url()),
         ("AWS_ENDPOINT_URL_DYNAMODB", deployment.ministack.url()),
-        ("KEYWARD_TABLE", &deployment.table),
         ("KEYWARD_ACCOUNTS", &deployment.accounts),
-        ("KEYWARD_CONTROL_URL", &front.url),
     ];
     let lines = settings.map(|(name, value)| format!("export {name}='{value}'\n"));
     let bin = command.parent().unwrap_or(command).display();
     let path = format!("export PATH=\"{bin}:$PATH\"\n");
-    lines.concat() + "unset AWS_PROFILE AWS_SESSION_TOKEN\n" + &path
+    lines.concat()
+        + &deployment.command_settings()
+        + "unset AWS_PROFILE AWS_SESSION_TOKEN\n"
+        + &path
 }
