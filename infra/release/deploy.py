@@ -7,6 +7,8 @@ asks for every parameter and writes the answers to that file (infra/samconfig.to
 """
 
 import argparse
+import json
+import shlex
 import tomllib
 from pathlib import Path
 
@@ -30,18 +32,43 @@ def command(config, arch):
     words += ["--resolve-s3", "--confirm-changeset", "--no-fail-on-empty-changeset"]
     if not config.exists():
         return [*words, "--guided", "--parameter-overrides", f"Architecture={arch}"]
-    named = parameters(config).get("Architecture", "x86_64")
+    given = parameters(config)
+    named = given.get("Architecture", "x86_64")
     if named != arch:
         raise Refused(f"{config} says Architecture {named}, and the functions were built for {arch}: make deploy ARCH={named}")
+    lacking = unreadable(config, given.get("ProviderAccounts", "{}"))
+    if lacking:
+        raise Refused(
+            f"{config} names no read_secret for {', '.join(lacking)}: the monitor would see nothing of what their keys use. "
+            "Step 1 of infra/README.md makes the secret; put its ARN beside admin_secret"
+        )
     return words
 
 
+def unreadable(config, text):
+    """The provider accounts that the functions which only read could not open. What else is wrong the functions say."""
+    try:
+        accounts = json.loads(text)
+    except (json.JSONDecodeError, TypeError) as error:
+        raise Refused(f"ProviderAccounts in {config} is not JSON: {error}") from error
+    if not isinstance(accounts, dict):
+        raise Refused(f"ProviderAccounts in {config} is no JSON object of accounts by their names")
+    return [
+        name
+        for name, account in accounts.items()
+        if isinstance(account, dict) and "admin_secret" in account and "read_secret" not in account
+    ]
+
+
 def parameters(config):
-    """The template's parameters in a configuration file, in the form that the examples have."""
+    """The template's parameters in a configuration file, in the form that the examples have, or SAM's own answers."""
     try:
         settings = tomllib.loads(config.read_text())
-        return settings["default"]["deploy"]["parameters"]["parameter_overrides"]
-    except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        given = settings["default"]["deploy"]["parameters"]["parameter_overrides"]
+        if isinstance(given, str):
+            given = dict(word.split("=", 1) for word in shlex.split(given))
+        return dict(given)
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise Refused(f"{config} is no configuration as those in infra/examples: {error}") from error
 
 

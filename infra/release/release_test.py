@@ -1,6 +1,8 @@
 """What the release scripts refuse. python3 -m unittest discover -s infra/release -p '*_test.py'"""
 
+import json
 import platform
+import shlex
 import sys
 import tempfile
 import unittest
@@ -68,6 +70,30 @@ class Deployments(unittest.TestCase):
     def test_functions_for_another_architecture_are_not_deployed(self):
         with self.assertRaisesRegex(Refused, "make deploy ARCH=x86_64"):
             deploy.command(deploy.ROOT / "infra/examples/bedrock.toml", "arm64")
+
+    def test_accounts_that_the_monitor_could_not_see_are_not_deployed(self):
+        secret = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward"
+        admin = {"provider": "openai", "admin_secret": f"{secret}/admin-a1B2c3"}
+        both = {**admin, "read_secret": f"{secret}/read-d4E5f6"}
+        aws = {"provider": "bedrock", "region": "us-east-1"}
+        for accounts, refused in [
+            ({"main": both, "aws": aws}, None),
+            ({"main": admin, "other": both, "third": admin}, "no read_secret for main, third: "),
+            ([], "no JSON object"),
+            ("{", "is not JSON"),
+        ]:
+            text = accounts if isinstance(accounts, str) else json.dumps(accounts)
+            # As people write it, and as SAM does.
+            answers = "Architecture=x86_64 ProviderAccounts=" + shlex.quote(text)
+            for overrides in [f"{{ ProviderAccounts = {json.dumps(text)} }}", json.dumps(answers)]:
+                with tempfile.TemporaryDirectory() as folder, self.subTest(overrides):
+                    file = Path(folder) / "mine.toml"
+                    file.write_text(f"[default.deploy.parameters]\nparameter_overrides = {overrides}\n")
+                    if refused:
+                        with self.assertRaisesRegex(Refused, refused):
+                            deploy.command(file, "x86_64")
+                    else:
+                        self.assertIn(file, deploy.command(file, "x86_64"))
 
     def test_what_is_no_configuration_is_refused(self):
         for text in ["", "version = 0.1", "[default.deploy]\nparameters = 3", "[["]:

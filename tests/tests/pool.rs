@@ -16,8 +16,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 
+use async_trait::async_trait;
 use fastrand::Rng;
 use jiff::SignedDuration;
+use keyward_core::model::act_order::ActOrder;
 use keyward_core::model::alert::AlertKind;
 use keyward_core::model::fleet::Fleet;
 use keyward_core::model::key::ApiKey;
@@ -26,8 +28,11 @@ use keyward_core::model::pool::{Pool, StandbyKey};
 use keyward_core::model::pool_document::PoolDocumentError;
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Version, VersionState};
-use keyward_core::ports::{Clock, Deadline, Inventory, KeyOwner, KeyRecord, StandbyPools, Verdict};
-use keyward_core::usecases::pool::{AddError, AddReport, NotAdded, add};
+use keyward_core::ports::{
+    ActOrderError, ActOrders, ActOutcome, Clock, Deadline, Inventory, KeyOwner, KeyRecord, Readied,
+    StandbyPools, Verdict,
+};
+use keyward_core::usecases::pool::{AddError, AddReport, NotAdded, add, foresee_add};
 use keyward_core::usecases::register::register;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::drive::{
@@ -125,6 +130,71 @@ async fn why_refused(world: &World, text: &str) -> NotAdded {
         ApiKey::new(text).fingerprint()
     );
     report.refused[0].why.clone()
+}
+
+#[tokio::test]
+async fn what_would_be_put_in_is_said_and_nothing_changed() {
+    let (world, provider) = start().await;
+    let (fit, unknown) = (provider.seed("new"), "sk-ant-EXAMPLE".to_owned());
+    let before = world.outside.inventory.dump();
+    let keys = [&fit, &unknown].map(|text| ApiKey::new(text)).to_vec();
+    let foreseen = foresee_add(&world.open, &account(), keys, world.deadline()).await;
+    let foreseen = foreseen.unwrap();
+    let prints: Vec<_> = foreseen.fit.iter().map(|key| key.fingerprint).collect();
+    assert_eq!(prints, [ApiKey::new(&fit).fingerprint()]);
+    assert_eq!(foreseen.refused.len(), 1, "{:?}", foreseen.refused);
+    assert_eq!(world.outside.inventory.dump(), before);
+    let added = put(&world, &[fit.clone(), unknown]).await.unwrap();
+    assert_eq!(added.added, prints);
+    assert_eq!(added.refused, foreseen.refused);
+}
+
+/// What the kill switch did is not known: the claim holds until it can be at work no more, and the same call goes on then.
+#[tokio::test]
+async fn a_call_whose_suspending_was_not_answered_goes_on_when_its_claim_is_over() {
+    let (world, provider) = start().await;
+    let text = provider.seed("new");
+    let keys = vec![ApiKey::new(&text)];
+    let claim = world.deadline();
+    let failed = add(&world.open, &NoAnswer, &account(), keys, claim).await;
+    assert!(matches!(failed, Err(AddError::KillSwitch(_))), "{failed:?}");
+    let kept = pool(&world).await;
+    assert_eq!(kept.adding_until, Some(claim.0));
+    assert!(standing(&kept, &text).is_some_and(|key| key.ready.is_none()));
+    let busy = put(&world, std::slice::from_ref(&text)).await;
+    assert!(matches!(busy, Err(AddError::Busy(_))), "{busy:?}");
+
+    world.pass(SignedDuration::from_mins(6));
+    // An order that comes so late suspends nobody: the key may be a slot's by now.
+    let late = ActOrder::ReadyPool {
+        account: account(),
+        until: claim.0,
+    };
+    let outcome = KillSwitchHere::on(&world.open)
+        .carry_out(&late)
+        .await
+        .unwrap();
+    let ActOutcome::Standby(readied) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(
+        readied
+            .iter()
+            .all(|(_, became)| matches!(became, Readied::Failed(_)))
+    );
+    let again = put(&world, &[text.clone()]).await.unwrap();
+    assert!(standing(&again.pool, &text).is_some_and(|key| key.ready.is_some()));
+    check_pool(&world, &provider, "after all").await;
+}
+
+/// A kill switch that is never heard of.
+struct NoAnswer;
+
+#[async_trait]
+impl ActOrders for NoAnswer {
+    async fn carry_out(&self, _: &ActOrder) -> Result<ActOutcome, ActOrderError> {
+        Err(ActOrderError::Unknown("no answer".into()))
+    }
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use keyward_core::model::alert::{AlertKind, Severity};
 use keyward_core::model::fleet::PlannedSlot;
 use keyward_core::model::secret_document::DocumentError;
 use keyward_core::ports::{InventoryError, SecretError, SecretStore, TAG_SLOT, UniqueItem};
+use keyward_core::usecases::apply::{Applied, Plan, carry_out};
 use keyward_core::usecases::register::{RegisterError, Registered, register};
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::gate::Gate;
@@ -258,4 +259,25 @@ async fn what_another_slot_has_is_named() {
     let error = register(&world.open, &same_secret).await.unwrap_err();
     assert_eq!(taken(error), UniqueItem::Secret);
     assert_eq!(world.outside.inventory.all_slots().len(), 1);
+}
+
+/// Both planned to register it; whoever comes second hears that the slot is not what they said of it.
+#[tokio::test]
+async fn a_name_that_somebody_else_registered_otherwise_meanwhile_is_a_surprise() {
+    let (world, key) = world();
+    let current = Some((&token(1), key.as_str()));
+    world.outside.secrets.create(&world.secret, current);
+    let planned = fleet().remove(0);
+    register(&world.open, &planned).await.unwrap();
+    let same = carry_out(&world.open, &planned, &Plan::Register).await;
+    let already = Applied::Registered(Registered::Already);
+    assert_eq!(same.unwrap(), already, "the same request, sent again");
+
+    let mut other = planned.clone();
+    other.people.owner = "cleo@example.com".parse().unwrap();
+    let before = world.outside.inventory.dump();
+    let refused = carry_out(&world.open, &other, &Plan::Register).await;
+    let refused = refused.unwrap_err();
+    assert!(refused.is_surprise(), "{refused}");
+    assert_eq!(world.outside.inventory.dump(), before);
 }

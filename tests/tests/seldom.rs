@@ -214,3 +214,24 @@ async fn retire_takes_a_label_off_and_asks_for_an_overdue_rotation() {
         })
         .await;
 }
+
+/// The deployed function has the credential, the table and the lease that limits take.
+#[tokio::test]
+async fn retire_limits_a_key_that_has_no_limit() {
+    let Some(deployment) = Deployment::start().await else {
+        return;
+    };
+    let (secret, _) = deployment.one_slot("support-bot").await;
+    let current = async || {
+        deployment
+            .version(&secret.slot, VersionState::Current)
+            .await
+    };
+    assert_eq!(current().await.cap, None);
+    for set in [1, 0] {
+        let answer = deployment.retire().await.unwrap();
+        let kept = json!({"kept": {"set": set, "left": 0}});
+        assert_eq!(answer["limits"], kept, "{answer}");
+        assert!(current().await.cap.is_some());
+    }
+}

@@ -36,7 +36,7 @@ Settings, by environment variables:
 Ends with:
   0  everything was done; plan: all was seen, and nothing is left to do
   1  something was refused or failed; plan: there is no plan; doctor: something is wrong
-  2  the command line is wrong; plan: something differs, or was not seen; doctor: something was not seen";
+  2  the command line is wrong; plan: something differs, or was not seen; import, doctor: something was not seen";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -104,8 +104,11 @@ pub(crate) enum Command {
         #[arg(long)]
         observe: bool,
         /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only say what would be done.
         #[arg(long)]
-        reason: String,
+        dry_run: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -130,8 +133,11 @@ pub(crate) enum Command {
         #[arg(long, conflicts_with_all = ["factor", "until", "normal"])]
         incident: Option<String>,
         /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only say what would be done.
         #[arg(long)]
-        reason: String,
+        dry_run: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -236,6 +242,9 @@ pub(crate) enum Command {
         /// How long to wait at most, in seconds.
         #[arg(long, default_value_t = 300, requires = "wait")]
         timeout: u32,
+        /// Only say whether it could begin.
+        #[arg(long, conflicts_with = "wait")]
+        dry_run: bool,
         /// As JSON, once it is over.
         #[arg(long)]
         json: bool,
@@ -320,8 +329,11 @@ pub(crate) enum Pool {
         /// The provider account.
         account: AccountName,
         /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only say which of them would be put in.
         #[arg(long)]
-        reason: String,
+        dry_run: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -352,8 +364,11 @@ pub(crate) enum Prices {
         /// The table (JSON).
         file: PathBuf,
         /// Why; goes into the record.
+        #[arg(long, required_unless_present = "dry_run")]
+        reason: Option<String>,
+        /// Only say what would be done.
         #[arg(long)]
-        reason: String,
+        dry_run: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,

@@ -226,7 +226,11 @@ mod tests {
         ));
         let name = "main".parse().unwrap();
         let driver = providers.open(&name, ProviderName::OpenRouter).await;
-        driver.unwrap().list(&Scope::default(), None).await.unwrap();
+        let driver = driver.unwrap();
+        driver.list(&Scope::default(), None).await.unwrap();
+        let refused = driver.delete(&"abc123".parse().unwrap()).await;
+        assert!(matches!(refused, Err(ProviderError::ReadOnly(_))));
+        assert_eq!(server.seen().len(), 1);
         let asked = source.0.lock().unwrap().clone();
         assert_eq!(asked, [format!("{ARN}/read/main-a1B2c3")]);
         assert!(providers.missing_credentials(&name).is_empty());
@@ -246,7 +250,9 @@ mod tests {
         assert!(error.to_string().contains(text), "{error}");
         assert_eq!(providers.missing_credentials(&main), ["read_secret"]);
         // What a function may do at AWS is its role's matter.
-        assert!(providers.open(&aws, ProviderName::Bedrock).await.is_ok());
+        let driver = providers.open(&aws, ProviderName::Bedrock).await.unwrap();
+        let refused = driver.delete(&"search-bot/ACCA0123".parse().unwrap()).await;
+        assert!(matches!(refused, Err(ProviderError::ReadOnly(_))));
         assert!(providers.missing_credentials(&aws).is_empty());
         assert!(source.0.lock().unwrap().is_empty());
     }

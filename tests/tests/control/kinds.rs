@@ -112,3 +112,47 @@ async fn another_mode_waits_for_a_second_person_where_it_must() {
     assert_eq!(outcomes[0], "asked");
     assert!(outcomes.contains(&"set".to_owned()), "{outcomes:?}");
 }
+
+/// Before and after are shown; nothing is changed, and nothing recorded. No reason is needed.
+#[tokio::test]
+async fn what_an_act_would_do_is_said_and_nothing_done() {
+    let world = World::in_memory(&Arc::default()).await;
+    let deps = deps(&world);
+    let slot = &world.slot;
+    let until = world.outside.clock.now() + SignedDuration::from_hours(48);
+    let table: Value =
+        serde_json::from_str(include_str!("../../../shared/core/prices/prices.json")).unwrap();
+    let before = world.outside.inventory.dump();
+    for (path, body, field, expected) in [
+        (
+            "/enforce",
+            json!({"slot": slot, "mode": "enforce", "dry_run": true}),
+            "would_be",
+            json!("enforce"),
+        ),
+        (
+            "/expect",
+            json!({"slot": slot, "percent": 200, "until": until, "dry_run": true}),
+            "expectation",
+            json!({"percent": 200, "until": until}),
+        ),
+        (
+            "/prices",
+            json!({"table": table, "dry_run": true}),
+            "dry_run",
+            json!(true),
+        ),
+    ] {
+        let (status, answer) = post(&deps, path, body).await;
+        assert_eq!(
+            (status, &answer[field]),
+            (200, &expected),
+            "{path}: {answer}"
+        );
+        assert!(answer.get("before").is_some(), "{path}: {answer}");
+    }
+    assert_eq!(world.outside.inventory.dump(), before);
+    assert_eq!(acts(&world).len(), 0);
+    let (status, _) = post(&deps, "/enforce", json!({"slot": slot, "mode": "enforce"})).await;
+    assert_eq!(status, 400, "an act in earnest has a reason");
+}

@@ -224,6 +224,30 @@ async fn what_moved_since_the_plan_stops_apply_before_anything_is_changed() {
     );
 }
 
+/// A slot failed, or there was no time for it: the rest is still what was planned on.
+#[tokio::test]
+async fn a_plan_of_which_a_part_was_done_is_gone_on_with() {
+    let world = world();
+    let deps = deps(&world);
+    apply(&world, &fleet()).await;
+    let mut half = fleet();
+    half["agents"]["billing-bot"]["owner"] = json!("mine");
+    let mut whole = half.clone();
+    whole["agents"]["support-bot"]["owner"] = json!("mine");
+    let planned = plan(&deps, &whole).await;
+    apply(&world, &half).await;
+    let rest = apply_planned(&deps, &whole, &planned).await;
+    assert_eq!(
+        results(&rest),
+        [
+            ("billing-bot-openrouter", "unchanged"),
+            ("search-bot-openrouter", "unchanged"),
+            (SLOT, "updated"),
+        ]
+    );
+    assert_eq!(world.slot().await.owner.as_str(), "mine");
+}
+
 /// What Keyward itself keeps with a slot moves all the time.
 #[tokio::test]
 async fn keywards_own_writes_are_no_surprise() {

@@ -83,6 +83,39 @@ async fn a_key_whose_resuming_was_not_answered_is_cut_off_when_its_lease_is_over
     }
 }
 
+/// An order that is given twice, since its answer was lost on the way, cuts off no key that is back by the other one.
+#[tokio::test]
+async fn a_key_that_is_back_by_the_same_order_stays_so() {
+    let mut looks_again = 0;
+    for is_back in [false, true] {
+        let gate = Arc::new(Gate::default());
+        let (world, key) = killed(&gate, Evidence::Person).await;
+        let unheard = Unheard::on(&world, false);
+        restore_by(&world, &unheard).await.unwrap_err();
+        let order = unheard.given().remove(0);
+        let switch = KillSwitchHere::on(&world.ports);
+        match is_back {
+            false => gate.record(),
+            true => {
+                let restoring = version(&world, VersionState::Restoring).await.unwrap();
+                let inventory = world.outside.inventory.clone();
+                gate.before(looks_again, async move {
+                    let back = restoring.become_state(VersionState::Current).unwrap();
+                    let saved = inventory.save_versions(&[back], Fence::None).await;
+                    saved.unwrap();
+                });
+            }
+        }
+        let outcome = switch.carry_out(&order).await.unwrap();
+        let (calls, before) = gate.disarm();
+        assert_eq!(outcome, ActOutcome::Resumed);
+        assert!(world.outside.provider.accepts(&key));
+        let looks = calls.iter().rposition(|call| *call == "inventory.versions");
+        looks_again = looks.unwrap();
+        assert_eq!(before.is_some(), is_back);
+    }
+}
+
 /// The record says what is being restored; an order alone brings nothing back.
 #[tokio::test]
 async fn a_key_that_nobody_is_restoring_is_not_resumed() {
@@ -164,4 +197,53 @@ async fn limits_are_not_set_of_a_slot_that_was_cut_off_meanwhile() {
             false => assert_eq!(outcome, ActOutcome::Overtaken),
         }
     }
+}
+
+/// A slot whose current key is recorded without its limit, and the order to set that.
+async fn unlimited(gate: &Arc<Gate>) -> (World, ActOrder) {
+    let world = rotated(gate).await;
+    let mut current = version(&world, VersionState::Current).await.unwrap();
+    current.cap = None;
+    let inventory = &world.outside.inventory;
+    let saved = inventory.save_versions(&[current], Fence::None).await;
+    saved.unwrap();
+    let order = ActOrder::SetLimits {
+        slot: world.slot.clone(),
+        epoch: world.slot().await.epoch,
+        keys: LimitedKeys::Current,
+    };
+    (world, order)
+}
+
+#[tokio::test]
+async fn limits_are_set_anew_where_somebody_else_writes_the_key_meanwhile() {
+    let gate = Arc::new(Gate::default());
+    let (world, order) = unlimited(&gate).await;
+    gate.record();
+    let switch = KillSwitchHere::on(&world.ports);
+    switch.carry_out(&order).await.unwrap();
+    let calls = gate.disarm().0;
+    let written = calls.iter().position(|c| *c == "inventory.save_versions");
+    let written = written.unwrap();
+
+    let gate = Arc::new(Gate::default());
+    let (world, order) = unlimited(&gate).await;
+    let inventory = world.outside.inventory.clone();
+    let slot = world.slot.clone();
+    gate.before(written, async move {
+        let versions = inventory.versions(&slot).await.unwrap();
+        let is_current = |v: &Version| v.state == VersionState::Current;
+        let current = versions.into_iter().find(is_current).unwrap();
+        let saved = inventory.save_versions(&[current], Fence::None).await;
+        saved.unwrap();
+    });
+    let switch = KillSwitchHere::on(&world.ports);
+    let outcome = switch.carry_out(&order).await.unwrap();
+    assert!(
+        matches!(outcome, ActOutcome::Limits(CapSet::To(_))),
+        "{outcome:?}"
+    );
+    assert_eq!(gate.disarm().1, Some("inventory.save_versions"));
+    let current = version(&world, VersionState::Current).await.unwrap();
+    assert!(current.cap.is_some());
 }

@@ -6,23 +6,18 @@ use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::Mode;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::Value;
 
 use super::Format;
 use crate::control::Control;
 use crate::print::{Outcome, clean, line};
 
-/// What statistics may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Wanted(Mode);
-
-impl From<bool> for Wanted {
-    fn from(observe: bool) -> Self {
-        Self(if observe {
-            Mode::Observe
-        } else {
-            Mode::Enforce
-        })
+/// What statistics may do, by the command's flag.
+pub(super) const fn mode(observe: bool) -> Mode {
+    if observe {
+        Mode::Observe
+    } else {
+        Mode::Enforce
     }
 }
 
@@ -30,6 +25,9 @@ impl From<bool> for Wanted {
 struct Answer {
     before: Mode,
     mode: Mode,
+    /// Where it was only asked what would be done.
+    #[serde(default)]
+    would_be: Option<Mode>,
     /// Where a second person must agree.
     #[serde(default)]
     asked: Option<AskedFor>,
@@ -43,16 +41,10 @@ struct AskedFor {
     until: Timestamp,
 }
 
-pub(super) async fn enforce(
-    slot: &SlotName,
-    wanted: Wanted,
-    reason: &str,
-    format: Format,
-) -> Result<Outcome> {
-    let request = json!({ "reason": reason, "slot": slot, "mode": wanted.0 });
+pub(super) async fn enforce(slot: &SlotName, request: &Value, format: Format) -> Result<Outcome> {
     let answer = Control::open(ActKind::Enforce)
         .await?
-        .post("/enforce", &request)
+        .post("/enforce", request)
         .await?;
     let said: Answer =
         serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
@@ -67,7 +59,7 @@ pub(super) async fn enforce(
 }
 
 fn print(slot: &SlotName, answer: &Answer) {
-    let what = match answer.mode {
+    let what = match answer.would_be.unwrap_or(answer.mode) {
         Mode::Enforce => "use far above what is usual for it cuts it off",
         Mode::Observe => {
             "use far above what is usual for it is only told; far above what its owner declared still cuts it off"
@@ -78,6 +70,14 @@ fn print(slot: &SlotName, answer: &Answer) {
     } else {
         " from now on"
     };
+    if let Some(would_be) = answer.would_be {
+        let same = match would_be == answer.before {
+            true => "it is so already",
+            false => "then",
+        };
+        line(&format!("{slot}: nothing was changed; {same}: {what}"));
+        return;
+    }
     match &answer.asked {
         Some(asked) => line(&format!(
             "{slot}: NOT changed yet: {} asked for it, and a second person must run the same command until {}",

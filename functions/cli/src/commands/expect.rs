@@ -43,8 +43,12 @@ impl FromStr for Factor {
 
 #[derive(Deserialize)]
 struct Answer {
+    #[serde(default)]
+    before: Option<Expectation>,
     expectation: Option<Expectation>,
+    #[serde(default)]
     cap: Option<SpendCap>,
+    #[serde(default)]
     cap_failed: Option<String>,
     #[serde(default)]
     unrecorded: bool,
@@ -57,11 +61,15 @@ pub(super) struct Words {
     pub(super) more: Option<(Factor, Timestamp)>,
     /// The incident that was rightful use.
     pub(super) incident: Option<String>,
-    pub(super) reason: String,
+    /// Why; `None` if it is only asked what would be done.
+    pub(super) reason: Option<String>,
 }
 
 pub(super) async fn expect(words: &Words, format: Format) -> Result<Outcome> {
-    let mut request = json!({ "reason": words.reason, "slot": words.slot });
+    let reason = words.reason.as_deref();
+    let mut request = json!({
+        "reason": reason.unwrap_or_default(), "slot": words.slot, "dry_run": reason.is_none(),
+    });
     if let Some((factor, until)) = words.more {
         request["percent"] = factor.0.into();
         request["until"] = until.to_string().into();
@@ -85,7 +93,23 @@ pub(super) async fn expect(words: &Words, format: Format) -> Result<Outcome> {
     })
 }
 
-fn print(Words { slot, incident, .. }: &Words, said: &Answer) {
+fn print(words: &Words, said: &Answer) {
+    let Words { slot, incident, .. } = words;
+    if words.reason.is_none() {
+        let was = said
+            .before
+            .map_or("what is normal was expected".to_owned(), |before| {
+                format!(
+                    "x{}.{:02} of what is normal was expected until {}",
+                    before.percent / 100,
+                    before.percent % 100,
+                    before.until
+                )
+            });
+        line(&format!(
+            "{slot}: nothing was changed; {was}, and would be as follows"
+        ));
+    }
     if let Some(incident) = incident {
         let incident = clean(incident);
         line(&format!(

@@ -7,8 +7,10 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use jiff::Timestamp;
 use keyward_core::model::act_kind::ActKind;
+use keyward_core::model::key_like::{may_be_a_key, words};
 use keyward_core::model::names::{AccountName, IamUser, ScopeId, SecretArn};
 use keyward_core::model::slot::{ProviderName, Scope};
+use keyward_core::model::text::without_keys;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -95,15 +97,25 @@ pub(super) async fn import(wanted: Import) -> Result<Outcome> {
         .await?;
     let report: Report =
         serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
+    let outcome = outcome_of(&report);
     if wanted.json {
         line(&answer.to_string());
-        return Ok(Outcome::Done);
+        return Ok(outcome);
     }
     let mut taken: BTreeSet<String> = fleet.agents.keys().map(ToString::to_string).collect();
     for text in proposal(&report, &wanted.account, provider, &scope, &mut taken) {
         line(&text);
     }
-    Ok(Outcome::Done)
+    Ok(outcome)
+}
+
+/// Whether everything was seen: of a secret that could not be read, nobody knows which key it holds.
+fn outcome_of(report: &Report) -> Outcome {
+    let is_seen = |secret: &Secret| matches!(secret.holds.as_str(), "nothing" | "of_slot" | "key");
+    match report.secrets.iter().all(is_seen) {
+        true => Outcome::Done,
+        false => Outcome::Differs,
+    }
 }
 
 /// Entries for the fleet file. What only a person knows is left open, as comments: without it the file is refused.
@@ -172,7 +184,7 @@ fn told(key: &Key) -> String {
     let day = |at: Timestamp| at.strftime("%Y-%m-%d").to_string();
     let parts = [
         Some(format!("key {}", clean(&key.redacted))),
-        Some(format!("\"{}\"", clean(&key.label))),
+        Some(format!("\"{}\"", clean(&label_of(&key.label)))),
         Some(format!("id {}", short(&clean(&key.handle)))),
         key.created.map(|at| format!("made {}", day(at))),
         key.last_used.map(|at| format!("last used {}", day(at))),
@@ -204,11 +216,19 @@ fn of_secret(secret: &Secret) -> String {
     format!("# {}: {what}", clean(&secret.secret))
 }
 
+/// A key's name at the provider. People give keys names that are keys: such a one is cut.
+pub(super) fn label_of(label: &str) -> String {
+    match words(label).any(may_be_a_key) {
+        true => without_keys(label),
+        false => label.to_owned(),
+    }
+}
+
 /// A name for an agent, out of the key's name at the provider; none stands twice.
 fn name_of(label: &str, taken: &mut BTreeSet<String>) -> String {
     /// With the provider's name and a number behind it, a slot's name has 63 characters at most.
     const LONGEST: usize = 40;
-    let dashed = label.to_ascii_lowercase().replace(
+    let dashed = label_of(label).to_ascii_lowercase().replace(
         |c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit()),
         "-",
     );
@@ -283,6 +303,35 @@ mod tests {
             );
         let fleet = Fleet::read_toml(&format!("{account}{whole}")).expect("a fleet");
         assert_eq!(fleet.slots.len(), 2);
+    }
+
+    #[test]
+    fn a_name_that_is_a_key_is_cut() {
+        let text = "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef";
+        let told = told_of(json!([
+            key(text, &[]),
+            key(&format!("old {text} of ana"), &[])
+        ]));
+        let told = told.join("\n").to_ascii_lowercase();
+        assert!(!told.contains("0123456789abcdef01"), "{told}");
+        assert!(told.contains("of ana"), "{told}");
+    }
+
+    #[test]
+    fn what_was_not_seen_is_told_by_the_exit_code() {
+        for (holds, outcome) in [
+            ("nothing", Outcome::Done),
+            ("of_slot", Outcome::Done),
+            ("key", Outcome::Done),
+            ("unknown", Outcome::Differs),
+            ("not_seen", Outcome::Differs),
+        ] {
+            let report = json!({"keys": [], "claimed": 0, "secrets": [
+                {"secret": "arn:aws:secretsmanager:us-east-1:111122223333:secret:b-a1B2c3", "holds": holds, "more": null},
+            ]});
+            let report: Report = serde_json::from_value(report).expect("a report");
+            assert_eq!(outcome_of(&report), outcome, "{holds}");
+        }
     }
 
     #[test]

@@ -254,12 +254,17 @@ fn contained(slot: &SlotName, answer: &Answer) -> Vec<String> {
         }
         _ => format!("{slot}: retire asks for a replacement within 5 minutes"),
     });
-    if !answer.for_good && !answer.versions.is_empty() {
+    if !answer.for_good && answer.versions.iter().any(can_come_back) {
         words.push(format!(
             "{slot}: to bring the key back within 72 hours: keyward restore {slot} --key newest --reason TEXT"
         ));
     }
     words
+}
+
+/// Whether a key can be resumed by how it was cut off: what was deleted is gone.
+fn can_come_back(row: &Row) -> bool {
+    matches!(row.done.as_deref(), Some("suspended" | "narrowed"))
 }
 
 /// Why no new key is made, and what comes before a restore.
@@ -292,6 +297,25 @@ pub(super) fn keys(count: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_restore_is_promised_only_where_a_key_can_be_resumed() {
+        for (done, promised) in [
+            ("suspended", true),
+            ("narrowed", true),
+            ("deleted", false),
+            ("nothing_found", false),
+        ] {
+            let answer = json!({
+                "result": "contained", "final": false, "replacement": "in_use",
+                "versions": [{"version": "1", "key": "sk-…aaaa", "was": "current", "done": done}],
+            });
+            let answer: Answer = serde_json::from_value(answer).expect("an answer");
+            let slot = "bot".parse().expect("a name");
+            let said = contained(&slot, &answer).join("\n");
+            assert_eq!(said.contains("keyward restore"), promised, "{done}: {said}");
+        }
+    }
 
     #[test]
     fn a_leaked_key_that_is_suspended_first_is_said_to_be_deleted_then() {

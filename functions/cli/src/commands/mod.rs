@@ -72,14 +72,24 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             slot,
             observe,
             reason,
+            dry_run,
             json,
-        } => enforce::enforce(&slot, observe.into(), &reason, json.into()).await,
+        } => {
+            let request = serde_json::json!({
+                "reason": reason.unwrap_or_default(),
+                "slot": slot,
+                "mode": enforce::mode(observe),
+                "dry_run": dry_run,
+            });
+            enforce::enforce(&slot, &request, json.into()).await
+        }
         Command::Expect {
             slot,
             factor,
             until,
             incident,
             reason,
+            dry_run,
             json,
             ..
         } => {
@@ -87,7 +97,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
                 slot,
                 more: factor.zip(until),
                 incident,
-                reason,
+                reason: (!dry_run).then(|| reason.unwrap_or_default()),
             };
             expect::expect(&words, json.into()).await
         }
@@ -161,8 +171,12 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             slot,
             wait,
             timeout,
+            dry_run,
             json,
-        } => rotate::rotate(&slot, wait.then_some(timeout), json.into()).await,
+        } => match dry_run {
+            true => rotate::foresee(&slot, json.into()).await,
+            false => rotate::rotate(&slot, wait.then_some(timeout), json.into()).await,
+        },
         Command::Backtest {
             traces: Some(traces),
             inject,

@@ -40,6 +40,8 @@ struct Answer {
     oldest_days: Option<i64>,
     low_water: Option<u32>,
     #[serde(default)]
+    dry_run: bool,
+    #[serde(default)]
     unrecorded: bool,
 }
 
@@ -57,17 +59,25 @@ pub(super) async fn run(pool: Pool) -> Result<Outcome> {
         Pool::Add {
             account,
             reason,
+            dry_run,
             json,
-        } => add(&account, &reason, json.into()).await,
+        } => {
+            let reason = (!dry_run).then(|| reason.unwrap_or_default());
+            add(&account, reason.as_deref(), json.into()).await
+        }
         Pool::Status { account, json } => status(&account, json.into()).await,
     }
 }
 
-async fn add(account: &AccountName, reason: &str, format: Format) -> Result<Outcome> {
+/// Puts keys in; without a reason, only says which of them would be.
+async fn add(account: &AccountName, reason: Option<&str>, format: Format) -> Result<Outcome> {
     let given = keys()?;
     let keys: Vec<&str> = given.iter().map(|(_, key)| key.as_str()).collect();
     let control = Control::open(ActKind::Operate).await?;
-    let request = json!({ "reason": reason, "account": account, "keys": keys });
+    let request = json!({
+        "reason": reason.unwrap_or_default(), "account": account, "keys": keys,
+        "dry_run": reason.is_none(),
+    });
     let answer = control.post("/pool/add", &request).await?;
     let said: Answer =
         serde_json::from_value(answer.clone()).context("the answer cannot be read")?;
@@ -80,9 +90,13 @@ async fn add(account: &AccountName, reason: &str, format: Format) -> Result<Outc
 }
 
 fn print(account: &AccountName, given: &[(usize, String)], answer: &Answer) {
+    let [added, refused] = match answer.dry_run {
+        true => ["would be added", "would NOT be added"],
+        false => ["added", "NOT added"],
+    };
     for (what, keys) in [
-        ("added", &answer.added),
-        ("NOT added", &answer.refused),
+        (added, &answer.added),
+        (refused, &answer.refused),
         ("NOT ready", &answer.not_ready),
     ] {
         for key in keys {
@@ -97,6 +111,9 @@ fn print(account: &AccountName, given: &[(usize, String)], answer: &Answer) {
                 why.unwrap_or_default()
             ));
         }
+    }
+    if answer.dry_run {
+        line("nothing was changed");
     }
     let level = Level {
         depth: answer.depth,

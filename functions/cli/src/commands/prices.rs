@@ -29,7 +29,15 @@ struct Answer {
 pub(super) async fn run(prices: Prices) -> Result<Outcome> {
     match prices {
         Prices::Show { json } => show(json.into()).await,
-        Prices::Put { file, reason, json } => put(&file, &reason, json.into()).await,
+        Prices::Put {
+            file,
+            reason,
+            dry_run,
+            json,
+        } => {
+            let reason = (!dry_run).then(|| reason.unwrap_or_default());
+            put(&file, reason.as_deref(), json.into()).await
+        }
     }
 }
 
@@ -78,12 +86,15 @@ fn print(table: &PriceTable, refused: Option<&str>) {
     }
 }
 
-async fn put(file: &Path, reason: &str, format: Format) -> Result<Outcome> {
+/// Puts a table of prices in place; without a reason, only says what that would do.
+async fn put(file: &Path, reason: Option<&str>, format: Format) -> Result<Outcome> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("{} cannot be read", file.display()))?;
     let table: &RawValue =
         serde_json::from_str(&text).with_context(|| format!("{} is not JSON", file.display()))?;
-    let request = json!({ "reason": reason, "table": table });
+    let request = json!({
+        "reason": reason.unwrap_or_default(), "table": table, "dry_run": reason.is_none(),
+    });
     let answer = Control::open(ActKind::Operate)
         .await?
         .post("/prices", &request)
@@ -93,6 +104,9 @@ async fn put(file: &Path, reason: &str, format: Format) -> Result<Outcome> {
     let [before, as_of] = [&said.before, &said.as_of].map(|word| clean(word));
     match format {
         Format::Json => line(&answer.to_string()),
+        Format::Table if reason.is_none() => line(&format!(
+            "nothing was changed; prices of {as_of} would be in place of those of {before}"
+        )),
         Format::Table => line(&format!(
             "prices of {as_of} are in place of those of {before}; the monitor uses them from its next run on"
         )),

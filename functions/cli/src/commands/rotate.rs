@@ -30,7 +30,20 @@ enum Standing {
     Over,
 }
 
-pub(super) async fn rotate(name: &SlotName, wait: Option<u32>, format: Format) -> Result<Outcome> {
+/// Says whether a rotation could begin now. Nothing is changed.
+pub(super) async fn foresee(name: &SlotName, format: Format) -> Result<Outcome> {
+    look_at(name).await?;
+    match format {
+        Format::Table => line(&format!(
+            "{name}: nothing was changed; a rotation could begin"
+        )),
+        Format::Json => line(&json!({ "slot": name, "result": "would_rotate" }).to_string()),
+    }
+    Ok(Outcome::Done)
+}
+
+/// The slot, if a rotation of it could begin now.
+async fn look_at(name: &SlotName) -> Result<(Ports, Slot)> {
     let [table] = required([TABLE])?;
     let ports = Aws::load()
         .await?
@@ -39,6 +52,11 @@ pub(super) async fn rotate(name: &SlotName, wait: Option<u32>, format: Format) -
     let slot = ports.inventory.slot(name).await?;
     let slot = slot.with_context(|| format!("there is no slot `{name}` in the inventory; nothing was changed. Look at the names: keyward status"))?;
     look_before(&ports, &slot).await?;
+    Ok((ports, slot))
+}
+
+pub(super) async fn rotate(name: &SlotName, wait: Option<u32>, format: Format) -> Result<Outcome> {
+    let (ports, slot) = look_at(name).await?;
     let token = start(&ports, &slot).await?;
     let say = |text: String| match format {
         Format::Table => line(&format!("{name}: {text}")),
@@ -87,10 +105,11 @@ async fn look_before(ports: &Ports, slot: &Slot) -> Result<()> {
             );
         }
     }
-    Ok(())
+    turned_on(ports, slot).await
 }
 
-async fn start(ports: &Ports, slot: &Slot) -> Result<SecretVersionId> {
+/// Whether rotation is turned on for the slot's secret.
+async fn turned_on(ports: &Ports, slot: &Slot) -> Result<()> {
     let name = &slot.name;
     let secret = ports.secrets.describe(slot.secret.as_str()).await?;
     if !secret.rotation_enabled {
@@ -100,6 +119,11 @@ async fn start(ports: &Ports, slot: &Slot) -> Result<SecretVersionId> {
             interval_days(&slot.policy)
         );
     }
+    Ok(())
+}
+
+async fn start(ports: &Ports, slot: &Slot) -> Result<SecretVersionId> {
+    let name = &slot.name;
     let token: String = (0..32).map(|_| fastrand::digit(16)).collect();
     let token: SecretVersionId = token.parse()?;
     match ports.secrets.rotate_now(&slot.secret, &token).await {

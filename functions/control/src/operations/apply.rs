@@ -168,6 +168,8 @@ fn hindrance(
     }
 }
 
+/// Whether what is found is what was planned on; or is as the file says already, so that a plan of which a part was done can
+/// be gone on with.
 fn is_as_planned(
     slot: &PlannedSlot,
     plan: &Plan,
@@ -175,7 +177,7 @@ fn is_as_planned(
 ) -> bool {
     planned_on.is_none_or(|planned| {
         let found = Basis::of(plan.as_it_is(), slot);
-        planned.get(&slot.name) == Some(&found)
+        planned.get(&slot.name) == Some(&found) || !plan.changes_something()
     })
 }
 

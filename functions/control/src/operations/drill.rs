@@ -1,7 +1,10 @@
 //! `/drill`: a canary is cut off by the kill switch's real path, to see that it works and how long it takes.
 
 use keyward_core::model::act::{ActId, Subject};
+use keyward_core::model::drill::DrillUnderWay;
 use keyward_core::model::names::SlotName;
+use keyward_core::model::slot::Slot;
+use keyward_core::ports::InventoryError;
 use keyward_core::usecases::drill::{
     DrillError, DrillRequest, Drills, begin, look, may_be_drilled,
 };
@@ -13,6 +16,9 @@ use crate::Deps;
 use crate::record::{Recorded, Written};
 use crate::request::{Request, reason};
 use crate::response::Refusal;
+
+/// How often a drill is begun where Keyward itself writes the slot meanwhile.
+const ATTEMPTS: usize = 4;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -67,7 +73,7 @@ async fn begin_recorded(
     let subject = Subject::Slot(drill.slot.clone());
     let before = json!({ "state": slot.state, "epoch": slot.epoch });
     let act = Recorded::begin(deps, request, 0, &drill.reason, subject, before).await?;
-    match begin(&deps.ports, drills, slot, drill).await {
+    match begin_anew(deps, drills, slot, drill).await {
         Ok(begun) => {
             let written = act.end("under way", json!({ "drill": begun })).await;
             Ok((begun.started, written))
@@ -79,6 +85,23 @@ async fn begin_recorded(
             Err(refusal(error))
         }
     }
+}
+
+/// Begins the drill. Where Keyward itself wrote the slot meanwhile, it is looked at anew.
+async fn begin_anew(
+    deps: &Deps,
+    drills: &Drills,
+    mut slot: Slot,
+    drill: &DrillRequest,
+) -> Result<DrillUnderWay, DrillError> {
+    for _ in 1..ATTEMPTS {
+        match begin(&deps.ports, drills, slot, drill).await {
+            Err(DrillError::Inventory(InventoryError::Conflict)) => {}
+            done => return done,
+        }
+        slot = look(&deps.ports, drills, &drill.slot, Some(&drill.id)).await?;
+    }
+    begin(&deps.ports, drills, slot, drill).await
 }
 
 fn unconfigured() -> Refusal {

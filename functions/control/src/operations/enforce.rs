@@ -16,13 +16,22 @@ use crate::response::Refusal;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
+    #[serde(default)]
     reason: String,
     slot: SlotName,
     mode: Mode,
+    #[serde(default)]
+    dry_run: bool,
 }
 
 pub(super) async fn enforce(deps: &Deps, request: &Request) -> Result<Value, Refusal> {
-    let body: Body = request.body("{reason, slot, mode: observe or enforce}")?;
+    let body: Body = request.body("{reason, slot, mode: observe or enforce, dry_run?}")?;
+    if body.dry_run {
+        let before = known_slot(&deps.ports, &body.slot).await?.mode;
+        return Ok(json!({
+            "slot": body.slot, "before": before, "mode": before, "would_be": body.mode,
+        }));
+    }
     let why = reason(&body.reason)?;
     let slot = known_slot(&deps.ports, &body.slot).await?;
     let before = slot.mode;

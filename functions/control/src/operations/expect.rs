@@ -17,8 +17,11 @@ use crate::response::Refusal;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
+    #[serde(default)]
     reason: String,
     slot: SlotName,
+    #[serde(default)]
+    dry_run: bool,
     #[serde(default)]
     percent: Option<u32>,
     #[serde(default)]
@@ -28,7 +31,7 @@ struct Body {
 }
 
 const TAKES: &str =
-    "{reason, slot, percent and until, or incident, or none of them for what is normal}";
+    "{reason, slot, percent and until, or incident, or none of them for what is normal; dry_run?}";
 
 fn state(slot: &Slot) -> Value {
     json!({ "expectation": slot.expectation, "rightful": slot.rightful })
@@ -36,7 +39,10 @@ fn state(slot: &Slot) -> Value {
 
 pub(super) async fn expect_spend(deps: &Deps, request: &Request) -> Result<Value, Refusal> {
     let body: Body = request.body(TAKES)?;
-    let why = reason(&body.reason)?;
+    let why = match body.dry_run {
+        true => None,
+        false => Some(reason(&body.reason)?),
+    };
     let said = match (body.percent, body.until, body.incident) {
         (Some(percent), Some(until), None) => Said::More(percent, until),
         (None, None, Some(incident)) => Said::Rightful(incident),
@@ -48,6 +54,12 @@ pub(super) async fn expect_spend(deps: &Deps, request: &Request) -> Result<Value
         }
     };
     let (slot, wanted) = find(&deps.ports, &body.slot, said).await.map_err(refusal)?;
+    let Some(why) = why else {
+        return Ok(json!({
+            "slot": body.slot, "dry_run": true, "before": slot.expectation,
+            "expectation": wanted.expectation, "rightful": wanted.rightful,
+        }));
+    };
     let subject = Subject::Slot(body.slot.clone());
     let act = Recorded::begin(deps, request, 0, &why, subject, state(&slot)).await?;
     match expect(&deps.ports, &*deps.orders, &slot, wanted.clone()).await {

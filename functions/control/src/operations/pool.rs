@@ -6,7 +6,9 @@ use keyward_core::model::key::{ApiKey, Fingerprint};
 use keyward_core::model::names::AccountName;
 use keyward_core::model::pool::Pool;
 use keyward_core::ports::{ActOrderError, Deadline};
-use keyward_core::usecases::pool::{AddError, AddReport, add, read};
+use keyward_core::usecases::pool::{
+    AddError, AddForeseen, AddReport, RefusedKey, add, foresee_add, read,
+};
 use keyward_lambda::diagnostic::chain;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -26,9 +28,12 @@ const MAX_KEYS: usize = 100;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Body {
+    #[serde(default)]
     reason: String,
     account: AccountName,
     keys: Vec<String>,
+    #[serde(default)]
+    dry_run: bool,
 }
 
 pub(super) async fn add_keys(
@@ -36,8 +41,11 @@ pub(super) async fn add_keys(
     request: &Request,
     deadline: Deadline,
 ) -> Result<Value, Refusal> {
-    let body: Body = request.body("{reason, account, keys}")?;
-    let why = reason(&body.reason)?;
+    let body: Body = request.body("{reason, account, keys, dry_run?}")?;
+    let why = match body.dry_run {
+        true => None,
+        false => Some(reason(&body.reason)?),
+    };
     if body.keys.len() > MAX_KEYS {
         return Err(Refusal::bad(format!(
             "{} keys were given; 100 are taken at a time",
@@ -49,6 +57,14 @@ pub(super) async fn add_keys(
         return Err(no_pool(&account));
     }
     let keys: Vec<ApiKey> = body.keys.iter().map(|text| ApiKey::new(text)).collect();
+    let Some(why) = why else {
+        let foreseen = foresee_add(&deps.ports, &account, keys, deadline).await;
+        return Ok(would(
+            deps,
+            &account,
+            &foreseen.map_err(|e| refusal(&account, e))?,
+        ));
+    };
     let before = read(&deps.ports, &account).await?;
     let subject = Subject::Pool(account.clone());
     let state = summary(&before);
@@ -94,13 +110,7 @@ fn answer(deps: &Deps, account: &AccountName, report: &AddReport, written: Writt
         .added
         .iter()
         .map(|print| json!({ "key": hint(print), "fingerprint": print.to_string() }));
-    let refused = report.refused.iter().map(|key| {
-        json!({
-            "key": key.hint.to_string(),
-            "fingerprint": key.fingerprint.to_string(),
-            "why": key.why.to_string(),
-        })
-    });
+    let refused = report.refused.iter().map(refused_key);
     let not_ready = report.not_ready.iter().map(|(print, error)| {
         json!({
             "key": hint(print), "fingerprint": print.to_string(),
@@ -119,6 +129,33 @@ fn answer(deps: &Deps, account: &AccountName, report: &AddReport, written: Writt
         "oldest_days": oldest_days(&report.pool, now),
         "low_water": deps.ports.providers.pool(account).map(|settings| settings.low_water),
         "unrecorded": written == Written::BeginningOnly,
+    })
+}
+
+/// What would be put in, and what not.
+fn would(deps: &Deps, account: &AccountName, foreseen: &AddForeseen) -> Value {
+    let fit = foreseen.fit.iter().map(
+        |key| json!({ "key": key.hint.to_string(), "fingerprint": key.fingerprint.to_string() }),
+    );
+    let refused = foreseen.refused.iter().map(refused_key);
+    let pool = &foreseen.pool;
+    json!({
+        "account": account,
+        "dry_run": true,
+        "added": fit.collect::<Vec<_>>(),
+        "refused": refused.collect::<Vec<_>>(),
+        "depth": pool.standby.len(),
+        "ready": pool.standby.iter().filter(|key| key.ready.is_some()).count(),
+        "oldest_days": oldest_days(pool, deps.ports.clock.now()),
+        "low_water": deps.ports.providers.pool(account).map(|settings| settings.low_water),
+    })
+}
+
+fn refused_key(key: &RefusedKey) -> Value {
+    json!({
+        "key": key.hint.to_string(),
+        "fingerprint": key.fingerprint.to_string(),
+        "why": key.why.to_string(),
     })
 }
 

@@ -147,7 +147,10 @@ pub async fn carry_out(
     plan: &Plan,
 ) -> Result<Applied, ApplyError> {
     match plan {
-        Plan::Register => Ok(Applied::Registered(register(ports, planned).await?)),
+        Plan::Register => match register(ports, planned).await? {
+            Registered::Already => already(ports, planned).await,
+            registered => Ok(Applied::Registered(registered)),
+        },
         Plan::Unchanged { slot, .. } => {
             complete(ports, slot).await?;
             Ok(Applied::Unchanged)
@@ -162,6 +165,16 @@ pub async fn carry_out(
             save(ports, planned, &Basis::of(Some(before), planned), after).await?;
             Ok(Applied::Updated(changed.clone()))
         }
+    }
+}
+
+/// The slot came about since it was planned: by this very request, sent again, or by somebody whose file says the same.
+async fn already(ports: &Ports, planned: &PlannedSlot) -> Result<Applied, ApplyError> {
+    let slot = ports.inventory.slot(&planned.name).await?;
+    let slot = slot.ok_or(ApplyError::Moved)?;
+    match change(&slot, planned)?.changed.is_empty() {
+        true => Ok(Applied::Registered(Registered::Already)),
+        false => Err(ApplyError::Moved),
     }
 }
 

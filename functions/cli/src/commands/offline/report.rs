@@ -10,6 +10,7 @@ use keyward_core::usecases::kill::{FoundKeys, Looked, Whereabouts};
 use serde_json::{Value, json};
 
 use super::{CutResult, comes_back};
+use crate::commands::import::label_of;
 use crate::commands::kill::{Order, keys};
 use crate::print::{clean, line, table};
 
@@ -106,7 +107,7 @@ impl Ending {
             "result": result,
             "keys": rows.collect::<Vec<_>>(),
             "unlisted": self.found.unlisted.as_ref().map(shown),
-            "unnamed": self.looked.as_ref().ok().map(|looked| rows_of(&looked.unnamed)),
+            "unnamed": self.looked.as_ref().ok().map(|looked| rows_of(&looked.unnamed, given)),
             "seconds": (self.seconds * 1000.0).round() / 1000.0,
         });
         line(&answer.to_string());
@@ -144,11 +145,15 @@ pub(super) fn foreseen_json(order: &Order, whereabouts: &Whereabouts, looked: &L
     let answer = json!({
         "slot": order.slot,
         "result": "would_contain",
-        "keys": rows_of(&looked.own),
+        "keys": rows_of(&looked.own, |key| key.label.to_string()),
         "not_listed": unlisted(whereabouts, looked),
-        "unnamed": rows_of(&looked.unnamed),
+        "unnamed": rows_of(&looked.unnamed, given),
     });
     line(&answer.to_string());
+}
+
+fn given(key: &KeyRecord) -> String {
+    label_of(key.label.as_str())
 }
 
 /// Handles that were named and that the list does not show.
@@ -170,7 +175,11 @@ fn unnamed(order: &Order, provider: ProviderName, looked: &Looked) {
         "{slot}: NOT touched: {} there {are} no name of Keyward's, so nothing says whose. If one is this slot's, run the same command with --handle KEY. ENDS are the last characters of its text:",
         keys(count)
     ));
-    let rows: Vec<[String; 4]> = looked.unnamed.iter().map(cells).collect();
+    let rows = looked.unnamed.iter().map(|key| {
+        let [handle, ends, _, made] = cells(key);
+        [handle, ends, clean(&label_of(key.label.as_str())), made]
+    });
+    let rows: Vec<[String; 4]> = rows.collect();
     table(["KEY", "ENDS", "NAME", "MADE"], &rows);
     if provider.kind() == CredentialKind::Pool {
         line(&format!(
@@ -215,10 +224,11 @@ fn ends(key: &KeyRecord) -> String {
     }
 }
 
-fn rows_of(keys: &[KeyRecord]) -> Vec<Value> {
+/// Keyward's own names are shown whole; of those that people gave, what is like a key is cut.
+fn rows_of(keys: &[KeyRecord], name: fn(&KeyRecord) -> String) -> Vec<Value> {
     let row = |key: &KeyRecord| {
         json!({
-            "handle": key.handle, "ends": ends(key), "name": clean(key.label.as_str()),
+            "handle": key.handle, "ends": ends(key), "name": clean(&name(key)),
             "made": key.created,
         })
     };

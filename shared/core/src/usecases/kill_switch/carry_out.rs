@@ -19,6 +19,9 @@ use crate::usecases::{Ports, cap, expect, pool, restore};
 /// the key for one that was left behind.
 const TIME_TO_RESUME: SignedDuration = SignedDuration::from_secs(30);
 
+/// How often limits are set where somebody else writes the slot's versions meanwhile.
+const ATTEMPTS: usize = 4;
+
 /// Carries an order out. Each may be given again: what is done stays so.
 pub async fn carry_out(ports: &Ports, order: &ActOrder, invocation: &Invocation) -> ActOutcome {
     let done = match order {
@@ -83,8 +86,7 @@ async fn resume(
         Err(error) => return Ok(ActOutcome::Provider(error)),
     };
     let outcome = restore::resume(provider.as_ref(), &restoring).await;
-    let name = (&slot.name, &restoring.id);
-    if self::restoring(ports, name, until).await?.is_some() {
+    if is_wanted(ports, &restoring, until).await? {
         return Ok(outcome);
     }
     // A kill that came meanwhile may have cut the key off before it was resumed.
@@ -108,6 +110,23 @@ async fn restoring(
     let slot = ports.inventory.slot(name).await?;
     let slot = slot.filter(|slot| slot.epoch == version.epoch);
     Ok(slot.map(|slot| (slot, version)))
+}
+
+/// Whether a key that was resumed is still one that is to work: it is being restored, or is back, by the same order given
+/// twice, in the slot's epoch.
+async fn is_wanted(
+    ports: &Ports,
+    resumed: &Version,
+    until: Timestamp,
+) -> Result<bool, InventoryError> {
+    let versions = ports.inventory.versions(&resumed.slot).await?;
+    let is_it = |v: &&Version| v.id == resumed.id && v.epoch == resumed.epoch;
+    let works = |v: &Version| v.is_being_restored(until) || v.state.is_promoted();
+    if !versions.iter().find(is_it).is_some_and(works) {
+        return Ok(false);
+    }
+    let slot = ports.inventory.slot(&resumed.slot).await?;
+    Ok(slot.is_some_and(|slot| slot.epoch == resumed.epoch))
 }
 
 async fn take_back(
@@ -134,7 +153,23 @@ async fn take_back(
     })
 }
 
+/// Limits are set anew where somebody else wrote a version meanwhile: a limit may be set, and not recorded.
 async fn set_limits(
+    ports: &Ports,
+    name: &SlotName,
+    epoch: Epoch,
+    keys: LimitedKeys,
+) -> Result<ActOutcome, InventoryError> {
+    for _ in 1..ATTEMPTS {
+        match set_once(ports, name, epoch, keys).await {
+            Err(InventoryError::Conflict) => {}
+            done => return done,
+        }
+    }
+    set_once(ports, name, epoch, keys).await
+}
+
+async fn set_once(
     ports: &Ports,
     name: &SlotName,
     epoch: Epoch,

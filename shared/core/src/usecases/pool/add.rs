@@ -111,6 +111,39 @@ pub async fn add(
     readied
 }
 
+/// What putting keys in would come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddForeseen {
+    /// Those that would stand by.
+    pub fit: Vec<StandbyKey>,
+    /// Those that would not, and why.
+    pub refused: Vec<RefusedKey>,
+    /// The pool as it is.
+    pub pool: Pool,
+}
+
+/// What [`add`] would do with these keys. Nothing is changed.
+///
+/// # Errors
+/// [`AddError`].
+pub async fn foresee_add(
+    ports: &Ports,
+    account: &AccountName,
+    keys: Vec<ApiKey>,
+    deadline: Deadline,
+) -> Result<AddForeseen, AddError> {
+    let settings = ports.providers.pool(account);
+    let settings = settings.ok_or_else(|| AddError::NoPool(account.clone()))?;
+    let provider = ports.providers.open(account, settings.provider).await?;
+    let pool = read(ports, account).await?;
+    let (candidates, refused) = examine(ports, &pool, provider.as_ref(), keys, deadline).await?;
+    Ok(AddForeseen {
+        fit: candidates.into_iter().map(|(key, _)| key).collect(),
+        refused,
+        pool,
+    })
+}
+
 /// What is recorded of the keys that were given; they cannot be drawn yet.
 struct Put {
     account: AccountName,

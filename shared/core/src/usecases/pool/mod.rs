@@ -4,7 +4,7 @@ mod add;
 mod examine;
 mod suspend;
 
-pub use add::{AddError, AddReport, add};
+pub use add::{AddError, AddForeseen, AddReport, add, foresee_add};
 pub use examine::{NotAdded, RefusedKey};
 pub(crate) use suspend::suspend_standby;
 

@@ -54,7 +54,7 @@ async fn put_back(
         }
     }
     let wider = scope::wider(before, &kept.reach);
-    Ok(wider.map(|what| OutsideText::new(&what.to_string())))
+    Ok(wider.map(OutsideText::new))
 }
 
 /// Cuts off a key that was resumed while a kill cut the slot off.
