@@ -3,10 +3,16 @@
 //! A person has the built `keyward` command and nothing else. The stack's own functions do the rest, as the template configures
 //! them: its schedule wakes the monitor, whose alarm goes by way of its topic to its kill switch. Three agents call all day.
 //!
-//! What emulators need beside the template is [`ADDED`], and printed: where Secrets Manager is, the rotation function's name there,
-//! a front in place of each of control's URLs, queues that hear the topics. What ministack cannot is told in `template/deployed.rs`. Two
-//! parameters are not at their defaults: confirmations do not wait, and everything is logged. Records are written once as if they
-//! were a day older, so that overlaps end; and `retire` is invoked with its schedule's event, which itself comes every five minutes.
+//! What is not as in a deployment:
+//!
+//! - What was added for the emulators is [`ADDED`], and printed: where Secrets Manager is, the rotation function's name there, a front
+//!   in place of each of control's URLs, queues that hear the topics. What ministack cannot is told in `template/deployed.rs`.
+//! - Two parameters are not at their defaults: confirmations do not wait, and everything is logged.
+//! - Records are written once as if they were a day older, so that overlaps and deadlines are over, though providers saw the old
+//!   keys used a moment ago.
+//! - `retire` is invoked with its schedule's event: the schedule itself wakes it every five minutes only.
+//!
+//! There is no audit yet to be run at the end.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::Path;
@@ -285,7 +291,15 @@ async fn restored(day: &mut Day) {
     let one = day.done(&format!("keyward status {name}")).await;
     assert!(one.contains("keyward restore"), "{one}");
     let restore = format!("keyward restore {name} --reason 'the leak is closed'");
-    let said = day.done(&restore).await;
+    let (code, refused) = day.line(&restore, "").await;
+    // The score of the stolen key's use is still in the alarm's window: nothing is lifted by mistake.
+    let said = match code {
+        Some(0) => refused,
+        _ => {
+            assert!(refused.contains("still in ALARM"), "{refused}");
+            day.done(&format!("{restore} --force")).await
+        }
+    };
     assert!(said.contains("active, it was restricted"), "{said}");
     let status = day.done("keyward status").await;
     assert_eq!(states(&status, "active, enforces"), 1, "{status}");
