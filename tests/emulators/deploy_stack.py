@@ -1,8 +1,8 @@
 """Deploys a SAM template as a stack on ministack, and says on standard output, as JSON, what became of it.
 
-    deploy_stack.py URL STACK TEMPLATE LOGS PROGRAM…
+    deploy_stack.py URL STACK TEMPLATE PARAMETERS LOGS PROGRAM…
 
-TEMPLATE is JSON. Each function runs the PROGRAM whose file has the name of the folder in its CodeUri; what it
+TEMPLATE is JSON, and so are PARAMETERS, an object of texts. Each function runs the PROGRAM whose file has the name of the folder in its CodeUri; what it
 prints is appended to LOGS/<function>.log. The template goes by way of a
 bucket, as `sam deploy` sends it: it is longer than a request may be.
 """
@@ -17,7 +17,7 @@ import zipfile
 
 import boto3
 
-url, stack, template, logs, *programs = sys.argv[1:]
+url, stack, template, parameters, logs, *programs = sys.argv[1:]
 programs = {os.path.basename(program): program for program in programs}
 ANYBODY = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
 BUCKET = "code"
@@ -54,7 +54,10 @@ for resource in described["Resources"].values():
 put("template.json", json.dumps(described).encode())
 stacks = client("cloudformation")
 needed = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-stacks.create_stack(StackName=stack, TemplateURL=f"{url}/{BUCKET}/template.json", Capabilities=needed)
+given = [{"ParameterKey": name, "ParameterValue": value} for name, value in json.loads(parameters).items()]
+stacks.create_stack(
+    StackName=stack, TemplateURL=f"{url}/{BUCKET}/template.json", Capabilities=needed, Parameters=given
+)
 while True:
     made = stacks.describe_stacks(StackName=stack)["Stacks"][0]
     if not made["StackStatus"].endswith("IN_PROGRESS"):

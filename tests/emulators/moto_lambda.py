@@ -5,10 +5,12 @@
 Prints the port, then serves, and keeps what functions ask it for (calls.py). Three things differ from moto as it comes:
 
 - A function is run as a process with a Runtime API of its own: `bootstrap` of its zip, or the program that its
-  variable KEYWARD_BOOTSTRAP names. What it prints is appended to LOG_FOLDER/<function>.log.
+  variable KEYWARD_BOOTSTRAP names. What it prints is appended to LOG_FOLDER/<function>.log. Where its variable
+  KEYWARD_ELSEWHERE is a URL, it is not run here: its events are sent there, as to a function of another emulator.
 - RotateSecret keeps the function that was configured, calls the four steps after it has answered and only as long as
   they succeed, names the secret by ARN and hands over a RotationToken, and refuses while AWSPENDING stands on a version
-  other than AWSCURRENT, all as AWS documents it.
+  other than AWSCURRENT, all as AWS documents it. The function is found by its name alone: an ARN of another emulator's
+  has another account in it.
 - GetSecretValue without a version reads AWSCURRENT.
 """
 
@@ -26,6 +28,7 @@ import sys  # noqa: E402
 import tempfile  # noqa: E402
 import threading  # noqa: E402
 import time  # noqa: E402
+import urllib.request  # noqa: E402
 import uuid  # noqa: E402
 import zipfile  # noqa: E402
 
@@ -211,10 +214,23 @@ def end_functions():
 guard.at_end.append(end_functions)
 
 
+def send_elsewhere(url, event, timeout):
+    """The answer of a function that another emulator has, and whether it is an error."""
+    scope = "Credential=testing/20260101/us-east-1/lambda/aws4_request"
+    headers = {"Authorization": f"AWS4-HMAC-SHA256 {scope}", "Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=json.dumps(event).encode(), headers=headers, method="POST")
+    with urllib.request.urlopen(request, timeout=timeout) as answer:
+        return answer.read().decode(), "X-Amz-Function-Error" in answer.headers
+
+
 def run_function(self, event=None):
     self.logs_backend.ensure_log_group(self.logs_group_name)
     if isinstance(event, str):
         event = json.loads(event)
+    elsewhere = (self.environment_vars or {}).get("KEYWARD_ELSEWHERE")
+    if elsewhere:
+        body, is_error = send_elsewhere(elsewhere, event or {}, int(self.timeout or DEFAULT_TIMEOUT))
+        return body, is_error, ""
     body, is_error, printed = runtime_of(self).invoke(event or {})
     self.save_logs(printed)
     return body, is_error, printed
@@ -269,9 +285,8 @@ def rotate_secret(
         }
         secret.last_rotation_date = int(time.time())
     backend = get_backend(self.account_id, self.region_name)
-    rotation = threading.Thread(
-        target=call_steps, args=(backend.get_function(function), secret.arn, token, steps), daemon=True
-    )
+    named = backend.get_function(function.split(":function:")[-1])
+    rotation = threading.Thread(target=call_steps, args=(named, secret.arn, token, steps), daemon=True)
     rotation.start()
     return secret.to_short_dict(version_id=token)
 

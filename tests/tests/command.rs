@@ -15,7 +15,7 @@ mod runbook;
 mod watched;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use jiff::SignedDuration;
 use keyward_core::model::act::Phase;
@@ -34,26 +34,9 @@ async fn local(name: &str) -> Option<Local> {
     Local::start(&folder(name), &command.unwrap()).await
 }
 
-/// Runs a line as a shell does after reading the settings, with `input` on standard input.
+/// [`Local::shell`].
 async fn shell(local: &Local, line: &str, input: &str) -> Output {
-    let settings = local.settings.display();
-    let mut shell = Command::new("sh");
-    shell
-        .args(["-c", &format!(". {settings}; {line}")])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let input = input.to_owned();
-    let run = move || {
-        use std::io::Write as _;
-        let mut child = shell.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        // A command that refuses before it reads closes its end.
-        let _ = stdin.write_all(input.as_bytes());
-        drop(stdin);
-        child.wait_with_output().unwrap()
-    };
-    tokio::task::spawn_blocking(run).await.unwrap()
+    local.shell(line, input).await
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -141,7 +124,7 @@ async fn a_fleet_is_registered_rotated_and_looked_at_as_readme_says() {
     assert!(ran >= 7, "README shows {ran} commands");
 
     let deployment = &local.deployment;
-    let secrets = secrets(&local);
+    let secrets = local.secrets();
     for secret in &secrets {
         let current = deployment
             .version(&secret.slot, VersionState::Current)
@@ -172,19 +155,6 @@ async fn a_fleet_is_registered_rotated_and_looked_at_as_readme_says() {
             .await;
     }
     deployment.assert_no_key_text().await;
-}
-
-/// The secrets of the sample fleet.
-fn secrets(local: &Local) -> Vec<Secret> {
-    let fleet = std::fs::read_to_string(&local.fleet).unwrap();
-    let fleet: serde_json::Value = serde_json::from_str(&fleet).unwrap();
-    let slots = fleet["slots"].as_object().unwrap();
-    let secret = |(slot, entry): (&String, &serde_json::Value)| Secret {
-        slot: slot.parse().unwrap(),
-        arn: entry["secret"].as_str().unwrap().parse().unwrap(),
-        first: "00000000-0000-4000-8000-000000000000".parse().unwrap(),
-    };
-    slots.iter().map(secret).collect()
 }
 
 #[tokio::test]

@@ -9,12 +9,10 @@
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::alert::AlertKind;
 use keyward_core::model::incident::Incident;
-use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::AccountName;
 use keyward_core::model::slot::{Mode, ProviderName, Slot, SlotState};
 use keyward_core::model::version::{Confirmation, Confirmed, Version, VersionState};
 use keyward_core::ports::Fence;
-use keyward_testkit::simulator::{Booking, Used};
 use keyward_tests::end_to_end::{Deployment, NOWHERE, Secret, alarm_of};
 use keyward_tests::support::say;
 
@@ -35,29 +33,6 @@ async fn enforced(deployment: &Deployment, name: &str) -> (Secret, String) {
     deployment.ports.inventory.save_slot(&slot).await.unwrap();
     deployment.turn_rotation_on(&secret, 30).await;
     (secret, key)
-}
-
-/// What was used of a model that costs $10 for a million tokens written, `ago` before now.
-fn spend(deployment: &Deployment, key: &str, output: u64, ago: SignedDuration) {
-    let simulator = deployment.simulator_at(PROVIDER);
-    let booking = Booking {
-        at: simulator.time() - ago,
-        model: "gpt-4o".to_owned(),
-        used: Used {
-            requests: 20,
-            input: 1000,
-            output,
-            ..Used::default()
-        },
-    };
-    simulator.book(Some(&ApiKey::new(key)), &booking);
-}
-
-/// $300 within the last minutes, at a slot that expects $20 a day.
-fn steal(deployment: &Deployment, key: &str) {
-    for ago in 0..3 {
-        spend(deployment, key, 10_000_000, MINUTE * ago);
-    }
 }
 
 async fn incident(deployment: &Deployment, secret: &Secret) -> Option<Incident> {
@@ -108,8 +83,8 @@ async fn what_a_thief_spends_ends_in_a_dead_key_and_a_new_one_with_nobody_awake(
     let (other, other_key) = enforced(&deployment, "billing-bot").await;
     let guard = deployment.guard().await;
     deployment.watch(&guard).await;
-    spend(&deployment, &key, 1000, MINUTE * 10);
-    spend(&deployment, &other_key, 1000, MINUTE * 10);
+    deployment.spend(PROVIDER, &key, 1000, MINUTE * 10);
+    deployment.spend(PROVIDER, &other_key, 1000, MINUTE * 10);
     let first = deployment.monitor().await.unwrap();
     assert_eq!(
         (&first["judged"], &first["over"]),
@@ -121,7 +96,7 @@ async fn what_a_thief_spends_ends_in_a_dead_key_and_a_new_one_with_nobody_awake(
 
     let clock = &deployment.ports.clock;
     let stolen = clock.now();
-    steal(&deployment, &key);
+    deployment.steal(PROVIDER, &key);
     let ran = next_run(&deployment, &secret).await;
     let judged = clock.now();
     assert_eq!(
@@ -221,7 +196,7 @@ async fn an_alarm_whose_message_is_lost_costs_two_minutes() {
     let guard = deployment.guard_that_hears_nothing().await;
     deployment.watch(&guard).await;
     deployment.monitor().await.unwrap();
-    steal(&deployment, &key);
+    deployment.steal(PROVIDER, &key);
     sent_by_the_monitor(&deployment, &secret, &key).await;
     let states = guard.alarms().await;
     assert_eq!(states[&alarm_of("support-bot")], "ALARM", "it went off");
@@ -237,7 +212,7 @@ async fn without_cloudwatch_the_monitor_sends_the_slot_itself() {
     deployment.watch_with(&guard, NOWHERE).await;
     let ran = deployment.monitor().await.unwrap();
     assert!(ran["left"].to_string().contains("heartbeat"), "{ran}");
-    steal(&deployment, &key);
+    deployment.steal(PROVIDER, &key);
     sent_by_the_monitor(&deployment, &secret, &key).await;
     assert!(guard.alarms().await.is_empty());
 }

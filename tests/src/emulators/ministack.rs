@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use serde::Deserialize;
@@ -14,6 +15,10 @@ use super::process::Process;
 use super::{authorization, http_client, sdk_config};
 
 const ROLE: &str = "arn:aws:iam::000000000000:role/emulated-function";
+
+/// How often, and how long each time, the end of an update is waited for.
+const LOOKS: usize = 1200;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// A stack that was made, or was not.
 #[derive(Debug, Deserialize)]
@@ -81,11 +86,13 @@ impl Ministack {
         body["FunctionArn"].as_str().unwrap().to_owned()
     }
 
-    /// Makes a stack of a SAM template, whose functions run the built binaries. What they print is in [`Ministack::log`].
+    /// Makes a stack of a SAM template with these parameters, whose functions run the built binaries. What they print is in
+    /// [`Ministack::log`].
     pub async fn deploy_stack(
         &self,
         name: &str,
         template: &Value,
+        parameters: &Value,
         programs: &[PathBuf],
     ) -> Stacked {
         let folder = Process::folder("ministack-functions");
@@ -95,12 +102,44 @@ impl Ministack {
         deploy
             .arg(scripts().join("deploy_stack.py"))
             .args([self.url(), name])
-            .args([&file, &folder])
+            .arg(&file)
+            .arg(parameters.to_string())
+            .arg(&folder)
             .args(programs);
         let output = tokio::task::spawn_blocking(move || deploy.output());
         let output = output.await.unwrap().unwrap();
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Gives a function that is there one more environment variable, beside those that it was made with:
+    /// <https://docs.aws.amazon.com/lambda/latest/api/API_UpdateFunctionConfiguration.html>. It is ready when this returns.
+    pub async fn tell(&self, function: &str, variable: &str, value: &str) {
+        let url = format!(
+            "{}/2015-03-31/functions/{function}/configuration",
+            self.url()
+        );
+        let configuration = async |request: reqwest::RequestBuilder| {
+            let answer = request.header("Authorization", authorization("lambda"));
+            let answer = answer.send().await.unwrap();
+            let status = answer.status();
+            let body: Value = answer.json().await.unwrap();
+            assert!(status.is_success(), "{function}: {status}: {body}");
+            body
+        };
+        let client = http_client();
+        let mut variables =
+            configuration(client.get(&url)).await["Environment"]["Variables"].take();
+        variables[variable] = json!(value);
+        let body = json!({ "Environment": { "Variables": variables } });
+        configuration(client.put(&url).json(&body)).await;
+        for _ in 0..LOOKS {
+            if configuration(client.get(&url)).await["LastUpdateStatus"] == "Successful" {
+                return;
+            }
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+        panic!("{function} is still being updated");
     }
 
     /// Sends one event to a function and returns its answer, and whether it is an error.

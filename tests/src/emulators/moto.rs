@@ -68,6 +68,24 @@ impl Moto {
 
     /// Deploys a function and returns its ARN.
     pub async fn deploy(&self, function: &Function<'_>) -> String {
+        let mut variables: serde_json::Map<String, Value> = function
+            .variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), json!(value)))
+            .collect();
+        variables.insert("KEYWARD_BOOTSTRAP".to_owned(), json!(function.program));
+        let variables = Value::Object(variables);
+        self.create(function.name, function.timeout, &variables)
+            .await
+    }
+
+    /// Makes a function known that runs elsewhere: its events are sent to `url`. Returns its ARN here.
+    pub async fn deploy_elsewhere(&self, name: &str, timeout: u32, url: &str) -> String {
+        let variables = json!({ "KEYWARD_ELSEWHERE": url });
+        self.create(name, timeout, &variables).await
+    }
+
+    async fn create(&self, name: &str, timeout: u32, variables: &Value) -> String {
         let client = http_client();
         let role = client
             .post(self.url())
@@ -78,21 +96,15 @@ impl Moto {
             ));
         // A later function finds the role there already.
         role.send().await.unwrap();
-        let mut variables: serde_json::Map<String, Value> = function
-            .variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), json!(value)))
-            .collect();
-        variables.insert("KEYWARD_BOOTSTRAP".to_owned(), json!(function.program));
         let created = client
             .post(format!("{}/2015-03-31/functions", self.url()))
             .header("Authorization", authorization("lambda"))
             .json(&json!({
-                "FunctionName": function.name,
+                "FunctionName": name,
                 "Runtime": "provided.al2023",
                 "Handler": "bootstrap",
                 "Role": format!("arn:aws:iam::123456789012:role/{ROLE}"),
-                "Timeout": function.timeout,
+                "Timeout": timeout,
                 "Code": {"ZipFile": EMPTY_ZIP},
                 "Environment": {"Variables": variables},
             }));

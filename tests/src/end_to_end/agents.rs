@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use keyward_core::model::key::KeyFormat;
 use keyward_core::model::secret_document::{SecretDocument, SecretText};
 use keyward_core::model::slot::ProviderName;
 use secrecy::ExposeSecret;
@@ -106,6 +107,54 @@ impl Drop for Agent {
     }
 }
 
+/// An agent that fetches its key every so often, and at once where it was refused; it works until dropped.
+pub struct RefreshingAgent {
+    task: JoinHandle<()>,
+}
+
+impl RefreshingAgent {
+    /// How many calls it makes with a key before it fetches it anew.
+    const CALLS: usize = 4;
+
+    /// How long it works on one answer.
+    const BETWEEN_CALLS: Duration = Duration::from_millis(500);
+
+    /// Starts the agent of a secret.
+    pub fn start(deployment: &Deployment, provider: ProviderName, secret: &Secret) -> Self {
+        let simulator = deployment.simulator_at(provider).clone();
+        let (client, arn) = (deployment.client.clone(), secret.arn.clone());
+        let format = deployment.providers.at(provider);
+        let format = format.driver().abilities().format;
+        let task = tokio::spawn(async move {
+            let http = http_client();
+            loop {
+                let value = client.get_secret_value().secret_id(arn.as_str());
+                let value = value.send().await.unwrap();
+                let key = key_of(value.secret_string().unwrap(), &format);
+                for _ in 0..Self::CALLS {
+                    let status = agent_call(&http, &simulator, &key).await;
+                    tokio::time::sleep(Self::BETWEEN_CALLS).await;
+                    if !status.is_some_and(|status| status.is_success()) {
+                        break;
+                    }
+                }
+            }
+        });
+        Self { task }
+    }
+}
+
+impl Drop for RefreshingAgent {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn key_of(text: &str, format: &KeyFormat) -> String {
+    let document = SecretDocument::parse(&SecretText::new(text.to_owned()), format).unwrap();
+    document.key().expose_secret().to_owned()
+}
+
 impl Deployment {
     async fn keys(&self, secrets: &[&Secret]) -> Vec<String> {
         let mut keys = Vec::new();
@@ -123,7 +172,6 @@ impl Deployment {
     /// The key of a given provider in a secret's text.
     pub fn key_at(&self, provider: ProviderName, text: &str) -> String {
         let format = self.providers.at(provider).driver().abilities().format;
-        let document = SecretDocument::parse(&SecretText::new(text.to_owned()), &format).unwrap();
-        document.key().expose_secret().to_owned()
+        key_of(text, &format)
     }
 }

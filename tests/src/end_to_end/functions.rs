@@ -5,15 +5,14 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use keyward_core::model::names::SecretVersionId;
-use keyward_core::model::slot::{CredentialKind, ProviderName};
+use keyward_core::model::slot::ProviderName;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::{Deployment, STACK, Secret, TABLE};
-use crate::emulators::Function;
+use super::{Deployment, STACK, Secret};
+use crate::emulators::{Function, invoke};
 use crate::functions::{Profile, build};
 use crate::local::event;
-use crate::support::{account_entry, readable};
 
 /// A made-up credential of Secrets Manager's for writing across accounts.
 pub const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
@@ -22,9 +21,6 @@ pub const ROTATION_TOKEN: &str = "EXAMPLE-rotation-token-9f8e7d6c5b4a39281706";
 /// ends the function.
 pub(super) const TIMEOUT: u32 = 300;
 const PROVIDER_TIMEOUT: &str = "60";
-
-/// Which credential a function opens provider accounts by that can do without the one that writes.
-pub(super) const CREDENTIAL: &str = "KEYWARD_CREDENTIAL";
 
 /// A topic that nobody publishes to.
 const NO_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:no-alarms";
@@ -36,6 +32,14 @@ pub struct Failed {
     pub kind: String,
     /// `errorMessage`
     pub message: String,
+}
+
+/// Which emulator a function is deployed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    Moto,
+    /// Where SNS wakes functions.
+    Ministack,
 }
 
 /// The built binaries.
@@ -62,74 +66,53 @@ pub(super) fn binaries() -> &'static Binaries {
 }
 
 impl Deployment {
-    /// Stores the account's admin credential, and deploys the functions.
+    /// Deploys the functions on moto.
     pub(super) async fn deploy(&mut self) {
-        self.accounts = self.configured().await.to_string();
-        self.deploy_orders().await;
-        let variables = self.variables();
-        let variables: Vec<(&str, &str)> =
-            variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        let built = tokio::task::spawn_blocking(binaries).await.unwrap();
-        let function = |name, program| Function {
-            name,
-            program,
-            variables: &variables,
-            timeout: TIMEOUT,
-        };
-        self.rotate = self.moto.deploy(&function("rotate", &built.rotate)).await;
-        self.moto.deploy(&function("retire", &built.retire)).await;
-        let people: Vec<_> = variables.iter().copied().chain([PEOPLE]).collect();
-        let control = Function {
-            variables: &people,
-            ..function("control", &built.control)
-        };
-        self.moto.deploy(&control).await;
-    }
-
-    /// Deploys the kill switch that `control` gives orders to.
-    async fn deploy_orders(&mut self) {
-        let variables = self.variables();
-        let mut all: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        all.push(("KEYWARD_ALARM_TOPIC_ARN", NO_TOPIC));
-        let built = tokio::task::spawn_blocking(binaries).await.unwrap();
-        let function = Function {
-            name: "kill-switch",
-            program: &built.kill_switch,
-            variables: &all,
-            timeout: TIMEOUT,
-        };
-        self.kill_switch = self.moto.deploy(&function).await;
+        // The kill switch that `control` gives orders to.
+        let told = [("KEYWARD_ALARM_TOPIC_ARN", NO_TOPIC)];
+        let kill_switch = self.deploy_as(On::Moto, "kill-switch", |b| &b.kill_switch, &told);
+        self.kill_switch = kill_switch.await;
+        let rotate = self.deploy_as(On::Moto, "rotate", |b| &b.rotate, &[]);
+        self.rotate = rotate.await;
+        self.deploy_as(On::Moto, "retire", |b| &b.retire, &[]).await;
+        self.deploy_control("control", &[]).await;
     }
 
     /// Deploys the kill switch as the function `name`, with what it is told beside what every function is.
     pub async fn deploy_kill_switch(&self, name: &str, told: &[(&str, &str)]) {
-        self.deploy_as(name, |built| &built.kill_switch, told).await;
+        self.deploy_as(On::Moto, name, |b| &b.kill_switch, told)
+            .await;
         self.switches.lock().unwrap().push(name.to_owned());
     }
 
     /// The same for the control function, for people unless it is told otherwise.
     pub async fn deploy_control(&self, name: &str, told: &[(&str, &str)]) {
         let told = [&[PEOPLE], told].concat();
-        self.deploy_as(name, |built| &built.control, &told).await;
+        self.deploy_as(On::Moto, name, |b| &b.control, &told).await;
     }
 
-    async fn deploy_as(
+    /// Deploys a function, which is told this beside what every function is, and where both say something, this. Returns its ARN.
+    pub(super) async fn deploy_as(
         &self,
+        on: On,
         name: &str,
         program: fn(&'static Binaries) -> &'static Path,
         told: &[(&str, &str)],
-    ) {
-        let variables = self.variables();
-        let mut all: Vec<(&str, &str)> = variables.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        all.extend(told);
+    ) -> String {
+        let shared = self.variables();
+        let shared = shared.iter().map(|(n, v)| (*n, v.as_str()));
+        let variables: Vec<(&str, &str)> = shared.chain(told.iter().copied()).collect();
         let built = tokio::task::spawn_blocking(binaries).await.unwrap();
         let function = Function {
             name,
             program: program(built),
-            variables: &all,
+            variables: &variables,
             timeout: TIMEOUT,
         };
-        self.moto.deploy(&function).await;
+        match on {
+            On::Moto => self.moto.deploy(&function).await,
+            On::Ministack => self.ministack.deploy(&function).await,
+        }
     }
 
     /// The names that the kill switch was deployed under.
@@ -140,10 +123,10 @@ impl Deployment {
     /// What every function is told.
     pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
         let mut variables = [
-            ("KEYWARD_TABLE", TABLE),
+            ("KEYWARD_TABLE", self.table.as_str()),
             ("KEYWARD_ALERT_TOPIC_ARN", &self.topic.arn),
             ("KEYWARD_ACCOUNTS", &self.accounts),
-            (CREDENTIAL, "read"),
+            ("KEYWARD_CREDENTIAL", "read"),
             ("KEYWARD_STACK", STACK),
             ("KEYWARD_URLS", "together"),
             ("KEYWARD_KILL_SWITCH_ARN", &self.kill_switch),
@@ -162,37 +145,6 @@ impl Deployment {
             variables.push(("AWS_ACCESS_KEY_ID", role.expose_secret().to_owned()));
         }
         variables
-    }
-
-    /// The accounts as they are configured, their admin credentials and pools in secrets.
-    async fn configured(&self) -> Value {
-        let mut accounts = serde_json::Map::new();
-        for each in self.providers.iter() {
-            let provider = each.simulator.settings().provider;
-            let name = format!("{provider}-main");
-            let key = each.simulator.management_key();
-            let create = self
-                .client
-                .create_secret()
-                .name(format!("keyward/{STACK}/admin/{name}"));
-            let admin = create.secret_string(key.expose_secret()).send().await;
-            let create = self.client.create_secret();
-            let create = create.name(format!("keyward/{STACK}/read/{name}"));
-            let read = create.secret_string(key.expose_secret()).send().await;
-            let create = self.client.create_secret();
-            let pool = match provider.kind() {
-                CredentialKind::Pool => {
-                    let create = create.name(format!("keyward/{STACK}/pool/{name}"));
-                    create.send().await.unwrap().arn
-                }
-                CredentialKind::Minted | CredentialKind::Slots => None,
-            };
-            let admin = admin.unwrap().arn.unwrap();
-            let read = read.unwrap().arn.unwrap();
-            let account = account_entry(&each.simulator, &admin, &pool.unwrap_or_default());
-            accounts.insert(name, readable(account, &read));
-        }
-        Value::Object(accounts)
     }
 
     /// Sends one event to `rotate`, and returns its answer if it is no error.
@@ -254,7 +206,8 @@ impl Deployment {
     /// # Errors
     /// [`Failed`].
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, Failed> {
-        let (answer, is_error) = self.moto.invoke(function, event).await;
+        let (url, name) = self.function(function);
+        let (answer, is_error) = invoke(url, &name, event).await;
         self.said.lock().unwrap().answers.push(answer.clone());
         if !is_error {
             return Ok(answer);

@@ -7,8 +7,7 @@ use keyward_core::ports::{TAG_SLOT, TAG_STACK};
 use serde_json::json;
 
 use super::Deployment;
-use super::functions::{TIMEOUT, binaries};
-use crate::emulators::Function;
+use super::functions::On;
 use crate::local::event;
 
 /// The name of the deployment.
@@ -46,29 +45,14 @@ impl Deployment {
         let sns = aws_sdk_sns::Client::new(&aws);
         let topic = sns.create_topic().name("alarms").send().await.unwrap();
         let topic = topic.topic_arn().unwrap().to_owned();
-        let shared = self.variables();
-        let shared = shared.iter().map(|(name, value)| (*name, value.as_str()));
-        let mut variables: Vec<(&str, &str)> = shared.collect();
-        variables.extend([
-            ("KEYWARD_STACK", STACK),
+        let told = [
             ("KEYWARD_ALARM_TOPIC_ARN", topic.as_str()),
             ("AWS_ENDPOINT_URL_CLOUDWATCH", self.ministack.url()),
-        ]);
-        let function = Function {
-            name: "kill-switch",
-            program: &binaries().kill_switch,
-            variables: &variables,
-            timeout: TIMEOUT,
-        };
-        let kill_switch = self.ministack.deploy(&function).await;
+        ];
+        let kill_switch = self.deploy_as(On::Ministack, "kill-switch", |b| &b.kill_switch, &told);
+        let kill_switch = kill_switch.await;
         // The same control function as elsewhere, told which alarms and topic are its own.
-        let function_of_people = Function {
-            name: CONTROL,
-            program: &binaries().control,
-            variables: &variables,
-            timeout: TIMEOUT,
-        };
-        self.moto.deploy(&function_of_people).await;
+        self.deploy_control(CONTROL, &told).await;
         Guard {
             topic,
             kill_switch,

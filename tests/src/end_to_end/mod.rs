@@ -9,33 +9,38 @@ mod cloudwatch;
 mod functions;
 mod kill_switch;
 mod monitor;
+mod parts;
 mod remains;
 mod secrets;
+mod stack;
+mod theft;
 mod time;
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use keyward_aws::{DynamoInventory, SecretsManager, SnsAlerts, create_table};
+use keyward_aws::create_table;
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{ProviderName, Slot};
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::usecases::Ports;
-use keyward_lambda::clock::SystemClock;
 use keyward_testkit::simulator::{Settings, Simulator};
 use serde_json::Value;
 
 use crate::emulators::{Ministack, Moto, Topic};
 use crate::support::{Backend as _, Several, THREE};
-pub use agents::{Agent, Agents};
+pub use agents::{Agent, Agents, RefreshingAgent};
 pub use cloudwatch::CloudWatch;
 pub use functions::{Failed, ROTATION_TOKEN};
 pub(crate) use kill_switch::CONTROL;
 pub use kill_switch::{Guard, STACK};
 pub use monitor::{NOWHERE, alarm_of};
+use parts::{Parts, Place};
 pub use secrets::Secret;
+pub use stack::ADDED;
+use stack::Home;
 
-/// The inventory's table.
+/// The inventory's table of a deployment that was made by hand.
 pub const TABLE: &str = "keyward";
 
 /// How often, and how long, something that another process does is looked for.
@@ -61,6 +66,9 @@ pub struct Deployment {
     switches: Mutex<Vec<String>>,
     /// The provider accounts as the functions have them.
     pub accounts: String,
+    /// The inventory's table.
+    pub table: String,
+    home: Home,
 }
 
 /// What came out of the functions so far, beside their logs.
@@ -78,37 +86,16 @@ impl Deployment {
 
     /// The same with these providers, OpenRouter among them.
     pub async fn at(providers: &[ProviderName]) -> Option<Self> {
-        let (moto, ministack) = (Moto::start().await?, Ministack::start().await?);
-        let aws = ministack.sdk_config().await;
-        let dynamo = aws_sdk_dynamodb::Client::new(&aws);
+        let parts = Parts::start(providers, &Settings::default()).await?;
+        let dynamo = aws_sdk_dynamodb::Client::new(&parts.ministack.sdk_config().await);
         create_table(&dynamo, TABLE).await.unwrap();
-        let topic = Topic::create(&ministack, "alerts").await;
-        let settings = Settings::default();
-        let providers = Several::start(providers, Arc::new(SystemClock), &settings).await;
-        let secrets = moto.sdk_config().await;
-        let inventory = Arc::new(DynamoInventory::new(&aws, TABLE));
-        let ports = Ports {
-            secrets: Arc::new(SecretsManager::new(&secrets)),
-            pools: inventory.clone(),
-            inventory,
-            providers: providers.providers(),
-            alerts: Arc::new(SnsAlerts::new(&aws, &topic.arn)),
-            clock: Arc::new(SystemClock),
+        let place = Place {
+            table: TABLE.to_owned(),
+            topic: Topic::create(&parts.ministack, "alerts").await,
+            accounts: parts.accounts().await,
+            home: Home::Moto,
         };
-        let mut deployment = Self {
-            simulator: providers.at(ProviderName::OpenRouter).simulator.clone(),
-            client: aws_sdk_secretsmanager::Client::new(&secrets),
-            rotate: String::new(),
-            kill_switch: String::new(),
-            accounts: String::new(),
-            said: Mutex::default(),
-            switches: Mutex::default(),
-            moto,
-            ports,
-            ministack,
-            providers,
-            topic,
-        };
+        let mut deployment = parts.around(place).await;
         deployment.deploy().await;
         Some(deployment)
     }
@@ -165,7 +152,7 @@ impl Deployment {
         if tokio::time::timeout(LOOK_FOR, look).await.is_err() {
             panic!(
                 "{what} was never seen; rotate said:\n{}",
-                self.moto.log("rotate")
+                self.log("rotate")
             );
         }
     }

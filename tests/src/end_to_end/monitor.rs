@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::functions::{CREDENTIAL, TIMEOUT, binaries};
+use super::functions::{On, binaries};
 use super::{Deployment, Failed, Guard, STACK};
-use crate::emulators::Function;
 
 /// The function's name.
 const MONITOR: &str = "monitor";
@@ -22,24 +21,14 @@ impl Deployment {
 
     /// The same with CloudWatch at `cloudwatch`.
     pub async fn watch_with(&self, guard: &Guard, cloudwatch: &str) {
-        let variables = self.variables();
-        let shared = variables.iter().filter(|(name, _)| *name != CREDENTIAL);
-        let mut all: Vec<(&str, &str)> = shared.map(|(n, v)| (*n, v.as_str())).collect();
-        all.extend([
-            (CREDENTIAL, "read"),
-            ("KEYWARD_STACK", STACK),
+        let told = [
             ("KEYWARD_ALARM_TOPIC_ARN", guard.topic.as_str()),
             ("KEYWARD_KILL_SWITCH_ARN", guard.kill_switch.as_str()),
             ("AWS_ENDPOINT_URL_CLOUDWATCH", cloudwatch),
             ("AWS_ENDPOINT_URL_LAMBDA", self.ministack.url()),
-        ]);
-        let function = Function {
-            name: MONITOR,
-            program: &binaries().monitor,
-            variables: &all,
-            timeout: TIMEOUT,
-        };
-        self.moto.deploy(&function).await;
+        ];
+        self.deploy_as(On::Moto, MONITOR, |b| &b.monitor, &told)
+            .await;
     }
 
     /// What the monitor did when its schedule woke it.
@@ -58,17 +47,23 @@ impl Deployment {
 }
 
 impl Guard {
-    /// The alarms that there are, and their states.
+    /// The alarms that guard slots, and their states.
     pub async fn alarms(&self) -> BTreeMap<String, String> {
-        let described = self.alarms.describe_alarms().send().await.unwrap();
-        let alarms = described.metric_alarms().iter();
-        let read = alarms.map(|alarm| {
-            let state = alarm.state_value().map(|state| state.as_str());
-            let name = alarm.alarm_name().unwrap_or_default();
-            (name.to_owned(), state.unwrap_or_default().to_owned())
-        });
-        read.collect()
+        alarms(&self.alarms).await
     }
+}
+
+/// The alarms that guard slots, and their states.
+pub(super) async fn alarms(client: &aws_sdk_cloudwatch::Client) -> BTreeMap<String, String> {
+    let described = client.describe_alarms().alarm_name_prefix(alarm_of(""));
+    let described = described.send().await.unwrap();
+    let alarms = described.metric_alarms().iter();
+    let read = alarms.map(|alarm| {
+        let state = alarm.state_value().map(|state| state.as_str());
+        let name = alarm.alarm_name().unwrap_or_default();
+        (name.to_owned(), state.unwrap_or_default().to_owned())
+    });
+    read.collect()
 }
 
 /// The name of the alarm that guards a slot.

@@ -5,12 +5,15 @@ use keyward_aws::DynamoInventory;
 use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::slot::Slot;
 use keyward_core::model::version::Version;
-use keyward_core::ports::{Fence, UsageStore as _};
+use keyward_core::ports::{Fence, InventoryError, UsageStore as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Deployment, Secret, TABLE};
+use super::{Deployment, Secret};
+
+/// How often a record is written at most that somebody else writes too.
+const TRIES: usize = 50;
 
 /// The one time that is the provider's, and stays.
 const PROVIDERS_OWN: &str = "expires";
@@ -32,7 +35,7 @@ impl Deployment {
         slot: &SlotName,
         duration: SignedDuration,
     ) {
-        let store = DynamoInventory::new(&self.ministack.sdk_config().await, TABLE);
+        let store = DynamoInventory::new(&self.ministack.sdk_config().await, &self.table);
         let read = store.account(account).await.unwrap().unwrap();
         store.save_account(&earlier(&read, duration)).await.unwrap();
         let mut watch = store.baseline(slot).await.unwrap().unwrap();
@@ -42,13 +45,30 @@ impl Deployment {
     }
 
     async fn pass_for(&self, name: &SlotName, duration: SignedDuration) {
-        let slot: Slot = earlier(&self.slot(name).await, duration);
-        self.ports.inventory.save_slot(&slot).await.unwrap();
-        let versions = self.versions(name).await;
-        let versions: Vec<Version> = versions.iter().map(|v| earlier(v, duration)).collect();
-        let saved = self.ports.inventory.save_versions(&versions, Fence::None);
-        saved.await.unwrap();
+        let inventory = &self.ports.inventory;
+        written(async || {
+            let slot: Slot = earlier(&self.slot(name).await, duration);
+            inventory.save_slot(&slot).await
+        })
+        .await;
+        written(async || {
+            let versions = self.versions(name).await;
+            let versions: Vec<Version> = versions.iter().map(|v| earlier(v, duration)).collect();
+            inventory.save_versions(&versions, Fence::None).await
+        })
+        .await;
     }
+}
+
+/// Reads and writes, and again where a function that its schedule woke wrote in between.
+async fn written(write: impl AsyncFn() -> Result<(), InventoryError>) {
+    for _ in 0..TRIES {
+        match write().await {
+            Err(InventoryError::Conflict) => {}
+            result => return result.unwrap(),
+        }
+    }
+    panic!("somebody else wrote first, {TRIES} times");
 }
 
 fn earlier<T: Serialize + DeserializeOwned>(record: &T, duration: SignedDuration) -> T {

@@ -26,15 +26,15 @@ pub(super) struct Front {
 }
 
 impl Front {
-    /// Starts on a free loopback port, before the function `function` of the moto at `moto`.
-    pub(super) async fn start(moto: &str, function: &'static str) -> Self {
+    /// Starts on a free loopback port, before the function `function` of the emulator at `emulator`.
+    pub(super) async fn start(emulator: &str, function: &str) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a free loopback port");
         let address = listener.local_addr().expect("an address");
-        let moto = moto.to_owned();
+        let (emulator, function) = (emulator.to_owned(), function.to_owned());
         let router = Router::new().fallback(move |request: Request| {
-            let moto = moto.clone();
-            async move { answer(&moto, function, request).await }
+            let (emulator, function) = (emulator.clone(), function.clone());
+            async move { answer(&emulator, &function, request).await }
         });
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
@@ -52,7 +52,7 @@ impl Drop for Front {
     }
 }
 
-async fn answer(moto: &str, function: &str, request: Request) -> Response {
+async fn answer(emulator: &str, function: &str, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
@@ -61,7 +61,7 @@ async fn answer(moto: &str, function: &str, request: Request) -> Response {
         return forbidden();
     }
     let event = event(parts.method.as_str(), parts.uri.path(), &body);
-    let (answer, is_error) = invoke(moto, function, &event).await;
+    let (answer, is_error) = invoke(emulator, function, &event).await;
     let status = answer["statusCode"]
         .as_u64()
         .and_then(|n| u16::try_from(n).ok());

@@ -3,22 +3,28 @@
 
 mod agents;
 mod front;
+mod shell;
 mod signature;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use keyward_core::model::money::MicroDollars;
 use keyward_core::model::slot::ProviderName;
 use keyward_core::rules::policy::interval_days;
+use keyward_testkit::simulator::Settings;
 use serde_json::{Value, json};
 
-use crate::emulators::REGION;
-use crate::end_to_end::{CONTROL, Deployment, Guard, TABLE};
+use crate::end_to_end::{CONTROL, Deployment, Guard, Secret};
+use crate::support::THREE;
 use front::Front;
 pub use front::event;
 
 /// Keys that stand ready to be put into the pool.
 const STANDBY: usize = 4;
+
+/// What a call of an agent costs that calls all day.
+const CHEAP: MicroDollars = MicroDollars(10);
 
 /// The credentials that the front knows.
 const ACCESS_KEY: &str = "testing";
@@ -34,7 +40,7 @@ pub struct Local {
     pub fleet: PathBuf,
     /// Keys that a person made at the provider whose API makes none.
     pub standby: PathBuf,
-    _front: Front,
+    _fronts: Vec<Front>,
 }
 
 impl Local {
@@ -44,7 +50,23 @@ impl Local {
     /// # Panics
     /// If a part does not start.
     pub async fn start(folder: &Path, command: &Path) -> Option<Self> {
-        let deployment = Deployment::start().await?;
+        Some(Self::of(Deployment::start().await?, folder, command).await)
+    }
+
+    /// The same with a stack made of the template, see [`crate::end_to_end::ADDED`]. Calls of agents cost next to nothing.
+    ///
+    /// # Panics
+    /// If a part does not start.
+    pub async fn on_stack(folder: &Path, command: &Path) -> Option<Self> {
+        let settings = Settings {
+            call_cost: CHEAP,
+            ..Settings::default()
+        };
+        let deployment = Deployment::of_template(&THREE, &settings).await?;
+        Some(Self::of(deployment, folder, command).await)
+    }
+
+    async fn of(deployment: Deployment, folder: &Path, command: &Path) -> Self {
         fs::create_dir_all(folder).expect("a folder");
         let fleet = sample_fleet(&deployment).await;
         let fleet_file = folder.join("fleet.json");
@@ -54,16 +76,40 @@ impl Local {
         let made = (0..STANDBY)
             .map(|n| deployment.seed_at(ProviderName::Anthropic, &format!("standby {n}")) + "\n");
         fs::write(&standby, made.collect::<String>()).expect("a file");
-        let front = Front::start(deployment.moto.url(), "control").await;
+        let mut fronts = Vec::new();
+        let mut urls = String::new();
+        for (setting, function) in deployment.control_functions() {
+            let (emulator, function) = deployment.function(&function);
+            let front = Front::start(emulator, &function).await;
+            urls += &format!("export {setting}='{}'\n", front.url);
+            fronts.push(front);
+        }
         let settings = folder.join("env");
-        fs::write(&settings, exports(&deployment, &front, command)).expect("a file");
-        Some(Self {
+        let text = exports(&deployment, command) + &urls;
+        fs::write(&settings, text).expect("a file");
+        Self {
             deployment,
             settings,
             fleet: fleet_file,
             standby,
-            _front: front,
-        })
+            _fronts: fronts,
+        }
+    }
+
+    /// The secrets of the sample fleet.
+    ///
+    /// # Panics
+    /// If the file is not what was written.
+    pub fn secrets(&self) -> Vec<Secret> {
+        let fleet = fs::read_to_string(&self.fleet).expect("a file");
+        let fleet: Value = serde_json::from_str(&fleet).expect("JSON");
+        let slots = fleet["slots"].as_object().expect("slots");
+        let secret = |(slot, entry): (&String, &Value)| Secret {
+            slot: slot.parse().unwrap(),
+            arn: entry["secret"].as_str().unwrap().parse().unwrap(),
+            first: "00000000-0000-4000-8000-000000000000".parse().unwrap(),
+        };
+        slots.iter().map(secret).collect()
     }
 
     /// Deploys the kill switch behind its topic, and has the command talk to a control function that is told of both.
@@ -76,7 +122,7 @@ impl Local {
         let settings = fs::read_to_string(&self.settings).expect("a file");
         let url = format!("export KEYWARD_CONTROL_URL='{}'\n", front.url);
         fs::write(&self.settings, settings + &url).expect("a file");
-        self._front = front;
+        self._fronts.push(front);
         guard
     }
 }
@@ -102,20 +148,20 @@ async fn sample_fleet(deployment: &Deployment) -> Value {
     fleet
 }
 
-fn exports(deployment: &Deployment, front: &Front, command: &Path) -> String {
+fn exports(deployment: &Deployment, command: &Path) -> String {
     let settings = [
         ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
         ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
-        ("AWS_REGION", REGION),
         ("AWS_EC2_METADATA_DISABLED", "true"),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", deployment.moto.url()),
         ("AWS_ENDPOINT_URL_DYNAMODB", deployment.ministack.url()),
-        ("KEYWARD_TABLE", TABLE),
         ("KEYWARD_ACCOUNTS", &deployment.accounts),
-        ("KEYWARD_CONTROL_URL", &front.url),
     ];
     let lines = settings.map(|(name, value)| format!("export {name}='{value}'\n"));
     let bin = command.parent().unwrap_or(command).display();
     let path = format!("export PATH=\"{bin}:$PATH\"\n");
-    lines.concat() + "unset AWS_PROFILE AWS_SESSION_TOKEN\n" + &path
+    lines.concat()
+        + &deployment.command_settings()
+        + "unset AWS_PROFILE AWS_SESSION_TOKEN\n"
+        + &path
 }

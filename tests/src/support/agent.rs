@@ -1,10 +1,15 @@
 use keyward_core::model::slot::ProviderName;
 use keyward_testkit::simulator::Simulator;
+use reqwest::StatusCode;
 use reqwest::header::HeaderValue;
 
-/// One call to a model at a simulated provider. Whether it succeeded is read off the provider's log, not remembered
-/// here.
-pub async fn agent_call(http: &reqwest::Client, provider: &Simulator, key: &str) {
+/// One call to a model at a simulated provider, and the status of its answer, if there was one. How many succeeded is read off
+/// the provider's log.
+pub async fn agent_call(
+    http: &reqwest::Client,
+    provider: &Simulator,
+    key: &str,
+) -> Option<StatusCode> {
     let body = r#"{"model":"example-model","messages":[{"role":"user","content":"hello"}]}"#;
     let base = provider.base_url();
     let (url, header, value) = match provider.settings().provider {
@@ -43,5 +48,6 @@ pub async fn agent_call(http: &reqwest::Client, provider: &Simulator, key: &str)
         .header("anthropic-version", "2023-06-01")
         .header("content-type", "application/json")
         .body(body);
-    let _ = request.send().await;
+    let answer = request.send().await.ok()?;
+    Some(answer.status())
 }

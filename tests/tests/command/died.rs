@@ -48,7 +48,7 @@ async fn a_rotation_whose_function_died_is_gone_on_with_at_every_provider() {
             1,
         ),
     ] {
-        let secrets = secrets(&local);
+        let secrets = local.secrets();
         let secret = secrets.iter().find(|s| s.slot.as_str() == slot).unwrap();
         let simulator = deployment.simulator_at(provider);
         let agent = Agent::start(deployment, provider, secret).await;

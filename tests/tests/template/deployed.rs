@@ -41,7 +41,9 @@ async fn a_stack_is_made_and_its_functions_run_as_it_configures_them() {
     };
     let build = || FUNCTIONS.map(|(name, _)| build(Profile::Dev, program(name)).unwrap());
     let programs = tokio::task::spawn_blocking(build).await.unwrap();
-    let stack = ministack.deploy_stack("e2e", &template.0, &programs).await;
+    let stack = ministack
+        .deploy_stack("e2e", &template.0, &json!({}), &programs)
+        .await;
     assert_eq!(stack.status, "CREATE_COMPLETE", "{:#?}", stack.failed);
     let unmade = stack
         .resources
@@ -72,15 +74,21 @@ async fn a_stack_is_made_and_its_functions_run_as_it_configures_them() {
         "/plan",
         json!({"fleet": fleet}).to_string().as_bytes(),
     );
-    // ministack names the function itself to whoever is invoked by an alias, so nothing is served here; AWS names what it was
-    // invoked by: https://docs.aws.amazon.com/lambda/latest/dg/nodejs-context.html
-    let (answer, is_error) = ministack.invoke("e2e-control", &asked).await;
-    let said = answer["body"].as_str().unwrap_or_default();
-    assert!(
-        !is_error && answer["statusCode"] == 403 && said.contains("KEYWARD_CONTROL_URL_SEE"),
-        "{answer}\n{}",
-        ministack.log("control")
-    );
+    // Who is invoked past every alias serves nothing.
+    for (invoked, status) in [
+        ("e2e-control:see", 200),
+        ("e2e-control:kill", 403),
+        ("e2e-control", 403),
+    ] {
+        let (answer, is_error) = ministack.invoke(invoked, &asked).await;
+        let said = answer["body"].as_str().unwrap_or_default();
+        let is_told = said.contains("KEYWARD_CONTROL_URL_SEE");
+        assert!(
+            !is_error && answer["statusCode"] == status && is_told == (status == 403),
+            "{invoked}: {answer}\n{}",
+            ministack.log("control")
+        );
+    }
     let act = ministack.invoke("e2e-usage", &asked).await;
     assert!(act.0["statusCode"] != 200, "agents may act: {act:?}");
     let rotation = json!({
