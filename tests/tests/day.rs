@@ -292,21 +292,25 @@ async fn restored(day: &mut Day) {
     assert!(one.contains("keyward restore"), "{one}");
     let restore = format!("keyward restore {name} --reason 'the leak is closed'");
     let (code, refused) = day.line(&restore, "").await;
-    // The score of the stolen key's use is still in the alarm's window: nothing is lifted by mistake.
-    let said = match code {
-        Some(0) => refused,
-        _ => {
-            assert!(refused.contains("still in ALARM"), "{refused}");
-            day.done(&format!("{restore} --force")).await
-        }
-    };
+    assert_eq!(code, Some(1), "{refused}");
+    assert!(refused.contains("still in ALARM"), "{refused}");
+    day.deployment().alarm_recovers(name).await;
+    let said = day.done(&restore).await;
     assert!(said.contains("active, it was restricted"), "{said}");
     let status = day.done("keyward status").await;
     assert_eq!(states(&status, "active, enforces"), 1, "{status}");
     day.over("looked at, and restored");
     let (code, said) = day.line("keyward doctor", "").await;
-    assert_eq!(code, Some(0), "{said}");
-    day.over("the doctor has nothing to say");
+    let wrong: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains(" WRONG "))
+        .collect();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(
+        matches!(wrong[..], [line] if line.contains("no slot is a canary")),
+        "{said}"
+    );
+    day.over("the doctor misses a canary, and nothing else");
 }
 
 /// Who did what stands in the record; nothing was left undone, and no key's text anywhere.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_cloudwatch::types::StateValue;
 use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::slot::ProviderName;
 use keyward_testkit::simulator::Settings;
 use serde_json::{Value, json};
 
 use super::functions::TIMEOUT;
-use super::monitor::alarms;
+use super::monitor::{alarm_of, alarms};
 use super::parts::{Parts, Place};
 use super::{Deployment, STACK};
 use crate::emulators::{REGION, Stacked, Topic};
@@ -17,11 +18,12 @@ use crate::template::{FUNCTIONS, Template, program};
 
 /// What was added to the stack, since emulators need it: each has its part in [`Deployment::of_template`] or in the front of
 /// [`crate::local::Local::on_stack`].
-pub const ADDED: [&str; 4] = [
+pub const ADDED: [&str; 5] = [
     "each function is told AWS_ENDPOINT_URL_SECRETS_MANAGER: Secrets Manager is moto's, all else of AWS ministack's",
     "moto knows a function of the name of the stack's rotation function, and sends its events on to that",
     "a front stands for each of control's function URLs: it checks the signature, and invokes the alias that the URL is of",
     "queues hear the stack's two topics, so that what was published can be looked at",
+    "an alarm whose score is put no more is set to OK: ministack leaves it in ALARM, whatever it treats missing data as",
 ];
 
 /// The queues that what was not done ends in.
@@ -163,6 +165,19 @@ impl Deployment {
     pub async fn slot_alarms(&self) -> BTreeMap<String, String> {
         let aws = self.ministack.sdk_config().await;
         alarms(&aws_sdk_cloudwatch::Client::new(&aws)).await
+    }
+
+    /// Sets a slot's alarm to OK, as CloudWatch does where no score is put any more and missing data does not breach:
+    /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html>.
+    ///
+    /// # Panics
+    /// If there is no such alarm.
+    pub async fn alarm_recovers(&self, slot: &str) {
+        let client = aws_sdk_cloudwatch::Client::new(&self.ministack.sdk_config().await);
+        let request = client.set_alarm_state().alarm_name(alarm_of(slot));
+        let request = request.state_value(StateValue::Ok);
+        let request = request.state_reason("no score is put");
+        request.send().await.expect("the alarm is there");
     }
 
     /// How many messages lie in the queues of what was not done, by queue.
