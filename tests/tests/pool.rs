@@ -32,6 +32,7 @@ use keyward_core::ports::{
     ActOrderError, ActOrders, ActOutcome, Clock, Deadline, Inventory, KeyOwner, KeyRecord, Readied,
     StandbyPools, Verdict,
 };
+use keyward_core::usecases::Ports;
 use keyward_core::usecases::pool::{AddError, AddReport, NotAdded, add, foresee_add};
 use keyward_core::usecases::register::register;
 use keyward_testkit::clock::ManualClock;
@@ -73,15 +74,14 @@ fn make(gate: Arc<Gate>) -> Pin<Box<dyn Future<Output = World>>> {
 
 /// Puts keys in, not through the gate.
 async fn put(world: &World, texts: &[String]) -> Result<AddReport, AddError> {
+    put_on(world, &world.open, texts).await
+}
+
+/// The same on the given ports.
+async fn put_on(world: &World, ports: &Ports, texts: &[String]) -> Result<AddReport, AddError> {
     let keys = texts.iter().map(|text| ApiKey::new(text)).collect();
-    add(
-        &world.open,
-        &KillSwitchHere::on(&world.open),
-        &account(),
-        keys,
-        world.deadline(),
-    )
-    .await
+    let orders = KillSwitchHere::on(ports);
+    add(ports, &orders, &account(), keys, world.deadline()).await
 }
 
 async fn pool(world: &World) -> Pool {
@@ -286,16 +286,9 @@ async fn what_the_provider_says_of_a_key_decides() {
         let (world, provider) = start().await;
         let text = provider.seed("new");
         let ports = world.odd(Oddity::Says(verdict.clone()));
-        let keys = vec![ApiKey::new(&text)];
-        let report = add(
-            &ports,
-            &KillSwitchHere::on(&ports),
-            &account(),
-            keys,
-            world.deadline(),
-        )
-        .await
-        .unwrap();
+        let report = put_on(&world, &ports, std::slice::from_ref(&text))
+            .await
+            .unwrap();
         let why = report.refused.first().map(|refused| refused.why.clone());
         assert_eq!(why, expected, "{verdict:?}");
         let stands = standing(&report.pool, &text).is_some();
@@ -377,16 +370,9 @@ async fn a_key_that_cannot_be_suspended_is_not_drawn_until_it_is() {
     let gate = Arc::new(Gate::default());
     let ports = gated(&world.open, &gate);
     gate.silence(&["provider.disable"]);
-    let keys = vec![ApiKey::new(&text)];
-    let report = add(
-        &ports,
-        &KillSwitchHere::on(&ports),
-        &account(),
-        keys,
-        world.deadline(),
-    )
-    .await
-    .unwrap();
+    let report = put_on(&world, &ports, std::slice::from_ref(&text))
+        .await
+        .unwrap();
     assert_eq!((report.added.len(), report.not_ready.len()), (1, 1));
     let refused = world.rotate(&token(2)).await.unwrap_err();
     assert!(!refused.is_retryable(), "{refused}");

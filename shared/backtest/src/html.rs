@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use keyward_core::model::text::escaped_for_html as escaped;
+
 use crate::chart::{Chart, Event, Mark, day};
 use crate::targets::Target;
 
@@ -55,23 +57,6 @@ pub fn page(page: &Page<'_>) -> String {
 /// Writing to a string does not fail.
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
-}
-
-/// Safe as text and in a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            control if control.is_control() => out.push(' '),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 fn table(out: &mut String, targets: &[Target]) {

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use keyward_core::model::act_kind::ActKind;
+use keyward_core::ports::Pass;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -27,13 +28,6 @@ struct Sum {
 struct Unreadable {
     key: String,
     why: String,
-}
-
-/// What to do.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pass {
-    Look,
-    Write,
 }
 
 pub(super) async fn migrate(reason: &str, pass: Pass, format: Format) -> Result<Outcome> {

@@ -24,6 +24,7 @@ mod status;
 
 use anyhow::Result;
 use keyward_backtest::Inject;
+use keyward_core::ports::Pass;
 
 pub(crate) use expect::Factor;
 pub(crate) use import::Import;
@@ -154,8 +155,8 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             json,
         } => {
             let pass = match dry_run {
-                true => migrate::Pass::Look,
-                false => migrate::Pass::Write,
+                true => Pass::Look,
+                false => Pass::Write,
             };
             migrate::migrate(&reason.unwrap_or_default(), pass, json.into()).await
         }

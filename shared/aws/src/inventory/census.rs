@@ -1,7 +1,5 @@
 //! The inventory read from end to end, item by item.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
 use keyward_core::model::names::SlotName;
@@ -13,8 +11,8 @@ use keyward_core::ports::{
 };
 use serde::de::DeserializeOwned;
 
-use super::items::{self, DRILL_PREFIX, Item, Key, PK, SK, VERSION_PREFIX};
-use super::{DUE_INDEX, DynamoInventory};
+use super::items::{self, DRILL_PREFIX, Item, Key, VERSION_PREFIX};
+use super::{DUE_INDEX, DynamoInventory, pages};
 use crate::fault::examine;
 
 #[async_trait]
@@ -28,7 +26,7 @@ impl Census for DynamoInventory {
             .key_condition_expression("#due = :due")
             .expression_attribute_names("#due", items::DUE)
             .expression_attribute_values(":due", AttributeValue::S(items::DUE_PARTITION.to_owned()))
-            .set_exclusive_start_key(after.map(begin_after).transpose()?)
+            .set_exclusive_start_key(after.map(pages::begin_after).transpose()?)
             .send()
             .await;
         let page = page.map_err(|e| ListError::from(examine("Query", &e).of_inventory()))?;
@@ -41,7 +39,7 @@ impl Census for DynamoInventory {
         let next = page.last_evaluated_key.filter(|key| !key.is_empty());
         Ok(ListPage {
             items: named.collect(),
-            next: next.as_ref().map(token).transpose()?,
+            next: next.as_ref().map(pages::token).transpose()?,
         })
     }
 
@@ -69,27 +67,6 @@ impl Census for DynamoInventory {
 }
 
 impl DynamoInventory {
-    /// The items under a slot whose sort keys begin so, as they are, in the order of those.
-    async fn raw(&self, slot: &SlotName, prefix: &str) -> Result<Vec<Item>, ListError> {
-        let request = self.client.query().table_name(&self.table);
-        let mut pages = request
-            .consistent_read(true)
-            .key_condition_expression("#pk = :pk AND begins_with(#sk, :sk)")
-            .expression_attribute_names("#pk", PK)
-            .expression_attribute_names("#sk", SK)
-            .expression_attribute_values(":pk", AttributeValue::S(Key::slot(slot).pk))
-            .expression_attribute_values(":sk", AttributeValue::S(prefix.to_owned()))
-            .into_paginator()
-            .items()
-            .send();
-        let mut found = Vec::new();
-        while let Some(item) = pages.next().await {
-            let item = item.map_err(|e| examine("Query", &e).of_inventory());
-            found.push(item.map_err(ListError::from)?);
-        }
-        Ok(found)
-    }
-
     /// The item, or what is wrong with it.
     fn read<T: DeserializeOwned>(
         &self,
@@ -118,26 +95,6 @@ fn damaged(slot: Option<&SlotName>, error: &InventoryError) -> Damaged {
         slot: slot.cloned(),
         why: OutsideText::new(&why),
     }
-}
-
-/// Where a page ended; all of it is text.
-fn token(key: &HashMap<String, AttributeValue>) -> Result<PageToken, ListError> {
-    let texts: Option<HashMap<&String, &String>> = key
-        .iter()
-        .map(|(name, value)| Some((name, value.as_s().ok()?)))
-        .collect();
-    let json = texts.and_then(|texts| serde_json::to_string(&texts).ok());
-    let refused = || ListError::Refused(OutsideText::new("the end of a page is no text"));
-    json.map(PageToken).ok_or_else(refused)
-}
-
-fn begin_after(token: &PageToken) -> Result<HashMap<String, AttributeValue>, ListError> {
-    let texts = serde_json::from_str::<HashMap<String, String>>(&token.0);
-    let texts = texts.map_err(|_| ListError::Refused(OutsideText::new("no page begins there")))?;
-    let key = texts.into_iter();
-    Ok(key
-        .map(|(name, text)| (name, AttributeValue::S(text)))
-        .collect())
 }
 
 #[cfg(test)]

@@ -1,10 +1,7 @@
 //! The pass over the whole table that `keyward migrate` makes.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
-use aws_sdk_dynamodb::types::AttributeValue;
 use keyward_core::model::act::Act;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::Incident;
@@ -18,9 +15,9 @@ use keyward_core::ports::{
     Held, InventoryError, MigratedPage, Migration, MigrationError, PageToken, Pass, Unreadable,
 };
 
-use super::DynamoInventory;
-use super::items::{self, Item, Key, PK, REVISION, SK};
+use super::items::{Item, Key, REVISION};
 use super::usage::met;
+use super::{DynamoInventory, pages};
 use crate::fault::examine;
 
 /// Items read at a time.
@@ -43,17 +40,21 @@ impl Migration for DynamoInventory {
         if pass == Pass::Write {
             self.release.refuse_unsettled()?;
         }
+        let begin = from.map(pages::begin_after).transpose();
+        let begin = begin.map_err(InventoryError::from)?;
         let request = self.client.scan().table_name(&self.table);
         let answer = request
             .consistent_read(true)
             .limit(PAGE)
-            .set_exclusive_start_key(from.and_then(key_in))
+            .set_exclusive_start_key(begin)
             .send()
             .await;
         let answer = answer.map_err(|e| examine("Scan", &e).of_inventory())?;
+        // An empty page is no last page: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html
+        let last = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        let next = last.as_ref().map(pages::token).transpose();
         let mut page = MigratedPage {
-            // An empty page is no last page: https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_Scan.html
-            next: answer.last_evaluated_key.as_ref().and_then(token_of),
+            next: next.map_err(InventoryError::from)?,
             ..MigratedPage::default()
         };
         for item in answer.items.unwrap_or_default() {
@@ -85,12 +86,7 @@ impl DynamoInventory {
             return Ok(Done::OfThisSchema);
         }
         // A lease is over in minutes, and whoever takes the next writes it anew: one written back could cut it short.
-        if pass == Pass::Look
-            || item
-                .get(SK)
-                .and_then(|sk| sk.as_s().ok())
-                .is_some_and(|sk| sk == "LEASE")
-        {
+        if pass == Pass::Look || Key::of(&item).sk == "LEASE" {
             return Ok(Done::OfBefore);
         }
         let lifted = self.release.lifted(item.clone())?;
@@ -143,15 +139,4 @@ fn unchanged(put: PutItemFluentBuilder, item: &Item) -> PutItemFluentBuilder {
             .expression_attribute_values(format!(":v{number}"), item[name].clone());
     }
     put.condition_expression(terms.join(" AND "))
-}
-
-/// Where the next page begins, as text.
-fn token_of(key: &HashMap<String, AttributeValue>) -> Option<PageToken> {
-    let (pk, sk) = (items::text(key, PK)?, items::text(key, SK)?);
-    Some(PageToken(serde_json::json!([pk, sk]).to_string()))
-}
-
-fn key_in(token: &PageToken) -> Option<Item> {
-    let (pk, sk): (String, String) = serde_json::from_str(&token.0).ok()?;
-    Some(Key { pk, sk }.to_item())
 }

@@ -3,6 +3,7 @@
 mod census;
 mod items;
 mod migrate;
+mod pages;
 mod schema;
 mod table;
 mod usage;
@@ -79,12 +80,8 @@ impl DynamoInventory {
         }
     }
 
-    /// The items under a slot whose sort keys begin with `prefix`, in the order of those.
-    async fn of_slot<T: DeserializeOwned>(
-        &self,
-        slot: &SlotName,
-        prefix: &str,
-    ) -> Result<Vec<T>, InventoryError> {
+    /// The items under a slot whose sort keys begin with `prefix`, as they are, in the order of those.
+    async fn raw(&self, slot: &SlotName, prefix: &str) -> Result<Vec<Item>, InventoryError> {
         let request = self.client.query().table_name(&self.table);
         let mut pages = request
             .consistent_read(true)
@@ -98,10 +95,19 @@ impl DynamoInventory {
             .send();
         let mut found = Vec::new();
         while let Some(item) = pages.next().await {
-            let item = item.map_err(|e| examine("Query", &e).of_inventory())?;
-            found.push(self.release.decode(item)?);
+            found.push(item.map_err(|e| examine("Query", &e).of_inventory())?);
         }
         Ok(found)
+    }
+
+    /// The same, read as what they are.
+    async fn of_slot<T: DeserializeOwned>(
+        &self,
+        slot: &SlotName,
+        prefix: &str,
+    ) -> Result<Vec<T>, InventoryError> {
+        let items = self.raw(slot, prefix).await?.into_iter();
+        items.map(|item| self.release.decode(item)).collect()
     }
 
     /// The provider account that the handles of a slot's versions are unique in.

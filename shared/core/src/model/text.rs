@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Text made fit for one line of a log or an alert: control characters become spaces, and what is longer than `MAX`
-/// characters is cut. Escaping for HTML or CSV is left to whoever writes those.
+/// characters is cut. Escaping for where it goes is left to whoever writes there: [`escaped_for_html`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct CleanText<const MAX: usize>(String);
@@ -44,6 +44,23 @@ impl<const MAX: usize> CleanText<MAX> {
         self.0
             .trim_end_matches(|c: char| c == '.' || c.is_whitespace())
     }
+}
+
+/// Text that is safe in HTML, between tags and in a quoted attribute. Control characters become spaces.
+pub fn escaped_for_html(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            control if control.is_control() => out.push(' '),
+            other => out.push(other),
+        }
+    }
+    out
 }
 
 impl<const MAX: usize> JsonSchema for CleanText<MAX> {

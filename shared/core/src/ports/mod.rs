@@ -50,7 +50,7 @@ pub use provider::{
 pub use reports::{AcceptedRisks, ReportFile, ReportSink};
 pub use secrets::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_ACCOUNT,
-    TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT, VersionSelector,
+    TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT, VersionSelector, handle_tag,
 };
 pub use usage::{
     ByKey, Cost, CostPage, Reporting, Tokens, Usage, UsagePage, UsageReports, Width, Window,

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::model::names::{SecretArn, SecretVersionId, SlotName};
 use crate::model::secret_document::SecretText;
+use crate::model::version::VersionId;
 
 /// The tag of a secret that names the slot it belongs to.
 pub const TAG_SLOT: &str = "keyward:slot";
@@ -22,6 +23,11 @@ pub const TAG_PLACE: &str = "keyward:place";
 
 /// Tags of a secret that begin so mirror the handles of live keys: `keyward:handle:<version id>` = `<handle>`.
 pub const TAG_HANDLE_PREFIX: &str = "keyward:handle:";
+
+/// The tag that mirrors the handle of a version.
+pub fn handle_tag(version: &VersionId) -> String {
+    format!("{TAG_HANDLE_PREFIX}{version}")
+}
 
 /// A staging label.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

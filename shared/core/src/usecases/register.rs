@@ -9,8 +9,8 @@ use crate::model::slot::{Epoch, Mode, ProviderName, Revision, Slot, SlotState};
 use crate::model::text::OutsideText;
 use crate::model::version::Version;
 use crate::ports::{
-    Advice, InventoryError, KeyProvider, ProviderError, SecretDescription, SecretError,
-    TAG_HANDLE_PREFIX, TAG_SLOT, VersionSelector, missing,
+    Advice, InventoryError, KeyProvider, ProviderError, SecretDescription, SecretError, TAG_SLOT,
+    VersionSelector, handle_tag, missing,
 };
 
 use super::Ports;
@@ -260,7 +260,7 @@ pub(crate) fn missing_tags(
     wanted.extend(places.map(|(key, value)| (key.to_owned(), value)));
     for version in versions.iter().filter(|v| v.state.may_be_alive()) {
         if let Some(handle) = &version.handle {
-            let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);
+            let key = handle_tag(&version.id);
             wanted.push((key, handle.to_string()));
         }
     }

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use keyward_core::model::act::{Act, Subject};
 use keyward_core::model::audit::{AuditReport, Entry, SlotLine, Standing};
 use keyward_core::model::finding::{Gravity, Owasp};
+use keyward_core::model::text::escaped_for_html as escaped;
 use keyward_core::rules::audit::rule;
 
 const STYLE: &str = include_str!("page.css");
@@ -38,23 +39,6 @@ pub fn page(report: &AuditReport) -> String {
 /// Writing to a string does not fail.
 fn put(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
-}
-
-/// Safe as text and in a quoted attribute.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            control if control.is_control() => out.push(' '),
-            other => out.push(other),
-        }
-    }
-    out
 }
 
 fn of(value: &impl ToString) -> String {

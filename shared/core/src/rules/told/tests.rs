@@ -2,13 +2,13 @@ use super::*;
 use crate::model::money::MicroDollars;
 use crate::model::slot::Epoch;
 
-fn at(text: &str) -> Timestamp {
+pub(super) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-const NOW: &str = "2026-12-20T12:02:00Z";
+pub(super) const NOW: &str = "2026-12-20T12:02:00Z";
 
-fn id(secret: u32, attempt: u32) -> VersionId {
+pub(super) fn id(secret: u32, attempt: u32) -> VersionId {
     let text = format!("11111111-aaaa-4bbb-8ccc-{secret:012}.{attempt}");
     text.parse().unwrap()
 }

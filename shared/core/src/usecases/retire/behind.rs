@@ -8,6 +8,7 @@ use crate::model::slot::Slot;
 use crate::model::version::{KeyLabel, Version, VersionId, VersionState};
 use crate::ports::{
     Fence, InventoryError, KeyProvider, KeyRecord, SecretDescription, Stage, TAG_HANDLE_PREFIX,
+    handle_tag,
 };
 use crate::usecases::{Ports, adopt, find, key_text};
 
@@ -31,7 +32,7 @@ pub(super) async fn take_in_tagged(
     for (id, handle) in unknown {
         let Some(record) = provider.get(&handle).await? else {
             if !find::is_listed(provider.as_ref(), &slot.scope, &handle).await? {
-                let tag = format!("{TAG_HANDLE_PREFIX}{id}");
+                let tag = handle_tag(&id);
                 ports.secrets.untag(&slot.secret, &tag).await?;
             }
             continue;
@@ -47,7 +48,7 @@ pub(super) async fn take_in_tagged(
             true => VersionState::Abandoned,
             false => VersionState::Retiring,
         };
-        add(ports, slot, id, (record, text), state).await?;
+        add(ports, slot, provider.as_ref(), id, (record, text), state).await?;
     }
     Ok(())
 }
@@ -67,14 +68,30 @@ pub(super) async fn take_in_pending(
     let named = |record: &KeyRecord| attempt_of(slot, rotation, record).is_some();
     for record in find::keys(provider, &slot.scope, named).await? {
         let id = attempts(attempt_of(slot, rotation, &record).unwrap_or(1));
-        add(ports, slot, id, (record, None), VersionState::Abandoned).await?;
+        add(
+            ports,
+            slot,
+            provider,
+            id,
+            (record, None),
+            VersionState::Abandoned,
+        )
+        .await?;
     }
     let Some(key) = key_text::stored(ports, slot, provider, rotation).await? else {
         return Ok(());
     };
     if let Some(record) = find::by_text(provider, &slot.scope, &key).await? {
         let found = (record, Some(key));
-        add(ports, slot, attempts(1), found, VersionState::Abandoned).await?;
+        add(
+            ports,
+            slot,
+            provider,
+            attempts(1),
+            found,
+            VersionState::Abandoned,
+        )
+        .await?;
     }
     Ok(())
 }
@@ -120,6 +137,7 @@ fn is_of_slot(
 async fn add(
     ports: &Ports,
     slot: &Slot,
+    provider: &dyn KeyProvider,
     id: VersionId,
     (record, text): (KeyRecord, Option<ApiKey>),
     state: VersionState,
@@ -133,7 +151,6 @@ async fn add(
     version.cap = record.cap;
     version.last_used = record.last_used;
     if let Some(key) = text {
-        let provider = ports.providers.open(&slot.account, slot.provider).await?;
         version.fingerprint = Some(key.fingerprint());
         version.hint = Some(key.hint(&provider.abilities().format));
     }

@@ -8,7 +8,7 @@ use crate::model::key::ApiKey;
 use crate::model::names::KeyHandle;
 use crate::model::slot::CredentialKind;
 use crate::model::version::{Confirmation, Confirmed, Version, VersionState};
-use crate::ports::{LATE_CREATE, SecretError, TAG_HANDLE_PREFIX};
+use crate::ports::{LATE_CREATE, SecretError, handle_tag};
 use crate::rules::revoke::{Confirming, confirm};
 use crate::usecases::{find, key_text, unmake};
 
@@ -226,7 +226,7 @@ impl Work<'_> {
     }
 
     async fn end(&self, version: Version, by: Confirmation) -> Result<(), ItemError> {
-        let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);
+        let key = handle_tag(&version.id);
         match self.ports.secrets.untag(&self.slot.secret, &key).await {
             Ok(()) | Err(SecretError::NotFound(_) | SecretError::Refused(_)) => {}
             Err(error) => return Err(error.into()),

@@ -8,7 +8,7 @@ use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::names::SecretVersionId;
 use crate::model::slot::{PendingSeen, Slot, SlotState};
 use crate::model::version::{Version, VersionState};
-use crate::ports::{Fence, SecretDescription, SecretError, Stage, TAG_HANDLE_PREFIX};
+use crate::ports::{Fence, SecretDescription, SecretError, Stage, handle_tag};
 use crate::rules::policy;
 use crate::usecases::Ports;
 use crate::usecases::adopt::{retiring, tell_taken_in};
@@ -165,7 +165,7 @@ async fn untag_revoked(
     versions: &[Version],
 ) -> Result<(), ItemError> {
     for version in versions.iter().filter(|v| v.state == VersionState::Revoked) {
-        let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);
+        let key = handle_tag(&version.id);
         if secret.tags.contains_key(&key) {
             ports.secrets.untag(&slot.secret, &key).await?;
         }

@@ -4,7 +4,7 @@ use super::{Rotation, RotationError, StepOutcome};
 use crate::model::names::KeyHandle;
 use crate::model::slot::CredentialKind;
 use crate::model::version::Version;
-use crate::ports::{KeyProvider, TAG_HANDLE_PREFIX};
+use crate::ports::{KeyProvider, handle_tag};
 use crate::rules::{caps, scope};
 use crate::usecases::{kill, unmake};
 
@@ -95,7 +95,7 @@ impl Rotation<'_> {
             let Some(handle) = &version.handle else {
                 continue;
             };
-            let key = format!("{TAG_HANDLE_PREFIX}{}", version.id);
+            let key = handle_tag(&version.id);
             if self.secret.tags.get(&key).map(String::as_str) != Some(handle.as_str()) {
                 self.ports
                     .secrets

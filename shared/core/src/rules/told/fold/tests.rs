@@ -6,16 +6,7 @@ use crate::model::usage::TokenCounts;
 use crate::model::usage_items::{OTHER_MODELS, UsageHour};
 use crate::model::version::{Confirmation, Confirmed, VersionState};
 
-fn at(text: &str) -> Timestamp {
-    text.parse().unwrap()
-}
-
-const NOW: &str = "2026-12-20T12:02:00Z";
-
-fn id(secret: u32, attempt: u32) -> VersionId {
-    let text = format!("11111111-aaaa-4bbb-8ccc-{secret:012}.{attempt}");
-    text.parse().unwrap()
-}
+use crate::rules::told::tests::{NOW, at, id};
 
 fn version(secret: u32, attempt: u32, state: VersionState) -> Version {
     let slot = "chat".parse().unwrap();
