@@ -52,8 +52,9 @@ impl Answer {
 /// A request as it was sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
-    /// The operation, without the service.
+    /// The operation, without the service; empty where the path says it.
     pub(crate) operation: String,
+    pub(crate) uri: String,
     pub(crate) body: Value,
 }
 
@@ -103,7 +104,13 @@ impl HttpConnector for Recorded {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap_or_default();
-        self.sent.lock().unwrap().push(Sent { operation, body });
+        let uri = request.uri().to_owned();
+        let sent = Sent {
+            operation,
+            uri,
+            body,
+        };
+        self.sent.lock().unwrap().push(sent);
         let answer = self.answers.lock().unwrap().pop_front();
         let respond = |status: u16, body: SdkBody| {
             let mut response = HttpResponse::new(status.try_into().unwrap(), body);

@@ -15,7 +15,7 @@ use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     ActOrders, Acts, AlarmStates, Clock, KillAlarms, Migration, NoActOrders, ProviderError,
-    UsageStore,
+    RiskRegister, UsageStore,
 };
 use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
@@ -81,6 +81,7 @@ pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentE
         ports,
         orders,
         acts: inventory.clone(),
+        risks: inventory.clone(),
         items: inventory.clone(),
         usage: inventory,
         alarms,
@@ -97,6 +98,8 @@ pub struct ControlPorts {
     pub orders: Arc<dyn ActOrders>,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
+    /// Who answers for which finding.
+    pub risks: Arc<dyn RiskRegister>,
     /// The items of the inventory's table as such.
     pub items: Arc<dyn Migration>,
     /// Where usage and prices are kept.

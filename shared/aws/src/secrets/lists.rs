@@ -80,7 +80,7 @@ fn holder(stages: &HashMap<String, Vec<String>>, stage: &Stage) -> Option<Secret
     holders.next().and_then(|(version, _)| version.parse().ok())
 }
 
-fn moment(time: DateTime) -> Option<Timestamp> {
+pub(crate) fn moment(time: DateTime) -> Option<Timestamp> {
     let nanos = i32::try_from(time.subsec_nanos()).ok()?;
     Timestamp::new(time.secs(), nanos).ok()
 }

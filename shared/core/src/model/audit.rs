@@ -470,6 +470,17 @@ pub struct Totals {
     pub listed: u32,
 }
 
+/// Whether the audits before are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum History {
+    /// They are: what is new is new.
+    #[default]
+    Known,
+    /// They could not be read: every finding stands as new, and nobody knows since when it is there.
+    Unknown,
+}
+
 /// What an audit says. Its JSON form is for programs of others and has a schema, `shared/reports/report.schema.json`: under one
 /// number in `schema` only fields and rules are added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -483,6 +494,9 @@ pub struct AuditReport {
     /// When it was made.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub made: Timestamp,
+    /// Whether it was held against the audits before.
+    #[serde(default)]
+    pub history: History,
     /// What was read, and what was not.
     #[schemars(with = "Vec<Read>")]
     pub coverage: Coverage,

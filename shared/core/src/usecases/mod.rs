@@ -1,6 +1,7 @@
 //! Use cases: each reads facts, asks a rule, acts through ports and saves, so that it can run twice and be cut off
 //! anywhere.
 
+pub mod accept;
 mod adopt;
 pub mod apply;
 pub mod audit;

@@ -5,7 +5,7 @@ mod charts;
 use std::fmt::Write;
 
 use keyward_core::model::act::{Act, Subject};
-use keyward_core::model::audit::{AuditReport, Entry, SlotLine, Standing};
+use keyward_core::model::audit::{AuditReport, Entry, History, SlotLine, Standing};
 use keyward_core::model::finding::{Gravity, Owasp};
 use keyward_core::model::text::escaped_for_html as escaped;
 use keyward_core::rules::audit::rule;
@@ -89,6 +89,11 @@ fn summary(out: &mut String, report: &AuditReport) {
 }
 
 fn not_seen(out: &mut String, report: &AuditReport) {
+    if report.history == History::Unknown {
+        out.push_str(
+            "<p class=\"soft\">The audits before were not read: what is new is not known, and every finding stands as new.</p>\n",
+        );
+    }
     if report.is_complete() {
         out.push_str("<p>Everything that there was to read was read.</p>\n");
         return;
@@ -264,6 +269,7 @@ fn acts(out: &mut String, acts: &[Act]) {
             Subject::Fleet => "the fleet".to_owned(),
             Subject::Slot(slot) => of(slot),
             Subject::Pool(account) => format!("the pool of {}", of(account)),
+            Subject::Finding(id) => format!("finding {id}"),
         };
         put(
             out,

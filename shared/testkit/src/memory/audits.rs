@@ -3,12 +3,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use keyward_core::model::audit::{AcceptedRisk, Period};
+use keyward_core::model::finding::FindingId;
 use keyward_core::model::names::SlotName;
-use keyward_core::model::slot::Slot;
+use keyward_core::model::slot::{Revision, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    AcceptedRisks, Census, Damaged, Inventory, ListError, ListPage, Named, PageToken, ReportFile,
-    ReportSink, SlotRows,
+    AcceptedRisks, Census, Damaged, Inventory, InventoryError, KeptRisk, ListError, ListPage,
+    Named, PageToken, ReportFile, ReportSink, RiskRegister, SlotRows,
 };
 use keyward_core::rules::audit::life::Ledger;
 
@@ -112,7 +113,7 @@ pub struct MemoryAudits(Mutex<Kept>);
 struct Kept {
     ledger: Ledger,
     files: BTreeMap<String, ReportFile>,
-    risks: Vec<AcceptedRisk>,
+    risks: BTreeMap<FindingId, KeptRisk>,
     failing: bool,
 }
 
@@ -138,7 +139,11 @@ impl MemoryAudits {
 
     /// Somebody answers for a finding.
     pub fn accept(&self, risk: AcceptedRisk) {
-        self.kept().risks.push(risk);
+        let kept = KeptRisk {
+            revision: Revision::default().next(),
+            risk,
+        };
+        self.kept().risks.insert(kept.risk.finding, kept);
     }
 
     /// No file is put from now on, until it is called again.
@@ -173,6 +178,42 @@ impl ReportSink for MemoryAudits {
 #[async_trait]
 impl AcceptedRisks for MemoryAudits {
     async fn accepted(&self) -> Result<Vec<AcceptedRisk>, ListError> {
-        Ok(self.kept().risks.clone())
+        let kept = self.kept();
+        Ok(kept.risks.values().map(|kept| kept.risk.clone()).collect())
+    }
+}
+
+#[async_trait]
+impl RiskRegister for MemoryAudits {
+    async fn risk(&self, finding: FindingId) -> Result<Option<KeptRisk>, InventoryError> {
+        Ok(self.kept().risks.get(&finding).cloned())
+    }
+
+    async fn keep_risk(
+        &self,
+        risk: &AcceptedRisk,
+        in_place_of: Option<&KeptRisk>,
+    ) -> Result<(), InventoryError> {
+        let mut kept = self.kept();
+        if kept.risks.get(&risk.finding) != in_place_of {
+            return Err(InventoryError::Conflict);
+        }
+        let revision = in_place_of.map_or_else(Revision::default, |kept| kept.revision);
+        let new = KeptRisk {
+            revision: revision.next(),
+            risk: risk.clone(),
+        };
+        kept.risks.insert(risk.finding, new);
+        Ok(())
+    }
+
+    async fn withdraw_risk(&self, known: &KeptRisk) -> Result<(), InventoryError> {
+        let mut kept = self.kept();
+        let finding = known.risk.finding;
+        if kept.risks.get(&finding) != Some(known) {
+            return Err(InventoryError::Conflict);
+        }
+        kept.risks.remove(&finding);
+        Ok(())
     }
 }

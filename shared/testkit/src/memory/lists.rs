@@ -8,7 +8,7 @@ use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     AlarmLists, BedrockCredential, CredentialAge, CredentialAges, CredentialLists, FunctionLists,
     FunctionVariables, ListError, ListPage, ListedAlarm, ListedSecret, PageToken, People,
-    SecretLists,
+    SecretLists, Variables,
 };
 
 /// Items on a page: few, so that every test reads more than one.
@@ -44,12 +44,20 @@ pub enum ListName {
     People,
 }
 
+/// A function's ARN, which version it is, and what it has or why that cannot be read.
+#[derive(Debug, Clone)]
+struct Function {
+    arn: String,
+    version: Option<String>,
+    variables: Result<Vec<(String, ApiKey)>, String>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     secrets: Vec<ListedSecret>,
     policies: BTreeMap<SecretArn, String>,
     alarms: Vec<ListedAlarm>,
-    functions: Vec<(String, Vec<(String, ApiKey)>)>,
+    functions: Vec<Function>,
     credentials: Vec<BedrockCredential>,
     ages: BTreeMap<AccountName, Vec<CredentialAge>>,
     left: BTreeSet<Principal>,
@@ -92,10 +100,27 @@ impl MemoryLists {
 
     /// Adds a function with its variables.
     pub fn put_function(&self, arn: &str, variables: &[(&str, &str)]) {
+        self.put_version(arn, None, variables);
+    }
+
+    /// Adds a published version of a function, or with `None` the function as it is edited.
+    pub fn put_version(&self, arn: &str, version: Option<&str>, variables: &[(&str, &str)]) {
         let variables = variables.iter();
         let variables = variables.map(|(name, value)| ((*name).to_owned(), ApiKey::new(value)));
-        let function = (arn.to_owned(), variables.collect());
-        self.state().functions.push(function);
+        self.state().functions.push(Function {
+            arn: arn.to_owned(),
+            version: version.map(str::to_owned),
+            variables: Ok(variables.collect()),
+        });
+    }
+
+    /// Adds a function whose variables are encrypted with a key that we may not use.
+    pub fn put_encrypted_function(&self, arn: &str) {
+        self.state().functions.push(Function {
+            arn: arn.to_owned(),
+            version: None,
+            variables: Err("AccessDeniedException".to_owned()),
+        });
     }
 
     /// Adds a credential of IAM's.
@@ -208,14 +233,18 @@ impl FunctionLists for MemoryLists {
         after: Option<&PageToken>,
     ) -> Result<ListPage<FunctionVariables>, ListError> {
         self.page(ListName::Functions, after, |state| {
-            let functions = state.functions.iter().map(|(arn, variables)| {
-                let variables = variables.iter();
-                FunctionVariables {
-                    function: OutsideText::new(arn),
-                    variables: variables
-                        .map(|(name, value)| (OutsideText::new(name), value.clone()))
-                        .collect(),
-                }
+            let functions = state.functions.iter().map(|function| FunctionVariables {
+                function: OutsideText::new(&function.arn),
+                version: function.version.as_deref().map(OutsideText::new),
+                variables: match &function.variables {
+                    Err(why) => Variables::NotRead(OutsideText::new(why)),
+                    Ok(variables) => Variables::Read(
+                        variables
+                            .iter()
+                            .map(|(name, value)| (OutsideText::new(name), value.clone()))
+                            .collect(),
+                    ),
+                },
             });
             functions.collect()
         })

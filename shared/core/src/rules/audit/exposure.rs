@@ -30,12 +30,18 @@ pub(super) fn readable_widely(facts: &SlotFacts<'_>) -> Vec<Fault> {
 }
 
 pub(super) fn in_variables(facts: &VariableFacts<'_>) -> Vec<Fault> {
-    let VariableFacts { variable, slot, .. } = facts;
+    let VariableFacts {
+        variable,
+        version,
+        slot,
+        ..
+    } = facts;
     let whose = match slot {
         Some(slot) => format!("a key of {slot}"),
         None => "what looks like a key of a provider".to_owned(),
     };
-    let evidence = format!("its variable {variable} holds {whose}");
+    let of = version.map_or_else(String::new, |version| format!(" of version {version}"));
+    let evidence = format!("its variable {variable}{of} holds {whose}");
     vec![Fault::of(variable.as_str(), evidence, None)]
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::audit::{
-    AcceptedRisk, AuditReport, Coverage, Period, Seen, SlotLine, Source, Totals,
+    AcceptedRisk, AuditReport, Coverage, History, Period, Seen, SlotLine, Source, Totals,
 };
 use crate::model::finding::Finding;
 use crate::model::names::AccountName;
@@ -22,8 +22,8 @@ use crate::model::slot::ProviderName;
 use crate::model::text::OutsideText;
 use crate::ports::{
     AcceptedRisks, Acts, AlarmLists, Census, Clock, CredentialAges, CredentialLists, Deadline,
-    FunctionLists, InventoryError, ListError, People, Providers, ReportFile, ReportSink,
-    SecretLists, StandbyPools, UsageStore,
+    FunctionLists, InventoryError, ListError, People, Progress, Providers, ReportFile, ReportSink,
+    SecretLists, StandbyPools, Unwatched, UsageStore,
 };
 use crate::rules::audit::life::{Audited, Ledger, carry};
 use crate::rules::kill::Deployment;
@@ -127,9 +127,7 @@ pub async fn audit(
     renders: &[Render],
 ) -> Result<Done, AuditError> {
     let before = ports.reports.ledger().await.map_err(AuditError::Ledger)?;
-    let accepted = ports.risks.accepted().await.map_err(AuditError::Risks)?;
-    let read = read(ports, order).await;
-    let (report, ledger) = report(ports, order, read, before, &accepted).await?;
+    let (report, ledger) = examine(ports, order, before, &Unwatched).await?;
     let mut files = Vec::new();
     for render in renders {
         let file = render(&report);
@@ -140,6 +138,37 @@ pub async fn audit(
     let kept = ports.reports.keep(&ledger).await;
     kept.map_err(AuditError::Reports)?;
     Ok(Done { report, files })
+}
+
+/// Audits as [`audit`] does, and keeps nothing: what it says, held against the audits before. Where those cannot be read,
+/// `before` is `None`, and the report says that it does not know what is new.
+///
+/// # Errors
+/// [`AuditError`], but not of reports.
+pub async fn look(
+    ports: &AuditPorts,
+    order: &AuditOrder,
+    before: Option<Ledger>,
+    progress: &dyn Progress,
+) -> Result<AuditReport, AuditError> {
+    let history = match before {
+        Some(_) => History::Known,
+        None => History::Unknown,
+    };
+    let ledger = before.unwrap_or_default();
+    let (report, _) = examine(ports, order, ledger, progress).await?;
+    Ok(AuditReport { history, ..report })
+}
+
+async fn examine(
+    ports: &AuditPorts,
+    order: &AuditOrder,
+    before: Ledger,
+    progress: &dyn Progress,
+) -> Result<(AuditReport, Ledger), AuditError> {
+    let accepted = ports.risks.accepted().await.map_err(AuditError::Risks)?;
+    let read = read(ports, order, progress).await;
+    report(ports, order, read, before, &accepted).await
 }
 
 /// What was read and found.
@@ -162,11 +191,12 @@ impl Read {
 
 /// Reads every source and judges it. In two passes over the inventory: where slots' keys live has to be known before they
 /// are listed, and keys are held against the lists slot by slot.
-async fn read(ports: &AuditPorts, order: &AuditOrder) -> Read {
+async fn read(ports: &AuditPorts, order: &AuditOrder, progress: &dyn Progress) -> Read {
     let deadline = Deadline(order.deadline.0 - TIME_FOR_THE_REPORT);
     let reader = pages::Reader {
         clock: ports.clock.as_ref(),
         deadline,
+        progress,
     };
     let mut read = Read::default();
     let outline = fleet::outline(ports, &reader, &mut read).await;
@@ -200,6 +230,7 @@ async fn report(
     let ledger = carry(before, audited);
     let report = AuditReport {
         schema: AuditReport::SCHEMA,
+        history: History::Known,
         stack: OutsideText::new(order.deployment.stack.as_str()),
         period: order.period,
         made,

@@ -6,7 +6,9 @@ use std::future::Future;
 use jiff::SignedDuration;
 
 use crate::model::audit::Seen;
-use crate::ports::{Advice, Clock, Deadline, ListError, ListPage, PageToken, ProviderError};
+use crate::ports::{
+    Advice, Clock, Deadline, ListError, ListPage, PageToken, Progress, ProviderError,
+};
 
 /// A page takes so long at most.
 const PAGE: SignedDuration = SignedDuration::from_secs(10);
@@ -25,6 +27,7 @@ const MAX_PAGES: usize = 20_000;
 pub(super) struct Reader<'a> {
     pub(super) clock: &'a dyn Clock,
     pub(super) deadline: Deadline,
+    pub(super) progress: &'a dyn Progress,
 }
 
 /// Whether to ask once more, and after how long.

@@ -20,7 +20,7 @@ use crate::model::slot::{Environment, Slot, SlotState};
 use crate::model::usage::Bucket;
 use crate::model::usage_items::{AccountUsage, spent};
 use crate::model::version::{Version, VersionState};
-use crate::ports::{ListError, ListedSecret, SlotRows};
+use crate::ports::{ListError, ListedSecret, ReadingStage, SlotRows};
 use crate::rules::audit::facts::{
     FleetFacts, Listing, ReaderFacts, SharedFacts, Sight, SlotFacts, Watcher,
 };
@@ -65,7 +65,10 @@ pub(super) async fn judge_all(
     let rows = names.iter().map(|name| own(ports, reader, around, name));
     let mut rows = stream::iter(rows).buffered(AT_ONCE);
     let mut policies: Option<String> = None;
+    let mut done = 0;
     while let Some(found) = rows.next().await {
+        done += 1;
+        reader.progress.at(ReadingStage::Keys, done, names.len());
         let own = match found {
             Ok(own) => own,
             Err(why) => {
