@@ -47,7 +47,7 @@ pub use provider::{
     KeyRecord, LATE_CREATE, Limits, Naming, Page, PageToken, PoolSettings, ProviderError,
     Providers, Reach, SpendCaps, Suspension, Verdict,
 };
-pub use reports::{AcceptedRisks, ReportFile, ReportSink};
+pub use reports::{AcceptedRisks, FindingHub, Imported, Mark, Remembered, ReportFile, ReportSink};
 pub use secrets::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_ACCOUNT,
     TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT, VersionSelector, handle_tag,
