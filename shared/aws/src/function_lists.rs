@@ -139,11 +139,11 @@ mod tests {
         assert!(last.items.is_empty() && last.next.is_none());
         let sent = recorded.sent();
         assert!(
-            sent[0].uri.contains("FunctionVersion=ALL"),
+            sent[0].line.contains("FunctionVersion=ALL"),
             "{}",
-            sent[0].uri
+            sent[0].line
         );
-        assert!(sent[1].uri.contains("Marker=more"), "{}", sent[1].uri);
+        assert!(sent[1].line.contains("Marker=more"), "{}", sent[1].line);
     }
 
     #[tokio::test]

@@ -13,7 +13,9 @@ mod inventory;
 mod kill_alarms;
 mod kill_orders;
 mod metrics;
+mod reports;
 mod secrets;
+mod security_hub;
 mod signer;
 
 pub use act_orders::{ANSWER_TIMEOUT, ActsByKillSwitch};
@@ -28,7 +30,9 @@ pub use http::ReqwestClient;
 pub use inventory::{DUE_INDEX, DynamoInventory, EXPIRES, Release, Step, create_table};
 pub use kill_orders::KillSwitchFunction;
 pub use metrics::CloudWatchMetrics;
+pub use reports::S3Reports;
 pub use secrets::{SecretRoles, SecretRolesError, SecretsManager};
+pub use security_hub::SecurityHub;
 pub use signer::{RequestSigner, SignError};
 
 #[cfg(test)]

@@ -8,7 +8,8 @@ mod sarif;
 
 use keyward_core::model::audit::AuditReport;
 use keyward_core::ports::ReportFile;
-use keyward_core::usecases::audit::Render;
+use keyward_core::rules::kill::Deployment;
+use keyward_core::usecases::audit::{Render, Writer};
 use serde_json::Value;
 
 pub use asff::{BATCH, findings as asff};
@@ -26,6 +27,24 @@ pub struct Place {
     pub region: String,
     /// The account, twelve digits.
     pub account: String,
+}
+
+impl Place {
+    /// Where a deployment is, by the alarm topic that it was told.
+    pub fn of(deployment: &Deployment) -> Self {
+        let partition = deployment.topic.as_str().split(':').nth(1);
+        Self {
+            partition: partition.unwrap_or("aws").to_owned(),
+            region: deployment.region.clone(),
+            account: deployment.account.clone(),
+        }
+    }
+}
+
+/// What writes findings for AWS Security Hub.
+pub fn security_hub(place: &Place) -> Writer {
+    let place = place.clone();
+    Box::new(move |report| Box::new(asff::owned(report, place.clone())))
 }
 
 /// The release that writes reports.

@@ -257,9 +257,12 @@ pub trait CredentialAges: Send + Sync {
 /// Knows who works here.
 #[async_trait]
 pub trait People: Send + Sync {
-    /// Those of them who have left. Who is not known to the directory has not.
+    /// Those of them who have left; `None` where nobody has set a directory up. Who is not known to the directory has not.
     ///
     /// # Errors
     /// [`ListError`].
-    async fn left(&self, people: &BTreeSet<Principal>) -> Result<BTreeSet<Principal>, ListError>;
+    async fn left(
+        &self,
+        people: &BTreeSet<Principal>,
+    ) -> Result<Option<BTreeSet<Principal>>, ListError>;
 }

@@ -49,7 +49,10 @@ pub use provider::{
     KeyRecord, LATE_CREATE, Limits, Naming, Page, PageToken, PoolSettings, ProviderError,
     Providers, Reach, SpendCaps, Suspension, Verdict,
 };
-pub use reports::{AcceptedRisks, KeptRisk, ReportFile, ReportSink, RiskRegister};
+pub use reports::{
+    AcceptedRisks, FindingHub, Imported, KeptRisk, Mark, Remembered, ReportFile, ReportSink,
+    RiskRegister,
+};
 pub use secrets::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_ACCOUNT,
     TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT, VersionSelector, handle_tag,

@@ -271,8 +271,12 @@ impl CredentialAges for MemoryLists {
 
 #[async_trait]
 impl People for MemoryLists {
-    async fn left(&self, people: &BTreeSet<Principal>) -> Result<BTreeSet<Principal>, ListError> {
+    async fn left(
+        &self,
+        people: &BTreeSet<Principal>,
+    ) -> Result<Option<BTreeSet<Principal>>, ListError> {
         self.broken(ListName::People, 0)?;
-        Ok(self.state().left.intersection(people).cloned().collect())
+        let left = self.state().left.intersection(people).cloned().collect();
+        Ok(Some(left))
     }
 }

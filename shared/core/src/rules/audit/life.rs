@@ -24,6 +24,21 @@ pub struct Ledger {
     pub entries: Vec<Entry>,
     /// How the audits so far ended, oldest first; one for each period.
     pub past: Vec<PastAudit>,
+    /// What people were last told; absent before the first time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub told: Option<Told>,
+    /// The latest period whose audit read everything and was told of, so that it need not be made again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub done: Option<Period>,
+}
+
+/// A summary that people were sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Of which period.
+    pub period: Period,
+    /// The SHA-256 of what it said, in hex digits.
+    pub digest: String,
 }
 
 impl Default for Ledger {
@@ -32,6 +47,8 @@ impl Default for Ledger {
             schema: SCHEMA,
             entries: Vec::new(),
             past: Vec::new(),
+            told: None,
+            done: None,
         }
     }
 }
@@ -96,6 +113,8 @@ pub fn carry(before: Ledger, audited: Audited<'_>) -> Ledger {
         schema: SCHEMA,
         entries,
         past,
+        told: before.told,
+        done: before.done,
     }
 }
 

@@ -111,7 +111,10 @@ pub(super) fn both(one: Seen, other: Seen) -> Seen {
     match (one, other) {
         (Seen::Whole, Seen::Whole) => Seen::Whole,
         (one @ Seen::Not { .. }, Seen::Not { .. }) => one,
-        (Seen::Part { why } | Seen::Not { why }, _)
-        | (Seen::Whole, Seen::Part { why } | Seen::Not { why }) => Seen::Part { why },
+        (one @ Seen::Absent { .. }, Seen::Absent { .. }) => one,
+        (Seen::Part { why } | Seen::Not { why } | Seen::Absent { why }, _)
+        | (Seen::Whole, Seen::Part { why } | Seen::Not { why } | Seen::Absent { why }) => {
+            Seen::Part { why }
+        }
     }
 }

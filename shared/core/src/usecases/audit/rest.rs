@@ -62,7 +62,7 @@ impl Around {
         match (self.secrets.get(arn), &self.secrets_seen) {
             (Some(secret), _) => Sight::Seen(Some(secret.clone())),
             (None, Seen::Whole) => Sight::Seen(None),
-            (None, Seen::Part { .. } | Seen::Not { .. }) => Sight::NotSeen,
+            (None, Seen::Absent { .. } | Seen::Part { .. } | Seen::Not { .. }) => Sight::NotSeen,
         }
     }
 
@@ -237,14 +237,16 @@ async fn left(
     reader: &Reader<'_>,
     outline: &Outline,
 ) -> (Sight<BTreeSet<Principal>>, Seen) {
+    let none = || {
+        let seen = Seen::absent("the deployment names no directory");
+        (Sight::NotSeen, seen)
+    };
     let Some(people) = &ports.people else {
-        return (
-            Sight::NotSeen,
-            Seen::not("the deployment names no directory"),
-        );
+        return none();
     };
     match reader.ask(|| people.left(&outline.people)).await {
-        Ok(left) => (Sight::Seen(left), Seen::Whole),
+        Ok(Some(left)) => (Sight::Seen(left), Seen::Whole),
+        Ok(None) => none(),
         Err(why) => (Sight::NotSeen, Seen::not(&why)),
     }
 }
