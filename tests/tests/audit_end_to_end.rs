@@ -159,6 +159,7 @@ async fn a_report_is_in_the_bucket_and_what_is_new_is_told_and_a_second_run_take
         canary.assert_absent(&key, text);
     }
     canary.assert_absent("the log of audit", deployment.moto.log("audit"));
+    deployment.retire().await.unwrap();
     deployment.assert_no_key_text().await;
 }
 
