@@ -290,8 +290,8 @@ impl AwsSigner for RoleSigner {
     }
 }
 
-/// Admin credentials out of Secrets Manager.
-struct AdminSecrets(SecretsManager);
+/// Credentials of provider accounts out of Secrets Manager.
+pub struct AdminSecrets(pub SecretsManager);
 
 #[async_trait]
 impl AdminKeySource for AdminSecrets {

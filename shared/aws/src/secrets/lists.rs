@@ -17,7 +17,7 @@ use crate::fault::examine;
 
 /// The most that a page may hold:
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>.
-const PAGE: i32 = 100;
+pub(super) const PAGE: i32 = 100;
 
 #[async_trait]
 impl SecretLists for SecretsManager {

@@ -1,5 +1,6 @@
 //! Secrets Manager.
 
+mod found;
 mod lists;
 mod roles;
 

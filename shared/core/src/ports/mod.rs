@@ -20,6 +20,7 @@ mod pools;
 mod progress;
 mod provider;
 mod reports;
+mod secret_finder;
 mod secrets;
 mod usage;
 mod usage_store;
@@ -53,6 +54,7 @@ pub use reports::{
     AcceptedRisks, FindingHub, Imported, KeptRisk, Mark, Remembered, ReportFile, ReportSink,
     RiskRegister,
 };
+pub use secret_finder::{FoundSecret, SecretFinder};
 pub use secrets::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_ACCOUNT,
     TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT, VersionSelector, handle_tag,

@@ -11,6 +11,8 @@ pub enum Stage {
     Accounts,
     /// Each slot with its keys.
     Keys,
+    /// Each secret, where nothing is known of slots yet.
+    Secrets,
 }
 
 /// Is told how far a reading is. It decides nothing, and is told often: it must be quick.

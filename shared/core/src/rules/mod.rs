@@ -8,6 +8,7 @@ pub mod birth;
 pub mod caps;
 pub mod change;
 pub mod consent;
+pub mod discover;
 pub mod doctor;
 pub mod drill;
 pub mod expect;

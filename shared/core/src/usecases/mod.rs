@@ -6,6 +6,7 @@ mod adopt;
 pub mod apply;
 pub mod audit;
 pub mod cap;
+pub mod discover;
 pub mod doctor;
 pub mod drill;
 pub mod enforce;

@@ -22,7 +22,7 @@ use crate::http::HttpSettings;
 
 pub use audit::{AuditConfig, SendTo};
 pub use control::{ControlConfig, KillSwitchOf};
-pub use kill::KillConfig;
+pub use kill::{KillConfig, deployment_from};
 pub use monitor::MonitorConfig;
 
 /// A variable of this process's environment. Text that is not Unicode comes with replacement characters, which no

@@ -6,9 +6,9 @@ use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::{AccountName, Principal, SecretArn};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    AlarmLists, BedrockCredential, CredentialAge, CredentialAges, CredentialLists, FunctionLists,
-    FunctionVariables, ListError, ListPage, ListedAlarm, ListedSecret, PageToken, People,
-    SecretLists, Variables,
+    AlarmLists, BedrockCredential, CredentialAge, CredentialAges, CredentialLists, FoundSecret,
+    FunctionLists, FunctionVariables, ListError, ListPage, ListedAlarm, ListedSecret, PageToken,
+    People, SecretFinder, SecretLists, Variables,
 };
 
 /// Items on a page: few, so that every test reads more than one.
@@ -32,6 +32,8 @@ pub enum ListName {
     Secrets,
     /// Policies of secrets; each is a page of its own.
     Policies,
+    /// Values of secrets; each is a page of its own.
+    Values,
     /// Alarms.
     Alarms,
     /// Functions.
@@ -58,6 +60,7 @@ struct State {
     policies: BTreeMap<SecretArn, String>,
     alarms: Vec<ListedAlarm>,
     functions: Vec<Function>,
+    found: Vec<(FoundSecret, Option<ApiKey>)>,
     credentials: Vec<BedrockCredential>,
     ages: BTreeMap<AccountName, Vec<CredentialAge>>,
     left: BTreeSet<Principal>,
@@ -121,6 +124,12 @@ impl MemoryLists {
             version: None,
             variables: Err("AccessDeniedException".to_owned()),
         });
+    }
+
+    /// Adds a secret that nobody has told of, with its value.
+    pub fn put_found(&self, secret: FoundSecret, text: Option<&str>) {
+        let found = (secret, text.map(ApiKey::new));
+        self.state().found.push(found);
     }
 
     /// Adds a credential of IAM's.
@@ -278,5 +287,26 @@ impl People for MemoryLists {
         self.broken(ListName::People, 0)?;
         let left = self.state().left.intersection(people).cloned().collect();
         Ok(Some(left))
+    }
+}
+
+#[async_trait]
+impl SecretFinder for MemoryLists {
+    async fn found(&self, after: Option<&PageToken>) -> Result<ListPage<FoundSecret>, ListError> {
+        self.page(ListName::Secrets, after, |state| {
+            state
+                .found
+                .iter()
+                .map(|(secret, _)| secret.clone())
+                .collect()
+        })
+    }
+
+    async fn text(&self, secret: &SecretArn) -> Result<Option<ApiKey>, ListError> {
+        self.broken(ListName::Values, 0)?;
+        let state = self.state();
+        let mut found = state.found.iter();
+        let found = found.find(|(known, _)| known.arn == *secret);
+        Ok(found.and_then(|(_, text)| text.clone()))
     }
 }

@@ -5,7 +5,7 @@
 
 mod accounts;
 mod fleet;
-mod pages;
+pub(crate) mod pages;
 mod rest;
 mod run;
 mod slots;

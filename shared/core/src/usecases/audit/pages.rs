@@ -24,14 +24,14 @@ const MAX_PAGES: usize = 20_000;
 
 /// Reads while there is time.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
-    pub(super) clock: &'a dyn Clock,
-    pub(super) deadline: Deadline,
-    pub(super) progress: &'a dyn Progress,
+pub(crate) struct Reader<'a> {
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) deadline: Deadline,
+    pub(crate) progress: &'a dyn Progress,
 }
 
 /// Whether to ask once more, and after how long.
-pub(super) trait Repeatable: std::fmt::Display {
+pub(crate) trait Repeatable: std::fmt::Display {
     /// `None`: a person must mend it.
     fn again(&self) -> Option<SignedDuration>;
 }
@@ -56,7 +56,7 @@ impl Repeatable for ProviderError {
 
 impl Reader<'_> {
     /// Asks once, and again where that may help; or says why there is no answer.
-    pub(super) async fn ask<T, E: Repeatable, F: Future<Output = Result<T, E>> + Send>(
+    pub(crate) async fn ask<T, E: Repeatable, F: Future<Output = Result<T, E>> + Send>(
         &self,
         mut call: impl FnMut() -> F + Send,
     ) -> Result<T, String> {
@@ -81,7 +81,7 @@ impl Reader<'_> {
     }
 
     /// Every page of a list, to the last. What was read of a list that breaks off was taken all the same.
-    pub(super) async fn all<T, E: Repeatable, F: Future<Output = Result<ListPage<T>, E>> + Send>(
+    pub(crate) async fn all<T, E: Repeatable, F: Future<Output = Result<ListPage<T>, E>> + Send>(
         &self,
         page: impl Fn(Option<PageToken>) -> F + Send + Sync,
         mut take: impl FnMut(T) + Send,
@@ -107,7 +107,7 @@ impl Reader<'_> {
 }
 
 /// Both of two readings of one source: one that failed leaves the other a part.
-pub(super) fn both(one: Seen, other: Seen) -> Seen {
+pub(crate) fn both(one: Seen, other: Seen) -> Seen {
     match (one, other) {
         (Seen::Whole, Seen::Whole) => Seen::Whole,
         (one @ Seen::Not { .. }, Seen::Not { .. }) => one,
