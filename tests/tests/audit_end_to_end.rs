@@ -158,9 +158,18 @@ async fn a_report_is_in_the_bucket_and_what_is_new_is_told_and_a_second_run_take
         let (_, text) = deployment.reported(&key).await.unwrap();
         canary.assert_absent(&key, text);
     }
-    canary.assert_absent("the log of audit", deployment.moto.log("audit"));
-    deployment.retire().await.unwrap();
-    deployment.assert_no_key_text().await;
+    let log = deployment.moto.log("audit");
+    assert!(!log.is_empty(), "no log was read");
+    canary.assert_absent("the log of audit", log);
+    canary.assert_absent(
+        "the summaries",
+        format!("{:?}", summaries(&deployment).await),
+    );
+    canary.assert_absent(
+        "Security Hub",
+        json!(deployment.hub_findings().await).to_string(),
+    );
+    canary.assert_absent("the table", deployment.table().await);
 }
 
 #[tokio::test]
