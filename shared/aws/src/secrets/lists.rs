@@ -25,22 +25,33 @@ impl SecretLists for SecretsManager {
         &self,
         after: Option<&PageToken>,
     ) -> Result<ListPage<ListedSecret>, ListError> {
-        let request = self.client.list_secrets().include_planned_deletion(true);
+        // One account after the other: slots' secrets may lie in any that there is a role for.
+        let (at, token) = after.map_or((0, None), account_and_page);
+        let mut clients = std::iter::once(&self.client).chain(self.others.all());
+        let client = clients.nth(at).ok_or_else(|| {
+            ListError::Refused(OutsideText::new("the page is of no list of secrets"))
+        })?;
+        let request = client.list_secrets().include_planned_deletion(true);
         let page = request
             .max_results(PAGE)
-            .set_next_token(after.map(|token| token.0.clone()))
+            .set_next_token(token)
             .send()
             .await
             .map_err(|error| examine("ListSecrets", &error).of_list())?;
         let entries = page.secret_list.unwrap_or_default().into_iter();
         Ok(ListPage {
             items: entries.map(listed).collect::<Result<_, _>>()?,
-            next: page.next_token.map(PageToken),
+            next: match (page.next_token, clients.next()) {
+                (Some(token), _) => Some(PageToken(format!("{at} {token}"))),
+                (None, Some(_)) => Some(PageToken(format!("{} ", at + 1))),
+                (None, None) => None,
+            },
         })
     }
 
     async fn policy(&self, secret: &SecretArn) -> Result<Option<String>, ListError> {
-        let request = self.client.get_resource_policy().secret_id(secret.as_str());
+        let client = self.of(secret.as_str());
+        let request = client.get_resource_policy().secret_id(secret.as_str());
         match request.send().await {
             Ok(answer) => Ok(answer.resource_policy),
             Err(error) => match examine("GetResourcePolicy", &error) {
@@ -49,6 +60,13 @@ impl SecretLists for SecretsManager {
             },
         }
     }
+}
+
+/// Which of the accounts a page is of, and the page in Secrets Manager's own words; `None` for the first.
+fn account_and_page(token: &PageToken) -> (usize, Option<String>) {
+    let (at, page) = token.0.split_once(' ').unwrap_or_default();
+    let page = (!page.is_empty()).then(|| page.to_owned());
+    (at.parse().unwrap_or(usize::MAX), page)
 }
 
 /// A secret that cannot be named fails the page: it would be missing in the list.
@@ -87,7 +105,7 @@ pub(crate) fn moment(time: DateTime) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::recorded::{Answer, Recorded};
@@ -148,6 +166,38 @@ mod tests {
             let error = secrets.secrets(None).await.unwrap_err();
             assert_eq!(error.is_retryable(), retryable, "{error}");
         }
+    }
+
+    #[tokio::test]
+    async fn secrets_of_other_accounts_are_listed_after_those_of_this_one() {
+        let recorded = Recorded::new([
+            Answer::ok(&json!({"SecretList": [{"ARN": ARN}], "NextToken": "more"})),
+            Answer::ok(&json!({"SecretList": []})),
+            Answer::ok(&json!({"SecretList": [{"ARN": ARN}]})),
+        ]);
+        let secrets = SecretsManager {
+            others: super::super::roles::Others::one(&recorded.config(), "444455556666"),
+            ..SecretsManager::new(&recorded.config())
+        };
+        let mut at = None;
+        let mut counts = Vec::new();
+        loop {
+            let page = secrets.secrets(at.as_ref()).await.unwrap();
+            counts.push(page.items.len());
+            at = page.next;
+            if at.is_none() {
+                break;
+            }
+        }
+        assert_eq!(counts, [1, 0, 1]);
+        let tokens: Vec<Value> = recorded
+            .sent()
+            .iter()
+            .map(|sent| sent.body["NextToken"].clone())
+            .collect();
+        assert_eq!(tokens, [Value::Null, json!("more"), Value::Null]);
+        let beyond = PageToken("7 ".to_owned());
+        assert!(secrets.secrets(Some(&beyond)).await.is_err());
     }
 
     #[tokio::test]

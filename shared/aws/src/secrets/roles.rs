@@ -87,6 +87,12 @@ impl Others {
         self.0.get(account_of(id)?)
     }
 
+    /// One other account, reached as `config` says.
+    #[cfg(test)]
+    pub(super) fn one(config: &SdkConfig, account: &str) -> Self {
+        Self([(account.to_owned(), Client::new(config))].into())
+    }
+
     pub(super) fn all(&self) -> impl Iterator<Item = &Client> {
         self.0.values()
     }
