@@ -1,5 +1,7 @@
 //! The ports of a deployed function: AWS and the configured provider accounts.
 
+mod audit;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +32,8 @@ use keyward_providers::{AdminKeySource, AwsSigner, ConfiguredProviders, ToSign};
 use crate::clock::SystemClock;
 use crate::config::{Config, ControlConfig, KillConfig, KillSwitchOf, MonitorConfig};
 use crate::http::{Http, HttpError};
+
+pub use audit::audit;
 
 /// A function cannot start. A person must mend the deployment.
 #[derive(Debug, thiserror::Error)]
@@ -170,6 +174,19 @@ async fn ports_on(
     http: &Http,
     aws: &SdkConfig,
 ) -> Result<(Ports, Arc<DynamoInventory>), DeploymentError> {
+    let built = built_on(config, http, aws).await?;
+    Ok((built.ports, built.inventory))
+}
+
+/// The same with what it is made of.
+struct Built {
+    ports: Ports,
+    inventory: Arc<DynamoInventory>,
+    secrets: Arc<SecretsManager>,
+    providers: Arc<ConfiguredProviders>,
+}
+
+async fn built_on(config: &Config, http: &Http, aws: &SdkConfig) -> Result<Built, DeploymentError> {
     let accounts = config.accounts.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let secrets = SecretsManager::new(aws)
@@ -183,17 +200,23 @@ async fn ports_on(
     let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin)
         .with_aws(signer)
         .opened_by(config.credential);
+    let (secrets, providers) = (Arc::new(secrets), Arc::new(providers));
     let ports = Ports {
-        secrets: Arc::new(secrets),
+        secrets: secrets.clone(),
         pools: inventory.clone(),
         inventory: inventory.clone(),
-        providers: Arc::new(providers),
+        providers: providers.clone(),
         alerts: Arc::new(
             SnsAlerts::new(aws, &config.alert_topic_arn).with_runbook(&config.runbook),
         ),
         clock,
     };
-    Ok((ports, inventory))
+    Ok(Built {
+        ports,
+        inventory,
+        secrets,
+        providers,
+    })
 }
 
 fn aws_client(http: &Http) -> Result<reqwest::Client, reqwest::Error> {

@@ -190,7 +190,9 @@ fn an_auditor_reads_and_changes_nothing() {
     }
     let policy = stack.policy("AuditorPolicy");
     let credential = |kind: &str| {
-        format!("arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/e2e/{kind}/openai-main-a1B2c3")
+        format!(
+            "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/e2e/{kind}/openai-main-a1B2c3"
+        )
     };
     let value = "secretsmanager:GetSecretValue";
     assert!(allows(&policy, value, &credential("read"), &[]));
@@ -200,7 +202,10 @@ fn an_auditor_reads_and_changes_nothing() {
     assert!(allows(&policy, age, &credential("admin"), &[]));
     let settings = stack.output("CommandSettings");
     assert!(settings.contains("export KEYWARD_STACK=e2e"), "{settings}");
-    assert!(settings.contains("export KEYWARD_ALARM_TOPIC_ARN="), "{settings}");
+    assert!(
+        settings.contains("export KEYWARD_ALARM_TOPIC_ARN="),
+        "{settings}"
+    );
 }
 
 /// Who gives orders to the kill switch: a policy for people, or for agents, never does.

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::SCHEMA;
-use crate::model::audit::{AcceptedRisk, Counts, Coverage, Entry, PastAudit, Period, Standing};
+use crate::model::audit::{
+    AcceptedRisk, Counts, Coverage, Entry, PastAudit, Period, Source, Standing,
+};
 use crate::model::finding::{Finding, FindingId};
 
 /// For how many audits a finding that is gone is remembered, so that it can be said to have come back.
@@ -188,7 +190,12 @@ fn not_found(
         return entry;
     }
     let sources = &entry.finding.sources;
-    let was_read = sources.iter().all(|source| coverage.is_whole(source));
+    // An account that has no pool has none to read: without this no stranger of it would ever be fixed.
+    let has_no_pool =
+        |source: &Source| matches!(source, Source::Pool(_)) && coverage.of(source).is_none();
+    let was_read = sources
+        .iter()
+        .all(|source| coverage.is_whole(source) || has_no_pool(source));
     (entry.standing, entry.fixed_in) = match (was_read, &accepted) {
         (true, _) => (Standing::Fixed, Some(period)),
         (false, Some(_)) => (Standing::Accepted, None),
@@ -201,7 +208,7 @@ fn not_found(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::audit::{Seen, Source};
+    use crate::model::audit::Seen;
     use crate::model::finding::{About, Gravity, RuleId};
     use crate::model::text::{AlertText, OutsideText};
     use jiff::SignedDuration;

@@ -134,7 +134,7 @@ async fn one(
         });
     }
     list.seen = seen.unwrap_or_else(|| {
-        Seen::not("its keys are listed by project or user, and no slot names one")
+        Seen::absent("its keys are listed by project or user, and no slot names one")
     });
     list
 }
