@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) const FIRST_POLL: &str = "GET /2018-06-01/runtime/invocation/next ";
 
 /// The whole environment of a measured process. Nothing is called with these values.
-const ENVIRONMENT: [(&str, &str); 14] = [
+const ENVIRONMENT: [(&str, &str); 15] = [
     ("AWS_ACCESS_KEY_ID", "EXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "EXAMPLE"),
     ("AWS_SESSION_TOKEN", "EXAMPLE"),
@@ -40,6 +40,10 @@ const ENVIRONMENT: [(&str, &str); 14] = [
     (
         "KEYWARD_ALARM_TOPIC_ARN",
         "arn:aws:sns:eu-central-1:111122223333:keyward-alarms",
+    ),
+    (
+        "KEYWARD_KILL_SWITCH_ARN",
+        "arn:aws:lambda:eu-central-1:111122223333:function:keyward-kill-switch",
     ),
 ];
 
@@ -179,7 +183,22 @@ fn now() -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use keyward_lambda::config::{Config, ControlConfig, KillConfig, MonitorConfig};
+
     use super::*;
+
+    /// Else a function would end before its first poll, and a whole run of the benchmark with it.
+    #[test]
+    fn every_function_takes_the_environment() {
+        let set = |name: &str| {
+            let mut found = ENVIRONMENT.iter().filter(|(known, _)| *known == name);
+            found.next().map(|(_, value)| (*value).to_owned())
+        };
+        Config::from_lookup(set).unwrap();
+        MonitorConfig::from_lookup(set).unwrap();
+        KillConfig::from_lookup(set).unwrap();
+        ControlConfig::from_lookup(set).unwrap();
+    }
 
     #[test]
     fn peak_memory_is_read_in_megabytes() {
