@@ -11,6 +11,7 @@ mod expect;
 mod history;
 mod import;
 mod kill;
+mod leak;
 mod migrate;
 mod offline;
 mod operations;
@@ -28,6 +29,7 @@ use keyward_core::ports::Pass;
 
 pub(crate) use expect::Factor;
 pub(crate) use import::Import;
+pub(crate) use leak::Leak;
 pub(crate) use offline::Offline;
 
 use crate::args::{Args, Command};
@@ -132,6 +134,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
                 false => kill::kill(&order, yes.into(), json.into()).await,
             }
         }
+        Command::Leak(wanted) => leak::leak(wanted).await,
         Command::Restore {
             slot,
             reason,
