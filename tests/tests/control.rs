@@ -15,6 +15,8 @@ mod import;
 mod kill;
 #[path = "control/kinds.rs"]
 mod kinds;
+#[path = "control/leak.rs"]
+mod leak;
 #[path = "control/plan.rs"]
 mod plan;
 #[path = "control/prices.rs"]

@@ -6,12 +6,12 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use keyward_core::model::names::{AccountName, SlotName};
 
-use crate::commands::{Accept, Audit, Factor, Import, Offline};
+use crate::commands::{Accept, Audit, Factor, Import, Leak, Offline};
 use crate::fleet_file::USUAL;
 
 /// Looks after the API keys that AI agents use.
 ///
-/// Acts (apply, register, enforce, accept, expect, kill, restore, drill, migrate, pool add, prices put) go through the deployment's control function, which records who asked and
+/// Acts (apply, register, enforce, accept, expect, kill, leak, restore, drill, migrate, pool add, prices put) go through the deployment's control function, which records who asked and
 /// why; plan, import and doctor ask it too, and change nothing. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
 #[derive(Parser)]
 #[command(name = "keyward", version, after_help = SETTINGS)]
@@ -25,7 +25,7 @@ Settings, by environment variables:
   KEYWARD_CONTROL_URL  the control function's URL, where one serves all kinds of acts; else one for each kind:
     ..._URL_SEE        plan, import, doctor
     ..._URL_OPERATE    apply, register, expect, drill, migrate, pool add, prices put
-    ..._URL_KILL       kill
+    ..._URL_KILL       kill, leak
     ..._URL_ENFORCE    enforce, accept
     ..._URL_RESTORE    restore
   KEYWARD_TABLE        the inventory's table (status, rotate, doctor, audit, backtest --slot, drill --wait, pool status, prices show)
@@ -188,6 +188,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         offline: Offline,
     },
+    /// Keys were found where they must not be: say whose they are, and cut off for good what is alive.
+    ///
+    /// Only fingerprints leave this machine. A slot with a key that is alive is cut off as by kill --leak; keys of no slot that look
+    /// like keys are told to people. Ends with 0 if nothing that was found is left alive, 1 if something is, 3 if of something
+    /// the text could not be looked at. Example: keyward leak gitleaks.json --yes --reason "found in CI"
+    Leak(Leak),
     /// Bring back what a kill took away: lift a slot's restriction or suspension, and with --key a key that was cut off.
     ///
     /// A key comes back only if its provider is seen to accept it; a kill that comes meanwhile wins. Where the deployment

@@ -105,6 +105,12 @@ impl Request {
         })
     }
 
+    /// The caller's name: the last part of their ARN.
+    pub(crate) fn name(&self) -> &str {
+        let caller = self.caller.as_str();
+        caller.rsplit('/').next().unwrap_or(caller)
+    }
+
     /// How long the body is, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.body.len()

@@ -155,6 +155,12 @@ impl Providers for ConfiguredProviders {
         self.accounts.get(account)?.pool.clone()
     }
 
+    fn pools(&self) -> Vec<AccountName> {
+        let accounts = self.accounts.accounts();
+        let with_pool = accounts.filter(|(_, _, pool)| pool.is_some());
+        with_pool.map(|(name, _, _)| name.clone()).collect()
+    }
+
     fn missing_credentials(&self, account: &AccountName) -> Vec<&'static str> {
         self.accounts.missing_credentials(account)
     }

@@ -7,6 +7,7 @@ use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Stage, TAG_ACCOUNT, TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT, TAG_STACK};
 use keyward_core::usecases::register::Registered;
 use keyward_testkit::simulator::KeyView;
+use secrecy::ExposeSecret;
 
 use super::{Deployment, STACK, Secret};
 use crate::support::{Backend as _, STEPS};

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use keyward_core::model::slot::Slot;
 use keyward_core::model::version::VersionState;
+use keyward_core::usecases::import::{Found, Search, unclaimed};
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::contract::provider::{Fixture, Repeats};
 use keyward_testkit::drive::{crash_at_every_call, disturb_before_every_call};
@@ -34,6 +36,24 @@ pub async fn world_with(gate: Arc<Gate>, settings: Settings) -> (World, Simulato
         World::with(&gate, clock, Box::new(simulated)).await,
         simulator,
     )
+}
+
+/// Looks through where the world's slot has its keys, as a person does who takes keys over.
+pub async fn found_for_import(world: &World) -> Found {
+    let slot = slot_of(world).await;
+    let search = Search {
+        account: slot.account,
+        provider: slot.provider,
+        scope: slot.scope,
+        secrets: Vec::new(),
+    };
+    unclaimed(&world.open, &search).await.expect("all is seen")
+}
+
+async fn slot_of(world: &World) -> Slot {
+    let names = world.open.inventory.slot_names().await.expect("names");
+    let slot = world.open.inventory.slot(&names[0]).await;
+    slot.expect("an answer").expect("a slot")
 }
 
 /// Cuts each step of a rotation off at every call, of which it makes at least so many.

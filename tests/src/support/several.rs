@@ -84,4 +84,8 @@ impl Providers for Opened {
     fn pool(&self, account: &AccountName) -> Option<PoolSettings> {
         self.0.iter().find_map(|each| each.pool(account))
     }
+
+    fn pools(&self) -> Vec<AccountName> {
+        self.0.iter().flat_map(|each| each.pools()).collect()
+    }
 }

@@ -16,6 +16,7 @@ use keyward_rotate::RotateError;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::gate::Gate;
 use keyward_testkit::simulator::{Fault, FaultRule, KeyView, Simulator};
+use keyward_tests::support::over_http::found_for_import;
 use keyward_tests::support::{STEPS, Simulated, World, check_rules, fleet_at, token};
 use serde_json::{Value, json};
 
@@ -373,4 +374,13 @@ async fn a_resource_without_keys_is_told_clearly() {
     assert!(stops, "{error:?}");
     let secret = world.outside.secrets.describe(world.secret.as_str()).await;
     assert!(secret.unwrap().has(&token(1), &Stage::Current));
+}
+
+/// The other key of the pair is in no record while it is idle, and no other slot can have it.
+#[tokio::test]
+async fn an_idle_key_is_not_proposed_to_be_taken_over() {
+    let (world, _) = world().await;
+    let found = found_for_import(&world).await;
+    assert_eq!((found.unclaimed.len(), found.claimed), (0, 1));
+    assert_eq!(found.in_a_slots_place.len(), 1);
 }

@@ -14,6 +14,7 @@ use keyward_testkit::contract::provider::ProviderCall;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call, disturb_before_every_call};
 use keyward_testkit::gate::{Cut, Gate};
 use keyward_testkit::simulator::{Fault, FaultRule, KeyState, Settings, Simulator};
+use keyward_tests::support::over_http::found_for_import;
 use keyward_tests::support::{
     Backend, LiveKey, STEPS, Simulated, World, check_rules, fleet_at, say, token,
 };
@@ -330,4 +331,14 @@ async fn an_expired_key_has_ended() {
     );
     assert_eq!(driver.delete(&handle).await, Ok(()));
     assert_eq!(driver.get(&handle).await, Ok(None));
+}
+
+/// A key of the slot's own IAM user that no record has: made by hand, or about to be recorded.
+#[tokio::test]
+async fn a_key_of_a_slots_user_is_not_proposed_to_be_taken_over() {
+    let (world, simulator) = world().await;
+    simulator.seed("by hand");
+    let found = found_for_import(&world).await;
+    assert_eq!((found.unclaimed.len(), found.claimed), (0, 1));
+    assert_eq!(found.in_a_slots_place.len(), 1);
 }

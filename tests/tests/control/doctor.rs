@@ -27,6 +27,10 @@ impl Providers for Unreadable {
         self.0.pool(account)
     }
 
+    fn pools(&self) -> Vec<AccountName> {
+        self.0.pools()
+    }
+
     fn missing_credentials(&self, _: &AccountName) -> Vec<&'static str> {
         vec!["read_secret"]
     }

@@ -47,6 +47,8 @@ pub(crate) struct Import {
 struct Report {
     keys: Vec<Key>,
     claimed: usize,
+    #[serde(default)]
+    in_a_slots_place: Vec<Key>,
     secrets: Vec<Secret>,
 }
 
@@ -132,6 +134,11 @@ fn proposal(
     )];
     if open > 0 {
         lines.push("# Fill in what is left open, put what you want to keep into the fleet file, then: keyward plan".to_owned());
+    }
+    if !report.in_a_slots_place.is_empty() {
+        lines.push("# Where a slot's keys live, and in no record: no other slot can take them over. Made by hand, or about to be recorded:".to_owned());
+        let placed = report.in_a_slots_place.iter();
+        lines.extend(placed.map(|key| format!("#   {}", told(key))));
     }
     for key in &report.keys {
         let agent = name_of(&key.label, taken);

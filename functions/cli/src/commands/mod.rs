@@ -13,6 +13,7 @@ mod expect;
 mod history;
 mod import;
 mod kill;
+mod leak;
 mod migrate;
 mod offline;
 mod operations;
@@ -32,6 +33,7 @@ pub(crate) use accept::Accept;
 pub(crate) use audit::Audit;
 pub(crate) use expect::Factor;
 pub(crate) use import::Import;
+pub(crate) use leak::Leak;
 pub(crate) use offline::Offline;
 
 use crate::args::{Args, Command};
@@ -138,6 +140,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
                 false => kill::kill(&order, yes.into(), json.into()).await,
             }
         }
+        Command::Leak(wanted) => leak::leak(wanted).await,
         Command::Restore {
             slot,
             reason,

@@ -75,13 +75,17 @@ pub(super) async fn unclaimed_keys(deps: &Deps, request: &Request) -> Result<Val
         };
         secrets.push(json!({ "secret": arn, "holds": holds, "more": more }));
     }
-    let rows = found.unclaimed.iter().map(|key| {
-        let held = holders.get(key.handle.as_str()).cloned();
-        row(key, held.unwrap_or_default())
-    });
+    let rows = |keys: &[KeyRecord]| -> Vec<Row> {
+        let rows = keys.iter().map(|key| {
+            let held = holders.get(key.handle.as_str()).cloned();
+            row(key, held.unwrap_or_default())
+        });
+        rows.collect()
+    };
     Ok(json!({
-        "keys": rows.collect::<Vec<_>>(),
+        "keys": rows(&found.unclaimed),
         "claimed": found.claimed,
+        "in_a_slots_place": rows(&found.in_a_slots_place),
         "secrets": secrets,
     }))
 }

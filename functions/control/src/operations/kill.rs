@@ -60,9 +60,20 @@ pub(super) async fn kill_slot(deps: &Deps, request: &Request) -> Result<Value, R
     }
     let why = reason(&body.reason)?;
     let order = order(deps, request, body.slot, ground, &why);
+    kill(deps, request, 0, order, &why).await
+}
+
+/// Has the kill switch carry out the order, on record as the request's act of this number.
+pub(super) async fn kill(
+    deps: &Deps,
+    request: &Request,
+    number: usize,
+    order: CutOff,
+    why: &OutsideText,
+) -> Result<Value, Refusal> {
     let before = look_before(deps, &order.slot).await;
     let subject = Subject::Slot(order.slot.clone());
-    let act = Recorded::unwritten(deps, request, 0, &why, subject, before);
+    let act = Recorded::unwritten(deps, request, number, why, subject, before);
     // What an act changes waits for its record, but for a kill: containment comes first.
     let (begun, outcome) = join(act.write_beginning(), cut_off(&*deps.orders, &order)).await;
     let incident = incident_of(deps, &order).await;
@@ -88,13 +99,11 @@ fn order(
         Ground::Leak => "leak",
         Ground::Person => "person",
     };
-    let caller = request.caller.as_str();
-    let name = caller.rsplit('/').next().unwrap_or(caller);
     CutOff {
         slot,
         trigger: TriggerId::new(&format!("{kind}@{}", request.id)),
         ground,
-        cause: OutsideText::new(&format!("{name} ({kind}): {why}")),
+        cause: OutsideText::new(&format!("{} ({kind}): {why}", request.name())),
         seen: deps.ports.clock.now(),
     }
 }

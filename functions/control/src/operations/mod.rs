@@ -9,6 +9,7 @@ mod expect;
 mod fleet;
 mod import;
 mod kill;
+mod leak;
 mod migrate;
 mod plan;
 mod pool;
@@ -28,7 +29,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /accept, /expect, /kill, /restore, /drill, /pool/add, /prices, /migrate and /doctor";
+const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /accept, /expect, /kill, /leak, /restore, /drill, /pool/add, /prices, /migrate and /doctor";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -90,6 +91,7 @@ async fn act(deps: &Deps, request: &Request, deadline: Deadline) -> Result<Value
         "/accept" => accept::accept_risk(deps, request).await,
         "/expect" => expect::expect_spend(deps, request).await,
         "/kill" => kill::kill_slot(deps, request).await,
+        "/leak" => leak::end_leaked(deps, request, deadline).await,
         "/restore" => restore::restore_slot(deps, request, deadline).await,
         "/drill" => drill::drill_slot(deps, request).await,
         "/pool/add" => pool::add_keys(deps, request, deadline).await,

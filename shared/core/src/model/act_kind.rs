@@ -16,7 +16,7 @@ pub enum ActKind {
 }
 
 /// The operations of `control` for people, and their kinds.
-const OPERATIONS: [(&str, ActKind); 14] = [
+const OPERATIONS: [(&str, ActKind); 15] = [
     ("/plan", ActKind::See),
     ("/import", ActKind::See),
     ("/doctor", ActKind::See),
@@ -28,6 +28,7 @@ const OPERATIONS: [(&str, ActKind); 14] = [
     ("/prices", ActKind::Operate),
     ("/migrate", ActKind::Operate),
     ("/kill", ActKind::Kill),
+    ("/leak", ActKind::Kill),
     ("/enforce", ActKind::Enforce),
     ("/accept", ActKind::Enforce),
     ("/restore", ActKind::Restore),

@@ -46,6 +46,8 @@ pub enum AlertKind {
     HandleUnknown,
     /// The secret was changed by somebody else.
     ForeignSecretChange,
+    /// A key was found where it must not be, and no slot can be cut off for it.
+    LeakedKey,
     /// The inventory did not know a key that Keyward made.
     InventoryBehind,
     /// A slot was registered at a provider that lacks what would protect its keys.
@@ -122,7 +124,7 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -132,6 +134,7 @@ impl AlertKind {
         Self::RevokeUnconfirmed,
         Self::HandleUnknown,
         Self::ForeignSecretChange,
+        Self::LeakedKey,
         Self::InventoryBehind,
         Self::ProtectionMissing,
         Self::StuckPendingCleared,

@@ -75,6 +75,15 @@ impl ApiKey {
         key_like::pieces(text).map(Self::new).collect()
     }
 
+    /// The pieces of a longer text that could be keys, whatever stands around them.
+    pub fn candidates(&self) -> Vec<Self> {
+        let text = self.0.expose_secret();
+        key_like::candidates(text)
+            .into_iter()
+            .map(Self::new)
+            .collect()
+    }
+
     /// Whether the text begins as keys of some provider do, and is as long as one.
     pub fn begins_as_keys_do(&self) -> bool {
         key_like::begins_as_keys_do(self.0.expose_secret())

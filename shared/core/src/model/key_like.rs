@@ -35,6 +35,25 @@ pub fn pieces(text: &str) -> impl Iterator<Item = &str> {
     pieces.filter(|piece| piece.len() >= KEY_LENGTH)
 }
 
+/// Every piece of a text that a key would be, whatever stands around it: what is assigned to a name, a query's value, the
+/// end of a sentence.
+pub fn candidates(text: &str) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    for piece in pieces(text) {
+        let assigned = piece.match_indices('=').map(|(at, _)| &piece[at + 1..]);
+        for whole in [piece].into_iter().chain(assigned) {
+            let end = whole.trim_end_matches(['.', '/', '=']);
+            let ends = [whole, whole.trim_end_matches('.'), end];
+            for part in ends.into_iter().chain(end.split(['=', '/', '~'])) {
+                if part.len() >= KEY_LENGTH && !found.contains(&part) {
+                    found.push(part);
+                }
+            }
+        }
+    }
+    found
+}
+
 /// Whether a piece begins as keys do, those of Gemini with a stop in them included.
 pub fn begins_as_keys_do(piece: &str) -> bool {
     let mut prefixes = KEY_PREFIXES.iter().chain(&["AQ."]);
@@ -58,6 +77,28 @@ fn is_key_like(word: &str, mixed_length: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_a_candidate_whatever_stands_around_it() {
+        for key in [
+            "sk-or-v1-EXAMPLE0123456789abcdef",
+            "AQ.EXAMPLE0123456789_abcdefgh",
+            "ABSKEXAMPLE0123456789abcdefgh+/==",
+        ] {
+            for around in [
+                key.to_owned(),
+                format!("OPENAI_API_KEY={key}"),
+                format!("export KEY='{key}'"),
+                format!("{{\"key\": \"{key}\"}}"),
+                format!("https://api.example.com/v1?key={key}&x=1"),
+                format!("It is {key}."),
+                format!("Bearer {key}\n"),
+            ] {
+                assert!(candidates(&around).contains(&key), "{around}");
+            }
+        }
+        assert_eq!(candidates("a short one, and nothing else"), [""; 0]);
+    }
 
     #[test]
     fn keys_are_told_from_names_and_ids() {

@@ -34,6 +34,11 @@ pub trait Providers: Send + Sync {
     /// The account's standby pool; `None` where the deployment configures none, or no such account.
     fn pool(&self, account: &AccountName) -> Option<PoolSettings>;
 
+    /// The accounts that have a standby pool.
+    fn pools(&self) -> Vec<AccountName> {
+        Vec::new()
+    }
+
     /// The credentials that the deployment does not name for the account, by their field in its configuration. Functions
     /// that open it by one of them cannot.
     fn missing_credentials(&self, _account: &AccountName) -> Vec<&'static str> {

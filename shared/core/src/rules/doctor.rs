@@ -193,13 +193,14 @@ pub fn alarms(slots: usize, changes: &[AlarmChange]) -> Check {
     }
 }
 
-/// Whether the kill switch was seen to work, by the last drill of each canary.
-pub fn drill(canaries: &[(SlotName, Option<Drill>)], now: Timestamp) -> Check {
+/// Whether the kill switch was seen to work, by the last drill of each canary. `unread` are slots that may be canaries
+/// and could not be read: with them, that nothing was found proves nothing.
+pub fn drill(canaries: &[(SlotName, Option<Drill>)], unread: usize, now: Timestamp) -> Check {
     let last = canaries
         .iter()
         .filter_map(|(slot, drill)| Some((slot, drill.as_ref()?)))
         .max_by_key(|(_, drill)| drill.ended);
-    match (canaries.first(), last) {
+    let check = match (canaries.first(), last) {
         (None, _) => Check::wrong(
             "drill",
             "no slot is a canary, so the kill switch cannot be tried",
@@ -210,23 +211,34 @@ pub fn drill(canaries: &[(SlotName, Option<Drill>)], now: Timestamp) -> Check {
             "the kill switch was never drilled",
             format!("keyward drill {slot} --wait --reason ..."),
         ),
-        (Some(_), Some((slot, drill))) => {
-            let has_passed = drill.outcome == DrillOutcome::Passed;
-            let how = match has_passed {
-                true => "passed",
-                false => "did not pass",
-            };
-            let what = format!("the last one, of {slot}, {how} at {}", drill.ended);
-            let is_recent = now.duration_since(drill.ended) < DRILL_HOLDS;
-            match is_recent && has_passed {
-                true => Check::ok("drill", what),
-                false => Check::wrong(
-                    "drill",
-                    what,
-                    format!("keyward drill {slot} --wait --reason ..."),
-                ),
-            }
-        }
+        (Some(_), Some((slot, drill))) => drilled(slot, drill, now),
+    };
+    match (check.health, unread) {
+        (Health::Ok, _) | (_, 0) => check,
+        _ => Check::not_seen(
+            "drill",
+            format!(
+                "{unread} slots could not be read, and one of them may be a canary that was drilled"
+            ),
+            "mend the table first",
+        ),
+    }
+}
+
+fn drilled(slot: &SlotName, drill: &Drill, now: Timestamp) -> Check {
+    let has_passed = drill.outcome == DrillOutcome::Passed;
+    let how = match has_passed {
+        true => "passed",
+        false => "did not pass",
+    };
+    let what = format!("the last one, of {slot}, {how} at {}", drill.ended);
+    match has_passed && now.duration_since(drill.ended) < DRILL_HOLDS {
+        true => Check::ok("drill", what),
+        false => Check::wrong(
+            "drill",
+            what,
+            format!("keyward drill {slot} --wait --reason ..."),
+        ),
     }
 }
 

@@ -13,6 +13,7 @@ pub mod doctor;
 pub mod drill;
 pub mod expect;
 pub mod kill;
+pub mod leaks;
 pub mod overlap;
 pub mod plan;
 pub mod policy;

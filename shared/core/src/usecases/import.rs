@@ -8,7 +8,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::{Ports, find, pool};
 use crate::model::names::{AccountName, SecretArn, SlotName};
 use crate::model::secret_document::{DocumentError, SecretDocument};
-use crate::model::slot::{ProviderName, Scope};
+use crate::model::slot::{ProviderName, Scope, Slot};
 use crate::model::text::OutsideText;
 use crate::model::version::{KeyLabel, Version};
 use crate::ports::{
@@ -39,6 +39,9 @@ pub struct Found {
     pub unclaimed: Vec<KeyRecord>,
     /// How many of the listed keys belong to a slot or a pool.
     pub claimed: usize,
+    /// Keys of nobody's record where the keys of a slot live, that no other slot can take over: of an IAM user of its own, or
+    /// of the pair of an Azure resource.
+    pub in_a_slots_place: Vec<KeyRecord>,
     /// What each of the secrets holds.
     pub secrets: Vec<(SecretArn, Result<Holds, SecretNotSeen>)>,
 }
@@ -102,17 +105,26 @@ pub async fn unclaimed(ports: &Ports, search: &Search) -> Result<Found, ImportEr
         .open(&search.account, search.provider)
         .await?;
     let mut listed = find::keys(driver.as_ref(), &search.scope, |_| true).await?;
+    // After the list: whoever makes a key or draws one has recorded it before it is listed.
     let claimed = claimed(ports, &search.account).await?;
     let all = listed.len();
     listed.retain(|key| !claimed.has(key));
+    let owned = all - listed.len();
     listed.sort_by(|one, other| one.handle.as_str().cmp(other.handle.as_str()));
+    let home = search.provider.home(&search.account, &search.scope);
+    let is_a_slots = home.is_some_and(|home| claimed.homes.contains(&home));
+    let (in_a_slots_place, listed) = match is_a_slots {
+        true => (listed, Vec::new()),
+        false => (Vec::new(), listed),
+    };
     let mut secrets = Vec::new();
     for arn in &search.secrets {
         let holds = holds(ports, driver.as_ref(), &search.scope, arn).await;
         secrets.push((arn.clone(), holds));
     }
     Ok(Found {
-        claimed: all - listed.len(),
+        claimed: owned,
+        in_a_slots_place,
         unclaimed: listed,
         secrets,
     })
@@ -124,6 +136,8 @@ struct Claimed {
     handles: BTreeSet<String>,
     /// How the names begin that Keyward gives to keys of the slots.
     prefixes: Vec<String>,
+    /// What is one slot's alone, as [`ProviderName::home`] names it.
+    homes: BTreeSet<String>,
 }
 
 impl Claimed {
@@ -133,41 +147,44 @@ impl Claimed {
     }
 }
 
+/// The pool is read first: a key that is drawn meanwhile is in it, and one that was drawn before is its slot's.
 async fn claimed(ports: &Ports, account: &AccountName) -> Result<Claimed, InventoryError> {
-    let names = ports.inventory.slot_names().await?;
-    let of_slots = names
-        .into_iter()
-        .map(|name| async move { versions_of(ports, account, &name).await });
-    let of_slots: Vec<Option<(SlotName, Vec<Version>)>> = stream::iter(of_slots)
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
     let pool = pool::read(ports, account).await?;
     let standby = pool.standby.iter().map(|key| key.handle.to_string());
     let mut claimed = Claimed {
         handles: standby.collect(),
-        prefixes: Vec::new(),
+        ..Claimed::default()
     };
-    for (name, versions) in of_slots.into_iter().flatten() {
+    let names = ports.inventory.slot_names().await?;
+    let of_slots = names
+        .into_iter()
+        .map(|name| async move { versions_of(ports, account, &name).await });
+    let of_slots: Vec<Option<(Slot, Vec<Version>)>> = stream::iter(of_slots)
+        .buffered(AT_ONCE)
+        .try_collect()
+        .await?;
+    for (slot, versions) in of_slots.into_iter().flatten() {
         let handles = versions.into_iter().filter_map(|version| version.handle);
         claimed
             .handles
             .extend(handles.map(|handle| handle.to_string()));
-        claimed.prefixes.push(KeyLabel::prefix_of(&name));
+        claimed.prefixes.push(KeyLabel::prefix_of(&slot.name));
+        let home = slot.provider.home(&slot.account, &slot.scope);
+        claimed.homes.extend(home);
     }
     Ok(claimed)
 }
 
-/// The versions of a slot of the account.
+/// A slot of the account, with its versions.
 async fn versions_of(
     ports: &Ports,
     account: &AccountName,
     name: &SlotName,
-) -> Result<Option<(SlotName, Vec<Version>)>, InventoryError> {
+) -> Result<Option<(Slot, Vec<Version>)>, InventoryError> {
     match ports.inventory.slot(name).await? {
         Some(slot) if slot.account == *account => {
             let versions = ports.inventory.versions(name).await?;
-            Ok(Some((slot.name, versions)))
+            Ok(Some((slot, versions)))
         }
         _ => Ok(None),
     }

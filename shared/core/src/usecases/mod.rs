@@ -21,6 +21,7 @@ mod key_text;
 pub mod kill;
 pub mod kill_switch;
 pub mod known_slot;
+pub mod leak;
 pub mod migrate;
 pub mod monitor;
 pub mod orders;

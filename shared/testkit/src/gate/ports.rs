@@ -424,6 +424,10 @@ impl Providers for Gated<dyn Providers> {
         self.inner.pool(account)
     }
 
+    fn pools(&self) -> Vec<AccountName> {
+        self.inner.pools()
+    }
+
     fn missing_credentials(&self, account: &AccountName) -> Vec<&'static str> {
         self.inner.missing_credentials(account)
     }

@@ -343,4 +343,9 @@ impl Providers for OneAccount {
     fn pool(&self, account: &AccountName) -> Option<PoolSettings> {
         self.pool.clone().filter(|_| *account == self.name)
     }
+
+    fn pools(&self) -> Vec<AccountName> {
+        let with_pool = self.pool.is_some().then(|| self.name.clone());
+        with_pool.into_iter().collect()
+    }
 }

@@ -42,6 +42,10 @@ const ENVIRONMENT: [(&str, &str); 15] = [
         "KEYWARD_ALARM_TOPIC_ARN",
         "arn:aws:sns:eu-central-1:111122223333:keyward-alarms",
     ),
+    (
+        "KEYWARD_KILL_SWITCH_ARN",
+        "arn:aws:lambda:eu-central-1:111122223333:function:keyward-kill-switch",
+    ),
 ];
 
 /// One start.
@@ -180,7 +184,22 @@ fn now() -> Instant {
 
 #[cfg(test)]
 mod tests {
+    use keyward_lambda::config::{Config, ControlConfig, KillConfig, MonitorConfig};
+
     use super::*;
+
+    /// Else a function would end before its first poll, and a whole run of the benchmark with it.
+    #[test]
+    fn every_function_takes_the_environment() {
+        let set = |name: &str| {
+            let mut found = ENVIRONMENT.iter().filter(|(known, _)| *known == name);
+            found.next().map(|(_, value)| (*value).to_owned())
+        };
+        Config::from_lookup(set).unwrap();
+        MonitorConfig::from_lookup(set).unwrap();
+        KillConfig::from_lookup(set).unwrap();
+        ControlConfig::from_lookup(set).unwrap();
+    }
 
     #[test]
     fn peak_memory_is_read_in_megabytes() {

@@ -71,7 +71,7 @@ pub(super) fn guards_nothing(facts: &GuardFacts<'_>) -> Vec<Fault> {
 }
 
 pub(super) fn not_drilled(facts: &FleetFacts<'_>) -> Vec<Fault> {
-    let check = doctor::drill(facts.canaries, facts.now);
+    let check = doctor::drill(facts.canaries, 0, facts.now);
     let last = facts
         .canaries
         .iter()

@@ -89,7 +89,12 @@ fn a_drill_proves_something_for_90_days() {
             Health::Ok,
         ),
     ] {
-        assert_eq!(drill(&canaries, now()).health, expected, "{name}");
+        assert_eq!(drill(&canaries, 0, now()).health, expected, "{name}");
+        let with_one_unread = match expected {
+            Health::Ok => Health::Ok,
+            _ => Health::NotSeen,
+        };
+        assert_eq!(drill(&canaries, 1, now()).health, with_one_unread, "{name}");
     }
 }
 
@@ -99,7 +104,7 @@ fn what_is_wrong_comes_with_what_mends_it() {
     for check in [
         retire(true),
         monitor("main", Tells::Usage, &usage, now()),
-        drill(&[], now()),
+        drill(&[], 0, now()),
     ] {
         assert_eq!(check.health, Health::Wrong);
         assert!(!check.next.is_empty(), "{check:?}");

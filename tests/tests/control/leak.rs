@@ -1,0 +1,164 @@
+//! `/leak`: keys that were found where they must not be.
+
+use keyward_core::model::alert::{Alert, AlertKind};
+use keyward_core::model::key::ApiKey;
+use keyward_core::model::version::VersionState;
+
+use super::*;
+
+const STRANGERS: &str = "sk-or-v1-EXAMPLEffff0000ffff0000ffff0000ffff0000";
+
+async fn registered() -> World {
+    World::in_memory(&Arc::default()).await
+}
+
+fn find(text: &str) -> Value {
+    let candidates = ApiKey::new(text).candidates();
+    let prints: Vec<_> = candidates.iter().map(ApiKey::fingerprint).collect();
+    json!({"place": "src/app.py:12 (gitleaks: openrouter)", "prints": prints, "key_like": true})
+}
+
+fn leak(finds: &[Value]) -> Value {
+    json!({"reason": "found in CI", "finds": finds})
+}
+
+fn told(world: &World) -> Vec<Alert> {
+    let mut sent = world.outside.alerts.sent();
+    sent.retain(|alert| alert.kind == AlertKind::LeakedKey);
+    sent
+}
+
+#[tokio::test]
+async fn a_key_in_use_that_leaked_is_ended_with_its_slots_others_and_told_once() {
+    let world = registered().await;
+    let leaked = world.current_key();
+    let report = leak(&[find(&format!("KEY={leaked}")), find(&leaked)]);
+    let (status, body) = post(&deps(&world), "/leak", report.clone()).await;
+    assert_eq!(status, 200, "{body}");
+    for found in body["finds"].as_array().unwrap() {
+        assert_eq!(
+            (&found["is"], &found["slot"]),
+            (&json!("alive"), &json!(world.slot))
+        );
+    }
+    let [kill] = &body["kills"].as_array().unwrap()[..] else {
+        panic!("one kill: {body}");
+    };
+    assert_eq!(
+        (&kill["result"], &kill["final"]),
+        (&json!("contained"), &json!(true))
+    );
+    assert!(!world.outside.provider.accepts(&leaked));
+    assert_eq!(world.versions().await[0].state, VersionState::Revoking);
+    let [incident] = &world.outside.inventory.all_incidents()[..] else {
+        panic!("one incident");
+    };
+    let cause = incident.trigger.as_str();
+    assert!(
+        cause.starts_with("ana (leak): src/app.py:12 (gitleaks: openrouter); found in CI"),
+        "{cause}"
+    );
+    assert_eq!(acts(&world).len(), 2, "begun and ended");
+    assert!(!body.to_string().contains(&leaked));
+
+    let (_, again) = post(&deps(&world), "/leak", report).await;
+    assert_eq!(again["finds"][0]["is"], "ending");
+    assert_eq!(
+        again["kills"],
+        json!([]),
+        "its replacement is not cut off for it"
+    );
+}
+
+/// The old key of a slot that has long been given another: nothing that agents use is touched.
+#[tokio::test]
+async fn a_key_that_is_dead_ends_nothing() {
+    let world = registered().await;
+    let old = world.current_key();
+    let (_, _) = post(&deps(&world), "/leak", leak(&[find(&old)])).await;
+    world.rotate(&token(2)).await.unwrap();
+    let replacement = world.current_key();
+    assert_ne!(old, replacement);
+    let (_, body) = post(&deps(&world), "/leak", leak(&[find(&old)])).await;
+    assert_eq!(
+        (&body["finds"][0]["is"], &body["kills"]),
+        (&json!("ending"), &json!([]))
+    );
+    assert!(world.outside.provider.accepts(&replacement));
+}
+
+#[tokio::test]
+async fn keys_of_nobody_are_told_to_people_and_other_texts_are_not() {
+    let world = registered().await;
+    let word =
+        json!({"place": "a", "prints": [ApiKey::new("EXAMPLE-no-key-at-all-0123").fingerprint()]});
+    let (_, body) = post(&deps(&world), "/leak", leak(&[word.clone()])).await;
+    assert_eq!(body["finds"][0]["is"], "no_key_that_is_known");
+    assert_eq!(told(&world).len(), 0);
+    let (_, body) = post(&deps(&world), "/leak", leak(&[word, find(STRANGERS)])).await;
+    assert_eq!(
+        (&body["finds"][1]["is"], &body["untold"]),
+        (&json!("nobodys"), &json!(false))
+    );
+    let told = told(&world);
+    assert_eq!(told.len(), 1);
+    assert!(
+        told[0].what.as_str().contains("src/app.py:12"),
+        "{:?}",
+        told[0]
+    );
+}
+
+#[tokio::test]
+async fn githubs_notice_is_taken_as_it_comes() {
+    let world = registered().await;
+    let token = world.current_key();
+    let url = "https://github.com/octocat/Hello-World/blob/main/a.env";
+    let notice =
+        json!([{"token": token, "type": "openrouter_key", "url": url, "source": "content"}]);
+    let request = json!({"reason": "GitHub's notice", "notice": notice});
+    let (status, body) = post(&deps(&world), "/leak", request).await;
+    assert_eq!(
+        (status, &body["kills"][0]["result"]),
+        (200, &json!("contained")),
+        "{body}"
+    );
+    assert!(!body.to_string().contains(&token));
+    assert!(!world.outside.inventory.dump().contains(&token));
+}
+
+#[tokio::test]
+async fn nothing_is_done_while_it_is_not_known_whose_a_key_is() {
+    for call in ["inventory.holder", "inventory.versions"] {
+        let world = registered().await;
+        let report = leak(&[find(&world.current_key())]);
+        let (status, answer) = unsure::post_without(&world, call, "/leak", report).await;
+        assert_eq!(status, 503, "{call}: {answer}");
+        assert!(world.outside.provider.accepts(&world.current_key()));
+    }
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_it_would_do_and_a_wrong_request_what_is_wrong() {
+    let world = registered().await;
+    let mut report = leak(&[find(&world.current_key()), find(STRANGERS)]);
+    report["dry_run"] = json!(true);
+    let (_, body) = post(&deps(&world), "/leak", report).await;
+    assert_eq!(body["would_cut_off"], json!([world.slot]));
+    assert_eq!(acts(&world), []);
+    assert!(world.outside.provider.accepts(&world.current_key()));
+    assert_eq!(told(&world).len(), 0);
+    for wrong in [
+        json!({"reason": "x", "finds": []}),
+        json!({"reason": "x", "notice": [{"nothing": 1}]}),
+        json!({"reason": "", "finds": [find(STRANGERS)]}),
+        json!({"reason": "x", "finds": [{"place": "a", "prints": ["abc"]}]}),
+        leak(&vec![find(STRANGERS); 501]),
+    ] {
+        assert_eq!(
+            post(&deps(&world), "/leak", wrong.clone()).await.0,
+            400,
+            "{wrong}"
+        );
+    }
+}
