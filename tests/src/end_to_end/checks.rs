@@ -7,6 +7,7 @@ use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{Stage, TAG_ACCOUNT, TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT, TAG_STACK};
 use keyward_core::usecases::register::Registered;
 use keyward_testkit::simulator::KeyView;
+use secrecy::ExposeSecret;
 
 use super::{Deployment, STACK, Secret};
 use crate::support::{Backend as _, STEPS};
@@ -54,6 +55,19 @@ impl Deployment {
             Some(accepted),
             "{slot}: {version:?}"
         );
+    }
+
+    /// The text of the key that agents of the slot fetch, as somebody has it who took it.
+    pub async fn text_of(&self, slot: &SlotName) -> String {
+        let secret = self.slot(slot).await.secret;
+        let value = self.client.get_secret_value().secret_id(secret.as_str());
+        let value = value.send().await.unwrap();
+        let current = self.version(slot, VersionState::Current).await;
+        let pieces = ApiKey::new(value.secret_string().unwrap()).candidates();
+        let mut key = pieces
+            .iter()
+            .filter(|p| Some(p.fingerprint()) == current.fingerprint);
+        key.next().unwrap().expose_secret().to_owned()
     }
 
     /// How often the provider was asked for a key.
