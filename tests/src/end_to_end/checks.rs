@@ -57,6 +57,19 @@ impl Deployment {
         );
     }
 
+    /// The text of the key that agents of the slot fetch, as somebody has it who took it.
+    pub async fn text_of(&self, slot: &SlotName) -> String {
+        let secret = self.slot(slot).await.secret;
+        let value = self.client.get_secret_value().secret_id(secret.as_str());
+        let value = value.send().await.unwrap();
+        let current = self.version(slot, VersionState::Current).await;
+        let pieces = ApiKey::new(value.secret_string().unwrap()).candidates();
+        let mut key = pieces
+            .iter()
+            .filter(|p| Some(p.fingerprint()) == current.fingerprint);
+        key.next().unwrap().expose_secret().to_owned()
+    }
+
     /// How often the provider was asked for a key.
     pub fn creates(&self) -> usize {
         self.simulator.requests_to("POST", "/keys").len()

@@ -97,3 +97,79 @@ async fn a_stolen_key_is_cut_off_and_the_slot_brought_back_as_readme_says() {
     assert!(said.contains("active, it was restricted"), "{said}");
     local.deployment.assert_no_key_text().await;
 }
+
+/// From a report on disk to a dead key, and the same report again, which ends nothing more.
+#[tokio::test]
+async fn a_leaked_key_is_dead_by_one_command_and_never_leaves_the_machine() {
+    let Some(local) = local("leaked").await else {
+        return;
+    };
+    let register = format!(
+        "keyward register {} {SLOT} --reason first",
+        local.fleet.display()
+    );
+    assert!(shell(&local, &register, "").await.status.success());
+    let deployment = &local.deployment;
+    let slot = SLOT.parse().unwrap();
+    let current = deployment.version(&slot, VersionState::Current).await;
+    let leaked = deployment.text_of(&slot).await;
+    let stranger = "sk-or-v1-EXAMPLEffff0000ffff0000ffff0000ffff0000";
+    let find = |secret: &str| {
+        serde_json::json!({
+            "RuleID": "openrouter-api-key", "File": "src/app.py", "StartLine": 12, "Commit": "",
+            "Match": format!("KEY = '{secret}'"), "Secret": secret,
+        })
+    };
+    let folder = folder("leaked-report");
+    std::fs::create_dir_all(&folder).unwrap();
+    let report = folder.join("gitleaks.json");
+    let both = serde_json::json!([find(&leaked), find(stranger)]);
+    std::fs::write(&report, both.to_string()).unwrap();
+
+    let leak = format!("keyward leak {}", report.display());
+    let plan = shell(&local, &format!("{leak} --dry-run"), "").await;
+    let said = text(&plan.stdout);
+    assert_eq!(plan.status.code(), Some(1), "{said}{}", text(&plan.stderr));
+    assert!(said.contains("it would be cut off for good"), "{said}");
+    deployment.assert_at_provider(&slot, &current, true).await;
+
+    let done = shell(&local, &format!("{leak} --yes --reason 'found in CI'"), "").await;
+    let said = text(&done.stdout);
+    assert_eq!(
+        done.status.code(),
+        Some(1),
+        "the other key lives on: {said}"
+    );
+    assert!(said.contains("ALIVE"), "{said}{}", text(&done.stderr));
+    assert!(said.contains("of nobody: end it at its provider"), "{said}");
+    assert!(
+        said.contains("src/app.py:12 (gitleaks: openrouter-api-key)"),
+        "{said}"
+    );
+    assert!(said.contains("cut off for good, "), "{said}");
+    assert!(said.contains(" s after this began"), "{said}");
+    deployment.assert_at_provider(&slot, &current, false).await;
+
+    std::fs::write(&report, serde_json::json!([find(&leaked)]).to_string()).unwrap();
+    let again = shell(&local, &format!("{leak} --yes --reason 'found again'"), "").await;
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    let piped = shell(&local, "keyward leak - --dry-run --json", &leaked).await;
+    let answer: serde_json::Value = serde_json::from_slice(&piped.stdout).unwrap();
+    assert_eq!(answer["answers"][0]["finds"][0]["slot"], SLOT, "{answer}");
+    assert_eq!(answer["answers"][0]["would_cut_off"], serde_json::json!([]));
+    let hidden = serde_json::json!([find("REDACTED")]);
+    std::fs::write(&report, hidden.to_string()).unwrap();
+    let unseen = shell(&local, &format!("{leak} --dry-run"), "").await;
+    assert_eq!(unseen.status.code(), Some(3), "{}", text(&unseen.stderr));
+    let wrong = shell(&local, "keyward leak Cargo.toml --dry-run", "").await;
+    assert_eq!(wrong.status.code(), Some(1));
+    std::fs::remove_dir_all(&folder).unwrap();
+    for output in [plan, done, again, piped] {
+        let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        assert!(
+            !said.contains(&leaked) && !said.contains(stranger),
+            "{said}"
+        );
+    }
+    deployment.assert_no_key_text().await;
+}
