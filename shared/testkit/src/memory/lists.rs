@@ -30,6 +30,8 @@ pub enum Break {
 pub enum ListName {
     /// Secrets.
     Secrets,
+    /// Secrets asked for one by one; each is a page of its own.
+    Secret,
     /// Policies of secrets; each is a page of its own.
     Policies,
     /// Alarms.
@@ -47,6 +49,8 @@ pub enum ListName {
 #[derive(Debug, Default)]
 struct State {
     secrets: Vec<ListedSecret>,
+    /// How secrets are by now that the list still shows as they were.
+    unlisted: Vec<ListedSecret>,
     policies: BTreeMap<SecretArn, String>,
     alarms: Vec<ListedAlarm>,
     functions: Vec<(String, Vec<(String, ApiKey)>)>,
@@ -72,6 +76,11 @@ impl MemoryLists {
         let mut state = self.state();
         state.secrets.retain(|known| known.arn != secret.arn);
         state.secrets.push(secret);
+    }
+
+    /// A secret is so by now, and the list does not show it yet.
+    pub fn put_secret_unlisted(&self, secret: ListedSecret) {
+        self.state().unlisted.push(secret);
     }
 
     /// Takes a secret out of the list.
@@ -186,6 +195,13 @@ impl SecretLists for MemoryLists {
         after: Option<&PageToken>,
     ) -> Result<ListPage<ListedSecret>, ListError> {
         self.page(ListName::Secrets, after, |state| state.secrets.clone())
+    }
+
+    async fn secret(&self, secret: &SecretArn) -> Result<Option<ListedSecret>, ListError> {
+        self.broken(ListName::Secret, 0)?;
+        let state = self.state();
+        let now = state.secrets.iter().chain(&state.unlisted);
+        Ok(now.rev().find(|known| known.arn == *secret).cloned())
     }
 
     async fn policy(&self, secret: &SecretArn) -> Result<Option<String>, ListError> {

@@ -6,8 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::SCHEMA;
-use crate::model::audit::{AcceptedRisk, Counts, Coverage, Entry, PastAudit, Period, Standing};
+use crate::model::audit::{
+    AcceptedRisk, Counts, Coverage, Entry, PastAudit, Period, Source, Standing,
+};
 use crate::model::finding::{Finding, FindingId};
+use crate::model::names::SlotName;
 
 /// For how many audits a finding that is gone is remembered, so that it can be said to have come back.
 const REMEMBERED: usize = 13;
@@ -168,8 +171,11 @@ fn not_found(
     if entry.fixed_in.is_some() {
         return entry;
     }
-    let sources = &entry.finding.sources;
-    let was_read = sources.iter().all(|source| coverage.is_whole(source));
+    let finding = &entry.finding;
+    let sources = finding.sources.iter();
+    let is_blind_spot = |slot: &SlotName| coverage.of(&Source::Slot(slot.clone())).is_some();
+    let was_read = sources.into_iter().all(|source| coverage.is_whole(source))
+        && !finding.slot.as_ref().is_some_and(is_blind_spot);
     (entry.standing, entry.fixed_in) = match (was_read, &accepted) {
         (true, _) => (Standing::Fixed, Some(period)),
         (false, Some(_)) => (Standing::Accepted, None),
@@ -182,7 +188,7 @@ fn not_found(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::audit::{Seen, Source};
+    use crate::model::audit::Seen;
     use crate::model::finding::{About, Gravity, RuleId};
     use crate::model::text::{AlertText, OutsideText};
     use jiff::SignedDuration;
