@@ -18,6 +18,8 @@ import cbor2
 PARTS = {"Put": "PutItem", "Delete": "DeleteItem", "Update": "UpdateItem", "ConditionCheck": "ConditionCheckItem"}
 # Calls that IAM knows no resource for, or none narrower that would do.
 ANYTHING = "*"
+# The name under which a request's method stands among its headers.
+METHOD = ":method"
 
 
 class Recorder:
@@ -54,6 +56,16 @@ class Recorder:
         # `lambda` is no name in Python.
         read = getattr(self, {"lambda": "functions"}.get(service, service), self.unknown)
         return read(headers, path, body)
+
+    @staticmethod
+    def s3(headers, path, _):
+        # The bucket is in the path: an emulator's address has no names before it.
+        operation = {"GET": "GetObject", "PUT": "PutObject"}.get(headers[METHOD], headers[METHOD])
+        return [(f"s3:{operation}", urllib.parse.unquote(path.lstrip("/")), {})]
+
+    @staticmethod
+    def securityhub(_, path, __):
+        return [("securityhub:BatchImportFindings" if path == "/findings/import" else f"unknown:{path}", ANYTHING, {})]
 
     @staticmethod
     def unknown(headers, path, body):
@@ -114,6 +126,8 @@ class Recorder:
 
     @staticmethod
     def functions(_, path, __):
+        if path.rstrip("/").endswith("/functions"):
+            return [("lambda:ListFunctions", ANYTHING, {})]
         function = urllib.parse.unquote(path.split("/functions/")[-1].split("/")[0])
         return [("lambda:InvokeFunction", f"function:{function.split(':')[-1]}", {})]
 
@@ -130,6 +144,7 @@ def asgi(app, recorder):
         if scope["type"] != "http":
             return await app(scope, receive, send)
         headers = {name.decode().lower(): value.decode() for name, value in scope["headers"]}
+        headers[METHOD] = scope["method"]
         body = bytearray()
 
         async def received():
@@ -151,6 +166,7 @@ def wsgi(app, recorder):
     def recorded(environ, start_response):
         names = (name for name in environ if name.startswith("HTTP_"))
         headers = {name[5:].replace("_", "-").lower(): environ[name] for name in names}
+        headers[METHOD] = environ["REQUEST_METHOD"]
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         environ["wsgi.input"] = io.BytesIO(body)
         recorder.record(headers, environ["PATH_INFO"], body)

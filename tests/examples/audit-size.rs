@@ -20,11 +20,10 @@ use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{
     Abilities, AlarmLists, Census, Clock as _, CredentialAge, CredentialAges, Deadline, Disabled,
     KeyIssuer, KeyOwner, KeyProvider, KeyRecord, ListError, ListPage, ListedAlarm, ListedSecret,
-    Named, Page, PageToken, People, PoolSettings, ProviderError, Providers, Reach, ReportFile,
-    ReportSink, SecretLists, SlotRows, SpendCaps, Verdict,
+    Mark, Named, Page, PageToken, People, PoolSettings, ProviderError, Providers, Reach,
+    Remembered, ReportFile, ReportSink, SecretLists, SlotRows, SpendCaps, Verdict,
 };
 use keyward_core::rules::alarms::wanted;
-use keyward_core::rules::audit::life::Ledger;
 use keyward_core::usecases::audit::{AuditOrder, AuditPorts, audit};
 use keyward_core::usecases::register::new_slot;
 use keyward_reports::{Place, renders};
@@ -201,8 +200,11 @@ impl CredentialAges for MadeUp {
 
 #[async_trait]
 impl People for MadeUp {
-    async fn left(&self, _: &BTreeSet<Principal>) -> Result<BTreeSet<Principal>, ListError> {
-        Ok(BTreeSet::new())
+    async fn left(
+        &self,
+        _: &BTreeSet<Principal>,
+    ) -> Result<Option<BTreeSet<Principal>>, ListError> {
+        Ok(Some(BTreeSet::new()))
     }
 }
 
@@ -275,15 +277,15 @@ struct Sink(MemoryAudits);
 
 #[async_trait]
 impl ReportSink for Sink {
-    async fn ledger(&self) -> Result<Ledger, ListError> {
+    async fn ledger(&self) -> Result<Remembered, ListError> {
         self.0.ledger().await
     }
 
-    async fn keep(&self, _: &Ledger) -> Result<(), ListError> {
-        Ok(())
+    async fn keep(&self, remembered: &Remembered) -> Result<Option<Mark>, ListError> {
+        Ok(remembered.mark.clone())
     }
 
-    async fn put(&self, period: Period, file: &ReportFile) -> Result<String, ListError> {
+    async fn put(&self, period: Period, file: ReportFile) -> Result<String, ListError> {
         println!(
             "{}: {} bytes, peak so far {:.1} MB",
             file.name,
@@ -291,6 +293,10 @@ impl ReportSink for Sink {
             peak_mb()
         );
         Ok(format!("{period}/{}", file.name))
+    }
+
+    fn page(&self, period: Period, name: &str) -> String {
+        self.0.page(period, name)
     }
 }
 

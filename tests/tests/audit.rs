@@ -5,5 +5,7 @@
 mod cases;
 #[path = "audit/flows.rs"]
 mod flows;
+#[path = "audit/runs.rs"]
+mod runs;
 #[path = "audit/stage.rs"]
 mod stage;

@@ -241,6 +241,7 @@ async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> Strin
         ports: world.open.clone(),
         orders: OrderedFunction::on(&world.open),
         acts: world.outside.inventory.clone(),
+        risks: Arc::new(keyward_testkit::memory::MemoryAudits::default()),
         items: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),
         alarms: std::sync::Arc::new(keyward_core::ports::NoAlarmStates),

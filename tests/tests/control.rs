@@ -1,6 +1,8 @@
 //! The control function on embedded parts: each operation, each refusal, and the record of acts.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "control/accept.rs"]
+mod accept;
 #[path = "control/doctor.rs"]
 mod doctor;
 #[path = "control/drill.rs"]
@@ -42,7 +44,7 @@ use keyward_core::usecases::restore::Second;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
 use keyward_testkit::gate::Gate;
-use keyward_testkit::memory::{MemoryProvider, MemoryUsage};
+use keyward_testkit::memory::{MemoryAudits, MemoryProvider, MemoryUsage};
 use keyward_tests::support::{Oddity, OrderedFunction, World, say, token};
 use serde_json::{Value, json};
 
@@ -74,6 +76,7 @@ fn deps(world: &World) -> Deps {
         ports: world.open.clone(),
         orders: OrderedFunction::on(&world.open),
         acts: world.outside.inventory.clone(),
+        risks: Arc::new(MemoryAudits::default()),
         items: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),

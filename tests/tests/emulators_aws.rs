@@ -33,11 +33,12 @@ use keyward_testkit::contract::census::CensusSubject;
 use keyward_testkit::contract::kill_alarms::KillAlarmSubject;
 use keyward_testkit::contract::metrics::MetricSubject;
 use keyward_testkit::contract::pools::PoolSubject;
+use keyward_testkit::contract::risks::RiskSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
 use keyward_testkit::contract::usage::UsageSubject;
 use keyward_testkit::contract::{
-    self, Deviation, acts, alarms, alerts, census, inventory, kill_alarms, metrics, pools, secrets,
-    usage,
+    self, Deviation, acts, alarms, alerts, census, inventory, kill_alarms, metrics, pools, risks,
+    secrets, usage,
 };
 use keyward_tests::emulators::{Function, Ministack, Moto, Topic, http_client};
 use serde_json::{Value, json};
@@ -227,6 +228,8 @@ async fn pools_acts_and_usage_on_ministack() {
     assert_eq!(count, census::CHECKS.len());
     let count = contract::run(usage::CHECKS, &inventory as &dyn UsageSubject, &[]).await;
     assert_eq!(count, usage::CHECKS.len());
+    let count = contract::run(risks::CHECKS, &inventory as &dyn RiskSubject, &[]).await;
+    assert_eq!(count, risks::CHECKS.len());
 }
 
 /// Passes requests on, but loses the answer to the first write.

@@ -80,11 +80,13 @@ fn aws_and_providers_do_not_know_each_other() {
 }
 
 /// Everything with a `main` that people deploy or run.
-const FUNCTIONS: [&str; 5] = [
+const FUNCTIONS: [&str; 7] = [
     "keyward-rotate",
     "keyward-retire",
+    "keyward-monitor",
     "keyward-kill-switch",
     "keyward-control",
+    "keyward-audit",
     "keyward",
 ];
 

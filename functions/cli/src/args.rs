@@ -6,12 +6,12 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use keyward_core::model::names::{AccountName, SlotName};
 
-use crate::commands::{Factor, Import, Offline};
+use crate::commands::{Accept, Audit, Factor, Import, Offline};
 use crate::fleet_file::USUAL;
 
 /// Looks after the API keys that AI agents use.
 ///
-/// Acts (apply, register, enforce, expect, kill, restore, drill, migrate, pool add, prices put) go through the deployment's control function, which records who asked and
+/// Acts (apply, register, enforce, accept, expect, kill, restore, drill, migrate, pool add, prices put) go through the deployment's control function, which records who asked and
 /// why; plan, import and doctor ask it too, and change nothing. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
 #[derive(Parser)]
 #[command(name = "keyward", version, after_help = SETTINGS)]
@@ -26,17 +26,21 @@ Settings, by environment variables:
     ..._URL_SEE        plan, import, doctor
     ..._URL_OPERATE    apply, register, expect, drill, migrate, pool add, prices put
     ..._URL_KILL       kill
-    ..._URL_ENFORCE    enforce
+    ..._URL_ENFORCE    enforce, accept
     ..._URL_RESTORE    restore
-  KEYWARD_TABLE        the inventory's table (status, rotate, doctor, backtest --slot, drill --wait, pool status, prices show)
+  KEYWARD_TABLE        the inventory's table (status, rotate, doctor, audit, backtest --slot, drill --wait, pool status, prices show)
+  KEYWARD_STACK, KEYWARD_ALARM_TOPIC_ARN, KEYWARD_ALARM_MAP  the deployment, as the functions have it (audit)
+  KEYWARD_REPORTS      the bucket of reports (audit; optional: what earlier audits found)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (kill --offline, where --accounts names no file;
-                       providers and pool status, optional)
+                       audit, providers and pool status, optional)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them
 
 Ends with:
   0  everything was done; plan: all was seen, and nothing is left to do
-  1  something was refused or failed; plan: there is no plan; doctor: something is wrong
-  2  the command line is wrong; plan: something differs, or was not seen; import, doctor: something was not seen";
+  1  something was refused or failed; plan: there is no plan; audit: there is no report; doctor: something is wrong
+  2  the command line is wrong; plan: something differs, or was not seen; import, doctor: something was not seen; audit:
+     something is wrong that --fail-on names
+  3  kill --offline: what was found is done, and there may be more; audit: nothing such was found, and not all was seen";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -113,6 +117,22 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Answer for what an audit finds until a day: it counts as accepted, and is open again after.
+    ///
+    /// Who asks is who answers; each report shows that, with the reason. Who may say what statistics may do may say this.
+    /// Example: keyward accept 0f3a5c7e9b1d2f4a6c8e0b2d4f6a8c0e --until 2027-03-01 --reason "moves in February"
+    Accept(Accept),
+    /// Say which keys there are, whose they are, and what is wrong with them. Changes nothing.
+    ///
+    /// The same as the deployment does every month, with your own credentials: inventory, Secrets Manager, providers, alarms,
+    /// Lambda variables, IAM. What you may not read is told as not seen, never as well. Ends with 0 if all was seen and nothing
+    /// of --fail-on or worse is open, 2 if something is, 3 if nothing such was found but not all was seen, 1 if there is no
+    /// report. Example: keyward audit --out reports/
+    ///
+    /// With --discover, for an AWS account that has never seen Keyward, no table and no stack are needed: secrets, Lambda
+    /// variables and IAM users that hold LLM keys by all that can be told, and a fleet file that would bring them under
+    /// management. Example: keyward audit --discover --out keyward.toml
+    Audit(Audit),
     /// Say that a slot will spend more for a while: a launch, the end of a month.
     ///
     /// Its limit at the provider and what counts as far above normal follow until then. Example: keyward expect search-bot

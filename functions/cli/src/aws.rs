@@ -99,13 +99,19 @@ impl Aws {
 
     /// The drivers of accounts.
     pub(crate) fn providers(&self, accounts: ProviderAccounts) -> Result<ConfiguredProviders> {
+        self.providers_by(accounts, Arc::new(NoAdminKeys), TIMEOUT)
+    }
+
+    /// The same, opened by credentials from `keys`; a request takes no longer than `timeout`.
+    pub(crate) fn providers_by(
+        &self,
+        accounts: ProviderAccounts,
+        keys: Arc<dyn AdminKeySource>,
+        timeout: Duration,
+    ) -> Result<ConfiguredProviders> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let client = provider_client(TIMEOUT, &self.http, &accounts, &clock)?;
-        Ok(ConfiguredProviders::new(
-            accounts,
-            Arc::new(client),
-            Arc::new(NoAdminKeys),
-        ))
+        let client = provider_client(timeout, &self.http, &accounts, &clock)?;
+        Ok(ConfiguredProviders::new(accounts, Arc::new(client), keys))
     }
 }
 

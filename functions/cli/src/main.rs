@@ -8,6 +8,7 @@ mod control;
 mod documented;
 mod fleet_file;
 mod print;
+mod progress;
 mod settings;
 mod waiting;
 mod wrong_words;

@@ -90,14 +90,23 @@ pub(crate) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) {
 /// The same, with colours where a person looks: on a terminal, unless `NO_COLOR` says otherwise
 /// (<https://no-color.org>).
 pub(crate) fn tinted_table<const N: usize>(heading: [&str; N], rows: &[[Cell; N]]) {
+    for text in aligned(heading, rows, colours()) {
+        line(&text);
+    }
+}
+
+/// A piece of a line, with its colour where a person looks.
+pub(crate) fn painted(text: &str, tint: Tint) -> String {
+    let text = text.to_owned();
+    tinted(&Cell { text, tint }, colours())
+}
+
+fn colours() -> Colours {
     let no_color = keyward_lambda::config::environment("NO_COLOR");
     let is_wanted = no_color.is_none_or(|value| value.is_empty());
-    let colours = match is_wanted && std::io::stdout().is_terminal() {
+    match is_wanted && std::io::stdout().is_terminal() {
         true => Colours::On,
         false => Colours::Off,
-    };
-    for text in aligned(heading, rows, colours) {
-        line(&text);
     }
 }
 

@@ -8,7 +8,7 @@ const SHOWN: usize = 11;
 
 /// The command line is wrong.
 const WRONG: u8 = 2;
-/// The same for `plan` and `doctor`, where 2 says something else.
+/// The same for `plan`, `audit` and `doctor`, where 2 says something else.
 const FAILED: u8 = 1;
 
 /// Says what is wrong with the command line, or prints what was asked for, as `--help`. What might be a key is not
@@ -23,7 +23,11 @@ pub(crate) fn explain(refused: &clap::Error) -> ExitCode {
     let text = without_keys(refused.to_string(), arguments);
     crate::print::complain(text.trim_end());
     let word = std::env::args_os().nth(1);
-    let says_something_else = word.is_some_and(|word| word == "plan" || word == "doctor");
+    let says_something_else = word.is_some_and(|word| {
+        ["plan", "audit", "doctor"]
+            .iter()
+            .any(|other| word == *other)
+    });
     ExitCode::from(if says_something_else { FAILED } else { WRONG })
 }
 

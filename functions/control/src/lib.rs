@@ -10,7 +10,7 @@ use std::sync::Arc;
 use keyward_core::model::act_kind::Served;
 use keyward_core::model::text::{OutsideText, without_keys};
 use keyward_core::ports::{
-    ActOrders, Acts, AlarmStates, Deadline, KillAlarms, Migration, UsageStore,
+    ActOrders, Acts, AlarmStates, Deadline, KillAlarms, Migration, RiskRegister, UsageStore,
 };
 use keyward_core::rules::consent::Second;
 use keyward_core::rules::kill::Deployment;
@@ -33,6 +33,8 @@ pub struct Deps {
     pub orders: Arc<dyn ActOrders>,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
+    /// Who answers for which finding.
+    pub risks: Arc<dyn RiskRegister>,
     /// The items of the inventory's table as such.
     pub items: Arc<dyn Migration>,
     /// Where usage and prices are kept.

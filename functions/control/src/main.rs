@@ -15,6 +15,7 @@ fn main() -> ExitCode {
             ports: deps.ports,
             orders: deps.orders,
             acts: deps.acts,
+            risks: deps.risks,
             items: deps.items,
             usage: deps.usage,
             alarms: deps.alarms,

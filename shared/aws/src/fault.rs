@@ -121,7 +121,10 @@ where
     let status = service.raw().status().as_u16();
     let code = meta.code().map(|code| OutsideText::new(code).to_string());
     let shown = code.as_deref().unwrap_or("no error code");
-    let request = service.raw().headers().get("x-amzn-requestid");
+    let headers = service.raw().headers();
+    // S3 spells it its own way.
+    let request = headers.get("x-amzn-requestid");
+    let request = request.or_else(|| headers.get("x-amz-request-id"));
     let request = OutsideText::new(request.unwrap_or("unknown"));
     Failure {
         fault: Fault::new(

@@ -22,6 +22,8 @@ pub(crate) enum Answer {
     Body(u16, String),
     /// Status and body, in CloudWatch's protocol.
     Cbor(u16, Vec<u8>),
+    /// Status, a header, and body.
+    Headed(u16, (&'static str, &'static str), String),
     /// Nothing, in time.
     TimedOut,
 }
@@ -52,9 +54,21 @@ impl Answer {
 /// A request as it was sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
-    /// The operation, without the service.
+    /// The operation, without the service; empty where the path says it.
     pub(crate) operation: String,
     pub(crate) body: Value,
+    /// Method and address.
+    pub(crate) line: String,
+    headers: Vec<(String, String)>,
+}
+
+impl Sent {
+    /// A header's value.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let (_, value) = headers.find(|(n, _)| n == name)?;
+        Some(value)
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -103,7 +117,13 @@ impl HttpConnector for Recorded {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
         let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap_or_default();
-        self.sent.lock().unwrap().push(Sent { operation, body });
+        let headers = request.headers().iter();
+        self.sent.lock().unwrap().push(Sent {
+            operation,
+            body,
+            line: format!("{} {}", request.method(), request.uri()),
+            headers: headers.map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
+        });
         let answer = self.answers.lock().unwrap().pop_front();
         let respond = |status: u16, body: SdkBody| {
             let mut response = HttpResponse::new(status.try_into().unwrap(), body);
@@ -117,6 +137,11 @@ impl HttpConnector for Recorded {
                 let headers = response.headers_mut();
                 headers.insert("smithy-protocol", "rpc-v2-cbor");
                 headers.insert("content-type", "application/cbor");
+                Ok(response)
+            }
+            Some(Answer::Headed(status, (name, value), body)) => {
+                let mut response = respond(status, body.into());
+                response.headers_mut().insert(name, value);
                 Ok(response)
             }
             Some(Answer::TimedOut) => Err(ConnectorError::timeout("no answer".into())),

@@ -1,5 +1,7 @@
 //! The ports of a deployed function: AWS and the configured provider accounts.
 
+mod audit;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
     ActOrders, Acts, AlarmStates, Clock, KillAlarms, Migration, NoActOrders, ProviderError,
-    UsageStore,
+    RiskRegister, UsageStore,
 };
 use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
@@ -30,6 +32,8 @@ use keyward_providers::{AdminKeySource, AwsSigner, ConfiguredProviders, ToSign};
 use crate::clock::SystemClock;
 use crate::config::{Config, ControlConfig, KillConfig, KillSwitchOf, MonitorConfig};
 use crate::http::{Http, HttpError};
+
+pub use audit::audit;
 
 /// A function cannot start. A person must mend the deployment.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +85,7 @@ pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentE
         ports,
         orders,
         acts: inventory.clone(),
+        risks: inventory.clone(),
         items: inventory.clone(),
         usage: inventory,
         alarms,
@@ -97,6 +102,8 @@ pub struct ControlPorts {
     pub orders: Arc<dyn ActOrders>,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
+    /// Who answers for which finding.
+    pub risks: Arc<dyn RiskRegister>,
     /// The items of the inventory's table as such.
     pub items: Arc<dyn Migration>,
     /// Where usage and prices are kept.
@@ -167,6 +174,19 @@ async fn ports_on(
     http: &Http,
     aws: &SdkConfig,
 ) -> Result<(Ports, Arc<DynamoInventory>), DeploymentError> {
+    let built = built_on(config, http, aws).await?;
+    Ok((built.ports, built.inventory))
+}
+
+/// The same with what it is made of.
+struct Built {
+    ports: Ports,
+    inventory: Arc<DynamoInventory>,
+    secrets: Arc<SecretsManager>,
+    providers: Arc<ConfiguredProviders>,
+}
+
+async fn built_on(config: &Config, http: &Http, aws: &SdkConfig) -> Result<Built, DeploymentError> {
     let accounts = config.accounts.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let secrets = SecretsManager::new(aws)
@@ -180,17 +200,23 @@ async fn ports_on(
     let providers = ConfiguredProviders::new(accounts, Arc::new(client), admin)
         .with_aws(signer)
         .opened_by(config.credential);
+    let (secrets, providers) = (Arc::new(secrets), Arc::new(providers));
     let ports = Ports {
-        secrets: Arc::new(secrets),
+        secrets: secrets.clone(),
         pools: inventory.clone(),
         inventory: inventory.clone(),
-        providers: Arc::new(providers),
+        providers: providers.clone(),
         alerts: Arc::new(
             SnsAlerts::new(aws, &config.alert_topic_arn).with_runbook(&config.runbook),
         ),
         clock,
     };
-    Ok((ports, inventory))
+    Ok(Built {
+        ports,
+        inventory,
+        secrets,
+        providers,
+    })
 }
 
 fn aws_client(http: &Http) -> Result<reqwest::Client, reqwest::Error> {
@@ -264,8 +290,8 @@ impl AwsSigner for RoleSigner {
     }
 }
 
-/// Admin credentials out of Secrets Manager.
-struct AdminSecrets(SecretsManager);
+/// Credentials of provider accounts out of Secrets Manager.
+pub struct AdminSecrets(pub SecretsManager);
 
 #[async_trait]
 impl AdminKeySource for AdminSecrets {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use tracing::Level;
 
-use crate::config::{Config, ConfigError, ControlConfig, KillConfig, MonitorConfig};
+use crate::config::{AuditConfig, Config, ConfigError, ControlConfig, KillConfig, MonitorConfig};
 use crate::diagnostic::chain;
 use crate::logging;
 
@@ -44,6 +44,15 @@ where
     F: AsyncFnOnce(MonitorConfig) -> Result<(), lambda_runtime::Error>,
 {
     let config = MonitorConfig::from_lookup(lookup);
+    started(config, |config| config.common.log, main)
+}
+
+/// The same for the audit, which is told more.
+pub fn start_audit<F>(lookup: impl Fn(&str) -> Option<String>, main: F) -> ExitCode
+where
+    F: AsyncFnOnce(AuditConfig) -> Result<(), lambda_runtime::Error>,
+{
+    let config = AuditConfig::from_lookup(lookup);
     started(config, |config| config.common.log, main)
 }
 

@@ -13,7 +13,7 @@ use crate::admin::{AdminCredential, AdminKeySource};
 use crate::anthropic::Anthropic;
 use crate::aws::{AwsSigner, NoSigner};
 use crate::azure::{self, Azure};
-use crate::bedrock::{self, Bedrock};
+use crate::bedrock::{self, Bedrock, BedrockUsers};
 use crate::config::{Account, BASE_URL, Credential, ProviderAccounts};
 use crate::gemini::{self, Gemini};
 use crate::http::HttpClient;
@@ -59,6 +59,14 @@ impl ConfiguredProviders {
     #[must_use]
     pub fn opened_by(self, credential: Credential) -> Self {
         Self { credential, ..self }
+    }
+
+    /// The users of AWS's own account with keys for Bedrock, as an audit lists them: at the place of IAM that an account of
+    /// Bedrock's is configured with, else at that of the partition of `region`.
+    pub fn bedrock_users(&self, region: &str) -> BedrockUsers {
+        let at = self.accounts.bedrock_iam();
+        let at = at.unwrap_or_else(|| bedrock::iam_of(region));
+        BedrockUsers::new(Arc::clone(&self.http), at, region, Arc::clone(&self.aws))
     }
 
     /// The account's driver; `None` if the configuration does not name the credential that it would need.

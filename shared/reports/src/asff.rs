@@ -19,6 +19,12 @@ pub fn findings<'a>(report: &'a AuditReport, place: &'a Place) -> impl Iterator<
     entries.map(|entry| finding(report, entry, place))
 }
 
+/// The same, of a place that nobody else keeps.
+pub(crate) fn owned(report: &AuditReport, place: Place) -> impl Iterator<Item = Value> + '_ {
+    let entries = report.findings.iter();
+    entries.map(move |entry| finding(report, entry, &place))
+}
+
 fn finding(report: &AuditReport, entry: &Entry, place: &Place) -> Value {
     let Place {
         partition,

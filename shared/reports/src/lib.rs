@@ -8,7 +8,8 @@ mod sarif;
 
 use keyward_core::model::audit::AuditReport;
 use keyward_core::ports::ReportFile;
-use keyward_core::usecases::audit::Render;
+use keyward_core::rules::kill::Deployment;
+use keyward_core::usecases::audit::{Render, Writer};
 use serde_json::Value;
 
 pub use asff::{BATCH, findings as asff};
@@ -28,27 +29,80 @@ pub struct Place {
     pub account: String,
 }
 
+impl Place {
+    /// Where a deployment is, by the alarm topic that it was told.
+    pub fn of(deployment: &Deployment) -> Self {
+        let partition = deployment.topic.as_str().split(':').nth(1);
+        Self {
+            partition: partition.unwrap_or("aws").to_owned(),
+            region: deployment.region.clone(),
+            account: deployment.account.clone(),
+        }
+    }
+}
+
+/// What writes findings for AWS Security Hub.
+pub fn security_hub(place: &Place) -> Writer {
+    let place = place.clone();
+    Box::new(move |report| Box::new(asff::owned(report, place.clone())))
+}
+
 /// The release that writes reports.
 const RELEASE: &str = env!("CARGO_PKG_VERSION");
 
+/// A form that a report is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// One page for people.
+    Html,
+    /// The report as it is, with a schema.
+    Json,
+    /// Findings as a table.
+    Csv,
+    /// Findings for code hosts.
+    Sarif,
+    /// Findings for AWS Security Hub.
+    Asff,
+    /// Findings for security lakes.
+    Ocsf,
+}
+
+impl Form {
+    /// Every form, in the order of the files.
+    pub const ALL: [Self; 6] = [
+        Self::Html,
+        Self::Json,
+        Self::Csv,
+        Self::Sarif,
+        Self::Asff,
+        Self::Ocsf,
+    ];
+
+    /// What writes it.
+    pub fn render(self, place: &Place) -> Render {
+        let place = place.clone();
+        match self {
+            Self::Html => render("report.html", "text/html; charset=utf-8", html),
+            Self::Json => render("report.json", "application/json", |report| {
+                // A report has nothing in it that cannot be written as JSON.
+                serde_json::to_string(report).unwrap_or_default()
+            }),
+            Self::Csv => render("findings.csv", "text/csv; charset=utf-8", csv),
+            Self::Sarif => render("findings.sarif", "application/sarif+json", sarif::text),
+            Self::Asff => render("findings.asff.json", "application/json", move |report| {
+                list(asff(report, &place))
+            }),
+            Self::Ocsf => render("findings.ocsf.json", "application/json", move |report| {
+                list(ocsf(report, &place))
+            }),
+        }
+    }
+}
+
 /// What writes each file of a report.
 pub fn renders(place: &Place) -> Vec<Render> {
-    let (one, other) = (place.clone(), place.clone());
-    vec![
-        render("report.html", "text/html; charset=utf-8", html),
-        render("report.json", "application/json", |report| {
-            // A report has nothing in it that cannot be written as JSON.
-            serde_json::to_string(report).unwrap_or_default()
-        }),
-        render("findings.csv", "text/csv; charset=utf-8", csv),
-        render("findings.sarif", "application/sarif+json", sarif::text),
-        render("findings.asff.json", "application/json", move |report| {
-            list(asff(report, &one))
-        }),
-        render("findings.ocsf.json", "application/json", move |report| {
-            list(ocsf(report, &other))
-        }),
-    ]
+    let all = Form::ALL.into_iter();
+    all.map(|form| form.render(place)).collect()
 }
 
 fn render(

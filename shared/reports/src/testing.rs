@@ -5,7 +5,7 @@ use keyward_core::model::SCHEMA;
 use keyward_core::model::act::{Act, ActId, CallerArn, Phase, Subject};
 use keyward_core::model::alert::Command;
 use keyward_core::model::audit::{
-    AcceptedRisk, AuditReport, Counts, Coverage, Entry, PastAudit, Seen, SlotLine, Source,
+    AcceptedRisk, AuditReport, Counts, Coverage, Entry, History, PastAudit, Seen, SlotLine, Source,
     Standing, Totals,
 };
 use keyward_core::model::finding::{About, Finding, FindingId};
@@ -112,6 +112,7 @@ pub(crate) fn report() -> AuditReport {
     };
     AuditReport {
         schema: AuditReport::SCHEMA,
+        history: History::Known,
         stack: OutsideText::new("prod"),
         period: "2026-12".parse().unwrap(),
         made: now(),

@@ -17,14 +17,16 @@ use keyward_testkit::contract::census::CensusSubject;
 use keyward_testkit::contract::kill_alarms::KillAlarmSubject;
 use keyward_testkit::contract::metrics::MetricSubject;
 use keyward_testkit::contract::pools::PoolSubject;
+use keyward_testkit::contract::risks::RiskSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
 use keyward_testkit::contract::usage::UsageSubject;
 use keyward_testkit::contract::{
-    self, acts, alarms, alerts, census, inventory, kill_alarms, metrics, pools, secrets, usage,
+    self, acts, alarms, alerts, census, inventory, kill_alarms, metrics, pools, risks, secrets,
+    usage,
 };
 use keyward_testkit::memory::{
-    MemoryAlarms, MemoryAlerts, MemoryCensus, MemoryInventory, MemoryMetrics, MemorySecrets,
-    MemoryUsage,
+    MemoryAlarms, MemoryAlerts, MemoryAudits, MemoryCensus, MemoryInventory, MemoryMetrics,
+    MemorySecrets, MemoryUsage,
 };
 
 #[tokio::test]
@@ -54,6 +56,13 @@ async fn memory_acts() {
     let count = contract::run(acts::CHECKS, &memory as &dyn Acts, &[]).await;
     assert_eq!(count, acts::CHECKS.len());
     assert_eq!(memory.all_acts().len(), 7);
+}
+
+#[tokio::test]
+async fn memory_risks() {
+    let memory = MemoryAudits::default();
+    let count = contract::run(risks::CHECKS, &memory as &dyn RiskSubject, &[]).await;
+    assert_eq!(count, risks::CHECKS.len());
 }
 
 /// An inventory, and its census.

@@ -60,6 +60,24 @@ pub fn http_client() -> reqwest::Client {
     Http::new(&settings).unwrap().pooled().unwrap()
 }
 
+/// One call of a JSON protocol by `POST`.
+///
+/// # Panics
+/// If it is refused.
+pub(crate) async fn post(
+    url: &str,
+    service: &str,
+    request: &serde_json::Value,
+) -> serde_json::Value {
+    let request = http_client()
+        .post(url)
+        .header("Authorization", authorization(service))
+        .json(request);
+    let answer = request.send().await.unwrap();
+    assert!(answer.status().is_success(), "{url}: {answer:?}");
+    answer.json().await.unwrap()
+}
+
 /// The header by which emulators tell services apart; they check no signature.
 fn authorization(service: &str) -> String {
     format!(

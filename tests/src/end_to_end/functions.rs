@@ -23,7 +23,7 @@ pub(super) const TIMEOUT: u32 = 300;
 const PROVIDER_TIMEOUT: &str = "60";
 
 /// A topic that nobody publishes to.
-const NO_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:no-alarms";
+pub(super) const NO_TOPIC: &str = "arn:aws:sns:us-east-1:123456789012:no-alarms";
 
 /// What a function answered in place of a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,7 @@ pub(super) struct Binaries {
     pub(super) control: PathBuf,
     pub(super) kill_switch: PathBuf,
     pub(super) monitor: PathBuf,
+    pub(super) audit: PathBuf,
 }
 
 /// A control function is for somebody, or does not start.
@@ -62,6 +63,7 @@ pub(super) fn binaries() -> &'static Binaries {
         control: build(Profile::Dev, "control").unwrap(),
         kill_switch: build(Profile::Dev, "kill-switch").unwrap(),
         monitor: build(Profile::Dev, "monitor").unwrap(),
+        audit: build(Profile::Dev, "audit").unwrap(),
     })
 }
 

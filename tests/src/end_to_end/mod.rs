@@ -4,6 +4,7 @@
 //! simulator on the real clock. The functions are configured by environment variables, as a deployment configures them.
 
 mod agents;
+mod audit;
 mod checks;
 mod cloudwatch;
 mod functions;
@@ -30,6 +31,7 @@ use serde_json::Value;
 use crate::emulators::{Ministack, Moto, Topic};
 use crate::support::{Backend as _, Several, THREE};
 pub use agents::{Agent, Agents, RefreshingAgent};
+pub use audit::REPORTS;
 pub use cloudwatch::CloudWatch;
 pub use functions::{Failed, ROTATION_TOKEN};
 pub(crate) use kill_switch::CONTROL;

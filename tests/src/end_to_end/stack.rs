@@ -27,11 +27,12 @@ pub const ADDED: [&str; 5] = [
 ];
 
 /// The queues that what was not done ends in.
-const DEAD_LETTERS: [&str; 4] = [
+const DEAD_LETTERS: [&str; 5] = [
     "alarms-dead",
     "retire-failed",
     "monitor-failed",
     "kill-switch-failed",
+    "audit-failed",
 ];
 
 /// Where the functions run.

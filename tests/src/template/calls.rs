@@ -9,7 +9,7 @@ use super::policy::{Effect, Policy, Request};
 
 /// What a role may hold though no call of it was seen: function (`*` for all), how the action begins, with or without its statement
 /// before it, and why.
-pub const UNSEEN: [(&str, &str, &str); 10] = [
+pub const UNSEEN: [(&str, &str, &str); 11] = [
     ("*", "logs:", "Lambda itself writes the logs, as the role"),
     (
         "*",
@@ -56,6 +56,11 @@ pub const UNSEEN: [(&str, &str, &str); 10] = [
         "RotationFunction: lambda:InvokeFunction",
         "RotateSecret asks it of its caller",
     ),
+    (
+        "audit",
+        "s3:ListBucket",
+        "S3 asks for it by itself where something is not there, so as to say so",
+    ),
 ];
 
 #[derive(Debug, Deserialize)]
@@ -94,6 +99,10 @@ fn deployed(request: &Request, stack: &str) -> String {
         Some("sns") => match resource.rsplit_once(':') {
             Some((place, name)) => format!("{place}:{stack}-{name}"),
             None => resource.clone(),
+        },
+        Some("s3") => match resource.split_once('/') {
+            Some((_, key)) => format!("{stack}-reportsbucket/{key}"),
+            None => format!("{stack}-reportsbucket"),
         },
         Some("dynamodb") => resource.replace("table/keyward", "table/Table"),
         _ => resource.clone(),

@@ -17,13 +17,14 @@ pub use stack::Stack;
 use crate::emulators::{python, scripts};
 
 /// The functions: their names, and what their resources' names begin with.
-pub const FUNCTIONS: [(&str, &str); 6] = [
+pub const FUNCTIONS: [(&str, &str); 7] = [
     ("rotate", "Rotate"),
     ("retire", "Retire"),
     ("monitor", "Monitor"),
     ("kill-switch", "KillSwitch"),
     ("control", "Control"),
     ("usage", "Usage"),
+    ("audit", "Audit"),
 ];
 
 /// The program that a function runs, as its folder in `functions` is called.

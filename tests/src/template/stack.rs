@@ -175,6 +175,7 @@ impl<'a> Stack<'a> {
         match self.kind(name) {
             "AWS::SNS::Topic" => json!(self.attribute(name, "Arn")),
             "AWS::Serverless::Function" => self.properties(name)["FunctionName"].clone(),
+            "AWS::S3::Bucket" => json!(bucket(name)),
             // https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-alias.html#aws-resource-lambda-alias-return-values
             "AWS::Lambda::Alias" => json!(self.attribute(name, "Arn")),
             _ => json!(name),
@@ -190,6 +191,9 @@ impl<'a> Stack<'a> {
     fn attribute(&self, name: &str, attribute: &str) -> String {
         if attribute != "Arn" {
             return format!("{name}.{attribute}");
+        }
+        if self.kind(name) == "AWS::S3::Bucket" {
+            return format!("arn:aws:s3:::{}", bucket(name));
         }
         let named = |property: &str| text(&self.properties(name)[property]);
         let (service, resource) = match self.kind(name) {
@@ -226,6 +230,11 @@ impl<'a> Stack<'a> {
         }
         result
     }
+}
+
+/// The name that CloudFormation makes up for a bucket begins so.
+fn bucket(name: &str) -> String {
+    format!("e2e-{}", name.to_ascii_lowercase())
 }
 
 /// A scalar as CloudFormation hands it on.

@@ -211,6 +211,54 @@ async fn a_key_in_a_variable_is_told_with_the_slot_that_it_is_of_and_never_shown
     );
 }
 
+/// Variables that nobody could decrypt are no variables without keys.
+#[tokio::test]
+async fn variables_that_cannot_be_decrypted_were_not_seen() {
+    let stage = all_well().await;
+    let arn = |name: &str| format!("arn:aws:lambda:us-east-1:111122223333:function:{name}");
+    let key = "sk-EXAMPLE0123456789abcdef01";
+    let clear = arn("clear");
+    stage.lists.put_function(&clear, &[("OPENAI_API_KEY", key)]);
+    let before = stage.report().await;
+    assert_eq!(rules(&before), ["key-in-function-variables"]);
+    stage.lists.put_encrypted_function(&arn("bot"));
+    stage.lists.put_encrypted_function(&arn("other"));
+    let report = stage.report().await;
+    let seen = report.coverage.of(&Source::Functions).expect("a source");
+    assert!(matches!(seen, Seen::Part { .. }), "{seen:?}");
+    let why = seen.why().expect("not whole").as_str();
+    assert!(why.contains("2 functions"), "{why}");
+    assert!(why.contains("function:bot: AccessDeniedException"), "{why}");
+    assert_eq!(rules(&report), ["key-in-function-variables"]);
+    assert!(!report.is_complete());
+}
+
+/// A published version keeps its variables after they were taken out of what is edited.
+#[tokio::test]
+async fn a_key_in_an_old_version_of_a_function_is_told_with_the_version() {
+    let stage = all_well().await;
+    let arn = "arn:aws:lambda:us-east-1:111122223333:function:bot";
+    let key = |end: &str| format!("sk-EXAMPLE0123456789abcdef{end}");
+    let (old, both) = (key("01"), key("02"));
+    for version in [Some("4"), Some("3"), None] {
+        let mut variables = vec![("BOTH", both.as_str())];
+        if version.is_some() {
+            variables.push(("OLD", old.as_str()));
+        }
+        stage.lists.put_version(arn, version, &variables);
+    }
+    let report = stage.report().await;
+    let said: Vec<&str> = report
+        .findings
+        .iter()
+        .map(|entry| entry.finding.evidence.as_str())
+        .collect();
+    assert_eq!(said.len(), 2, "{said:?}");
+    let holds = "holds what looks like a key of a provider";
+    assert!(said.contains(&format!("its variable BOTH {holds}").as_str()));
+    assert!(said.contains(&format!("its variable OLD of version 3 {holds}").as_str()));
+}
+
 #[tokio::test]
 async fn a_damaged_item_of_a_slot_hides_none_of_its_others() {
     let stage = all_well().await;

@@ -390,6 +390,7 @@ async fn ask(range: &Range) -> Value {
         ports: world.ports.clone(),
         orders: OrderedFunction::on(&world.ports),
         acts: world.outside.inventory.clone(),
+        risks: Arc::new(keyward_testkit::memory::MemoryAudits::default()),
         items: world.outside.inventory.clone(),
         usage: Arc::new(MemoryUsage::default()),
         alarms: Arc::new(NoAlarmStates),

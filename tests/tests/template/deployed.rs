@@ -68,6 +68,16 @@ async fn a_stack_is_made_and_its_functions_run_as_it_configures_them() {
             ministack.log(function)
         );
     }
+    // It begins, with all that it is told; what it would read is not all there.
+    let (answer, is_error) = ministack
+        .invoke("e2e-audit", &json!({"period": "soon"}))
+        .await;
+    let said = answer["errorMessage"].as_str().unwrap_or_default();
+    assert!(
+        is_error && said.contains("names no month"),
+        "{answer}\n{}",
+        ministack.log("audit")
+    );
     let fleet = json!({"version": 1, "accounts": {}, "agents": {}, "slots": {}});
     let asked = event(
         "POST",

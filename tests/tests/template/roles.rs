@@ -6,7 +6,7 @@ use keyward_tests::template::policy::Request;
 use keyward_tests::template::{FUNCTIONS, Stack, Template};
 
 /// What is allowed on every resource, and why nothing narrower would do.
-const ON_EVERYTHING: [(&str, &str); 4] = [
+const ON_EVERYTHING: [(&str, &str); 5] = [
     (
         "cloudwatch:PutMetricData",
         "metrics have no ARN; a condition names the namespace",
@@ -20,6 +20,7 @@ const ON_EVERYTHING: [(&str, &str); 4] = [
         "secretsmanager:ListSecrets",
         "listing knows no resources, and shows no values",
     ),
+    ("lambda:ListFunctions", "listing knows no resources"),
 ];
 
 fn request(action: &str, resource: &str, context: &[(&str, &str)]) -> Request {
@@ -73,7 +74,7 @@ fn credentials_that_can_write_are_for_few_and_those_that_read_for_others() {
     let admin = readers(&stack, "keyward/e2e/admin/openai-main-a1B2c3", &[]);
     assert_eq!(admin, few);
     let read = readers(&stack, "keyward/e2e/read/openai-main-a1B2c3", &[]);
-    assert_eq!(read, BTreeSet::from(["monitor", "control"]));
+    assert_eq!(read, BTreeSet::from(["monitor", "control", "audit"]));
     // Which of them a function opens accounts by is what it may read.
     for (name, logical) in FUNCTIONS {
         let given = stack.variables(&format!("{logical}Function"));
@@ -173,6 +174,84 @@ fn no_function_can_hand_itself_another_secret() {
             "{key}"
         );
     }
+}
+
+/// A report is a list of what is wrong: nobody but the audit may write one, and the audit writes nothing else.
+#[test]
+fn the_audit_writes_reports_and_its_own_lease_and_nothing_else() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[("SecurityHub", "true")]);
+    let role = stack.policy("AuditRole");
+    let bucket = "arn:aws:s3:::e2e-reportsbucket";
+    for (action, resource, allowed) in [
+        ("s3:PutObject", "/audits/2026-11/report.html", true),
+        ("s3:PutObject", "/audits/ledger.json", true),
+        ("s3:PutObject", "/people/left.json", false),
+        ("s3:GetObject", "/audits/ledger.json", true),
+        ("s3:GetObject", "/people/left.json", true),
+        ("s3:GetObject", "/audits/2026-11/report.html", false),
+        ("s3:DeleteObject", "/audits/ledger.json", false),
+        ("s3:BypassGovernanceRetention", "/audits/ledger.json", false),
+        ("s3:ListBucket", "", true),
+    ] {
+        let asked = request(action, &format!("{bucket}{resource}"), &[]);
+        assert_eq!(role.allows(&asked), allowed, "{action} {resource}");
+    }
+    let lease = role.0.iter().find(|s| s.sid == "Lease").unwrap();
+    for (item, allowed) in [
+        ("LEASE#audit", true),
+        ("LEASE#monitor", false),
+        ("SLOT#bot", false),
+    ] {
+        for action in ["dynamodb:PutItem", "dynamodb:DeleteItem"] {
+            let leading = [("dynamodb:LeadingKeys", item)];
+            let asked = request(action, &lease.resources[0], &leading);
+            assert_eq!(role.allows(&asked), allowed, "{action} {item}");
+        }
+    }
+    let writes = [
+        "Create", "Update", "Delete", "Put", "Tag", "Rotate", "Invoke",
+    ];
+    for statement in &role.0 {
+        let own = ["Lease", "WriteReports", "Logs"].contains(&statement.sid.as_str());
+        for action in &statement.actions {
+            let (_, operation) = action.split_once(':').unwrap();
+            let writes = writes.iter().any(|write| operation.starts_with(write));
+            assert!(own || !writes, "{}: {action}", statement.sid);
+        }
+    }
+    // Whatever else somebody is allowed.
+    let mut policy = stack.policy("ReportsBucketPolicy");
+    let everything = serde_json::json!({"Statement": [
+        {"Sid": "All", "Effect": "Allow", "Action": "*", "Resource": "*"},
+    ]});
+    policy
+        .0
+        .extend(keyward_tests::template::policy::Policy::read(&everything).0);
+    let tls = ("aws:SecureTransport", "true");
+    let put = |who: &str, tls: (&str, &str), key: &str| {
+        let context = [("aws:PrincipalArn", who), tls];
+        policy.allows(&request(
+            "s3:PutObject",
+            &format!("{bucket}/{key}"),
+            &context,
+        ))
+    };
+    let audit = "arn:aws:iam:us-east-1:111122223333:AuditRole";
+    let somebody = "arn:aws:iam::111122223333:role/admin";
+    assert!(put(audit, tls, "audits/2026-11/report.html"));
+    assert!(!put(
+        audit,
+        ("aws:SecureTransport", "false"),
+        "audits/ledger.json"
+    ));
+    assert!(!put(somebody, tls, "audits/2026-11/report.html"));
+    assert!(
+        put(somebody, tls, "people/left.json"),
+        "the directory's export"
+    );
 }
 
 /// What agents tell is kept beside their slots, by a function that every one of them may call. Conditions on an item's key:

@@ -4,7 +4,9 @@ use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use keyward_aws::{DUE_INDEX, EXPIRES};
-use keyward_lambda::config::{Config, ConfigError, ControlConfig, KillConfig, MonitorConfig};
+use keyward_lambda::config::{
+    AuditConfig, Config, ConfigError, ControlConfig, KillConfig, MonitorConfig,
+};
 use keyward_tests::template::{FUNCTIONS, Stack, Template};
 use serde_json::json;
 
@@ -15,7 +17,9 @@ const MAPPED: &str = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:spend";
 const MAP: &str = r#"{"spend": "support-bot"}"#;
 
 /// Everything set that can be.
-const ALL: [(&str, &str); 7] = [
+const ALL: [(&str, &str); 9] = [
+    ("SecurityHub", "true"),
+    ("ReportLockDays", "365"),
     ("ProviderAccounts", ACCOUNTS),
     ("AlarmMap", MAP),
     ("MappedAlarmArns", MAPPED),
@@ -37,6 +41,7 @@ fn read(function: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<(), C
         "rotate" | "retire" => Config::from_lookup(lookup).map(drop),
         "control" | "usage" => ControlConfig::from_lookup(lookup).map(drop),
         "monitor" => MonitorConfig::from_lookup(lookup).map(drop),
+        "audit" => AuditConfig::from_lookup(lookup).map(drop),
         "kill-switch" => KillConfig::from_lookup(lookup).map(drop),
         other => panic!("{other} is not known here"),
     }

@@ -47,6 +47,11 @@ fn only_aws_services_invoke_and_only_for_what_is_this_stacks() {
             "events",
             arn("events:us-east-1:111122223333:rule/e2e-monitor"),
         ),
+        (
+            "e2e-audit",
+            "events",
+            arn("events:us-east-1:111122223333:rule/e2e-audit"),
+        ),
     ];
     let expected = expected.map(|(function, service, source)| {
         (
@@ -84,7 +89,10 @@ fn no_schedule_and_no_subscription_comes_before_its_permission() {
         .values()
         .filter_map(|r| r["Properties"]["ScheduleExpression"].as_str())
         .collect();
-    assert_eq!(rates, ["rate(1 minute)", "rate(5 minutes)"]);
+    assert_eq!(
+        rates,
+        ["cron(0 6 * * ? *)", "rate(1 minute)", "rate(5 minutes)"]
+    );
     for rule in rules.values() {
         let function = rule["Properties"]["Name"].as_str().unwrap();
         assert!(
@@ -110,6 +118,7 @@ fn what_is_invoked_asynchronously_leaves_its_failures_in_a_queue() {
         ("Retire", 0, 300),
         ("Monitor", 0, 60),
         ("KillSwitch", 2, 3600),
+        ("Audit", 2, 7200),
     ] {
         let invoked = stack.properties(&format!("{name}Function"))["EventInvokeConfig"].clone();
         assert_eq!(invoked["MaximumRetryAttempts"], retries, "{name}");
@@ -157,6 +166,7 @@ fn alarms_tell_of_errors_throttles_dead_letters_and_silence() {
     for alarm in [
         silence,
         watched("AWS/Lambda", "Invocations", "e2e-retire").unwrap(),
+        watched("AWS/Lambda", "Invocations", "e2e-audit").unwrap(),
     ] {
         assert_eq!(alarm["TreatMissingData"], "breaching");
         assert_eq!(alarm["ComparisonOperator"], "LessThanThreshold");
@@ -173,6 +183,25 @@ fn alarms_tell_of_errors_throttles_dead_letters_and_silence() {
             "{name}: may not publish under its name"
         );
     }
+}
+
+/// What the schedule sends has the audit of each month made once.
+#[test]
+fn the_audit_is_asked_for_every_day_and_made_once_a_month() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    let rule = stack.properties("AuditSchedule");
+    let input = rule["Targets"][0]["Input"].as_str().unwrap();
+    let event: Value = serde_json::from_str(input).unwrap();
+    let now = "2026-12-20T06:00:00Z".parse().unwrap();
+    let order = keyward_audit::order(&event, now).unwrap();
+    assert_eq!(order.period.to_string(), "2026-11");
+    assert_eq!(
+        order.wanted,
+        keyward_core::usecases::audit::Wanted::UnlessDone
+    );
 }
 
 #[test]

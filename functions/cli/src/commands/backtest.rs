@@ -1,6 +1,5 @@
 //! `keyward backtest`.
 
-use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -10,6 +9,7 @@ use keyward_backtest::{
 
 use super::Format;
 use crate::print::{Outcome, line, table};
+use crate::progress::bar;
 
 /// Replays the traces of a folder and shows what it came to. Ends well only if everything that must be reached is.
 pub(super) fn run(
@@ -49,16 +49,8 @@ pub(super) fn write_page(file: &Path, content: &Page<'_>) -> Result<()> {
         .with_context(|| format!("{} cannot be written", file.display()))
 }
 
-/// On a terminal's standard error: how much is done.
 fn progress(done: usize, all: usize) {
-    let mut out = std::io::stderr();
-    if !out.is_terminal() {
-        return;
-    }
-    let filled = 30 * done / all.max(1);
-    let end = if done == all { "\r\x1b[K" } else { "" };
-    let bar = format!("{}{}", "#".repeat(filled), "-".repeat(30 - filled));
-    let _ = write!(out, "\r[{bar}] {done} of {all} keys{end}");
+    bar(done, all, "keys");
 }
 
 fn json(report: &Report, held_to: &[Target]) -> serde_json::Value {

@@ -1,6 +1,8 @@
 //! The commands.
 
+mod accept;
 mod apply;
+mod audit;
 mod backtest;
 mod completions;
 mod confirm;
@@ -26,6 +28,8 @@ use anyhow::Result;
 use keyward_backtest::Inject;
 use keyward_core::ports::Pass;
 
+pub(crate) use accept::Accept;
+pub(crate) use audit::Audit;
 pub(crate) use expect::Factor;
 pub(crate) use import::Import;
 pub(crate) use offline::Offline;
@@ -85,6 +89,8 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             });
             enforce::enforce(&slot, &request, json.into()).await
         }
+        Command::Accept(wanted) => accept::accept(wanted).await,
+        Command::Audit(wanted) => audit::run(wanted).await,
         Command::Expect {
             slot,
             factor,

@@ -1,5 +1,6 @@
 //! The operations, one each.
 
+mod accept;
 mod apply;
 mod doctor;
 mod drill;
@@ -27,7 +28,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /expect, /kill, /restore, /drill, /pool/add, /prices, /migrate and /doctor";
+const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /accept, /expect, /kill, /restore, /drill, /pool/add, /prices, /migrate and /doctor";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -86,6 +87,7 @@ async fn act(deps: &Deps, request: &Request, deadline: Deadline) -> Result<Value
         "/import" => import::unclaimed_keys(deps, request).await,
         "/register" => apply::register_slot(deps, request, deadline).await,
         "/enforce" => enforce::enforce(deps, request).await,
+        "/accept" => accept::accept_risk(deps, request).await,
         "/expect" => expect::expect_spend(deps, request).await,
         "/kill" => kill::kill_slot(deps, request).await,
         "/restore" => restore::restore_slot(deps, request, deadline).await,

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use keyward_core::model::act::{Act, Phase};
 use keyward_core::model::audit::Period;
 use keyward_core::model::drill::Drill;
+use keyward_core::model::finding::FindingId;
 use keyward_core::model::incident::TriggerId;
 use keyward_core::model::names::{AccountName, SlotName};
-use keyward_core::model::slot::Slot;
+use keyward_core::model::slot::{Revision, Slot};
 use keyward_core::model::version::VersionId;
 use keyward_core::ports::{Due, InventoryError, UniqueItem};
 
@@ -116,6 +117,14 @@ impl Key {
         format!("ACT#{month}")
     }
 
+    /// The partition of accepted risks.
+    pub(super) const RISKS: &str = "RISKS";
+
+    /// Who answers for a finding.
+    pub(super) fn risk(finding: FindingId) -> Self {
+        Self::new(Self::RISKS.to_owned(), format!("RISK#{finding}"))
+    }
+
     /// Where it is written down whose `value` is.
     pub(super) fn unique(what: UniqueItem, value: &str) -> Self {
         let kind = match what {
@@ -166,6 +175,12 @@ pub(super) fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name)
         .and_then(|v| v.as_s().ok())
         .map(String::as_str)
+}
+
+/// How often an item was written; `None` if it does not say.
+pub(super) fn revision(item: &Item) -> Option<Revision> {
+    let number = item.get(REVISION)?.as_n().ok()?;
+    number.parse().ok().map(Revision)
 }
 
 /// The work that an item in the index of due work stands for.

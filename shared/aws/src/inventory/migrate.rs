@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use keyward_core::model::act::Act;
+use keyward_core::model::audit::AcceptedRisk;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::Incident;
 use keyward_core::model::pool::Pool;
@@ -110,6 +111,7 @@ impl DynamoInventory {
             "VERSION" => release.decode::<Version>(item).map(drop),
             "INCIDENT" => release.decode::<Incident>(item).map(drop),
             "DRILL" => release.decode::<Drill>(item).map(drop),
+            "RISK" => release.decode::<AcceptedRisk>(item).map(drop),
             "POOL" => release.decode::<Pool>(item).map(drop),
             "TOLD" => release.decode::<ToldHour>(item).map(drop),
             "BASELINE" => release.decode::<StoredWatch>(item).map(drop),

@@ -4,6 +4,7 @@ mod census;
 mod items;
 mod migrate;
 mod pages;
+mod risks;
 mod schema;
 mod table;
 mod usage;

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use keyward_core::model::act::Act;
+use keyward_core::model::audit::AcceptedRisk;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::names::{AccountName, SlotName};
@@ -37,6 +38,8 @@ pub(super) enum Write<'a> {
     /// That a trigger belongs to the incident.
     Trigger(&'a TriggerId, &'a Incident),
     Pool(&'a Pool),
+    /// A risk that was read at this revision; zero where there was none.
+    Risk(&'a AcceptedRisk, Revision),
     NewAct(&'a Act),
     NewDrill(&'a Drill),
 }
@@ -145,14 +148,16 @@ impl<'a> Writes<'a> {
                 self.put(Guard::Revision, Condition::SameIncident, item)
             }
             Write::Pool(pool) => {
-                let condition = match pool.revision {
-                    Revision(0) => Condition::Absent,
-                    revision => Condition::Revision(revision),
-                };
                 let item =
                     self.release
                         .encode(&Key::pool(&pool.account), pool, pool.revision, None)?;
-                self.put(Guard::Revision, condition, item)
+                self.put(Guard::Revision, Condition::begun(pool.revision), item)
+            }
+            Write::Risk(risk, revision) => {
+                let item = self
+                    .release
+                    .encode(&Key::risk(risk.finding), risk, revision, None)?;
+                self.put(Guard::Revision, Condition::begun(revision), item)
             }
             Write::NewAct(act) => {
                 let item = self
@@ -204,7 +209,7 @@ impl<'a> Writes<'a> {
     }
 
     /// Takes an item away that has not been written since.
-    fn delete(&mut self, key: &Key, revision: Revision) -> Result<(), InventoryError> {
+    pub(super) fn delete(&mut self, key: &Key, revision: Revision) -> Result<(), InventoryError> {
         let delete = Delete::builder()
             .table_name(self.table)
             .set_key(Some(key.to_item()))
@@ -321,6 +326,14 @@ enum Condition {
 type PutBuilder = aws_sdk_dynamodb::types::builders::PutBuilder;
 
 impl Condition {
+    /// Of an item that is begun by its first write: as it was read, or not there.
+    const fn begun(revision: Revision) -> Self {
+        match revision {
+            Revision(0) => Self::Absent,
+            revision => Self::Revision(revision),
+        }
+    }
+
     fn on(self, put: PutBuilder, item: &Item) -> PutBuilder {
         let own = |name: &str| {
             let text = items::text(item, name).unwrap_or_default();

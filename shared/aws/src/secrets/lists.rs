@@ -18,7 +18,7 @@ use crate::fault::examine;
 
 /// The most that a page may hold:
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>.
-const PAGE: i32 = 100;
+pub(super) const PAGE: i32 = 100;
 
 #[async_trait]
 impl SecretLists for SecretsManager {
@@ -112,7 +112,7 @@ fn holder(stages: &HashMap<String, Vec<String>>, stage: &Stage) -> Option<Secret
     holders.next().and_then(|(version, _)| version.parse().ok())
 }
 
-fn moment(time: DateTime) -> Option<Timestamp> {
+pub(crate) fn moment(time: DateTime) -> Option<Timestamp> {
     let nanos = i32::try_from(time.subsec_nanos()).ok()?;
     Timestamp::new(time.secs(), nanos).ok()
 }

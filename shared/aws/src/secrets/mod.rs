@@ -1,5 +1,6 @@
 //! Secrets Manager.
 
+mod found;
 mod lists;
 mod roles;
 
@@ -19,6 +20,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::fault::{Failure, examine};
+pub(crate) use lists::moment;
 use roles::Others;
 pub use roles::{SecretRoles, SecretRolesError};
 
@@ -37,7 +39,7 @@ const BAD_PARAMETER: &str = "InvalidParameterException";
 /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html>.
 const BAD_REQUEST: &str = "InvalidRequestException";
 
-const NOT_FOUND: &str = "ResourceNotFoundException";
+pub(crate) const NOT_FOUND: &str = "ResourceNotFoundException";
 
 impl SecretsManager {
     /// Secrets of the account and region of `config`.

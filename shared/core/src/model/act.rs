@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::finding::FindingId;
 use super::names::{AccountName, SlotName};
 use super::text::{CleanText, OutsideText};
 
@@ -78,4 +79,6 @@ pub enum Subject {
     Slot(SlotName),
     /// The standby pool of an account.
     Pool(AccountName),
+    /// What an audit found.
+    Finding(FindingId),
 }

@@ -9,14 +9,14 @@ pub enum ActKind {
     Operate,
     /// Cutting a slot off.
     Kill,
-    /// Saying whether a slot's statistics may cut it off.
+    /// Saying how much protection there is: whether a slot's statistics may cut it off, and what an audit finds that may stay.
     Enforce,
     /// Bringing back what a kill took away.
     Restore,
 }
 
 /// The operations of `control` for people, and their kinds.
-const OPERATIONS: [(&str, ActKind); 13] = [
+const OPERATIONS: [(&str, ActKind); 14] = [
     ("/plan", ActKind::See),
     ("/import", ActKind::See),
     ("/doctor", ActKind::See),
@@ -29,6 +29,7 @@ const OPERATIONS: [(&str, ActKind); 13] = [
     ("/migrate", ActKind::Operate),
     ("/kill", ActKind::Kill),
     ("/enforce", ActKind::Enforce),
+    ("/accept", ActKind::Enforce),
     ("/restore", ActKind::Restore),
 ];
 

@@ -116,11 +116,13 @@ pub enum AlertKind {
     KillOrdered,
     /// What the monitor has to do could not be done.
     MonitorFailed,
+    /// An audit is over: what is new, fixed and still open, and what was not seen.
+    AuditDone,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -165,6 +167,7 @@ impl AlertKind {
         Self::DeadKeyUsed,
         Self::KillOrdered,
         Self::MonitorFailed,
+        Self::AuditDone,
     ];
 }
 

@@ -33,6 +33,21 @@ impl Period {
         Self { year, month }
     }
 
+    /// The month after.
+    #[must_use]
+    pub const fn after(self) -> Self {
+        match self.month {
+            12 => Self {
+                year: self.year + 1,
+                month: 1,
+            },
+            month => Self {
+                year: self.year,
+                month: month + 1,
+            },
+        }
+    }
+
     /// The month before.
     #[must_use]
     pub const fn before(self) -> Self {
@@ -173,6 +188,11 @@ impl fmt::Display for Source {
 pub enum Seen {
     /// All of it.
     Whole,
+    /// Nobody has set up what it would be read from, so there was nothing to read. What would be in it is not known.
+    Absent {
+        /// What is not there.
+        why: AlertText,
+    },
     /// Not to its end: what was read counts, and what is missing in it proves nothing.
     Part {
         /// What came between.
@@ -186,6 +206,12 @@ pub enum Seen {
 }
 
 impl Seen {
+    /// Not there to be read, for this reason.
+    pub fn absent(why: &str) -> Self {
+        let why = AlertText::new(why);
+        Self::Absent { why }
+    }
+
     /// Not read, for this reason.
     pub fn not(why: &str) -> Self {
         let why = AlertText::new(why);
@@ -207,7 +233,15 @@ impl Seen {
     pub const fn why(&self) -> Option<&AlertText> {
         match self {
             Self::Whole => None,
-            Self::Part { why } | Self::Not { why } => Some(why),
+            Self::Absent { why } | Self::Part { why } | Self::Not { why } => Some(why),
+        }
+    }
+
+    /// Whether reading it failed: there was something to read, and not all of it was.
+    pub const fn has_failed(&self) -> bool {
+        match self {
+            Self::Whole | Self::Absent { .. } => false,
+            Self::Part { .. } | Self::Not { .. } => true,
         }
     }
 }
@@ -222,6 +256,7 @@ impl Coverage {
         let known = self.0.entry(source).or_insert(Seen::Whole);
         let is_lesser = match (&*known, &seen) {
             (Seen::Whole, _) | (Seen::Part { .. }, Seen::Not { .. }) => true,
+            (Seen::Absent { .. }, other) => other.has_failed(),
             (Seen::Part { .. }, _) | (Seen::Not { .. }, _) => false,
         };
         if is_lesser {
@@ -241,7 +276,13 @@ impl Coverage {
 
     /// Whether all that there was to read was read whole.
     pub fn is_complete(&self) -> bool {
-        self.0.values().all(Seen::is_whole)
+        !self.0.values().any(Seen::has_failed)
+    }
+
+    /// What was not read whole although it was there to be read, and why.
+    pub fn missing(&self) -> impl Iterator<Item = (&Source, &AlertText)> {
+        let failed = self.0.iter().filter(|(_, seen)| seen.has_failed());
+        failed.filter_map(|(source, seen)| Some((source, seen.why()?)))
     }
 
     /// Every source, in order.
@@ -398,7 +439,7 @@ pub struct SlotLine {
     pub age_days: Option<u32>,
     /// How old it may become.
     pub max_age_days: u32,
-    /// What it spent in the period as far as that was seen, in micro-dollars; absent where nothing was.
+    /// What it spent in the period, up to the audit, as far as that was seen, in micro-dollars; absent where nothing was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spent: Option<MicroDollars>,
     /// What it normally spends in a month.
@@ -476,6 +517,17 @@ pub struct Totals {
     pub listed: u32,
 }
 
+/// Whether the audits before are known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum History {
+    /// They are: what is new is new.
+    #[default]
+    Known,
+    /// They could not be read: every finding stands as new, and nobody knows since when it is there.
+    Unknown,
+}
+
 /// What an audit says. Its JSON form is for programs of others and has a schema, `shared/reports/report.schema.json`: under one
 /// number in `schema` only fields and rules are added.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -489,6 +541,9 @@ pub struct AuditReport {
     /// When it was made.
     #[schemars(with = "String", extend("format" = "date-time"))]
     pub made: Timestamp,
+    /// Whether it was held against the audits before.
+    #[serde(default)]
+    pub history: History,
     /// What was read, and what was not.
     #[schemars(with = "Vec<Read>")]
     pub coverage: Coverage,
@@ -535,6 +590,8 @@ mod tests {
         assert_eq!(december.to_string(), "2026-12");
         assert_eq!(december.begins().to_string(), "2026-12-01T00:00:00Z");
         assert_eq!(december.before().to_string(), "2026-11");
+        assert_eq!(december.after().to_string(), "2027-01");
+        assert_eq!(december.before().after(), december);
         let january: Period = "2027-01".parse().unwrap();
         assert_eq!(january.before(), december);
         assert_eq!(january.begins().to_string(), "2027-01-01T00:00:00Z");
@@ -551,6 +608,11 @@ mod tests {
         assert!(!coverage.is_whole(&Source::Iam), "not known");
         coverage.put(Source::Iam, Seen::Whole);
         assert!(coverage.is_complete());
+        coverage.put(Source::People, Seen::absent("no directory"));
+        coverage.put(Source::People, Seen::Whole);
+        assert!(coverage.is_complete(), "there was nothing to read");
+        assert!(!coverage.is_whole(&Source::People), "nothing is known");
+        assert_eq!(coverage.missing().count(), 0);
         coverage.put(Source::Iam, Seen::part("throttled"));
         coverage.put(Source::Iam, Seen::Whole);
         assert_eq!(coverage.of(&Source::Iam), Some(&Seen::part("throttled")));
@@ -558,8 +620,12 @@ mod tests {
         coverage.put(Source::Iam, Seen::part("throttled"));
         assert_eq!(coverage.of(&Source::Iam), Some(&Seen::not("denied")));
         assert!(!coverage.is_complete());
+        let missing: Vec<&Source> = coverage.missing().map(|(source, _)| source).collect();
+        assert_eq!(missing, [&Source::Iam]);
         let json = serde_json::to_string(&coverage).unwrap();
-        assert_eq!(json, r#"[{"source":"iam","seen":"not","why":"denied"}]"#);
+        let people = r#"{"source":"people","seen":"absent","why":"no directory"}"#;
+        let iam = r#"{"source":"iam","seen":"not","why":"denied"}"#;
+        assert_eq!(json, format!("[{iam},{people}]"));
         assert_eq!(serde_json::from_str::<Coverage>(&json).unwrap(), coverage);
     }
 }

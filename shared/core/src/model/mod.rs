@@ -7,6 +7,7 @@ pub mod alarm;
 pub mod alert;
 pub mod audit;
 pub mod baseline;
+pub mod discovery;
 pub mod drill;
 pub mod finding;
 pub mod fleet;

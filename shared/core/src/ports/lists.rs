@@ -183,19 +183,30 @@ pub trait AlarmLists: Send + Sync {
     async fn alarms(&self, after: Option<&PageToken>) -> Result<ListPage<ListedAlarm>, ListError>;
 }
 
-/// A Lambda function with its environment variables. A value may be a key, so all are kept as if they were.
+/// A Lambda function, or a published version of one, with its environment variables.
 #[derive(Debug)]
 pub struct FunctionVariables {
-    /// The function's ARN.
+    /// The function's ARN, without a version.
     pub function: OutsideText,
-    /// Each variable's name and value.
-    pub variables: Vec<(OutsideText, ApiKey)>,
+    /// Which published version; `None` for what is edited, `$LATEST`. A version keeps its variables for ever.
+    pub version: Option<OutsideText>,
+    /// What it has.
+    pub variables: Variables,
+}
+
+/// The environment variables of a function. A value may be a key, so all are kept as if they were.
+#[derive(Debug)]
+pub enum Variables {
+    /// Each one's name and value.
+    Read(Vec<(OutsideText, ApiKey)>),
+    /// Nobody knows: they are encrypted with a key that the caller may not use, or that is not there. Why, in AWS's word.
+    NotRead(OutsideText),
 }
 
 /// Lists Lambda functions.
 #[async_trait]
 pub trait FunctionLists: Send + Sync {
-    /// One page of the functions of the region.
+    /// One page of the functions of the region, their published versions included.
     ///
     /// # Errors
     /// [`ListError`].
@@ -254,9 +265,12 @@ pub trait CredentialAges: Send + Sync {
 /// Knows who works here.
 #[async_trait]
 pub trait People: Send + Sync {
-    /// Those of them who have left. Who is not known to the directory has not.
+    /// Those of them who have left; `None` where nobody has set a directory up. Who is not known to the directory has not.
     ///
     /// # Errors
     /// [`ListError`].
-    async fn left(&self, people: &BTreeSet<Principal>) -> Result<BTreeSet<Principal>, ListError>;
+    async fn left(
+        &self,
+        people: &BTreeSet<Principal>,
+    ) -> Result<Option<BTreeSet<Principal>>, ListError>;
 }

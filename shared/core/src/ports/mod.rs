@@ -17,8 +17,10 @@ mod lists;
 mod metrics;
 mod migration;
 mod pools;
+mod progress;
 mod provider;
 mod reports;
+mod secret_finder;
 mod secrets;
 mod usage;
 mod usage_store;
@@ -37,17 +39,22 @@ pub use kill_orders::{KillOrderError, KillOrders};
 pub use lists::{
     AlarmLists, BedrockCredential, Census, CredentialAge, CredentialAges, CredentialLists, Damaged,
     FunctionLists, FunctionVariables, ListError, ListPage, ListedAlarm, ListedSecret, Named,
-    People, SecretLists, SlotRows,
+    People, SecretLists, SlotRows, Variables,
 };
 pub use metrics::{Metrics, MetricsError};
 pub use migration::{MigratedPage, Migration, MigrationError, Pass, Unreadable};
 pub use pools::StandbyPools;
+pub use progress::{Progress, Stage as ReadingStage, Unwatched};
 pub use provider::{
     Abilities, Advice, Disabled, Extent, IssueRequest, IssuedKey, KeyIssuer, KeyOwner, KeyProvider,
     KeyRecord, LATE_CREATE, Limits, Naming, Page, PageToken, PoolSettings, ProviderError,
     Providers, Reach, SpendCaps, Suspension, Verdict,
 };
-pub use reports::{AcceptedRisks, ReportFile, ReportSink};
+pub use reports::{
+    AcceptedRisks, FindingHub, Imported, KeptRisk, Mark, Remembered, ReportFile, ReportSink,
+    RiskRegister,
+};
+pub use secret_finder::{FoundSecret, SecretFinder};
 pub use secrets::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_ACCOUNT,
     TAG_HANDLE_PREFIX, TAG_PLACE, TAG_SLOT, VersionSelector, handle_tag,

@@ -1,5 +1,6 @@
 //! Rules: pure functions from facts to a decision. They read no clock and touch nothing.
 
+pub mod accept;
 pub mod alarms;
 pub mod anomaly;
 pub mod audit;
@@ -7,6 +8,7 @@ pub mod birth;
 pub mod caps;
 pub mod change;
 pub mod consent;
+pub mod discover;
 pub mod doctor;
 pub mod drill;
 pub mod expect;

@@ -1,10 +1,12 @@
 //! Use cases: each reads facts, asks a rule, acts through ports and saves, so that it can run twice and be cut off
 //! anywhere.
 
+pub mod accept;
 mod adopt;
 pub mod apply;
 pub mod audit;
 pub mod cap;
+pub mod discover;
 pub mod doctor;
 pub mod drill;
 pub mod enforce;

@@ -49,6 +49,22 @@ impl KillConfig {
     }
 }
 
+/// Who a deployment is, for what runs outside its functions: `KEYWARD_STACK`, `KEYWARD_ALARM_TOPIC_ARN` and
+/// `KEYWARD_ALARM_MAP` through `lookup`, which finds a variable by its name.
+///
+/// # Errors
+/// [`ConfigError`] with all problems together.
+pub fn deployment_from(lookup: impl Fn(&str) -> Option<String>) -> Result<Deployment, ConfigError> {
+    let mut reader = Reader {
+        lookup,
+        problems: Vec::new(),
+    };
+    match reader.deployment() {
+        Some(deployment) if reader.problems.is_empty() => Ok(deployment),
+        _ => Err(ConfigError(reader.problems)),
+    }
+}
+
 /// Region and account of a topic.
 fn place(topic: &str) -> (String, String) {
     let mut parts = topic.split(':').skip(3).map(str::to_owned);

@@ -2,6 +2,7 @@
 //!
 //! Messages about it name the variable and what it may be, never what it is: a key can be pasted into any of them.
 
+mod audit;
 mod control;
 mod kill;
 mod monitor;
@@ -19,8 +20,9 @@ use tracing::Level;
 
 use crate::http::HttpSettings;
 
+pub use audit::{AuditConfig, SendTo};
 pub use control::{ControlConfig, KillSwitchOf};
-pub use kill::KillConfig;
+pub use kill::{KillConfig, deployment_from};
 pub use monitor::MonitorConfig;
 
 /// A variable of this process's environment. Text that is not Unicode comes with replacement characters, which no

@@ -12,6 +12,7 @@ mod handle;
 mod iam;
 #[cfg(test)]
 mod tests;
+mod users;
 mod verdict;
 mod wire;
 
@@ -30,6 +31,8 @@ use keyward_core::ports::{
 
 use self::handle::Ids;
 use self::iam::Iam;
+pub use self::users::BedrockUsers;
+pub(crate) use self::users::iam_of;
 use self::wire::{Created, Listed, Status};
 use crate::api::{ask_as, unreadable};
 use crate::aws::AwsSigner;

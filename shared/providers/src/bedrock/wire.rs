@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use keyward_core::model::names::{IamUser, KeyHandle};
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{KeyOwner, KeyRecord, Reach};
+use keyward_core::ports::{BedrockCredential, KeyOwner, KeyRecord, Reach};
 use roxmltree::{Document, Node};
 
 use super::handle::handle;
@@ -64,16 +64,63 @@ impl Listed {
         let listed = child(result, "ServiceSpecificCredentials")?;
         let members = listed.children().filter(Node::is_element);
         let rows: Option<Vec<Option<Row>>> = members.map(|member| row(member, user)).collect();
-        let marker = match text(result, "IsTruncated")? {
-            "false" => None,
-            "true" => Some(text(result, "Marker")?.to_owned()),
-            _ => return None,
-        };
         Some(Self {
             rows: rows?.into_iter().flatten().collect(),
-            marker,
+            marker: marker(result)?,
         })
     }
+}
+
+/// One page of the credentials of all users.
+#[derive(Debug)]
+pub(super) struct Everybody {
+    pub(super) active: Vec<BedrockCredential>,
+    pub(super) marker: Option<String>,
+}
+
+impl Everybody {
+    /// `None` if the answer is not of that shape. Credentials of other services are left out, and those that are known to be
+    /// refused: a status that is not known here is no such.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        let document = document(body)?;
+        let result = result(&document, "ListServiceSpecificCredentials")?;
+        let listed = child(result, "ServiceSpecificCredentials")?;
+        let members = listed.children().filter(Node::is_element);
+        let active: Option<Vec<Option<BedrockCredential>>> = members.map(credential).collect();
+        Some(Self {
+            active: active?.into_iter().flatten().collect(),
+            marker: marker(result)?,
+        })
+    }
+}
+
+/// Where the next page begins; `None` inside on the last, outside where that cannot be told.
+fn marker(result: Node<'_, '_>) -> Option<Option<String>> {
+    match text(result, "IsTruncated")? {
+        "false" => Some(None),
+        "true" => Some(Some(text(result, "Marker")?.to_owned())),
+        _ => None,
+    }
+}
+
+/// The credential; `None` inside for one of another service or one that is refused, outside for one that cannot be read.
+fn credential(row: Node<'_, '_>) -> Option<Option<BedrockCredential>> {
+    let user = text(row, "UserName")?;
+    let is_ours = text(row, "ServiceName")? == SERVICE;
+    let is_refused = match status(text(row, "Status")?) {
+        Status::Inactive | Status::Expired => true,
+        Status::Active | Status::Other => false,
+    };
+    if !is_ours || is_refused {
+        return Some(None);
+    }
+    let expires = text(row, "ExpirationDate").map(str::parse).transpose();
+    Some(Some(BedrockCredential {
+        user: OutsideText::new(user),
+        id: OutsideText::new(text(row, "ServiceSpecificCredentialId")?),
+        created: Some(text(row, "CreateDate")?.parse().ok()?),
+        expires: expires.ok()?,
+    }))
 }
 
 /// Whether a call that answers nothing else was answered as done.

@@ -164,6 +164,14 @@ pub enum Credential {
 }
 
 impl Credential {
+    /// What it is for, in one word.
+    pub const fn purpose(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Read => "read",
+        }
+    }
+
     /// The field of an account's configuration that names the credential's secret.
     pub const fn field(self) -> &'static str {
         match self {
@@ -323,6 +331,23 @@ impl ProviderAccounts {
             let missing = all.into_iter().filter(|c| account.secret(*c).is_none());
             missing.map(Credential::field).collect()
         })
+    }
+
+    /// Every secret that holds a credential of an account, and what that is for.
+    pub fn credential_secrets(
+        &self,
+    ) -> impl Iterator<Item = (&AccountName, Credential, &SecretArn)> {
+        self.0.iter().flat_map(|(name, account)| {
+            let both = [Credential::Admin, Credential::Read].into_iter();
+            both.filter_map(move |of| Some((name, of, account.secret(of)?)))
+        })
+    }
+
+    /// Where IAM is, by the first account of Bedrock's.
+    pub(crate) fn bedrock_iam(&self) -> Option<BaseUrl> {
+        let mut accounts = self.0.values();
+        let bedrock = accounts.find(|account| account.provider == ProviderName::Bedrock)?;
+        Some(bedrock.url(bedrock::IAM_FIELD))
     }
 
     /// The accounts that have an admin credential, and the secrets that hold it.

@@ -5,7 +5,7 @@ mod charts;
 use std::fmt::Write;
 
 use keyward_core::model::act::{Act, Subject};
-use keyward_core::model::audit::{AuditReport, Entry, SlotLine, Standing};
+use keyward_core::model::audit::{AuditReport, Entry, History, SlotLine, Standing};
 use keyward_core::model::finding::{Gravity, Owasp};
 use keyward_core::model::text::escaped_for_html as escaped;
 use keyward_core::rules::audit::rule;
@@ -89,8 +89,21 @@ fn summary(out: &mut String, report: &AuditReport) {
 }
 
 fn not_seen(out: &mut String, report: &AuditReport) {
+    if report.history == History::Unknown {
+        out.push_str(
+            "<p class=\"soft\">The audits before were not read: what is new is not known, and every finding stands as new.</p>\n",
+        );
+    }
     if report.is_complete() {
         out.push_str("<p>Everything that there was to read was read.</p>\n");
+        let absent = report.coverage.iter().filter(|(_, seen)| !seen.is_whole());
+        for (source, seen) in absent {
+            let why = maybe(seen.why());
+            put(
+                out,
+                format_args!("<p>Nothing to read: {}: {why}.</p>\n", of(source)),
+            );
+        }
         return;
     }
     out.push_str(
@@ -219,7 +232,7 @@ fn slots(out: &mut String, slots: &[SlotLine]) {
     out.push_str(
         "<table class=\"stack\" aria-labelledby=\"h-slots\">\n<thead><tr><th scope=\"col\">Slot</th><th scope=\"col\">Agent</th>\
          <th scope=\"col\">Owner</th><th scope=\"col\">Account</th><th scope=\"col\" class=\"n\">Key's age, days</th>\
-         <th scope=\"col\" class=\"n\">At most</th><th scope=\"col\" class=\"n\">Spent this month</th>\
+         <th scope=\"col\" class=\"n\">At most</th><th scope=\"col\" class=\"n\">Spent in the month</th>\
          <th scope=\"col\" class=\"n\">Normal month</th><th scope=\"col\" class=\"n\">May spend</th></tr></thead>\n<tbody>\n",
     );
     for slot in slots.iter().take(MOST_ROWS) {
@@ -231,7 +244,7 @@ fn slots(out: &mut String, slots: &[SlotLine]) {
             format_args!(
                 "<tr><td data-label=\"Slot\">{}</td><td data-label=\"Agent\">{}</td><td data-label=\"Owner\">{}</td>\
                  <td data-label=\"Account\">{}</td><td data-label=\"Key's age, days\" class=\"n\">{}</td>\
-                 <td data-label=\"At most\" class=\"n\">{}</td><td data-label=\"Spent this month\" class=\"n\">{spent}</td>\
+                 <td data-label=\"At most\" class=\"n\">{}</td><td data-label=\"Spent in the month\" class=\"n\">{spent}</td>\
                  <td data-label=\"Normal month\" class=\"n\">{}</td><td data-label=\"May spend\" class=\"n\">{}</td></tr>\n",
                 of(&slot.slot),
                 of(&slot.agent),
@@ -264,6 +277,7 @@ fn acts(out: &mut String, acts: &[Act]) {
             Subject::Fleet => "the fleet".to_owned(),
             Subject::Slot(slot) => of(slot),
             Subject::Pool(account) => format!("the pool of {}", of(account)),
+            Subject::Finding(id) => format!("finding {id}"),
         };
         put(
             out,

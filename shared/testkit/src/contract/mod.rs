@@ -10,6 +10,8 @@ pub mod kill_alarms;
 pub mod metrics;
 pub mod pools;
 pub mod provider;
+pub mod reports;
+pub mod risks;
 pub mod secrets;
 pub mod usage;
 

@@ -3,14 +3,17 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use keyward_core::model::audit::{AcceptedRisk, Period};
+use keyward_core::model::finding::FindingId;
 use keyward_core::model::names::SlotName;
-use keyward_core::model::slot::Slot;
+use keyward_core::model::slot::{Revision, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    AcceptedRisks, Census, Damaged, Inventory, ListError, ListPage, Named, PageToken, ReportFile,
-    ReportSink, SlotRows,
+    AcceptedRisks, Census, Damaged, FindingHub, Imported, Inventory, InventoryError, KeptRisk,
+    ListError, ListPage, Mark, Named, PageToken, Remembered, ReportFile, ReportSink, RiskRegister,
+    SlotRows,
 };
 use keyward_core::rules::audit::life::Ledger;
+use serde_json::Value;
 
 use super::MemoryInventory;
 use super::lists::{Break, cut, page_number};
@@ -104,6 +107,77 @@ impl Census for MemoryCensus {
     }
 }
 
+/// A hub in memory: what it was handed, by id.
+#[derive(Debug, Default)]
+pub struct MemoryHub(Mutex<Handed>);
+
+#[derive(Debug, Default)]
+struct Handed {
+    findings: BTreeMap<String, Value>,
+    calls: Vec<usize>,
+    refuses: Option<String>,
+    failing: bool,
+}
+
+impl MemoryHub {
+    /// Findings that one call takes.
+    pub const BATCH: usize = 2;
+
+    fn handed(&self) -> MutexGuard<'_, Handed> {
+        self.0.lock().expect("not poisoned")
+    }
+
+    /// What it has.
+    pub fn findings(&self) -> Vec<Value> {
+        self.handed().findings.values().cloned().collect()
+    }
+
+    /// How many findings it was handed in each call so far.
+    pub fn calls(&self) -> Vec<usize> {
+        self.handed().calls.clone()
+    }
+
+    /// From now on it does not take the finding of this id.
+    pub fn refuse(&self, id: &str) {
+        self.handed().refuses = Some(id.to_owned());
+    }
+
+    /// It takes nothing from now on, until it is called again.
+    pub fn fail(&self) {
+        let mut handed = self.handed();
+        handed.failing = !handed.failing;
+    }
+}
+
+#[async_trait]
+impl FindingHub for MemoryHub {
+    fn batch(&self) -> usize {
+        Self::BATCH
+    }
+
+    async fn import(&self, findings: &[Value]) -> Result<Imported, ListError> {
+        let mut handed = self.handed();
+        if handed.failing {
+            return Err(ListError::Refused(OutsideText::new(
+                "InvalidAccessException",
+            )));
+        }
+        handed.calls.push(findings.len());
+        let mut imported = Imported::default();
+        for finding in findings {
+            let id = finding["Id"].as_str().unwrap_or_default().to_owned();
+            if handed.refuses.as_ref() == Some(&id) {
+                imported.refused += 1;
+                imported.why = Some(OutsideText::new("InvalidInput"));
+            } else {
+                imported.taken += 1;
+                handed.findings.insert(id, finding.clone());
+            }
+        }
+        Ok(imported)
+    }
+}
+
 /// Reports in memory, and who answers for what.
 #[derive(Debug, Default)]
 pub struct MemoryAudits(Mutex<Kept>);
@@ -111,9 +185,16 @@ pub struct MemoryAudits(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     ledger: Ledger,
+    times_kept: usize,
     files: BTreeMap<String, ReportFile>,
-    risks: Vec<AcceptedRisk>,
+    risks: BTreeMap<FindingId, KeptRisk>,
     failing: bool,
+}
+
+impl Kept {
+    fn mark(&self) -> Option<Mark> {
+        (self.times_kept > 0).then(|| Mark(self.times_kept.to_string()))
+    }
 }
 
 impl MemoryAudits {
@@ -138,7 +219,11 @@ impl MemoryAudits {
 
     /// Somebody answers for a finding.
     pub fn accept(&self, risk: AcceptedRisk) {
-        self.kept().risks.push(risk);
+        let kept = KeptRisk {
+            revision: Revision::default().next(),
+            risk,
+        };
+        self.kept().risks.insert(kept.risk.finding, kept);
     }
 
     /// No file is put from now on, until it is called again.
@@ -150,29 +235,79 @@ impl MemoryAudits {
 
 #[async_trait]
 impl ReportSink for MemoryAudits {
-    async fn ledger(&self) -> Result<Ledger, ListError> {
-        Ok(self.kept().ledger.clone())
+    async fn ledger(&self) -> Result<Remembered, ListError> {
+        let kept = self.kept();
+        Ok(Remembered {
+            ledger: kept.ledger.clone(),
+            mark: kept.mark(),
+        })
     }
 
-    async fn keep(&self, ledger: &Ledger) -> Result<(), ListError> {
-        self.kept().ledger = ledger.clone();
-        Ok(())
+    async fn keep(&self, remembered: &Remembered) -> Result<Option<Mark>, ListError> {
+        let mut kept = self.kept();
+        if kept.mark() != remembered.mark {
+            let why = OutsideText::new("another audit kept its own meanwhile");
+            return Err(ListError::Unavailable(why));
+        }
+        kept.ledger = remembered.ledger.clone();
+        kept.times_kept += 1;
+        Ok(kept.mark())
     }
 
-    async fn put(&self, period: Period, file: &ReportFile) -> Result<String, ListError> {
+    async fn put(&self, period: Period, file: ReportFile) -> Result<String, ListError> {
         let mut kept = self.kept();
         if kept.failing {
             return Err(ListError::Unavailable(OutsideText::new("SlowDown")));
         }
         let place = format!("{period}/{}", file.name);
-        kept.files.insert(place.clone(), file.clone());
+        kept.files.insert(place.clone(), file);
         Ok(place)
+    }
+
+    fn page(&self, period: Period, name: &str) -> String {
+        format!("https://reports.example/{period}/{name}")
     }
 }
 
 #[async_trait]
 impl AcceptedRisks for MemoryAudits {
     async fn accepted(&self) -> Result<Vec<AcceptedRisk>, ListError> {
-        Ok(self.kept().risks.clone())
+        let kept = self.kept();
+        Ok(kept.risks.values().map(|kept| kept.risk.clone()).collect())
+    }
+}
+
+#[async_trait]
+impl RiskRegister for MemoryAudits {
+    async fn risk(&self, finding: FindingId) -> Result<Option<KeptRisk>, InventoryError> {
+        Ok(self.kept().risks.get(&finding).cloned())
+    }
+
+    async fn keep_risk(
+        &self,
+        risk: &AcceptedRisk,
+        in_place_of: Option<&KeptRisk>,
+    ) -> Result<(), InventoryError> {
+        let mut kept = self.kept();
+        if kept.risks.get(&risk.finding) != in_place_of {
+            return Err(InventoryError::Conflict);
+        }
+        let revision = in_place_of.map_or_else(Revision::default, |kept| kept.revision);
+        let new = KeptRisk {
+            revision: revision.next(),
+            risk: risk.clone(),
+        };
+        kept.risks.insert(risk.finding, new);
+        Ok(())
+    }
+
+    async fn withdraw_risk(&self, known: &KeptRisk) -> Result<(), InventoryError> {
+        let mut kept = self.kept();
+        let finding = known.risk.finding;
+        if kept.risks.get(&finding) != Some(known) {
+            return Err(InventoryError::Conflict);
+        }
+        kept.risks.remove(&finding);
+        Ok(())
     }
 }

@@ -6,9 +6,9 @@ use keyward_core::model::key::ApiKey;
 use keyward_core::model::names::{AccountName, Principal, SecretArn};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    AlarmLists, BedrockCredential, CredentialAge, CredentialAges, CredentialLists, FunctionLists,
-    FunctionVariables, ListError, ListPage, ListedAlarm, ListedSecret, PageToken, People,
-    SecretLists,
+    AlarmLists, BedrockCredential, CredentialAge, CredentialAges, CredentialLists, FoundSecret,
+    FunctionLists, FunctionVariables, ListError, ListPage, ListedAlarm, ListedSecret, PageToken,
+    People, SecretFinder, SecretLists, Variables,
 };
 
 /// Items on a page: few, so that every test reads more than one.
@@ -34,6 +34,8 @@ pub enum ListName {
     Secret,
     /// Policies of secrets; each is a page of its own.
     Policies,
+    /// Values of secrets; each is a page of its own.
+    Values,
     /// Alarms.
     Alarms,
     /// Functions.
@@ -46,6 +48,14 @@ pub enum ListName {
     People,
 }
 
+/// A function's ARN, which version it is, and what it has or why that cannot be read.
+#[derive(Debug, Clone)]
+struct Function {
+    arn: String,
+    version: Option<String>,
+    variables: Result<Vec<(String, ApiKey)>, String>,
+}
+
 #[derive(Debug, Default)]
 struct State {
     secrets: Vec<ListedSecret>,
@@ -53,7 +63,8 @@ struct State {
     unlisted: Vec<ListedSecret>,
     policies: BTreeMap<SecretArn, String>,
     alarms: Vec<ListedAlarm>,
-    functions: Vec<(String, Vec<(String, ApiKey)>)>,
+    functions: Vec<Function>,
+    found: Vec<(FoundSecret, Option<ApiKey>)>,
     credentials: Vec<BedrockCredential>,
     ages: BTreeMap<AccountName, Vec<CredentialAge>>,
     left: BTreeSet<Principal>,
@@ -101,10 +112,33 @@ impl MemoryLists {
 
     /// Adds a function with its variables.
     pub fn put_function(&self, arn: &str, variables: &[(&str, &str)]) {
+        self.put_version(arn, None, variables);
+    }
+
+    /// Adds a published version of a function, or with `None` the function as it is edited.
+    pub fn put_version(&self, arn: &str, version: Option<&str>, variables: &[(&str, &str)]) {
         let variables = variables.iter();
         let variables = variables.map(|(name, value)| ((*name).to_owned(), ApiKey::new(value)));
-        let function = (arn.to_owned(), variables.collect());
-        self.state().functions.push(function);
+        self.state().functions.push(Function {
+            arn: arn.to_owned(),
+            version: version.map(str::to_owned),
+            variables: Ok(variables.collect()),
+        });
+    }
+
+    /// Adds a function whose variables are encrypted with a key that we may not use.
+    pub fn put_encrypted_function(&self, arn: &str) {
+        self.state().functions.push(Function {
+            arn: arn.to_owned(),
+            version: None,
+            variables: Err("AccessDeniedException".to_owned()),
+        });
+    }
+
+    /// Adds a secret that nobody has told of, with its value.
+    pub fn put_found(&self, secret: FoundSecret, text: Option<&str>) {
+        let found = (secret, text.map(ApiKey::new));
+        self.state().found.push(found);
     }
 
     /// Adds a credential of IAM's.
@@ -224,14 +258,18 @@ impl FunctionLists for MemoryLists {
         after: Option<&PageToken>,
     ) -> Result<ListPage<FunctionVariables>, ListError> {
         self.page(ListName::Functions, after, |state| {
-            let functions = state.functions.iter().map(|(arn, variables)| {
-                let variables = variables.iter();
-                FunctionVariables {
-                    function: OutsideText::new(arn),
-                    variables: variables
-                        .map(|(name, value)| (OutsideText::new(name), value.clone()))
-                        .collect(),
-                }
+            let functions = state.functions.iter().map(|function| FunctionVariables {
+                function: OutsideText::new(&function.arn),
+                version: function.version.as_deref().map(OutsideText::new),
+                variables: match &function.variables {
+                    Err(why) => Variables::NotRead(OutsideText::new(why)),
+                    Ok(variables) => Variables::Read(
+                        variables
+                            .iter()
+                            .map(|(name, value)| (OutsideText::new(name), value.clone()))
+                            .collect(),
+                    ),
+                },
             });
             functions.collect()
         })
@@ -258,8 +296,33 @@ impl CredentialAges for MemoryLists {
 
 #[async_trait]
 impl People for MemoryLists {
-    async fn left(&self, people: &BTreeSet<Principal>) -> Result<BTreeSet<Principal>, ListError> {
+    async fn left(
+        &self,
+        people: &BTreeSet<Principal>,
+    ) -> Result<Option<BTreeSet<Principal>>, ListError> {
         self.broken(ListName::People, 0)?;
-        Ok(self.state().left.intersection(people).cloned().collect())
+        let left = self.state().left.intersection(people).cloned().collect();
+        Ok(Some(left))
+    }
+}
+
+#[async_trait]
+impl SecretFinder for MemoryLists {
+    async fn found(&self, after: Option<&PageToken>) -> Result<ListPage<FoundSecret>, ListError> {
+        self.page(ListName::Secrets, after, |state| {
+            state
+                .found
+                .iter()
+                .map(|(secret, _)| secret.clone())
+                .collect()
+        })
+    }
+
+    async fn text(&self, secret: &SecretArn) -> Result<Option<ApiKey>, ListError> {
+        self.broken(ListName::Values, 0)?;
+        let state = self.state();
+        let mut found = state.found.iter();
+        let found = found.find(|(known, _)| known.arn == *secret);
+        Ok(found.and_then(|(_, text)| text.clone()))
     }
 }

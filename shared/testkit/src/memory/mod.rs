@@ -16,7 +16,7 @@ mod usage;
 pub use act_orders::KillSwitchHere;
 pub use alarms::MemoryAlarms;
 pub use alerts::MemoryAlerts;
-pub use audits::{MemoryAudits, MemoryCensus};
+pub use audits::{MemoryAudits, MemoryCensus, MemoryHub};
 pub use inventory::{Backup, MemoryInventory};
 pub use kill_orders::MemoryKillOrders;
 pub use lists::{Break, ListName, MemoryLists};

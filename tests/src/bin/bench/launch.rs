@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) const FIRST_POLL: &str = "GET /2018-06-01/runtime/invocation/next ";
 
 /// The whole environment of a measured process. Nothing is called with these values.
-const ENVIRONMENT: [(&str, &str); 14] = [
+const ENVIRONMENT: [(&str, &str); 15] = [
     ("AWS_ACCESS_KEY_ID", "EXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "EXAMPLE"),
     ("AWS_SESSION_TOKEN", "EXAMPLE"),
@@ -37,6 +37,7 @@ const ENVIRONMENT: [(&str, &str); 14] = [
     ("KEYWARD_ACCOUNTS", "{}"),
     ("KEYWARD_CALLERS", "people"),
     ("KEYWARD_STACK", "prod"),
+    ("KEYWARD_REPORTS", "prod-reports"),
     (
         "KEYWARD_ALARM_TOPIC_ARN",
         "arn:aws:sns:eu-central-1:111122223333:keyward-alarms",

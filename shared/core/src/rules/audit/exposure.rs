@@ -3,6 +3,7 @@
 use super::Fault;
 use super::facts::{KeyFacts, RowFacts, SlotFacts, UserFacts, VariableFacts};
 use super::secret_policy::{self, Wide};
+use crate::model::names::SecretArn;
 use crate::model::version::KeyLabel;
 
 pub(super) fn readable_widely(facts: &SlotFacts<'_>) -> Vec<Fault> {
@@ -10,32 +11,51 @@ pub(super) fn readable_widely(facts: &SlotFacts<'_>) -> Vec<Fault> {
         return Vec::new();
     };
     let wide = secret_policy::wide(policy, &facts.slot.secret, &facts.slot.readers);
-    let faults = wide.into_iter().map(|wide| {
-        let evidence = match &wide {
-            Wide::Everybody => "its secret's policy lets everybody read it".to_owned(),
-            Wide::EverybodyBut(named) => {
-                format!("its secret's policy lets everybody read it but {named}")
-            }
-            Wide::Unless(condition) => {
-                format!("its secret's policy lets everybody read it for whom {condition} holds")
-            }
-            Wide::Other(principal) => {
-                format!("its secret's policy lets {principal} read it, who is none of its readers")
-            }
-            Wide::Unreadable => "its secret's policy cannot be understood".to_owned(),
-        };
-        Fault::of(wide.part(), evidence, None)
-    });
+    let faults = wide
+        .into_iter()
+        .map(|wide| Fault::of(wide.part(), said(&wide), None));
     faults.collect()
 }
 
+fn said(wide: &Wide) -> String {
+    match wide {
+        Wide::Everybody => "its secret's policy lets everybody read it".to_owned(),
+        Wide::EverybodyBut(named) => {
+            format!("its secret's policy lets everybody read it but {named}")
+        }
+        Wide::Unless(condition) => {
+            format!("its secret's policy lets everybody read it for whom {condition} holds")
+        }
+        Wide::Other(principal) => {
+            format!("its secret's policy lets {principal} read it, who is none of its readers")
+        }
+        Wide::Unreadable => "its secret's policy cannot be understood".to_owned(),
+    }
+}
+
+/// Whom a secret's resource policy lets read it, where nobody has said who may.
+pub(super) fn who_else_reads(policy: Option<&str>, secret: &SecretArn) -> Vec<String> {
+    let wide = policy.map(|policy| secret_policy::wide(policy, secret, &[]));
+    let wide = wide.into_iter().flatten().map(|wide| match wide {
+        Wide::Other(principal) => format!("its policy lets {principal} read it"),
+        wide => said(&wide).replace("its secret's policy", "its policy"),
+    });
+    wide.collect()
+}
+
 pub(super) fn in_variables(facts: &VariableFacts<'_>) -> Vec<Fault> {
-    let VariableFacts { variable, slot, .. } = facts;
+    let VariableFacts {
+        variable,
+        version,
+        slot,
+        ..
+    } = facts;
     let whose = match slot {
         Some(slot) => format!("a key of {slot}"),
         None => "what looks like a key of a provider".to_owned(),
     };
-    let evidence = format!("its variable {variable} holds {whose}");
+    let of = version.map_or_else(String::new, |version| format!(" of version {version}"));
+    let evidence = format!("its variable {variable}{of} holds {whose}");
     vec![Fault::of(variable.as_str(), evidence, None)]
 }
 

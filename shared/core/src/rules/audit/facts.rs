@@ -198,6 +198,8 @@ pub struct VariableFacts<'a> {
     pub function: &'a OutsideText,
     /// The variable's name.
     pub variable: &'a OutsideText,
+    /// The published version whose it is; `None` if it is also in what is edited.
+    pub version: Option<&'a OutsideText>,
     /// The slot whose key it is; `None` if it is no slot's.
     pub slot: Option<&'a SlotName>,
 }

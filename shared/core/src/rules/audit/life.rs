@@ -27,6 +27,21 @@ pub struct Ledger {
     pub entries: Vec<Entry>,
     /// How the audits so far ended, oldest first; one for each period.
     pub past: Vec<PastAudit>,
+    /// What people were last told; absent before the first time.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub told: Option<Told>,
+    /// The latest period whose audit read everything and was told of, so that it need not be made again.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub done: Option<Period>,
+}
+
+/// A summary that people were sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// Of which period.
+    pub period: Period,
+    /// The SHA-256 of what it said, in hex digits.
+    pub digest: String,
 }
 
 impl Default for Ledger {
@@ -35,6 +50,8 @@ impl Default for Ledger {
             schema: SCHEMA,
             entries: Vec::new(),
             past: Vec::new(),
+            told: None,
+            done: None,
         }
     }
 }
@@ -99,6 +116,8 @@ pub fn carry(before: Ledger, audited: Audited<'_>) -> Ledger {
         schema: SCHEMA,
         entries,
         past,
+        told: before.told,
+        done: before.done,
     }
 }
 
@@ -172,9 +191,14 @@ fn not_found(
         return entry;
     }
     let finding = &entry.finding;
-    let sources = finding.sources.iter();
+    let sources = &finding.sources;
+    // An account that has no pool has none to read: without this no stranger of it would ever be fixed.
+    let has_no_pool =
+        |source: &Source| matches!(source, Source::Pool(_)) && coverage.of(source).is_none();
     let is_blind_spot = |slot: &SlotName| coverage.of(&Source::Slot(slot.clone())).is_some();
-    let was_read = sources.into_iter().all(|source| coverage.is_whole(source))
+    let was_read = sources
+        .iter()
+        .all(|source| coverage.is_whole(source) || has_no_pool(source))
         && !finding.slot.as_ref().is_some_and(is_blind_spot);
     (entry.standing, entry.fixed_in) = match (was_read, &accepted) {
         (true, _) => (Standing::Fixed, Some(period)),

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use crate::model::alert::Command;
 use crate::model::audit::Source;
 use crate::model::finding::{About, Finding, FindingId, Gravity, Owasp, RuleId, ShownHandle};
-use crate::model::names::{AccountName, Principal, SlotName};
+use crate::model::names::{AccountName, Principal, SecretArn, SlotName};
 use crate::model::slot::CredentialKind;
 use crate::model::text::{AlertText, OutsideText};
 use facts::{
@@ -253,6 +253,11 @@ pub fn of_credential(facts: &CredentialFacts<'_>) -> Vec<Finding> {
         Check::Credential(check) => Some(check(facts)),
         _ => None,
     })
+}
+
+/// Whom a secret's resource policy lets read it, in words; empty without one, or where it lets nobody beside IAM.
+pub fn who_else_reads(policy: Option<&str>, secret: &SecretArn) -> Vec<String> {
+    exposure::who_else_reads(policy, secret)
 }
 
 /// What is wrong with the deployment as a whole.

@@ -14,7 +14,7 @@ use crate::model::key::KeyFormat;
 use crate::model::names::{AccountName, KeyHandle};
 use crate::model::slot::{ProviderName, Scope};
 use crate::model::version::Version;
-use crate::ports::{GonePage, KeyProvider, ListPage, Page, PageToken, ProviderError};
+use crate::ports::{GonePage, KeyProvider, ListPage, Page, PageToken, ProviderError, ReadingStage};
 use crate::rules::audit::facts::{AccountTraits, KeyFacts, ListedKey, Listing, Sight};
 use crate::rules::audit::{draws, of_key};
 
@@ -66,16 +66,24 @@ pub(super) async fn lists(
             let list = one(ports, reader, &account, provider, places).await;
             (account, list)
         });
-    let lists: Vec<(AccountName, AccountList)> =
-        stream::iter(lists).buffered(AT_ONCE).collect().await;
-    for (account, list) in &lists {
+    let all = lists.len();
+    let mut lists = stream::iter(lists).buffered(AT_ONCE);
+    let mut listed: Vec<(AccountName, AccountList)> = Vec::with_capacity(all);
+    reader.progress.at(ReadingStage::Accounts, 0, all);
+    while let Some(list) = lists.next().await {
+        listed.push(list);
+        reader
+            .progress
+            .at(ReadingStage::Accounts, listed.len(), all);
+    }
+    for (account, list) in &listed {
         read.put(Source::Keys(account.clone()), list.seen.clone());
         if let Some(elsewhere) = &list.elsewhere {
             read.put(Source::Places(account.clone()), elsewhere.clone());
         }
         read.totals.listed += u32::try_from(list.keys.len()).unwrap_or(u32::MAX);
     }
-    lists.into_iter().collect()
+    listed.into_iter().collect()
 }
 
 /// Where an account's keys are listed: where its slots' keys live, and as a whole where the provider lists it so. OpenAI,
@@ -103,7 +111,7 @@ fn elsewhere(provider: ProviderName) -> Option<Seen> {
         | ProviderName::LiteLlm
         | ProviderName::Azure
         | ProviderName::Bedrock => None,
-        ProviderName::OpenAi | ProviderName::Gemini => Some(Seen::not(
+        ProviderName::OpenAi | ProviderName::Gemini => Some(Seen::absent(
             "its keys are listed project by project, and only projects of slots are known",
         )),
     }
@@ -146,7 +154,7 @@ async fn one(
         });
     }
     list.seen = seen.unwrap_or_else(|| {
-        Seen::not("its keys are listed by project or user, and no slot names one")
+        Seen::absent("its keys are listed by project or user, and no slot names one")
     });
     list
 }

@@ -9,7 +9,7 @@ use super::{AuditPorts, Read};
 use crate::model::audit::{Seen, Source};
 use crate::model::names::{AccountName, IamUser, Principal, SlotName};
 use crate::model::slot::{ProviderName, Scope, Slot};
-use crate::ports::{Damaged, Named};
+use crate::ports::{Damaged, Named, ReadingStage};
 use crate::rules::audit::facts::RowFacts;
 use crate::rules::audit::of_row;
 use crate::usecases::monitor::read::places;
@@ -87,7 +87,10 @@ pub(super) async fn outline(ports: &AuditPorts, reader: &Reader<'_>, read: &mut 
         .iter()
         .map(|name| reader.ask(move || ports.census.slot(name)));
     let mut slots = stream::iter(slots).buffered(AT_ONCE);
+    let mut done = 0;
     while let Some(slot) = slots.next().await {
+        done += 1;
+        reader.progress.at(ReadingStage::Slots, done, names.len());
         match slot {
             Ok(Some(slot)) => outline.add(&slot),
             Ok(None) => {}

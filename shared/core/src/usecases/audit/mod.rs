@@ -5,16 +5,18 @@
 
 mod accounts;
 mod fleet;
-mod pages;
+pub(crate) mod pages;
 mod rest;
+mod run;
 mod slots;
+mod summary;
 
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::audit::{
-    AcceptedRisk, AuditReport, Coverage, Period, Seen, SlotLine, Source, Totals,
+    AcceptedRisk, AuditReport, Coverage, History, Period, Seen, SlotLine, Source, Totals,
 };
 use crate::model::finding::Finding;
 use crate::model::names::AccountName;
@@ -22,11 +24,18 @@ use crate::model::slot::ProviderName;
 use crate::model::text::OutsideText;
 use crate::ports::{
     AcceptedRisks, Acts, AlarmLists, Census, Clock, CredentialAges, CredentialLists, Deadline,
-    FunctionLists, InventoryError, ListError, People, Providers, ReportFile, ReportSink,
-    SecretLists, StandbyPools, UsageStore,
+    FunctionLists, InventoryError, ListError, People, Progress, Providers, Remembered, ReportFile,
+    ReportSink, SecretLists, StandbyPools, Unwatched, UsageStore,
 };
-use crate::rules::audit::life::{Audited, Ledger, carry};
+use crate::rules::audit::life::{Audited, Ledger, Told, carry};
 use crate::rules::kill::Deployment;
+
+pub use run::{
+    Amiss, Auditor, Hub, Outcome, RunError, RunOrder, RunReport, Unfinished, Wanted, Writer, run,
+};
+
+/// The file of a report that people open.
+const PAGE_FOR_PEOPLE: &str = "report.html";
 
 /// What is left of the invocation for the report, when reading ends.
 const TIME_FOR_THE_REPORT: SignedDuration = SignedDuration::from_secs(60);
@@ -52,7 +61,7 @@ pub struct AuditPorts {
     pub iam: Arc<dyn CredentialLists>,
     /// How old admin credentials are.
     pub ages: Arc<dyn CredentialAges>,
-    /// Who works here; `None` where the deployment names no directory.
+    /// Who works here; `None` where nobody can say.
     pub people: Option<Arc<dyn People>>,
     /// What people did.
     pub acts: Arc<dyn Acts>,
@@ -111,6 +120,10 @@ pub struct Done {
     pub report: AuditReport,
     /// Where its files are, in the order in which they were rendered.
     pub files: Vec<String>,
+    /// What is remembered after it.
+    pub remembered: Remembered,
+    /// What of that was kept about who was told.
+    kept: (Option<Told>, Option<Period>),
 }
 
 /// Writes one file of a report.
@@ -127,19 +140,66 @@ pub async fn audit(
     renders: &[Render],
 ) -> Result<Done, AuditError> {
     let before = ports.reports.ledger().await.map_err(AuditError::Ledger)?;
-    let accepted = ports.risks.accepted().await.map_err(AuditError::Risks)?;
-    let read = read(ports, order).await;
-    let (report, ledger) = report(ports, order, read, before, &accepted).await?;
+    audit_after(ports, order, renders, before).await
+}
+
+/// The same where it was read what earlier audits found.
+async fn audit_after(
+    ports: &AuditPorts,
+    order: &AuditOrder,
+    renders: &[Render],
+    before: Remembered,
+) -> Result<Done, AuditError> {
+    let (report, ledger) = examine(ports, order, before.ledger, &Unwatched).await?;
     let mut files = Vec::new();
     for render in renders {
-        let file = render(&report);
-        let put = ports.reports.put(order.period, &file).await;
+        let put = ports.reports.put(order.period, render(&report)).await;
         files.push(put.map_err(AuditError::Reports)?);
     }
     // Last, so that an audit that was cut off tells all of its news again.
-    let kept = ports.reports.keep(&ledger).await;
-    kept.map_err(AuditError::Reports)?;
-    Ok(Done { report, files })
+    let mut remembered = Remembered {
+        ledger,
+        mark: before.mark,
+    };
+    let kept = ports.reports.keep(&remembered).await;
+    remembered.mark = kept.map_err(AuditError::Reports)?;
+    Ok(Done {
+        report,
+        files,
+        kept: (remembered.ledger.told.clone(), remembered.ledger.done),
+        remembered,
+    })
+}
+
+/// Audits as [`audit`] does, and keeps nothing: what it says, held against the audits before. Where those cannot be read,
+/// `before` is `None`, and the report says that it does not know what is new.
+///
+/// # Errors
+/// [`AuditError`], but not of reports.
+pub async fn look(
+    ports: &AuditPorts,
+    order: &AuditOrder,
+    before: Option<Ledger>,
+    progress: &dyn Progress,
+) -> Result<AuditReport, AuditError> {
+    let history = match before {
+        Some(_) => History::Known,
+        None => History::Unknown,
+    };
+    let ledger = before.unwrap_or_default();
+    let (report, _) = examine(ports, order, ledger, progress).await?;
+    Ok(AuditReport { history, ..report })
+}
+
+async fn examine(
+    ports: &AuditPorts,
+    order: &AuditOrder,
+    before: Ledger,
+    progress: &dyn Progress,
+) -> Result<(AuditReport, Ledger), AuditError> {
+    let accepted = ports.risks.accepted().await.map_err(AuditError::Risks)?;
+    let read = read(ports, order, progress).await;
+    report(ports, order, read, before, &accepted).await
 }
 
 /// What was read and found.
@@ -164,18 +224,22 @@ impl Read {
 
 /// Reads every source and judges it. In two passes over the inventory: where slots' keys live has to be known before they
 /// are listed, and keys are held against the lists slot by slot.
-async fn read(ports: &AuditPorts, order: &AuditOrder) -> Read {
+async fn read(ports: &AuditPorts, order: &AuditOrder, progress: &dyn Progress) -> Read {
     let deadline = Deadline(order.deadline.0 - TIME_FOR_THE_REPORT);
     let reader = pages::Reader {
         clock: ports.clock.as_ref(),
         deadline,
+        progress,
     };
     let mut read = Read::default();
     let outline = fleet::outline(ports, &reader, &mut read).await;
     let around = rest::around(ports, order, &reader, &outline, &mut read).await;
     let mut lists = accounts::lists(ports, order, &reader, &outline, &mut read).await;
     let pools = rest::pools(ports, order, &reader, &mut lists, &mut read).await;
-    let fleet = slots::judge_all(ports, &reader, &outline, &around, &mut lists, &mut read).await;
+    let fleet = slots::judge_all(
+        ports, order, &reader, &outline, &around, &mut lists, &mut read,
+    )
+    .await;
     accounts::judge_strangers(ports, outline.damaged + fleet.damaged, &lists, &mut read);
     rest::judge_accounts(ports, order, &reader, &outline, &pools, &mut read).await;
     rest::judge(ports, order, &outline, &around, &fleet, &mut read);
@@ -205,6 +269,7 @@ async fn report(
     let ledger = carry(before, audited);
     let report = AuditReport {
         schema: AuditReport::SCHEMA,
+        history: History::Known,
         stack: OutsideText::new(order.deployment.stack.as_str()),
         period: order.period,
         made,

@@ -6,7 +6,9 @@ use std::future::Future;
 use jiff::SignedDuration;
 
 use crate::model::audit::Seen;
-use crate::ports::{Advice, Clock, Deadline, ListError, ListPage, PageToken, ProviderError};
+use crate::ports::{
+    Advice, Clock, Deadline, ListError, ListPage, PageToken, Progress, ProviderError,
+};
 
 /// A page takes so long at most.
 const PAGE: SignedDuration = SignedDuration::from_secs(10);
@@ -22,13 +24,14 @@ const MAX_PAGES: usize = 20_000;
 
 /// Reads while there is time.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
-    pub(super) clock: &'a dyn Clock,
-    pub(super) deadline: Deadline,
+pub(crate) struct Reader<'a> {
+    pub(crate) clock: &'a dyn Clock,
+    pub(crate) deadline: Deadline,
+    pub(crate) progress: &'a dyn Progress,
 }
 
 /// Whether to ask once more, and after how long.
-pub(super) trait Repeatable: std::fmt::Display {
+pub(crate) trait Repeatable: std::fmt::Display {
     /// `None`: a person must mend it.
     fn again(&self) -> Option<SignedDuration>;
 }
@@ -53,7 +56,7 @@ impl Repeatable for ProviderError {
 
 impl Reader<'_> {
     /// Asks once, and again where that may help; or says why there is no answer.
-    pub(super) async fn ask<T, E: Repeatable, F: Future<Output = Result<T, E>> + Send>(
+    pub(crate) async fn ask<T, E: Repeatable, F: Future<Output = Result<T, E>> + Send>(
         &self,
         mut call: impl FnMut() -> F + Send,
     ) -> Result<T, String> {
@@ -78,7 +81,7 @@ impl Reader<'_> {
     }
 
     /// Every page of a list, to the last. What was read of a list that breaks off was taken all the same.
-    pub(super) async fn all<T, E: Repeatable, F: Future<Output = Result<ListPage<T>, E>> + Send>(
+    pub(crate) async fn all<T, E: Repeatable, F: Future<Output = Result<ListPage<T>, E>> + Send>(
         &self,
         page: impl Fn(Option<PageToken>) -> F + Send + Sync,
         mut take: impl FnMut(T) + Send,
@@ -104,11 +107,14 @@ impl Reader<'_> {
 }
 
 /// Both of two readings of one source: one that failed leaves the other a part.
-pub(super) fn both(one: Seen, other: Seen) -> Seen {
+pub(crate) fn both(one: Seen, other: Seen) -> Seen {
     match (one, other) {
         (Seen::Whole, Seen::Whole) => Seen::Whole,
         (one @ Seen::Not { .. }, Seen::Not { .. }) => one,
-        (Seen::Part { why } | Seen::Not { why }, _)
-        | (Seen::Whole, Seen::Part { why } | Seen::Not { why }) => Seen::Part { why },
+        (one @ Seen::Absent { .. }, Seen::Absent { .. }) => one,
+        (Seen::Part { why } | Seen::Not { why } | Seen::Absent { why }, _)
+        | (Seen::Whole, Seen::Part { why } | Seen::Not { why } | Seen::Absent { why }) => {
+            Seen::Part { why }
+        }
     }
 }

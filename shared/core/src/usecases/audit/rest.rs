@@ -6,17 +6,20 @@ use futures::join;
 
 use super::accounts::Lists;
 use super::fleet::Outline;
-use super::pages::Reader;
+use super::pages::{Reader, both};
 use super::slots::Fleet;
 use super::{AuditOrder, AuditPorts, Read};
 use crate::model::audit::{Seen, Source};
 use crate::model::finding::Finding;
-use crate::model::key::{ApiKey, Fingerprint};
+use crate::model::key::Fingerprint;
 use crate::model::kill_alarm::FoundAlarm;
 use crate::model::names::{AccountName, Principal, SecretArn, SlotName};
 use crate::model::pool::Pool;
 use crate::model::text::OutsideText;
-use crate::ports::{BedrockCredential, ListError, ListedAlarm, ListedSecret, PageToken};
+use crate::ports::{
+    BedrockCredential, FunctionVariables, ListError, ListedAlarm, ListedSecret, PageToken,
+    ReadingStage, Variables,
+};
 use crate::rules::alarms::{self, AlarmChange};
 use crate::rules::audit::facts::{
     CredentialFacts, GuardFacts, PoolFacts, Sight, UserFacts, VariableFacts,
@@ -36,16 +39,18 @@ pub(super) struct Around {
     pub(super) left: Sight<BTreeSet<Principal>>,
 }
 
-/// A piece of a variable's value: its fingerprint, and whose keys look so.
-#[derive(Debug)]
+/// A piece of a variable's value: its fingerprint, and whose keys look so. In the order of these fields what is edited comes
+/// before published versions.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Variable {
     function: OutsideText,
     name: OutsideText,
+    version: Option<OutsideText>,
     fingerprint: Fingerprint,
     looks: Looks,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Looks {
     LikeAKey,
     Other,
@@ -57,7 +62,7 @@ impl Around {
         match (self.secrets.get(arn), &self.secrets_seen) {
             (Some(secret), _) => Sight::Seen(Some(secret.clone())),
             (None, Seen::Whole) => Sight::Seen(None),
-            (None, Seen::Part { .. } | Seen::Not { .. }) => Sight::NotSeen,
+            (None, Seen::Absent { .. } | Seen::Part { .. } | Seen::Not { .. }) => Sight::NotSeen,
         }
     }
 
@@ -78,6 +83,7 @@ pub(super) async fn around(
     outline: &Outline,
     read: &mut Read,
 ) -> Around {
+    reader.progress.at(ReadingStage::Around, 0, 1);
     let (secrets, alarms, variables, users, left) = join!(
         secrets(ports, reader),
         listed_alarms(ports, reader),
@@ -85,6 +91,7 @@ pub(super) async fn around(
         users(ports, reader),
         left(ports, reader, outline),
     );
+    reader.progress.at(ReadingStage::Around, 1, 1);
     let (listed, alarms_seen) = alarms;
     let prefix = order.deployment.alarm_prefix();
     let is_ours = |listed: &ListedAlarm| listed.alarm.arn.name().starts_with(&prefix);
@@ -143,27 +150,71 @@ async fn listed_alarms(ports: &AuditPorts, reader: &Reader<'_>) -> (Vec<ListedAl
     (alarms, seen)
 }
 
-/// Of each variable the pieces that may be keys; their text is let go of at once.
+/// Of each variable the pieces that may be keys; their text is let go of at once. Published versions that have the same are one.
 async fn variables(ports: &AuditPorts, reader: &Reader<'_>) -> (Vec<Variable>, Seen) {
-    let mut variables = Vec::new();
+    let mut variables = Pieces::default();
     let page = |at: Option<PageToken>| async move { ports.functions.functions(at.as_ref()).await };
-    let seen = reader
-        .all(page, |function| {
-            for (name, value) in &function.variables {
-                let pieces = value.pieces().into_iter();
-                variables.extend(pieces.map(|piece: ApiKey| Variable {
-                    function: function.function.clone(),
-                    name: name.clone(),
-                    fingerprint: piece.fingerprint(),
-                    looks: match piece.begins_as_keys_do() {
-                        true => Looks::LikeAKey,
-                        false => Looks::Other,
-                    },
-                }));
+    let seen = reader.all(page, |function| variables.add(function)).await;
+    variables.end(seen)
+}
+
+/// What is remembered of the variables of functions.
+#[derive(Default)]
+struct Pieces {
+    found: BTreeMap<(OutsideText, OutsideText, Fingerprint), (Option<OutsideText>, Looks)>,
+    /// How many functions and versions were not read, and why the first was not.
+    not_read: Option<(usize, String)>,
+}
+
+impl Pieces {
+    fn add(&mut self, function: FunctionVariables) {
+        let variables = match function.variables {
+            Variables::Read(variables) => variables,
+            Variables::NotRead(why) => {
+                let first = || (0, format!("{}: {why}", function.function));
+                self.not_read.get_or_insert_with(first).0 += 1;
+                return;
             }
-        })
-        .await;
-    (variables, seen)
+        };
+        for (name, value) in variables {
+            for piece in value.pieces() {
+                let looks = match piece.begins_as_keys_do() {
+                    true => Looks::LikeAKey,
+                    false => Looks::Other,
+                };
+                let place = (function.function.clone(), name.clone(), piece.fingerprint());
+                let version = function.version.clone();
+                let known = self.found.entry(place).or_insert((version.clone(), looks));
+                known.0 = known.0.take().min(version);
+            }
+        }
+    }
+
+    /// What was found, and how much was seen: variables that nobody could decrypt were not.
+    fn end(self, seen: Seen) -> (Vec<Variable>, Seen) {
+        let seen = match self.not_read {
+            None => seen,
+            Some((number, first)) => {
+                let why = format!("the variables of {number} functions cannot be read ({first})");
+                both(seen, Seen::part(&why))
+            }
+        };
+        let found =
+            self.found
+                .into_iter()
+                .map(
+                    |((function, name, fingerprint), (version, looks))| Variable {
+                        function,
+                        name,
+                        version,
+                        fingerprint,
+                        looks,
+                    },
+                );
+        let mut found: Vec<Variable> = found.collect();
+        found.sort();
+        (found, seen)
+    }
 }
 
 async fn users(
@@ -186,14 +237,16 @@ async fn left(
     reader: &Reader<'_>,
     outline: &Outline,
 ) -> (Sight<BTreeSet<Principal>>, Seen) {
+    let none = || {
+        let seen = Seen::absent("the deployment names no directory");
+        (Sight::NotSeen, seen)
+    };
     let Some(people) = &ports.people else {
-        return (
-            Sight::NotSeen,
-            Seen::not("the deployment names no directory"),
-        );
+        return none();
     };
     match reader.ask(|| people.left(&outline.people)).await {
-        Ok(left) => (Sight::Seen(left), Seen::Whole),
+        Ok(Some(left)) => (Sight::Seen(left), Seen::Whole),
+        Ok(None) => none(),
         Err(why) => (Sight::NotSeen, Seen::not(&why)),
     }
 }
@@ -296,6 +349,7 @@ pub(super) fn judge(
         read.findings.extend(of_variable(&VariableFacts {
             function: &variable.function,
             variable: &variable.name,
+            version: variable.version.as_ref(),
             slot,
         }));
     }

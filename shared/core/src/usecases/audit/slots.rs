@@ -9,9 +9,8 @@ use super::accounts::Lists;
 use super::fleet::{AT_ONCE, Outline, say_damaged};
 use super::pages::Reader;
 use super::rest::Around;
-use super::{AuditPorts, Read};
-use crate::model::audit::{Seen, SlotLine, Source};
-use crate::model::baseline::month_of;
+use super::{AuditOrder, AuditPorts, Read};
+use crate::model::audit::{Period, Seen, SlotLine, Source};
 use crate::model::drill::Drill;
 use crate::model::finding::Finding;
 use crate::model::key::Fingerprint;
@@ -19,9 +18,9 @@ use crate::model::money::MicroDollars;
 use crate::model::names::{AccountName, Reader as SecretReader, SlotName};
 use crate::model::slot::{Environment, Slot, SlotState};
 use crate::model::usage::Bucket;
-use crate::model::usage_items::{AccountUsage, spent};
+use crate::model::usage_items::{AccountUsage, KEPT, spent};
 use crate::model::version::{Version, VersionState};
-use crate::ports::{ListError, ListedSecret, SlotRows};
+use crate::ports::{ListError, ListedSecret, ReadingStage, SlotRows};
 use crate::rules::audit::facts::{
     FleetFacts, Listing, ReaderFacts, SharedFacts, Sight, SlotFacts, Watcher,
 };
@@ -57,6 +56,7 @@ struct Own {
 /// Judges every slot, a few at a time; none is kept.
 pub(super) async fn judge_all(
     ports: &AuditPorts,
+    order: &AuditOrder,
     reader: &Reader<'_>,
     outline: &Outline,
     around: &Around,
@@ -66,11 +66,14 @@ pub(super) async fn judge_all(
     let watchers = watchers(ports, reader, outline, read).await;
     let mut fleet = Fleet::default();
     let names: Vec<SlotName> = outline.names.iter().cloned().collect();
-    let rows = names.iter().map(|name| own(ports, reader, around, name));
+    let rows = names
+        .iter()
+        .map(|name| own(ports, order.period, reader, around, name));
     let mut rows = stream::iter(rows).buffered(AT_ONCE);
     let mut policies: Option<String> = None;
     let mut at = 0..names.len();
     while let (Some(found), Some(at)) = (rows.next().await, at.next()) {
+        reader.progress.at(ReadingStage::Keys, at + 1, names.len());
         let own = match found {
             Ok(own) => own,
             Err(why) => {
@@ -110,6 +113,7 @@ pub(super) async fn judge_all(
 
 async fn own(
     ports: &AuditPorts,
+    period: Period,
     reader: &Reader<'_>,
     around: &Around,
     name: &SlotName,
@@ -136,7 +140,7 @@ async fn own(
         }
     }
     own.policy = reader.ask(|| ports.secrets.policy(&slot.secret)).await;
-    own.spent = month_spend(ports, slot, ports.clock.now()).await;
+    own.spent = month_spend(ports, slot, period).await;
     Ok(own)
 }
 
@@ -168,13 +172,19 @@ impl Own {
     }
 }
 
-/// What the slot spent this month as far as that is kept; `None` if it cannot be read.
-async fn month_spend(ports: &AuditPorts, slot: &Slot, now: Timestamp) -> Option<MicroDollars> {
-    let (first, _) = month_of(Bucket::of(now));
-    let (from, here) = (Bucket(first * Bucket::PER_DAY), Bucket::of(now));
-    let hours = ports.usage.hours(&slot.name, from.hour(), here.hour() + 1);
-    let hours = hours.await.ok()?;
-    Some(spent(None, &hours, (from, here), |_| true).known)
+/// What the slot spent in the period up to now; `None` if it cannot be read, or is not kept any more.
+async fn month_spend(ports: &AuditPorts, slot: &Slot, period: Period) -> Option<MicroDollars> {
+    let now = ports.clock.now();
+    if now.duration_since(period.begins()) > KEPT {
+        return None;
+    }
+    let until = period.after().begins().min(now);
+    let (from, until) = (Bucket::of(period.begins()), Bucket::of(until));
+    let hours = ports
+        .usage
+        .hours(&slot.name, from.hour(), until.hour() + 1)
+        .await;
+    Some(spent(None, &hours.ok()?, (from, until), |_| true).known)
 }
 
 /// Who watches each account.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod issue;
+mod users;
 mod verify;
 
 use std::sync::Mutex;

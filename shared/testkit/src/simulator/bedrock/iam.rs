@@ -110,9 +110,16 @@ impl Bedrock {
 }
 
 fn list(account: &Account, body: &[u8]) -> Result<String, Refusal> {
-    let known = ["UserName", "ServiceName", "Marker", "MaxItems"];
+    let known = ["UserName", "ServiceName", "AllUsers", "Marker", "MaxItems"];
     let asked = Parameters::read(body, &known)?;
-    let user = known_user(account, asked.required("UserName")?)?;
+    let user = match (asked.get("AllUsers"), asked.get("UserName")) {
+        (Some("true"), None) => None,
+        (Some("true"), Some(_)) => {
+            return Err(invalid("AllUsers and UserName exclude each other"));
+        }
+        _ => Some(known_user(account, asked.required("UserName")?)?),
+    };
+    let is_asked_for = |key: &&Key| user.as_ref().is_none_or(|user| key.workspace == *user);
     bedrock(asked.required("ServiceName")?)?;
     let marker = asked.get("Marker").map(|marker| {
         let start = marker.strip_prefix("from-").and_then(|n| n.parse().ok());
@@ -122,7 +129,8 @@ fn list(account: &Account, body: &[u8]) -> Result<String, Refusal> {
     let (size, ahead) = (account.settings.page_size, account.settings.clock_ahead);
     let there = account.keys.iter();
     let mut rest = there
-        .filter(|key| !key.deleted && key.workspace == user)
+        .filter(|key| !key.deleted)
+        .filter(is_asked_for)
         .skip(start);
     let rows: String = (rest.by_ref().take(size))
         .map(|key| element_of("member", &row(key, ahead, account.now())))

@@ -390,6 +390,7 @@ impl Scene {
         let function = OutsideText::new("arn:aws:lambda:us-east-1:111122223333:function:bot");
         for name in self.variables.as_ref().seen().into_iter().flatten() {
             found.extend(of_variable(&VariableFacts {
+                version: None,
                 function: &function,
                 variable: &OutsideText::new(name),
                 slot: Some(&self.slot.name),
