@@ -110,6 +110,25 @@ impl MemoryLists {
         self.state().alarms.push(alarm);
     }
 
+    /// Takes an alarm out of the list.
+    pub fn forget_alarm(&self, name: &str) {
+        let mut state = self.state();
+        state.alarms.retain(|known| known.alarm.arn.name() != name);
+    }
+
+    /// Takes a function out of the list.
+    pub fn forget_function(&self, arn: &str) {
+        self.state().functions.retain(|known| known.0 != arn);
+    }
+
+    /// Takes every credential of a user out of the list.
+    pub fn forget_credentials(&self, user: &str) {
+        let mut state = self.state();
+        state
+            .credentials
+            .retain(|known| known.user.as_str() != user);
+    }
+
     /// Adds a function with its variables.
     pub fn put_function(&self, arn: &str, variables: &[(&str, &str)]) {
         self.put_version(arn, None, variables);
