@@ -1,8 +1,12 @@
 //! The command against emulated AWS and the real functions, as a new user runs it: each line of README's section.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+#[path = "command/audited.rs"]
+mod audited;
 #[path = "command/died.rs"]
 mod died;
+#[path = "command/discovered.rs"]
+mod discovered;
 #[path = "command/drilled.rs"]
 mod drilled;
 #[path = "command/killed.rs"]

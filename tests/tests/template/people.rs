@@ -170,6 +170,44 @@ fn agents_tell_of_their_use_and_call_nothing_else() {
     assert_eq!(usage["FunctionUrlConfig"], json!({"AuthType": "AWS_IAM"}));
 }
 
+#[test]
+fn an_auditor_reads_and_changes_nothing() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    let document = &stack.properties("AuditorPolicy")["PolicyDocument"];
+    for statement in document["Statement"].as_array().unwrap() {
+        let actions = match &statement["Action"] {
+            Value::Array(actions) => actions.clone(),
+            action => vec![action.clone()],
+        };
+        for action in &actions {
+            let name = action.as_str().unwrap().split(':').nth(1).unwrap();
+            let reads = ["Get", "List", "Describe", "Query", "Decrypt"];
+            assert!(reads.iter().any(|verb| name.starts_with(verb)), "{action}");
+        }
+    }
+    let policy = stack.policy("AuditorPolicy");
+    let credential = |kind: &str| {
+        format!(
+            "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/e2e/{kind}/openai-main-a1B2c3"
+        )
+    };
+    let value = "secretsmanager:GetSecretValue";
+    assert!(allows(&policy, value, &credential("read"), &[]));
+    assert!(!allows(&policy, value, &credential("admin"), &[]));
+    assert!(!allows(&policy, value, SECRET, &[STACK]));
+    let age = "secretsmanager:ListSecretVersionIds";
+    assert!(allows(&policy, age, &credential("admin"), &[]));
+    let settings = stack.output("CommandSettings");
+    assert!(settings.contains("export KEYWARD_STACK=e2e"), "{settings}");
+    assert!(
+        settings.contains("export KEYWARD_ALARM_TOPIC_ARN="),
+        "{settings}"
+    );
+}
+
 /// Who gives orders to the kill switch: a policy for people, or for agents, never does.
 #[test]
 fn nobody_but_the_monitor_and_control_invokes_the_kill_switch() {

@@ -139,7 +139,11 @@ async fn own(
             }
         }
     }
-    own.policy = reader.ask(|| ports.secrets.policy(&slot.secret)).await;
+    // One that is gone, or on its way, is read by nobody, and Secrets Manager tells no policy of it.
+    let is_gone = |secret: &ListedSecret| secret.deleted.is_some();
+    if !matches!(own.listed_secret(), Sight::Seen(secret) if secret.is_none_or(is_gone)) {
+        own.policy = reader.ask(|| ports.secrets.policy(&slot.secret)).await;
+    }
     own.spent = month_spend(ports, slot, period).await;
     Ok(own)
 }
