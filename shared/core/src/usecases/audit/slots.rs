@@ -35,6 +35,8 @@ const LATELY: SignedDuration = SignedDuration::from_hours(1);
 pub(super) struct Fleet {
     /// Whose a key's text is.
     pub(super) fingerprints: BTreeMap<Fingerprint, SlotName>,
+    /// The same of those that may be alive.
+    alive: BTreeMap<Fingerprint, SlotName>,
     handles: BTreeMap<(AccountName, Box<str>), SlotName>,
     secrets: BTreeMap<Box<str>, SlotName>,
     readers: BTreeMap<SecretReader, BTreeMap<SlotName, Environment>>,
@@ -333,6 +335,14 @@ impl Fleet {
         for version in &rows.versions {
             if let Some(fingerprint) = version.fingerprint {
                 let holder = self.fingerprints.entry(fingerprint);
+                holder.or_insert_with(|| name.clone());
+            }
+        }
+        // What was revoked belongs to nobody: a slot that let go of what it shared shares it no more.
+        let alive = rows.versions.iter();
+        for version in alive.filter(|version| version.state.may_be_alive()) {
+            if let Some(fingerprint) = version.fingerprint {
+                let holder = self.alive.entry(fingerprint);
                 take("key", holder.or_insert_with(|| name.clone()));
             }
             if let Some(handle) = &version.handle {
