@@ -118,7 +118,7 @@ impl MemoryLists {
 
     /// Takes a function out of the list.
     pub fn forget_function(&self, arn: &str) {
-        self.state().functions.retain(|known| known.0 != arn);
+        self.state().functions.retain(|known| known.arn != arn);
     }
 
     /// Takes every credential of a user out of the list.
