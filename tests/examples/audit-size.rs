@@ -167,6 +167,11 @@ impl SecretLists for MadeUp {
         }))
     }
 
+    async fn secret(&self, _: &SecretArn) -> Result<Option<ListedSecret>, ListError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(None)
+    }
+
     async fn policy(&self, _: &SecretArn) -> Result<Option<String>, ListError> {
         self.calls.fetch_add(1, Ordering::Relaxed);
         Ok(None)

@@ -7,5 +7,7 @@ mod cases;
 mod flows;
 #[path = "audit/runs.rs"]
 mod runs;
+#[path = "audit/seeded.rs"]
+mod seeded;
 #[path = "audit/stage.rs"]
 mod stage;

@@ -13,16 +13,17 @@ use keyward_core::model::drill::{Drill, DrillOutcome};
 use keyward_core::model::fleet::Fleet;
 use keyward_core::model::key::{ApiKey, KeyFormat};
 use keyward_core::model::kill_alarm::FoundAlarm;
+use keyward_core::model::money::{DayLimit, SpendCap};
 use keyward_core::model::names::{AccountName, KeyHandle, SlotName};
 use keyward_core::model::slot::{Epoch, Mode, ProviderName, Scope, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::usage_items::AccountUsage;
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::ports::{
-    Abilities, Clock, CredentialAge, Deadline, Disabled, Gone, GonePage, Inventory, KeyIssuer,
-    KeyOwner, KeyProvider, KeyRecord, Limits, ListedAlarm, ListedSecret, Naming, Page, PageToken,
-    PoolSettings, ProviderError, Providers, Reach, ReportFile, SpendCaps, Suspension, UsageStore,
-    Verdict,
+    Abilities, Clock, CredentialAge, Deadline, Disabled, Fence, Gone, GonePage, Inventory,
+    KeyIssuer, KeyOwner, KeyProvider, KeyRecord, Limits, ListedAlarm, ListedSecret, Naming, Page,
+    PageToken, PoolSettings, ProviderError, Providers, Reach, ReportFile, SecretLists, SpendCaps,
+    Suspension, UsageStore, Verdict,
 };
 use keyward_core::rules::alarms::wanted;
 use keyward_core::usecases::audit::{AuditError, AuditOrder, AuditPorts, Done, audit};
@@ -61,6 +62,10 @@ pub(crate) struct Listed {
     pub(crate) provider: ProviderName,
     pub(crate) pages: Vec<Result<Vec<KeyRecord>, ProviderError>>,
     pub(crate) gone: Vec<Gone>,
+    /// How it limits keys, where it does.
+    pub(crate) day_limit: Option<DayLimit>,
+    /// With fewer standby keys than this its pool is low; `None` where it has none.
+    pub(crate) low_water: Option<u32>,
 }
 
 impl Listed {
@@ -69,6 +74,8 @@ impl Listed {
             provider,
             pages: vec![Ok(keys)],
             gone: Vec::new(),
+            day_limit: None,
+            low_water: None,
         }
     }
 
@@ -77,6 +84,8 @@ impl Listed {
             provider,
             pages: vec![Err(error)],
             gone: Vec::new(),
+            day_limit: None,
+            low_water: None,
         }
     }
 }
@@ -163,7 +172,18 @@ impl KeyProvider for Listed {
     }
 
     fn caps(&self) -> Option<&dyn SpendCaps> {
-        None
+        self.day_limit.is_some().then_some(self)
+    }
+}
+
+#[async_trait]
+impl SpendCaps for Listed {
+    async fn set_cap(&self, _: &KeyHandle, _: SpendCap) -> Result<(), ProviderError> {
+        panic!("an audit changes nothing")
+    }
+
+    fn day_limit(&self) -> DayLimit {
+        self.day_limit.expect("it limits keys")
     }
 }
 
@@ -186,8 +206,15 @@ impl Providers for Accounts {
         }
     }
 
-    fn pool(&self, _: &AccountName) -> Option<PoolSettings> {
-        None
+    fn pool(&self, account: &AccountName) -> Option<PoolSettings> {
+        let listed = self.0.get(account)?;
+        Some(PoolSettings {
+            provider: listed.provider,
+            secret: "arn:aws:secretsmanager:us-east-1:111122223333:secret:pool-a1B2c3"
+                .parse()
+                .unwrap(),
+            low_water: listed.low_water?,
+        })
     }
 }
 
@@ -317,6 +344,40 @@ impl Stage {
         let mut slot = self.inventory.slot(&name).await.unwrap().unwrap();
         change(&mut slot);
         self.inventory.save_slot(&slot).await.unwrap();
+    }
+
+    /// Changes the current key of a slot.
+    pub(crate) async fn change_key(&self, name: &str, change: impl FnOnce(&mut Version)) {
+        let name: SlotName = name.parse().unwrap();
+        let mut version = self.inventory.versions(&name).await.unwrap().remove(0);
+        change(&mut version);
+        let saved = [version];
+        let saved = self.inventory.save_versions(&saved, Fence::None);
+        saved.await.unwrap();
+    }
+
+    /// Changes what Secrets Manager says of a slot's secret.
+    pub(crate) async fn change_secret(&self, name: &str, change: impl FnOnce(&mut ListedSecret)) {
+        let name: SlotName = name.parse().unwrap();
+        let slot = self.inventory.slot(&name).await.unwrap().unwrap();
+        let mut secret = self.lists.secret(&slot.secret).await.unwrap().unwrap();
+        change(&mut secret);
+        self.lists.put_secret(secret);
+    }
+
+    /// Changes what an account's provider lists.
+    pub(crate) fn relist(&mut self, account: &str, change: impl FnOnce(&mut Listed)) {
+        let name: AccountName = account.parse().unwrap();
+        let known = &self.accounts.0[&name];
+        let mut listed = Listed {
+            provider: known.provider,
+            pages: known.pages.clone(),
+            gone: known.gone.clone(),
+            day_limit: known.day_limit,
+            low_water: known.low_water,
+        };
+        change(&mut listed);
+        self.account(account, listed);
     }
 
     /// An account whose provider lists so.

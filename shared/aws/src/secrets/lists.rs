@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::primitives::DateTime;
-use aws_sdk_secretsmanager::types::SecretListEntry;
+use aws_sdk_secretsmanager::types::{SecretListEntry, Tag};
 use jiff::Timestamp;
 use keyward_core::model::names::{SecretArn, SecretVersionId};
 use keyward_core::model::text::OutsideText;
@@ -49,9 +50,21 @@ impl SecretLists for SecretsManager {
         })
     }
 
+    async fn secret(&self, secret: &SecretArn) -> Result<Option<ListedSecret>, ListError> {
+        let arn = secret.as_str();
+        let request = self.of(arn).describe_secret().secret_id(arn);
+        match request.send().await {
+            Ok(answer) => described(answer).map(Some),
+            Err(error) => match examine("DescribeSecret", &error) {
+                failure if failure.code() == NOT_FOUND => Ok(None),
+                failure => Err(failure.of_list()),
+            },
+        }
+    }
+
     async fn policy(&self, secret: &SecretArn) -> Result<Option<String>, ListError> {
-        let client = self.of(secret.as_str());
-        let request = client.get_resource_policy().secret_id(secret.as_str());
+        let arn = secret.as_str();
+        let request = self.of(arn).get_resource_policy().secret_id(arn);
         match request.send().await {
             Ok(answer) => Ok(answer.resource_policy),
             Err(error) => match examine("GetResourcePolicy", &error) {
@@ -71,25 +84,43 @@ fn account_and_page(token: &PageToken) -> (usize, Option<String>) {
 
 /// A secret that cannot be named fails the page: it would be missing in the list.
 fn listed(entry: SecretListEntry) -> Result<ListedSecret, ListError> {
-    let arn = entry.arn.unwrap_or_default().parse();
-    let unreadable = || ListError::Refused(OutsideText::new("a secret's ARN cannot be read"));
-    let tag = |name: &str| {
-        let mut tags = entry.tags.iter().flatten();
-        let tag = tags.find(|tag| tag.key() == Some(name))?;
-        tag.value().map(OutsideText::new)
-    };
     let stages = entry.secret_versions_to_stages.unwrap_or_default();
     Ok(ListedSecret {
-        arn: arn.map_err(|_| unreadable())?,
+        arn: named(entry.arn)?,
         rotates: entry.rotation_enabled.unwrap_or(false),
         created: entry.created_date.and_then(moment),
         last_rotated: entry.last_rotated_date.and_then(moment),
         next_rotation: entry.next_rotation_date.and_then(moment),
         deleted: entry.deleted_date.and_then(moment),
-        slot: tag(TAG_SLOT),
+        slot: slot_tag(entry.tags.unwrap_or_default()),
         current: holder(&stages, &Stage::Current),
         pending: holder(&stages, &Stage::Pending),
     })
+}
+
+fn described(answer: DescribeSecretOutput) -> Result<ListedSecret, ListError> {
+    let stages = answer.version_ids_to_stages.unwrap_or_default();
+    Ok(ListedSecret {
+        arn: named(answer.arn)?,
+        rotates: answer.rotation_enabled.unwrap_or(false),
+        created: answer.created_date.and_then(moment),
+        last_rotated: answer.last_rotated_date.and_then(moment),
+        next_rotation: answer.next_rotation_date.and_then(moment),
+        deleted: answer.deleted_date.and_then(moment),
+        slot: slot_tag(answer.tags.unwrap_or_default()),
+        current: holder(&stages, &Stage::Current),
+        pending: holder(&stages, &Stage::Pending),
+    })
+}
+
+fn named(arn: Option<String>) -> Result<SecretArn, ListError> {
+    let arn = arn.unwrap_or_default().parse();
+    arn.map_err(|_| ListError::Refused(OutsideText::new("a secret's ARN cannot be read")))
+}
+
+fn slot_tag(tags: Vec<Tag>) -> Option<OutsideText> {
+    let tag = tags.into_iter().find(|tag| tag.key() == Some(TAG_SLOT))?;
+    tag.value().map(OutsideText::new)
 }
 
 fn holder(stages: &HashMap<String, Vec<String>>, stage: &Stage) -> Option<SecretVersionId> {
@@ -198,6 +229,35 @@ mod tests {
         assert_eq!(tokens, [Value::Null, json!("more"), Value::Null]);
         let beyond = PageToken("7 ".to_owned());
         assert!(secrets.secrets(Some(&beyond)).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn one_secret_is_read_as_it_is_now() {
+        let arn: SecretArn = ARN.parse().unwrap();
+        let answer = json!({
+            "ARN": ARN, "RotationEnabled": true, "NextRotationDate": 1_790_000_000,
+            "Tags": [{"Key": "keyward:slot", "Value": "bot"}],
+            "VersionIdsToStages": {VERSION: ["AWSCURRENT"]},
+        });
+        let (secrets, recorded) = secrets([
+            Answer::ok(&answer),
+            Answer::error(400, NOT_FOUND, "no such secret"),
+            Answer::error(400, "AccessDeniedException", "not you"),
+        ]);
+        let found = secrets.secret(&arn).await.unwrap().unwrap();
+        assert_eq!((found.arn, found.rotates), (arn.clone(), true));
+        assert_eq!(
+            found.next_rotation,
+            Timestamp::from_second(1_790_000_000).ok()
+        );
+        assert_eq!(found.slot.unwrap().as_str(), "bot");
+        assert_eq!(found.current.unwrap().as_str(), VERSION);
+        assert_eq!(secrets.secret(&arn).await.unwrap(), None);
+        assert!(
+            secrets.secret(&arn).await.is_err(),
+            "not permitted is not gone"
+        );
+        assert_eq!(recorded.sent()[0].body["SecretId"], ARN);
     }
 
     #[tokio::test]

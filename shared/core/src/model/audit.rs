@@ -135,12 +135,16 @@ impl<'de> Deserialize<'de> for Period {
 pub enum Source {
     /// The inventory's slots and keys.
     Inventory,
+    /// The items of one slot. Told of only where one of them cannot be read.
+    Slot(SlotName),
     /// The list of secrets.
     Secrets,
     /// The resource policies of slots' secrets.
     Policies,
-    /// A provider account's list of keys.
+    /// A provider account's list of keys, where slots' keys live.
     Keys(AccountName),
+    /// The projects or users of a provider account in which no slot's keys live, where its keys are listed by those.
+    Places(AccountName),
     /// Who watches what a provider account's keys use.
     Usage(AccountName),
     /// The alarms of the region.
@@ -162,9 +166,11 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Inventory => f.write_str("the inventory"),
+            Self::Slot(slot) => write!(f, "the items of {slot}"),
             Self::Secrets => f.write_str("Secrets Manager's list"),
             Self::Policies => f.write_str("the policies of secrets"),
             Self::Keys(account) => write!(f, "the keys of {account}"),
+            Self::Places(account) => write!(f, "the keys of {account} where no slot lives"),
             Self::Usage(account) => write!(f, "who watches {account}"),
             Self::Alarms => f.write_str("CloudWatch's alarms"),
             Self::Pool(account) => write!(f, "the pool of {account}"),

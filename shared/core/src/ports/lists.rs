@@ -147,6 +147,14 @@ pub trait SecretLists: Send + Sync {
     async fn secrets(&self, after: Option<&PageToken>)
     -> Result<ListPage<ListedSecret>, ListError>;
 
+    /// One secret as it is now, of whatever account it is; `None` if there is no such secret. The list does not show what
+    /// changed within the last five minutes, and this does:
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html>.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    async fn secret(&self, secret: &SecretArn) -> Result<Option<ListedSecret>, ListError>;
+
     /// A secret's resource policy, as JSON; `None` if it has none, or there is no such secret.
     ///
     /// # Errors

@@ -28,6 +28,7 @@ pub struct MemoryCensus {
 #[derive(Debug, Default)]
 struct Disturbed {
     damaged: Vec<Damaged>,
+    hidden: Vec<SlotName>,
     breaks: Option<Break>,
 }
 
@@ -47,6 +48,16 @@ impl MemoryCensus {
     /// Puts an item in that cannot be read: under its slot where it is of one, else in the list of names.
     pub fn damage(&self, damaged: Damaged) {
         self.state().damaged.push(damaged);
+    }
+
+    /// The slot itself cannot be read from now on, and its keys can. Its damage is put in by itself.
+    pub fn hide_slot(&self, name: &str) {
+        let name = name.parse().expect("a slot's name");
+        self.state().hidden.push(name);
+    }
+
+    fn is_hidden(&self, name: &SlotName) -> bool {
+        self.state().hidden.contains(name)
     }
 
     /// Takes out again what was put in, and answers as before.
@@ -92,14 +103,17 @@ impl Census for MemoryCensus {
     }
 
     async fn slot(&self, name: &SlotName) -> Result<Option<Slot>, ListError> {
-        Ok(self.inventory.slot(name).await?)
+        match self.is_hidden(name) {
+            true => Ok(None),
+            false => Ok(self.inventory.slot(name).await?),
+        }
     }
 
     async fn rows(&self, slot: &SlotName) -> Result<SlotRows, ListError> {
         let damaged = self.state().damaged.clone().into_iter();
         let of_it = damaged.filter(|row| row.slot.as_ref() == Some(slot));
         Ok(SlotRows {
-            slot: self.inventory.slot(slot).await?,
+            slot: self.slot(slot).await?,
             versions: self.inventory.versions(slot).await?,
             drill: self.inventory.drills(slot).await?.pop(),
             damaged: of_it.collect(),

@@ -30,6 +30,8 @@ pub enum Break {
 pub enum ListName {
     /// Secrets.
     Secrets,
+    /// Secrets asked for one by one; each is a page of its own.
+    Secret,
     /// Policies of secrets; each is a page of its own.
     Policies,
     /// Values of secrets; each is a page of its own.
@@ -57,6 +59,8 @@ struct Function {
 #[derive(Debug, Default)]
 struct State {
     secrets: Vec<ListedSecret>,
+    /// How secrets are by now that the list still shows as they were.
+    unlisted: Vec<ListedSecret>,
     policies: BTreeMap<SecretArn, String>,
     alarms: Vec<ListedAlarm>,
     functions: Vec<Function>,
@@ -85,6 +89,11 @@ impl MemoryLists {
         state.secrets.push(secret);
     }
 
+    /// A secret is so by now, and the list does not show it yet.
+    pub fn put_secret_unlisted(&self, secret: ListedSecret) {
+        self.state().unlisted.push(secret);
+    }
+
     /// Takes a secret out of the list.
     pub fn forget_secret(&self, arn: &SecretArn) {
         self.state().secrets.retain(|known| known.arn != *arn);
@@ -99,6 +108,25 @@ impl MemoryLists {
     /// Adds an alarm.
     pub fn put_alarm(&self, alarm: ListedAlarm) {
         self.state().alarms.push(alarm);
+    }
+
+    /// Takes an alarm out of the list.
+    pub fn forget_alarm(&self, name: &str) {
+        let mut state = self.state();
+        state.alarms.retain(|known| known.alarm.arn.name() != name);
+    }
+
+    /// Takes a function out of the list.
+    pub fn forget_function(&self, arn: &str) {
+        self.state().functions.retain(|known| known.arn != arn);
+    }
+
+    /// Takes every credential of a user out of the list.
+    pub fn forget_credentials(&self, user: &str) {
+        let mut state = self.state();
+        state
+            .credentials
+            .retain(|known| known.user.as_str() != user);
     }
 
     /// Adds a function with its variables.
@@ -220,6 +248,13 @@ impl SecretLists for MemoryLists {
         after: Option<&PageToken>,
     ) -> Result<ListPage<ListedSecret>, ListError> {
         self.page(ListName::Secrets, after, |state| state.secrets.clone())
+    }
+
+    async fn secret(&self, secret: &SecretArn) -> Result<Option<ListedSecret>, ListError> {
+        self.broken(ListName::Secret, 0)?;
+        let state = self.state();
+        let now = state.secrets.iter().chain(&state.unlisted);
+        Ok(now.rev().find(|known| known.arn == *secret).cloned())
     }
 
     async fn policy(&self, secret: &SecretArn) -> Result<Option<String>, ListError> {

@@ -10,6 +10,7 @@ use crate::model::audit::{
     AcceptedRisk, Counts, Coverage, Entry, PastAudit, Period, Source, Standing,
 };
 use crate::model::finding::{Finding, FindingId};
+use crate::model::names::SlotName;
 
 /// For how many audits a finding that is gone is remembered, so that it can be said to have come back.
 const REMEMBERED: usize = 13;
@@ -189,13 +190,16 @@ fn not_found(
     if entry.fixed_in.is_some() {
         return entry;
     }
-    let sources = &entry.finding.sources;
+    let finding = &entry.finding;
+    let sources = &finding.sources;
     // An account that has no pool has none to read: without this no stranger of it would ever be fixed.
     let has_no_pool =
         |source: &Source| matches!(source, Source::Pool(_)) && coverage.of(source).is_none();
+    let is_blind_spot = |slot: &SlotName| coverage.of(&Source::Slot(slot.clone())).is_some();
     let was_read = sources
         .iter()
-        .all(|source| coverage.is_whole(source) || has_no_pool(source));
+        .all(|source| coverage.is_whole(source) || has_no_pool(source))
+        && !finding.slot.as_ref().is_some_and(is_blind_spot);
     (entry.standing, entry.fixed_in) = match (was_read, &accepted) {
         (true, _) => (Standing::Fixed, Some(period)),
         (false, Some(_)) => (Standing::Accepted, None),

@@ -11,6 +11,9 @@ use crate::model::finding::{Gravity, Owasp, RuleId};
 
 const REASON: &str = "--reason \"audit\"";
 
+/// The fleet file under its usual name.
+const APPLY: &str = "apply keyward.toml --reason \"audit\"";
+
 /// The rules, in the order of their names.
 pub static RULES: [Rule; 39] = [
     Rule {
@@ -63,7 +66,7 @@ pub static RULES: [Rule; 39] = [
         title: "Nobody said what the slot spends",
         why: "Its limits are those of a guess: too low they stop the agent, too high they let a thief spend.",
         mend: "Say what it spends in the fleet file, and apply that.",
-        command: Mend::Slot("status", ""),
+        command: Mend::General(APPLY),
         owasp: &[Llm10],
         needs: &[Inventory],
         check: Check::Slot(spend::default_cap),
@@ -216,7 +219,7 @@ pub static RULES: [Rule; 39] = [
         gravity: High,
         title: "Two slots have the same key, or the same secret",
         why: "Cutting off one agent stops the other, and nobody can tell whose use is whose.",
-        mend: "Rotate the slot that is named second; look how it came about.",
+        mend: "Rotate both slots, within the hour: what they share is revoked with the first that lets go of it. Look how it came about.",
         command: Mend::Slot("rotate", "--wait"),
         owasp: &[Nhi9, Nhi8],
         needs: &[Inventory],
@@ -250,7 +253,7 @@ pub static RULES: [Rule; 39] = [
         title: "Who answers for the slot has left",
         why: "Nobody decides about it, and they may still have its key.",
         mend: "Name another in the fleet file and apply that; rotate, if they could read the key.",
-        command: Mend::Slot("rotate", "--wait"),
+        command: Mend::General(APPLY),
         owasp: &[Nhi1],
         needs: &[Inventory, People],
         check: Check::Slot(owners::owner_gone),
@@ -261,7 +264,7 @@ pub static RULES: [Rule; 39] = [
         title: "Nobody answers for the slot",
         why: "An alert about it reaches nobody who can decide.",
         mend: "Name its owner in the fleet file, and apply that.",
-        command: Mend::Slot("status", ""),
+        command: Mend::General(APPLY),
         owasp: &[Nhi1],
         needs: &[Inventory],
         check: Check::Slot(owners::no_owner),
@@ -272,7 +275,7 @@ pub static RULES: [Rule; 39] = [
         title: "The slot has no backup owner",
         why: "When its owner leaves, nobody answers for it.",
         mend: "Name one in the fleet file, and apply that.",
-        command: Mend::Slot("status", ""),
+        command: Mend::General(APPLY),
         owasp: &[Nhi1],
         needs: &[Inventory],
         check: Check::Slot(owners::no_backup),
@@ -326,8 +329,8 @@ pub static RULES: [Rule; 39] = [
         gravity: Critical,
         title: "A key was used after it was revoked",
         why: "Somebody has it, and the provider takes it.",
-        mend: "Cut the slot off for good.",
-        command: Mend::Slot("kill", "--leak --yes --reason \"audit\""),
+        mend: "Delete it at its provider by hand: a kill of the slot ends its other keys. Find out who has it.",
+        command: Mend::Slot("status", ""),
         owasp: &[Nhi1, Nhi2],
         needs: &[Inventory, Keys],
         check: Check::Slot(keys::revoked_but_used),
@@ -381,8 +384,8 @@ pub static RULES: [Rule; 39] = [
         gravity: High,
         title: "The slot's secret is gone",
         why: "The agent gets no key, and its keys live on at the provider.",
-        mend: "Restore the secret in Secrets Manager, or cut the slot off.",
-        command: Mend::Slot("kill", "--yes --reason \"audit\""),
+        mend: "Restore it, as long as it can be: aws secretsmanager restore-secret. If nobody knows who deleted it, cut the slot off.",
+        command: Mend::Slot("status", ""),
         owasp: &[Nhi1],
         needs: &[Inventory, Secrets],
         check: Check::Slot(keys::secret_gone),
@@ -403,8 +406,8 @@ pub static RULES: [Rule; 39] = [
         gravity: Medium,
         title: "The secret's tag does not name its slot",
         why: "With the inventory down, a kill finds the slot's keys by that tag.",
-        mend: "Apply the fleet file: it writes the tags.",
-        command: Mend::General("apply keyward.toml --reason \"audit\""),
+        mend: "Apply the fleet file: it writes the tags. Take a tag off first that names another slot.",
+        command: Mend::General(APPLY),
         owasp: &[Nhi1],
         needs: &[Inventory, Secrets],
         check: Check::Slot(keys::secret_untagged),

@@ -32,6 +32,8 @@ pub(super) struct AccountList {
     /// Before the first page was asked for.
     at: Timestamp,
     seen: Seen,
+    /// The places where no slot lives, where keys are listed by place; `None` where there are no others.
+    elsewhere: Option<Seen>,
     pub(super) traits: Sight<AccountTraits>,
     pub(super) format: Option<(ProviderName, KeyFormat)>,
 }
@@ -76,6 +78,9 @@ pub(super) async fn lists(
     }
     for (account, list) in &listed {
         read.put(Source::Keys(account.clone()), list.seen.clone());
+        if let Some(elsewhere) = &list.elsewhere {
+            read.put(Source::Places(account.clone()), elsewhere.clone());
+        }
         read.totals.listed += u32::try_from(list.keys.len()).unwrap_or(u32::MAX);
     }
     listed.into_iter().collect()
@@ -98,6 +103,20 @@ fn scopes(provider: ProviderName, mut places: Vec<Scope>) -> Vec<Scope> {
     places
 }
 
+/// What is not seen of an account whose keys are listed by project. IAM lists the credentials of all users by itself.
+fn elsewhere(provider: ProviderName) -> Option<Seen> {
+    match provider {
+        ProviderName::OpenRouter
+        | ProviderName::Anthropic
+        | ProviderName::LiteLlm
+        | ProviderName::Azure
+        | ProviderName::Bedrock => None,
+        ProviderName::OpenAi | ProviderName::Gemini => Some(Seen::absent(
+            "its keys are listed project by project, and only projects of slots are known",
+        )),
+    }
+}
+
 async fn one(
     ports: &AuditPorts,
     reader: &Reader<'_>,
@@ -110,6 +129,7 @@ async fn one(
         deleted: BTreeMap::new(),
         at: ports.clock.now(),
         seen: Seen::Whole,
+        elsewhere: elsewhere(provider),
         traits: Sight::NotSeen,
         format: None,
     };
@@ -217,12 +237,7 @@ impl AccountList {
 
 /// What is left of the lists when every slot and pool was read. Where the inventory or a pool was not read to its end,
 /// nobody can say whose a key is.
-pub(super) fn judge_strangers(
-    ports: &AuditPorts,
-    outline: &Outline,
-    lists: &Lists,
-    read: &mut Read,
-) {
+pub(super) fn judge_strangers(ports: &AuditPorts, damaged: usize, lists: &Lists, read: &mut Read) {
     if !read.coverage.is_whole(&Source::Inventory) {
         return;
     }
@@ -244,7 +259,7 @@ pub(super) fn judge_strangers(
                 account,
                 handle: &handle,
                 key: &row.key,
-                damaged: outline.damaged,
+                damaged,
             };
             read.findings.extend(of_key(&facts));
         }

@@ -14,6 +14,9 @@ use crate::rules::audit::facts::RowFacts;
 use crate::rules::audit::of_row;
 use crate::usecases::monitor::read::places;
 
+/// What is not known while an item is not read whose slot nobody knows.
+const NAMELESS: &str = "an item cannot be read, and whose it is nobody knows";
+
 /// Slots that are read at once.
 pub(super) const AT_ONCE: usize = 16;
 
@@ -76,6 +79,9 @@ pub(super) async fn outline(ports: &AuditPorts, reader: &Reader<'_>, read: &mut 
         say_damaged(row, read);
     }
     outline.damaged = damaged.len();
+    if !damaged.is_empty() {
+        read.unread.get_or_insert(NAMELESS);
+    }
     let names: Vec<SlotName> = outline.names.iter().cloned().collect();
     let slots = names
         .iter()
@@ -94,8 +100,11 @@ pub(super) async fn outline(ports: &AuditPorts, reader: &Reader<'_>, read: &mut 
     outline
 }
 
-/// A damaged item is a finding of its own, and hides no other.
+/// A damaged item is a finding of its own, and hides no other. What was found of its slot before may still be so.
 pub(super) fn say_damaged(row: &Damaged, read: &mut Read) {
+    if let Some(slot) = &row.slot {
+        read.put(Source::Slot(slot.clone()), Seen::part(row.why.as_str()));
+    }
     let facts = RowFacts {
         key: &row.key,
         slot: row.slot.as_ref(),

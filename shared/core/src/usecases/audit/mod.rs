@@ -209,6 +209,8 @@ struct Read {
     findings: Vec<Finding>,
     slots: Vec<SlotLine>,
     totals: Totals,
+    /// Why the inventory, listed to its end, is not known to it: a slot or a drill may be in what cannot be read.
+    unread: Option<&'static str>,
 }
 
 impl Read {
@@ -238,9 +240,12 @@ async fn read(ports: &AuditPorts, order: &AuditOrder, progress: &dyn Progress) -
         ports, order, &reader, &outline, &around, &mut lists, &mut read,
     )
     .await;
-    accounts::judge_strangers(ports, &outline, &lists, &mut read);
+    accounts::judge_strangers(ports, outline.damaged + fleet.damaged, &lists, &mut read);
     rest::judge_accounts(ports, order, &reader, &outline, &pools, &mut read).await;
     rest::judge(ports, order, &outline, &around, &fleet, &mut read);
+    if let Some(why) = read.unread {
+        read.put(Source::Inventory, Seen::part(why));
+    }
     read
 }
 

@@ -354,7 +354,9 @@ pub(super) fn judge(
         }));
     }
     if read.coverage.is_whole(&Source::Inventory) {
-        read.findings.extend(of_users(outline, around));
+        if read.unread.is_none() {
+            read.findings.extend(of_users(outline, around));
+        }
         let now = ports.clock.now();
         for guard in &around.guards {
             let slots = order.deployment.map.slots_of(&guard.alarm.arn);

@@ -12,6 +12,7 @@ use super::rest::Around;
 use super::{AuditOrder, AuditPorts, Read};
 use crate::model::audit::{Period, Seen, SlotLine, Source};
 use crate::model::drill::Drill;
+use crate::model::finding::Finding;
 use crate::model::key::Fingerprint;
 use crate::model::money::MicroDollars;
 use crate::model::names::{AccountName, Reader as SecretReader, SlotName};
@@ -34,11 +35,15 @@ const LATELY: SignedDuration = SignedDuration::from_hours(1);
 pub(super) struct Fleet {
     /// Whose a key's text is.
     pub(super) fingerprints: BTreeMap<Fingerprint, SlotName>,
+    /// The same of those that may be alive.
+    alive: BTreeMap<Fingerprint, SlotName>,
     handles: BTreeMap<(AccountName, Box<str>), SlotName>,
     secrets: BTreeMap<Box<str>, SlotName>,
     readers: BTreeMap<SecretReader, BTreeMap<SlotName, Environment>>,
     canaries: Vec<(SlotName, Option<Drill>)>,
     slots: usize,
+    /// Items of slots that cannot be read.
+    pub(super) damaged: usize,
 }
 
 /// A slot with what is read for it alone.
@@ -46,6 +51,7 @@ struct Own {
     rows: SlotRows,
     policy: Result<Option<String>, String>,
     secret: Sight<Option<ListedSecret>>,
+    unseen_secret: Option<String>,
     spent: Option<MicroDollars>,
 }
 
@@ -67,10 +73,9 @@ pub(super) async fn judge_all(
         .map(|name| own(ports, order.period, reader, around, name));
     let mut rows = stream::iter(rows).buffered(AT_ONCE);
     let mut policies: Option<String> = None;
-    let mut done = 0;
-    while let Some(found) = rows.next().await {
-        done += 1;
-        reader.progress.at(ReadingStage::Keys, done, names.len());
+    let mut at = 0..names.len();
+    while let (Some(found), Some(at)) = (rows.next().await, at.next()) {
+        reader.progress.at(ReadingStage::Keys, at + 1, names.len());
         let own = match found {
             Ok(own) => own,
             Err(why) => {
@@ -82,11 +87,16 @@ pub(super) async fn judge_all(
             .damaged
             .iter()
             .for_each(|row| say_damaged(row, read));
+        fleet.damaged += own.rows.damaged.len();
         let Some(slot) = &own.rows.slot else {
+            fleet.keep_keys(&names[at], &own.rows, lists, read);
             continue;
         };
         if let Err(why) = &own.policy {
             policies.get_or_insert_with(|| why.clone());
+        }
+        if let Some(why) = &own.unseen_secret {
+            read.put(Source::Secrets, Seen::part(why));
         }
         judge(ports, slot, &own, around, &watchers, lists, read);
         fleet.add(slot, &own.rows, read);
@@ -115,15 +125,57 @@ async fn own(
         rows,
         policy: Ok(None),
         secret: Sight::NotSeen,
+        unseen_secret: None,
         spent: None,
     };
     let Some(slot) = &own.rows.slot else {
         return Ok(own);
     };
     own.secret = around.secret(&slot.secret);
-    own.policy = reader.ask(|| ports.secrets.policy(&slot.secret)).await;
+    if is_suspect(ports, slot, &own) {
+        match reader.ask(|| ports.secrets.secret(&slot.secret)).await {
+            Ok(secret) => own.secret = Sight::Seen(secret),
+            Err(why) => {
+                own.secret = Sight::NotSeen;
+                own.unseen_secret = Some(why);
+            }
+        }
+    }
+    // One that is gone, or on its way, is read by nobody, and Secrets Manager tells no policy of it.
+    let is_gone = |secret: &ListedSecret| secret.deleted.is_some();
+    if !matches!(own.listed_secret(), Sight::Seen(secret) if secret.is_none_or(is_gone)) {
+        own.policy = reader.ask(|| ports.secrets.policy(&slot.secret)).await;
+    }
     own.spent = month_spend(ports, slot, period).await;
     Ok(own)
+}
+
+/// Whether something would be found about the secret as it is listed. The list lags by minutes, and knows no other account's
+/// secrets: such a one is looked at by itself before anything is said of it.
+fn is_suspect(ports: &AuditPorts, slot: &Slot, own: &Own) -> bool {
+    let found = of_slot(&SlotFacts {
+        now: ports.clock.now(),
+        slot,
+        versions: &own.rows.versions,
+        listings: own.rows.versions.iter().map(|_| Listing::NotSeen).collect(),
+        account: Sight::NotSeen,
+        secret: own.listed_secret(),
+        policy: Sight::NotSeen,
+        watcher: Sight::NotSeen,
+        alarm: Sight::NotSeen,
+        left: Sight::NotSeen,
+    });
+    let about_it = |finding: &Finding| finding.sources.contains(&Source::Secrets);
+    found.iter().any(about_it)
+}
+
+impl Own {
+    const fn listed_secret(&self) -> Sight<Option<&ListedSecret>> {
+        match &self.secret {
+            Sight::Seen(secret) => Sight::Seen(secret.as_ref()),
+            Sight::NotSeen => Sight::NotSeen,
+        }
+    }
 }
 
 /// What the slot spent in the period up to now; `None` if it cannot be read, or is not kept any more.
@@ -202,10 +254,7 @@ fn judge(
         versions,
         listings: versions.iter().map(listing).collect(),
         account: list.map_or(Sight::NotSeen, |list| list.traits),
-        secret: match &own.secret {
-            Sight::Seen(secret) => Sight::Seen(secret.as_ref()),
-            Sight::NotSeen => Sight::NotSeen,
-        },
+        secret: own.listed_secret(),
         policy: match &own.policy {
             Ok(policy) => Sight::Seen(policy.as_deref()),
             Err(_) => Sight::NotSeen,
@@ -252,7 +301,26 @@ fn line(
     }
 }
 
+/// What is not known while a slot, or a canary's drill, cannot be read.
+const UNREAD: &str = "a slot cannot be read";
+
 impl Fleet {
+    /// The keys of a slot that cannot be read itself: they are no strangers, whatever account they are of.
+    fn keep_keys(&mut self, name: &SlotName, rows: &SlotRows, lists: &mut Lists, read: &mut Read) {
+        if !rows.damaged.is_empty() {
+            read.unread.get_or_insert(UNREAD);
+        }
+        for version in &rows.versions {
+            if let Some(handle) = &version.handle {
+                lists.values_mut().for_each(|list| list.is_known(handle));
+            }
+            if let Some(fingerprint) = version.fingerprint {
+                let holder = self.fingerprints.entry(fingerprint);
+                holder.or_insert_with(|| name.clone());
+            }
+        }
+    }
+
     /// Remembers a slot, and tells of what it shares with one before it.
     fn add(&mut self, slot: &Slot, rows: &SlotRows, read: &mut Read) {
         let name = &slot.name;
@@ -267,6 +335,14 @@ impl Fleet {
         for version in &rows.versions {
             if let Some(fingerprint) = version.fingerprint {
                 let holder = self.fingerprints.entry(fingerprint);
+                holder.or_insert_with(|| name.clone());
+            }
+        }
+        // What was revoked belongs to nobody: a slot that let go of what it shared shares it no more.
+        let alive = rows.versions.iter();
+        for version in alive.filter(|version| version.state.may_be_alive()) {
+            if let Some(fingerprint) = version.fingerprint {
+                let holder = self.alive.entry(fingerprint);
                 take("key", holder.or_insert_with(|| name.clone()));
             }
             if let Some(handle) = &version.handle {
@@ -293,19 +369,22 @@ impl Fleet {
                 slots.insert(name.clone(), slot.environment);
             }
             if slot.canary {
+                if rows.drill.is_none() && !rows.damaged.is_empty() {
+                    read.unread.get_or_insert(UNREAD);
+                }
                 self.canaries.push((name.clone(), rows.drill.clone()));
             }
         }
         self.slots += 1;
     }
 
-    /// What can be told of all slots together. Where some were not read, a drill may be one of theirs.
+    /// What can be told of all slots together. Where something was not read, it may be a drill.
     fn judge(&self, ports: &AuditPorts, read: &mut Read) {
         for (reader, slots) in &self.readers {
             let found = of_reader(&ReaderFacts { reader, slots });
             read.findings.extend(found);
         }
-        if read.coverage.is_whole(&Source::Inventory) {
+        if read.coverage.is_whole(&Source::Inventory) && read.unread.is_none() {
             let facts = FleetFacts {
                 now: ports.clock.now(),
                 canaries: &self.canaries,

@@ -4,7 +4,7 @@ mod scene;
 
 use std::collections::BTreeSet;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{AccountTraits, ListedKey, Sight, Watcher};
 use super::{RULES, catalogue, rule};
@@ -13,7 +13,8 @@ use crate::model::drill::DrillOutcome;
 use crate::model::finding::{About, RuleId};
 use crate::model::key::ApiKey;
 use crate::model::money::DayLimit;
-use crate::model::slot::{Killed, Mode, PendingSeen, ProviderName, SlotState};
+use crate::model::slot::{Environment, Epoch, Killed, Mode, PendingSeen, ProviderName, SlotState};
+use crate::model::text::OutsideText;
 use crate::model::version::{Confirmation, Confirmed, VersionState};
 use crate::ports::KeyOwner;
 use crate::rules::alarms::{AlarmChange, wanted};
@@ -21,196 +22,346 @@ use scene::{Guard, Scene, ago, days, key, now, version, version_id};
 
 type Change = fn(&mut Scene);
 
-/// For each rule: what makes it find something, and what keeps what it needs from being read.
-const CASES: [(&str, Change, Change); 39] = [
-    (
-        "admin-credential-old",
-        |s| s.credential = Sight::Seen(Some(ago(days(91)))),
-        |s| s.credential = Sight::NotSeen,
-    ),
-    (
-        "agent-gone-key-alive",
-        |s| s.slot.state = SlotState::Decommissioned,
-        no_inventory,
-    ),
-    (
-        "alarm-guards-nothing",
-        |s| s.guard(|guard| guard.slots.clear()),
-        |s| s.guards = Sight::NotSeen,
-    ),
-    (
-        "bedrock-user-behind-your-back",
-        |s| s.user("BedrockAPIKey-EXAMPLE"),
-        |s| s.users = Sight::NotSeen,
-    ),
-    (
-        "cap-default",
-        |s| s.slot.expected_assumed = true,
-        no_inventory,
-    ),
-    (
-        "cap-none",
-        |s| {
+/// A rule's three cases. One that lacks one does not compile, and a rule without any fails a test.
+struct Case {
+    rule: &'static str,
+    /// It finds something.
+    finds: Change,
+    /// Just not enough for that: all is well.
+    silent: Change,
+    /// What it needs was not read.
+    blind: Change,
+}
+
+/// For each rule, in their order.
+const CASES: [Case; RULES.len()] = [
+    Case {
+        rule: "admin-credential-old",
+        finds: |s| s.credential = Sight::Seen(Some(ago(days(91)))),
+        silent: |s| s.credential = Sight::Seen(Some(ago(days(89)))),
+        blind: |s| s.credential = Sight::NotSeen,
+    },
+    Case {
+        rule: "agent-gone-key-alive",
+        finds: |s| s.slot.state = SlotState::Decommissioned,
+        silent: |s| {
+            s.slot.state = SlotState::Decommissioned;
+            s.current().state = VersionState::Revoking;
+            s.current().revoke_begun = Some(ago(days(1)));
+        },
+        blind: no_inventory,
+    },
+    Case {
+        rule: "alarm-guards-nothing",
+        finds: |s| s.guard(|guard| guard.slots.clear()),
+        silent: |s| {
+            s.guard(|guard| {
+                guard.state = AlarmState::InsufficientData;
+                guard.since = Some(ago(days(1)));
+            })
+        },
+        blind: |s| s.guards = Sight::NotSeen,
+    },
+    Case {
+        rule: "bedrock-user-behind-your-back",
+        finds: |s| s.user("BedrockAPIKey-EXAMPLE"),
+        silent: |s| {
+            s.user("bot-user");
+            s.user_is_its_own = true;
+        },
+        blind: |s| s.users = Sight::NotSeen,
+    },
+    Case {
+        rule: "cap-default",
+        finds: |s| s.slot.expected_assumed = true,
+        silent: |s| {
+            s.slot.expected_assumed = true;
+            closed(s);
+        },
+        blind: no_inventory,
+    },
+    Case {
+        rule: "cap-none",
+        finds: |s| {
             s.account = Sight::Seen(AccountTraits { day_limit: None });
             s.watcher = Sight::Seen(Watcher::Nobody(Some(ago(days(1)))));
         },
-        |s| s.watcher = Sight::NotSeen,
-    ),
-    ("cap-not-at-provider", |s| s.listed().cap = None, no_list),
-    (
-        "inventory-row-damaged",
-        |s| s.damaged = Some("missing field `owner`"),
-        |s| s.damaged = None,
-    ),
-    (
-        "key-format-leaving",
-        |s| {
+        silent: |s| {
+            s.account = Sight::Seen(AccountTraits { day_limit: None });
+            s.watcher = Sight::Seen(Watcher::Agents);
+        },
+        blind: |s| s.watcher = Sight::NotSeen,
+    },
+    Case {
+        rule: "cap-not-at-provider",
+        finds: |s| s.listed().cap = None,
+        silent: |s| {
+            let cap = s.listed().cap.as_mut().unwrap();
+            cap.amount = cap.amount.percent(50);
+        },
+        blind: no_list,
+    },
+    Case {
+        rule: "inventory-row-damaged",
+        finds: |s| s.damaged = Some("missing field `owner`"),
+        silent: |s| s.damaged = None,
+        blind: no_inventory,
+    },
+    Case {
+        rule: "key-format-leaving",
+        finds: |s| {
             s.slot.provider = ProviderName::Gemini;
             let text = ApiKey::new("AIzaEXAMPLE0123456789abcdefghijk");
             s.current().hint = Some(text.hint(&scene::GEMINI));
         },
-        no_inventory,
-    ),
-    ("key-gone-at-provider", |s| s.list.clear(), no_list),
-    (
-        "key-handle-unknown",
-        |s| s.current().handle = None,
-        no_inventory,
-    ),
-    (
-        "key-idle",
-        |s| {
+        silent: |s| {
+            s.slot.provider = ProviderName::Gemini;
+            let text = ApiKey::new("AQ.EXAMPLE0123456789abcdefghijk");
+            s.current().hint = Some(text.hint(&scene::GEMINI));
+        },
+        blind: no_inventory,
+    },
+    Case {
+        rule: "key-gone-at-provider",
+        finds: |s| s.list.clear(),
+        silent: |s| {
+            s.add(version(2, VersionState::Pending));
+            s.list.remove("handle-2");
+        },
+        blind: no_list,
+    },
+    Case {
+        rule: "key-handle-unknown",
+        finds: |s| s.current().handle = None,
+        silent: |s| {
+            s.add(version(2, VersionState::Pending));
+            s.versions[1].handle = None;
+            s.list.remove("handle-2");
+        },
+        blind: no_inventory,
+    },
+    Case {
+        rule: "key-idle",
+        finds: |s| {
             s.listed().last_used = Some(ago(days(31)));
             s.current().last_used = None;
         },
-        no_list,
-    ),
-    (
-        "key-in-function-variables",
-        |s| s.variables = Sight::Seen(vec!["OPENAI_API_KEY"]),
-        |s| s.variables = Sight::NotSeen,
-    ),
-    (
-        "key-never-used",
-        |s| {
+        silent: |s| {
+            s.listed().last_used = Some(ago(days(30)));
+            s.current().last_used = None;
+        },
+        blind: no_list,
+    },
+    Case {
+        rule: "key-in-function-variables",
+        finds: |s| s.variables = Sight::Seen(vec!["OPENAI_API_KEY"]),
+        silent: |s| s.variables = Sight::Seen(Vec::new()),
+        blind: |s| s.variables = Sight::NotSeen,
+    },
+    Case {
+        rule: "key-never-used",
+        finds: |s| {
             s.slot.provider = ProviderName::OpenAi;
             s.listed().last_used = None;
             s.current().last_used = None;
         },
-        no_list,
-    ),
-    (
-        "key-not-in-inventory",
-        |s| s.strangers = Sight::Seen(vec![key("laptop test")]),
-        |s| s.strangers = Sight::NotSeen,
-    ),
-    (
-        "key-not-revoked",
-        |s| {
+        silent: |s| {
+            s.slot.provider = ProviderName::OpenAi;
+            s.listed().created = Some(ago(days(7)));
+            s.listed().last_used = None;
+            s.current().last_used = None;
+        },
+        blind: no_list,
+    },
+    Case {
+        rule: "key-not-in-inventory",
+        finds: |s| s.strangers = Sight::Seen(vec![key("laptop test")]),
+        silent: |s| {
+            let mut ended = key("laptop test");
+            ended.expires = Some(now());
+            s.strangers = Sight::Seen(vec![ended]);
+        },
+        blind: |s| s.strangers = Sight::NotSeen,
+    },
+    Case {
+        rule: "key-not-revoked",
+        finds: |s| {
             let mut old = version(2, VersionState::Retiring);
             old.deadline = Some(ago(SignedDuration::from_hours(2)));
             s.add(old);
         },
-        no_inventory,
-    ),
-    (
-        "key-of-a-person",
-        |s| s.listed().owner = KeyOwner::Person,
-        no_list,
-    ),
-    (
-        "key-refused-at-provider",
-        |s| s.listed().suspended = Some(true),
-        no_list,
-    ),
-    ("key-shared", |s| s.shares = true, |s| s.shares = false),
-    (
-        "key-too-old",
-        |s| {
+        silent: |s| {
+            let mut old = version(2, VersionState::Retiring);
+            old.deadline = Some(ago(SignedDuration::from_hours(1)));
+            s.add(old);
+        },
+        blind: no_inventory,
+    },
+    Case {
+        rule: "key-of-a-person",
+        finds: |s| s.listed().owner = KeyOwner::Person,
+        silent: |s| s.listed().owner = KeyOwner::Unknown,
+        blind: no_list,
+    },
+    Case {
+        rule: "key-refused-at-provider",
+        finds: |s| s.listed().suspended = Some(true),
+        silent: |s| s.listed().suspended = None,
+        blind: no_list,
+    },
+    Case {
+        rule: "key-shared",
+        finds: |s| s.shares = true,
+        silent: |s| s.shares = false,
+        blind: no_inventory,
+    },
+    Case {
+        rule: "key-too-old",
+        finds: |s| {
             s.current().created = ago(days(61));
             s.secret().next_rotation = None;
             s.secret().rotates = true;
             // Overdue as well: the schedule is not what this case is about.
             s.secret = Sight::NotSeen;
         },
-        no_inventory,
-    ),
-    (
-        "kill-switch-not-drilled",
-        |s| s.drilled = Sight::Seen((ago(days(91)), DrillOutcome::Passed)),
-        |s| s.drilled = Sight::NotSeen,
-    ),
-    (
-        "owner-gone",
-        |s| s.left = Sight::Seen(BTreeSet::from(["ana@example.com".parse().unwrap()])),
-        |s| s.left = Sight::NotSeen,
-    ),
-    (
-        "owner-missing",
-        |s| s.slot.owner = "Unknown".parse().unwrap(),
-        no_inventory,
-    ),
-    (
-        "owner-without-backup",
-        |s| s.slot.backup_owner = None,
-        no_inventory,
-    ),
-    (
-        "pool-low",
-        |s| s.pool().standby.clear(),
-        |s| s.pool = Sight::NotSeen,
-    ),
-    (
-        "pool-old",
-        |s| s.pool().standby[0].created = ago(days(31)),
-        |s| s.pool = Sight::NotSeen,
-    ),
-    (
-        "reader-crosses-environments",
-        |s| s.reads_dev = true,
-        no_inventory,
-    ),
-    ("revoked-key-at-provider", |s| s.add(revoked(2)), no_list),
-    (
-        "revoked-key-used",
-        |s| {
+        silent: |s| {
+            s.current().created = ago(days(60));
+            closed_just_now(s);
+        },
+        blind: no_inventory,
+    },
+    Case {
+        rule: "kill-switch-not-drilled",
+        finds: |s| s.drilled = Sight::Seen((ago(days(91)), DrillOutcome::Passed)),
+        silent: |s| s.drilled = Sight::Seen((ago(days(89)), DrillOutcome::Passed)),
+        blind: |s| s.drilled = Sight::NotSeen,
+    },
+    Case {
+        rule: "owner-gone",
+        finds: |s| s.left = Sight::Seen(BTreeSet::from(["ana@example.com".parse().unwrap()])),
+        silent: |s| s.left = Sight::Seen(BTreeSet::from(["eve@example.com".parse().unwrap()])),
+        blind: |s| s.left = Sight::NotSeen,
+    },
+    Case {
+        rule: "owner-missing",
+        finds: |s| s.slot.owner = "Unknown".parse().unwrap(),
+        silent: |s| s.slot.owner = "nobody@example.com".parse().unwrap(),
+        blind: no_inventory,
+    },
+    Case {
+        rule: "owner-without-backup",
+        finds: |s| s.slot.backup_owner = None,
+        silent: |s| {
+            s.slot.backup_owner = None;
+            closed(s);
+        },
+        blind: no_inventory,
+    },
+    Case {
+        rule: "pool-low",
+        finds: |s| s.pool().standby.clear(),
+        silent: |s| s.pool().standby.truncate(1),
+        blind: |s| s.pool = Sight::NotSeen,
+    },
+    Case {
+        rule: "pool-old",
+        finds: |s| s.pool().standby[0].created = ago(days(31)),
+        silent: |s| s.pool().standby[0].created = ago(days(30)),
+        blind: |s| s.pool = Sight::NotSeen,
+    },
+    Case {
+        rule: "reader-crosses-environments",
+        finds: |s| s.reads_also = Some(Environment::Dev),
+        silent: |s| s.reads_also = Some(Environment::Prod),
+        blind: no_inventory,
+    },
+    Case {
+        rule: "revoked-key-at-provider",
+        finds: |s| s.add(revoked(2)),
+        silent: |s| {
+            s.add(revoked(2));
+            s.list.get_mut("handle-2").unwrap().suspended = Some(true);
+        },
+        blind: no_list,
+    },
+    Case {
+        rule: "revoked-key-used",
+        finds: |s| {
             s.add(revoked(2));
             let key = s.list.get_mut("handle-2").unwrap();
             (key.suspended, key.last_used) = (Some(true), Some(now()));
         },
-        no_list,
-    ),
-    (
-        "rotation-failing",
-        |s| s.slot.told_failed = Some(ago(days(1))),
-        no_inventory,
-    ),
-    ("rotation-off", |s| s.secret().rotates = false, no_secret),
-    (
-        "rotation-overdue",
-        |s| s.secret().next_rotation = Some(ago(days(1))),
-        no_secret,
-    ),
-    (
-        "rotation-stuck",
-        |s| {
+        silent: |s| {
+            s.add(revoked(2));
+            let key = s.list.get_mut("handle-2").unwrap();
+            (key.suspended, key.last_used) = (Some(true), Some(ago(days(3))));
+        },
+        blind: no_list,
+    },
+    Case {
+        rule: "rotation-failing",
+        finds: |s| s.slot.told_failed = Some(ago(days(1))),
+        silent: |s| {
+            s.slot.told_failed = Some(ago(days(1)));
+            closed_just_now(s);
+        },
+        blind: no_inventory,
+    },
+    Case {
+        rule: "rotation-off",
+        finds: |s| s.secret().rotates = false,
+        silent: |s| {
+            s.secret().rotates = false;
+            closed_just_now(s);
+        },
+        blind: no_secret,
+    },
+    Case {
+        rule: "rotation-overdue",
+        finds: |s| s.secret().next_rotation = Some(ago(days(1))),
+        silent: |s| s.secret().next_rotation = Some(now()),
+        blind: no_secret,
+    },
+    Case {
+        rule: "rotation-stuck",
+        finds: |s| {
             let version = version_id(2).secret_version;
             s.secret().pending = Some(version.clone());
             let since = ago(SignedDuration::from_hours(2));
             s.slot.pending_seen = Some(PendingSeen { version, since });
         },
-        no_secret,
-    ),
-    ("secret-gone", |s| s.secret = Sight::Seen(None), no_secret),
-    (
-        "secret-readable-widely",
-        |s| s.policy = Sight::Seen(Some(EVERYBODY.to_owned())),
-        |s| s.policy = Sight::NotSeen,
-    ),
-    ("secret-untagged", |s| s.secret().slot = None, no_secret),
-    (
-        "slot-left-closed",
-        |s| {
+        silent: |s| {
+            let version = version_id(2).secret_version;
+            s.secret().pending = Some(version.clone());
+            let since = ago(SignedDuration::from_hours(1));
+            s.slot.pending_seen = Some(PendingSeen { version, since });
+        },
+        blind: no_secret,
+    },
+    Case {
+        rule: "secret-gone",
+        finds: |s| s.secret = Sight::Seen(None),
+        silent: |s| {
+            s.secret = Sight::Seen(None);
+            closed(s);
+        },
+        blind: no_secret,
+    },
+    Case {
+        rule: "secret-readable-widely",
+        finds: |s| s.policy = Sight::Seen(Some(EVERYBODY.to_owned())),
+        silent: |s| s.policy = Sight::Seen(Some(ITS_READER.to_owned())),
+        blind: |s| s.policy = Sight::NotSeen,
+    },
+    Case {
+        rule: "secret-untagged",
+        finds: |s| s.secret().slot = None,
+        silent: |s| s.secret().slot = Some(OutsideText::new("bot")),
+        blind: no_secret,
+    },
+    Case {
+        rule: "slot-left-closed",
+        finds: |s| {
             s.slot.state = SlotState::Restricted;
             let at = ago(days(8));
             s.slot.killed = Some(Killed {
@@ -221,26 +372,62 @@ const CASES: [(&str, Change, Change); 39] = [
             s.listed().cap = None;
             s.account = Sight::NotSeen;
         },
-        no_inventory,
-    ),
-    (
-        "slot-observes",
-        |s| {
+        silent: |s| {
+            s.slot.state = SlotState::Restricted;
+            s.slot.killed = Some(killed(ago(days(7))));
+            s.account = Sight::Seen(AccountTraits { day_limit: None });
+        },
+        blind: no_inventory,
+    },
+    Case {
+        rule: "slot-observes",
+        finds: |s| {
             (s.slot.mode, s.slot.mode_since) = (Mode::Observe, Some(ago(days(15))));
         },
-        no_inventory,
-    ),
-    (
-        "slot-unguarded",
-        |s| {
+        silent: |s| {
+            (s.slot.mode, s.slot.mode_since) = (Mode::Observe, Some(ago(days(14))));
+        },
+        blind: no_inventory,
+    },
+    Case {
+        rule: "slot-unguarded",
+        finds: |s| {
             let alarm = wanted(&scene::deployment(), &s.slot.name);
             s.alarm = Sight::Seen(Some(AlarmChange::Make(alarm)));
         },
-        |s| s.alarm = Sight::NotSeen,
-    ),
+        silent: |s| {
+            let alarm = s.slot.name.clone();
+            s.alarm = Sight::Seen(Some(scene::surplus(alarm)));
+        },
+        blind: |s| s.alarm = Sight::NotSeen,
+    },
 ];
 
 const EVERYBODY: &str = r#"{"Statement": {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Principal": "*"}}"#;
+
+const ITS_READER: &str = r#"{"Statement": {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Principal": {"AWS": "arn:aws:iam::111122223333:role/bot"}}}"#;
+
+/// The slot is closed for good, and no key of it is left.
+fn closed(scene: &mut Scene) {
+    scene.slot.state = SlotState::Decommissioned;
+    scene.versions.clear();
+    scene.list.clear();
+}
+
+/// The slot was cut off a moment ago.
+fn closed_just_now(scene: &mut Scene) {
+    scene.slot.state = SlotState::Suspended;
+    scene.slot.killed = Some(killed(now()));
+    scene.account = Sight::Seen(AccountTraits { day_limit: None });
+}
+
+fn killed(at: Timestamp) -> Killed {
+    Killed {
+        at,
+        epoch: Epoch(0),
+        drill: None,
+    }
+}
 
 fn no_inventory(scene: &mut Scene) {
     scene.inventory = Sight::NotSeen;
@@ -264,8 +451,8 @@ fn revoked(number: u32) -> crate::model::version::Version {
 }
 
 #[test]
-fn every_rule_has_a_case_and_a_name_of_its_own() {
-    let cases: Vec<&str> = CASES.iter().map(|(rule, ..)| *rule).collect();
+fn every_rule_has_its_cases_and_a_name_of_its_own() {
+    let cases: Vec<&str> = CASES.iter().map(|case| case.rule).collect();
     let rules: Vec<&str> = RULES.iter().map(|rule| rule.id.as_str()).collect();
     assert_eq!(cases, rules);
     assert!(rules.is_sorted_by(|a, b| a < b), "in order, each once");
@@ -278,16 +465,21 @@ fn every_rule_has_a_case_and_a_name_of_its_own() {
 
 #[test]
 fn where_all_is_well_nothing_is_found() {
-    let found = Scene::default().found();
+    let scene = Scene::default();
+    let found = scene.found();
     assert!(found.is_empty(), "{found:#?}");
+    assert!(!scene.is_blind());
 }
 
 #[test]
 fn each_rule_finds_its_fault_and_no_other_rule_does() {
     let mut wrong = Vec::new();
-    for (id, breaks, _) in CASES {
+    for Case {
+        rule: id, finds, ..
+    } in CASES
+    {
         let mut scene = Scene::default();
-        breaks(&mut scene);
+        finds(&mut scene);
         let found = scene.found();
         let rules: Vec<&str> = found.iter().map(|f| f.rule.as_str()).collect();
         if rules != [id] {
@@ -309,13 +501,26 @@ fn each_rule_finds_its_fault_and_no_other_rule_does() {
 }
 
 #[test]
-fn what_was_not_read_is_not_found_and_not_clean() {
-    for (id, breaks, blinds) in CASES {
+fn each_rule_is_silent_where_there_is_just_not_enough() {
+    for case in CASES {
         let mut scene = Scene::default();
-        breaks(&mut scene);
-        blinds(&mut scene);
+        (case.silent)(&mut scene);
         let found = scene.found();
-        assert!(found.iter().all(|f| f.rule.as_str() != id), "{found:#?}");
+        assert!(found.is_empty(), "{}: {found:#?}", case.rule);
+        assert!(!scene.is_blind(), "{}: all of it was read", case.rule);
+    }
+}
+
+#[test]
+fn what_was_not_read_is_not_found_and_not_clean() {
+    for case in CASES {
+        let mut scene = Scene::default();
+        (case.finds)(&mut scene);
+        (case.blind)(&mut scene);
+        assert!(scene.is_blind(), "{}: all of it was read", case.rule);
+        let found = scene.found();
+        let rules = found.iter().map(|finding| finding.rule.as_str());
+        assert!(!Vec::from_iter(rules).contains(&case.rule), "{found:#?}");
     }
 }
 

@@ -139,9 +139,10 @@ pub(super) struct Scene {
     pub(super) strangers: Sight<Vec<ListedKey>>,
     pub(super) damaged: Option<&'static str>,
     pub(super) shares: bool,
-    pub(super) reads_dev: bool,
+    pub(super) reads_also: Option<Environment>,
     pub(super) variables: Sight<Vec<&'static str>>,
     pub(super) users: Sight<Vec<OutsideText>>,
+    pub(super) user_is_its_own: bool,
     pub(super) guards: Sight<Vec<Guard>>,
     pub(super) unknown: BTreeSet<SlotName>,
     pub(super) pool: Sight<Pool>,
@@ -175,9 +176,10 @@ impl Default for Scene {
             strangers: Sight::Seen(Vec::new()),
             damaged: None,
             shares: false,
-            reads_dev: false,
+            reads_also: None,
             variables: Sight::Seen(Vec::new()),
             users: Sight::Seen(Vec::new()),
+            user_is_its_own: false,
             guards: Sight::Seen(vec![guard()]),
             unknown: BTreeSet::new(),
             pool: Sight::Seen(pool(&account)),
@@ -280,6 +282,27 @@ impl Scene {
         self.versions.push(version);
     }
 
+    /// Whether something was not read.
+    pub(super) fn is_blind(&self) -> bool {
+        fn is_not_seen<T>(sight: &Sight<T>) -> bool {
+            sight.as_ref().seen().is_none()
+        }
+        is_not_seen(&self.inventory)
+            || is_not_seen(&self.is_listed)
+            || is_not_seen(&self.secret)
+            || is_not_seen(&self.policy)
+            || is_not_seen(&self.watcher)
+            || is_not_seen(&self.alarm)
+            || is_not_seen(&self.left)
+            || is_not_seen(&self.strangers)
+            || is_not_seen(&self.variables)
+            || is_not_seen(&self.users)
+            || is_not_seen(&self.guards)
+            || is_not_seen(&self.pool)
+            || is_not_seen(&self.credential)
+            || is_not_seen(&self.drilled)
+    }
+
     pub(super) fn found(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         if self.inventory.as_ref().seen().is_some() {
@@ -324,6 +347,15 @@ impl Scene {
 
     fn of_inventory(&self) -> Vec<Finding> {
         let mut found = Vec::new();
+        if let Some(why) = self.damaged {
+            let key = OutsideText::new("SLOT#broken/SLOT");
+            let row = RowFacts {
+                key: &key,
+                slot: None,
+                why,
+            };
+            found.extend(of_row(&row));
+        }
         let other: SlotName = "other".parse().unwrap();
         if self.shares {
             found.extend(of_shared(&SharedFacts {
@@ -333,8 +365,8 @@ impl Scene {
             }));
         }
         let mut slots = BTreeMap::from([(self.slot.name.clone(), Environment::Prod)]);
-        if self.reads_dev {
-            slots.insert(other, Environment::Dev);
+        if let Some(environment) = self.reads_also {
+            slots.insert(other, environment);
         }
         found.extend(of_reader(&ReaderFacts {
             reader: &self.slot.readers[0],
@@ -345,15 +377,6 @@ impl Scene {
 
     fn of_the_rest(&self) -> Vec<Finding> {
         let mut found = Vec::new();
-        if let Some(why) = self.damaged {
-            let key = OutsideText::new("SLOT#broken/SLOT");
-            let row = RowFacts {
-                key: &key,
-                slot: None,
-                why,
-            };
-            found.extend(of_row(&row));
-        }
         let handle: KeyHandle = "stranger".parse().unwrap();
         for key in self.strangers.as_ref().seen().into_iter().flatten() {
             found.extend(of_key(&KeyFacts {
@@ -383,7 +406,7 @@ impl Scene {
             found.extend(of_user(&UserFacts {
                 user,
                 credentials: &credentials,
-                slot: None,
+                slot: self.user_is_its_own.then_some(&self.slot.name),
             }));
         }
         found.extend(self.of_guards());
