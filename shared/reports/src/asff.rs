@@ -6,7 +6,7 @@ use keyward_core::model::finding::{About, Gravity, Owasp};
 use keyward_core::rules::audit::rule;
 use serde_json::{Value, json};
 
-use crate::{Place, cut};
+use crate::{Place, cut, said};
 
 /// How many findings one call of `BatchImportFindings` takes:
 /// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html>.
@@ -73,7 +73,7 @@ fn finding(report: &AuditReport, entry: &Entry, place: &Place) -> Value {
         "UpdatedAt": report.made.to_string(),
         "Severity": {"Label": label(finding.gravity), "Original": finding.gravity.as_str()},
         "Title": cut(&format!("{title}: {}", finding.about), 256),
-        "Description": cut(finding.evidence.as_str(), 1024),
+        "Description": said(finding.evidence.as_str(), 1024, title),
         "Remediation": {"Recommendation": {"Text": cut(&mend, 512)}},
         "ProductFields": fields,
         "Resources": [resource(&finding.about, report, place)],
@@ -112,7 +112,7 @@ fn resource(about: &About, report: &AuditReport, place: &Place) -> Value {
     };
     json!({
         "Type": kind,
-        "Id": cut(&id, 512),
+        "Id": said(&id, 512, about.kind()),
         "Partition": place.partition,
         "Region": place.region,
     })
