@@ -251,12 +251,12 @@ fn every_chart_says_in_words_what_it_shows() {
         said[1].contains("1 of 2 current keys are older"),
         "{said:?}"
     );
-    assert!(said[1].contains("1 slots have no key"), "{said:?}");
+    assert!(said[1].contains("slots without a key: 1"), "{said:?}");
     assert!(
         said[2].contains("1 of 2 slots are at their month's limit"),
         "{said:?}"
     );
-    assert!(said[2].contains("of 1 nothing was seen"), "{said:?}");
+    assert!(said[2].contains("slots of which nothing was seen: 1"), "{said:?}");
     // Of the first day of 31, a normal month of $300 is $9.67.
     assert!(
         said[3].contains("1 of 2 slots spent 150% or more"),

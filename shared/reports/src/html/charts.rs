@@ -198,7 +198,7 @@ fn ages(out: &mut String, slots: &[SlotLine]) {
     }
     axis(&mut shapes);
     let about = format!(
-        "{over} of {keys} current keys are older than their policy allows; {} slots have no key.",
+        "{over} of {keys} current keys are older than their policy allows; slots without a key: {}.",
         slots.len() as u64 - keys
     );
     let legend = [("within", "within the policy"), ("over", "older")];
@@ -211,7 +211,7 @@ fn against_caps(out: &mut String, slots: &[SlotLine]) {
     let shares = shares(slots, |slot| slot.cap);
     let over = shares.iter().filter(|(share, _)| *share >= 100).count();
     let about = format!(
-        "{over} of {} slots are at their month's limit or over it; of {} nothing was seen. {}",
+        "{over} of {} slots are at their month's limit or over it; slots of which nothing was seen: {}. {}",
         shares.len(),
         slots.len() - shares.len(),
         shown(shares.len(), "nearest to it")
@@ -219,8 +219,8 @@ fn against_caps(out: &mut String, slots: &[SlotLine]) {
     let legend = [("within", "within the limit"), ("over", "at it or over")];
     let title = ("caps", "Spend this month against the limit");
     let scale = Scale {
-        full: 100,
-        marks: &[],
+        full: 150,
+        marks: &[100],
         over: 100,
     };
     let drawn = lines(&shares, &scale);
@@ -237,7 +237,7 @@ fn against_normal(out: &mut String, report: &AuditReport) {
     let shares = shares(&report.slots, normal);
     let over = shares.iter().filter(|(share, _)| *share >= UNUSUAL).count();
     let about = format!(
-        "{over} of {} slots spent {UNUSUAL}% or more of what is normal by day {day} of {days}; of {} nothing was seen. {}",
+        "{over} of {} slots spent {UNUSUAL}% or more of what is normal by day {day} of {days}; slots of which nothing was seen: {}. {}",
         shares.len(),
         report.slots.len() - shares.len(),
         shown(shares.len(), "furthest above it")
@@ -336,10 +336,7 @@ fn lines(shares: &[(u64, &SlotLine)], scale: &Scale) -> (u64, String) {
             ),
         );
     }
-    match scale.marks.is_empty() {
-        true => (bottom, shapes),
-        false => (bottom + 18, shapes),
-    }
+    (bottom + 18, shapes)
 }
 
 /// A share beyond which only that it is beyond is told.

@@ -13,7 +13,7 @@ use keyward_core::rules::audit::rule;
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 /// Of [`STYLE`] and [`SCRIPT`], so that nothing else is ever taken for one.
-pub(crate) const STYLE_HASH: &str = "sha256-/Akb91mX/UsZ2hQnNsc2uKf2+VN3bthqJwzGsVZUQCQ=";
+pub(crate) const STYLE_HASH: &str = "sha256-sVbvFpkBhh0NGpKxQJ899y5cEf3+7wxcTETg27J896Q=";
 pub(crate) const SCRIPT_HASH: &str = "sha256-FnSRvYeJyqExydZgroiI7ymAVOZPw7Dhucqmm1LKDI8=";
 
 /// Rows of a table at most: a browser has to hold them. The rest is in the other files.
@@ -169,8 +169,8 @@ fn finding(out: &mut String, entry: &Entry) {
             "<tr data-gravity=\"{gravity}\" data-standing=\"{standing}\">\
              <td data-label=\"Gravity\" data-key=\"{}\"><b class=\"{gravity}\">{gravity}</b></td>\
              <td data-label=\"Standing\">{standing}</td>\
-             <td data-label=\"What is wrong\">{}<br><span class=\"soft\">{}, {}</span></td>\
-             <td data-label=\"About\">{} {}</td><td data-label=\"Owner\">{}</td>\
+             <td data-label=\"What is wrong\" class=\"name\">{}<br><span class=\"soft\">{}, {}</span></td>\
+             <td data-label=\"About\" class=\"name\"><span class=\"soft\">{}</span><br>{}</td><td data-label=\"Owner\" class=\"name\">{}</td>\
              <td data-label=\"Seen\" class=\"wide\">{}</td><td data-label=\"Since\" class=\"day\">{}</td>",
             4 - gravity as u8,
             escaped(title),
@@ -230,7 +230,7 @@ fn slots(out: &mut String, slots: &[SlotLine]) {
         put(
             out,
             format_args!(
-                "<tr><td data-label=\"Slot\">{}</td><td data-label=\"Agent\">{}</td><td data-label=\"Owner\">{}</td>\
+                "<tr><td data-label=\"Slot\" class=\"name\">{}</td><td data-label=\"Agent\">{}</td><td data-label=\"Owner\" class=\"name\">{}</td>\
                  <td data-label=\"Account\">{}</td><td data-label=\"Key's age, days\" class=\"n\" data-key=\"{}\">{}</td>\
                  <td data-label=\"At most\" class=\"n\">{}</td><td data-label=\"Spent this month\" class=\"n\" data-key=\"{}\">{spent}</td>\
                  <td data-label=\"Normal month\" class=\"n\" data-key=\"{}\">{}</td><td data-label=\"May spend\" class=\"n\" data-key=\"{}\">{}</td></tr>\n",
