@@ -98,7 +98,8 @@ async function look(browser, name, size, scheme) {
   expect(drawn.smallest >= 9, `${where}: letters of a chart are ${drawn.smallest.toFixed(1)} px`);
   for (const wrong of drawn.wrong.slice(0, 5)) expect(false, `${where}: ${wrong}`);
   const height = await page.evaluate(() => document.documentElement.scrollHeight);
-  await page.screenshot({ path: join(shots, file), fullPage: height < 16000 });
+  const clip = { x: 0, y: 0, width: WIDTHS[size].width, height: Math.min(height, 7000) };
+  await page.screenshot({ path: join(shots, file), fullPage: true, clip });
   if (name !== "large.html") {
     await page.evaluate(axe);
     const read = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));

@@ -116,6 +116,9 @@ fn asff_keeps_to_its_lengths_and_words() {
         assert!((1..=512).contains(&mend.chars().count()), "{mend}");
         let labels = ["LOW", "MEDIUM", "HIGH", "CRITICAL"];
         assert!(labels.contains(&text(&finding["Severity"]["Label"]).as_str()));
+        let provided = &finding["FindingProviderFields"];
+        assert_eq!(provided["Severity"], finding["Severity"]);
+        assert_eq!(provided["Types"], finding["Types"]);
         let fields = finding["ProductFields"].as_object().unwrap();
         assert!(fields.len() <= 50 && fields.values().all(|v| !text(v).is_empty()));
         let resource = &finding["Resources"][0];
@@ -256,7 +259,10 @@ fn every_chart_says_in_words_what_it_shows() {
         said[2].contains("1 of 2 slots are at their month's limit"),
         "{said:?}"
     );
-    assert!(said[2].contains("slots of which nothing was seen: 1"), "{said:?}");
+    assert!(
+        said[2].contains("slots of which nothing was seen: 1"),
+        "{said:?}"
+    );
     // Of the first day of 31, a normal month of $300 is $9.67.
     assert!(
         said[3].contains("1 of 2 slots spent 150% or more"),
