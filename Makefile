@@ -63,8 +63,9 @@ fuzz: ## mutated answers for every parser of every provider, SECONDS each; SEED=
 soak: ## SEEDS interleavings of rotations and kills; SEED=N replays one
 	$(CARGO) run --quiet --profile soak -p keyward-tests --bin soak -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000))
 
-browser: ## the report's page in Chromium, which CHROMIUM=path names if it is not found: drawn, filtered, sorted, printed, read by axe-core (Node.js)
+browser: ## the pages of reports and of backtests in Chromium, which CHROMIUM=path names if it is not found (Node.js)
 	@$(CARGO) run --quiet -p keyward-reports --example pages -- target/browser/pages
+	@$(CARGO) run --quiet -p keyward-backtest --example page -- target/browser/pages
 	@node tests/browser/run.mjs target/browser
 
 bench: ## start-up, memory, sizes and speed of release binaries; TRACES=folder also plays recorded traffic; written to target/bench.json

@@ -1,4 +1,4 @@
-// What the report's page does in a browser. Pages come from `keyward-reports`' example `pages`; pictures and prints of them are
+// What the pages of reports and of backtests do in a browser. They come from the examples `pages` and `page` of their crates; pictures and prints of them are
 // left in `shots` beside them, to be looked at.
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -80,6 +80,25 @@ function charts() {
   return { wrong, drawings: drawings.length, bars, smallest };
 }
 
+/** The same of a backtest's page: three curves in each drawing, and its events. */
+function curves() {
+  const wrong = [];
+  const drawings = [...document.querySelectorAll("section svg")];
+  for (const drawing of drawings) {
+    const frame = drawing.getBoundingClientRect();
+    for (const path of drawing.querySelectorAll("path")) {
+      const box = path.getBoundingClientRect();
+      const name = path.getAttribute("class");
+      if (!(box.width > 1 || box.height > 1)) wrong.push(`${name} has no extent`);
+      if (box.left < frame.left - 2 || box.right > frame.right + 2 || box.top < frame.top - 2 || box.bottom > frame.bottom + 2)
+        wrong.push(`${name} is outside`);
+    }
+    for (const name of ["spent", "normal", "limit", "kill", "alert", "theft"])
+      if (!drawing.querySelector(`path.${name}`)) wrong.push(`${name} is not drawn`);
+  }
+  return { wrong, drawings: drawings.length };
+}
+
 /** Rows that are shown, by the text of one column. */
 function shown(column) {
   const rows = [...document.querySelectorAll("#findings tbody tr")].filter((row) => row.getClientRects().length > 0);
@@ -92,11 +111,16 @@ async function look(browser, name, size, scheme) {
   const file = `${name.replace(".html", "")}-${size}-${scheme}.png`;
   const wide = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
   expect(wide[0] <= wide[1], `${where}: the page is ${wide[0]} wide in a window of ${wide[1]}`);
-  const drawn = await page.evaluate(charts);
-  expect(drawn.drawings === 4, `${where}: ${drawn.drawings} charts`);
-  expect(name === "empty.html" || drawn.bars > 10, `${where}: ${drawn.bars} bars`);
-  expect(drawn.smallest >= 9, `${where}: letters of a chart are ${drawn.smallest.toFixed(1)} px`);
-  for (const wrong of drawn.wrong.slice(0, 5)) expect(false, `${where}: ${wrong}`);
+  if (name === "backtest.html") {
+    const lines = await page.evaluate(curves);
+    expect(lines.drawings === 3 && lines.wrong.length === 0, `${where}: ${lines.drawings} curves; ${lines.wrong[0]}`);
+  } else {
+    const drawn = await page.evaluate(charts);
+    expect(drawn.drawings === 4, `${where}: ${drawn.drawings} charts`);
+    expect(name === "empty.html" || drawn.bars > 10, `${where}: ${drawn.bars} bars`);
+    expect(drawn.smallest >= 9, `${where}: letters of a chart are ${drawn.smallest.toFixed(1)} px`);
+    for (const wrong of drawn.wrong.slice(0, 5)) expect(false, `${where}: ${wrong}`);
+  }
   const height = await page.evaluate(() => document.documentElement.scrollHeight);
   const clip = { x: 0, y: 0, width: WIDTHS[size].width, height: Math.min(height, 7000) };
   await page.screenshot({ path: join(shots, file), fullPage: true, clip });
@@ -266,5 +290,5 @@ try {
   await browser.close();
 }
 for (const failure of failures) console.error(`FAILED ${failure}`);
-console.log(`${checks} checks of the report's page in Chromium ${browser.version()}, ${failures.length} failed; pictures in ${shots}`);
+console.log(`${checks} checks of the pages in Chromium ${browser.version()}, ${failures.length} failed; pictures in ${shots}`);
 process.exit(failures.length > 0 ? 1 : 0);
