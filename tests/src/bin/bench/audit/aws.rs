@@ -17,9 +17,9 @@ use keyward_core::ports::Inventory as _;
 use keyward_core::rules::alarms::wanted;
 use serde_json::{Value, json};
 
-use super::{KEYS_OF_A_SLOT, NOW, OLD, cbor};
+use super::{KEYS_OF_A_SLOT, NOW, OLD, cbor, openai};
 use crate::Result;
-use crate::monitor::scene::{account, deployment, handle, made};
+use crate::monitor::scene::{account, deployment, made};
 
 /// The table of the inventory.
 pub(super) const TABLE: &str = "keyward";
@@ -96,7 +96,7 @@ fn row(n: usize, key: usize) -> Result<(Slot, Version)> {
         20
     };
     let ago = now - SignedDuration::from_hours(24 * days);
-    let handle = handle(n * KEYS_OF_A_SLOT + key)?;
+    let handle = openai::handle(n * KEYS_OF_A_SLOT + key)?;
     let fingerprint = keyward_core::model::key::ApiKey::new(handle.as_str()).fingerprint();
     let version = Version {
         state: match key {

@@ -6,6 +6,7 @@ mod cbor;
 mod openai;
 mod ports;
 
+use std::collections::BTreeMap;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,7 +60,8 @@ struct Audited {
     peak_mb: f64,
     /// Memory before the audit.
     before_mb: f64,
-    findings: usize,
+    /// Findings by their rule.
+    findings: BTreeMap<String, usize>,
     /// The files of the report, with their bytes.
     files: Vec<(String, usize)>,
 }
@@ -70,10 +72,14 @@ pub(crate) fn audit(report: &mut Report) -> Result<()> {
     println!("\nauditing keys in slots of {KEYS_OF_A_SLOT} at {ACCOUNTS} accounts");
     for (name, keys, most_cpu_s, most_mb) in SIZES {
         let (audited, calls) = runtime.block_on(measure(keys / KEYS_OF_A_SLOT))?;
+        let findings: usize = audited.findings.values().sum();
         println!(
             "  {keys} keys: {:.2} s of CPU in {:.2} s, peak memory {:.1} MB ({:.1} before), {calls} calls, {} findings",
-            audited.cpu_s, audited.wall_s, audited.peak_mb, audited.before_mb, audited.findings
+            audited.cpu_s, audited.wall_s, audited.peak_mb, audited.before_mb, findings
         );
+        for (rule, count) in &audited.findings {
+            println!("    {rule:<20}{count:>12} findings");
+        }
         for (file, bytes) in &audited.files {
             println!("    {file:<20}{bytes:>12} bytes");
         }
@@ -81,7 +87,7 @@ pub(crate) fn audit(report: &mut Report) -> Result<()> {
         report.figure(&cpu_s, round(audited.cpu_s));
         report.figure(&peak_mb, round(audited.peak_mb));
         report.figure(&format!("{name}.calls"), calls);
-        report.figure(&format!("{name}.findings"), audited.findings);
+        report.figure(&format!("{name}.findings"), findings);
         if let Some(most) = most_cpu_s {
             report.target(&cpu_s, audited.cpu_s, Bound::AtMost, most);
         }
@@ -147,22 +153,25 @@ async fn run(task: &Task) -> Result<Audited> {
     let (cpu, wall) = (cpu_s()?, clock());
     let done = keyward_core::usecases::audit::audit(&ports, &order, &renders(&place)).await?;
     let report = &done.report;
+    let mut findings = BTreeMap::new();
+    for entry in &report.findings {
+        *findings.entry(entry.finding.rule.to_string()).or_default() += 1;
+    }
+    let old = findings.get("key-too-old").copied().unwrap_or_default();
     let audited = Audited {
         cpu_s: cpu_s()? - cpu,
         wall_s: wall.elapsed().as_secs_f64(),
         peak_mb: memory()?,
         before_mb,
-        findings: report.findings.len(),
+        findings,
         files: sink.files(),
     };
     let keys = task.slots * KEYS_OF_A_SLOT;
-    let old = report.findings.iter();
-    let old = old.filter(|entry| entry.finding.rule.as_str() == "key-too-old");
     let seen = (
         report.is_complete(),
         report.totals.slots as usize,
         report.totals.listed as usize,
-        old.count(),
+        old,
     );
     let expected = (true, task.slots, keys, task.slots.div_ceil(OLD));
     match seen == expected {

@@ -10,15 +10,24 @@ use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use jiff::Timestamp;
+use keyward_core::model::names::KeyHandle;
 use serde_json::json;
 
 use super::{KEYS_OF_A_SLOT, NOW};
 use crate::Result;
-use crate::monitor::pages::key_id;
+use crate::monitor::pages::{PROJECT, key_id};
 use crate::monitor::scene::ACCOUNTS;
 
 /// The most that a page holds.
 const PAGE: usize = 100;
+
+/// The service account that all keys are of.
+const SERVICE: &str = "svc_EXAMPLE";
+
+/// What key number `n` among all is named by.
+pub(super) fn handle(n: usize) -> Result<KeyHandle> {
+    Ok(format!("{PROJECT}/{SERVICE}/{}", key_id(n)).parse()?)
+}
 
 struct Account {
     number: usize,
@@ -77,7 +86,7 @@ async fn list(
             "object": "organization.project.api_key", "id": id, "name": id,
             "redacted_value": "sk-...abcd", "created_at": account.now - 20 * 86_400,
             "last_used_at": account.now - 60,
-            "owner": {"type": "service_account", "service_account": {"id": "svc_EXAMPLE", "name": id}},
+            "owner": {"type": "service_account", "service_account": {"id": SERVICE, "name": "bench"}},
         })
     });
     let keys: Vec<_> = keys.collect();
