@@ -5,7 +5,7 @@ CARGO := cargo --locked
 # x86_64 or arm64
 ARCH := x86_64
 
-.PHONY: local demo replay build deploy repro sbom test check fmt lint docs unit suites permissions bites conformance fuzz soak bench deny validate
+.PHONY: local demo replay build deploy repro sbom test check fmt lint docs unit suites permissions bites conformance fuzz soak bench browser deny validate
 
 demo: ## a day of three agents at three providers, on embedded parts; BREAK=overlap or BREAK=intent puts a fault in
 	@$(CARGO) run -p keyward-tests --bin demo -- $(if $(BREAK),--break $(BREAK))
@@ -62,6 +62,11 @@ fuzz: ## mutated answers for every parser of every provider, SECONDS each; SEED=
 
 soak: ## SEEDS interleavings of rotations and kills; SEED=N replays one
 	$(CARGO) run --quiet --profile soak -p keyward-tests --bin soak -- $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),100000))
+
+browser: ## the pages of reports and of backtests in Chromium, which CHROMIUM=path names if it is not found (Node.js)
+	@$(CARGO) run --quiet -p keyward-reports --example pages -- target/browser/pages
+	@$(CARGO) run --quiet -p keyward-backtest --example page -- target/browser/pages
+	@node tests/browser/run.mjs target/browser
 
 bench: ## start-up, memory, sizes and speed of release binaries; TRACES=folder also plays recorded traffic; written to target/bench.json
 	$(CARGO) run --quiet --release -p keyward-tests --bin bench -- $(FUNCTIONS) $(if $(TRACES),--traces "$(TRACES)")

@@ -9,7 +9,7 @@ use crate::targets::Target;
 
 const STYLE: &str = include_str!("page.css");
 /// Of [`STYLE`], so that nothing else is ever taken for a style.
-const STYLE_HASH: &str = "sha256-bM3C3T+9ddXQHs5/lSDcTFgWPGyXi7JDRs4coDw9HhA=";
+const STYLE_HASH: &str = "sha256-1TtazJwzzFGvWdFrPIp0CF+2+ZeKCe9AFyNUO5ekhOk=";
 
 /// What is on the page.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub fn page(page: &Page<'_>) -> String {
              base-uri 'none'; form-action 'none'\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"referrer\" content=\"no-referrer\">\n\
-             <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>{about}</p>\n"
+             <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n<p>{about}</p>\n"
         ),
     );
     table(&mut out, page.targets);
@@ -50,7 +50,7 @@ pub fn page(page: &Page<'_>) -> String {
     for chart in page.charts {
         section(&mut out, chart);
     }
-    out.push_str("</body>\n</html>\n");
+    out.push_str("</main>\n</body>\n</html>\n");
     out
 }
 
@@ -64,8 +64,9 @@ fn table(out: &mut String, targets: &[Target]) {
         return;
     }
     out.push_str(
-        "<div class=\"wide\"><table>\n<tr><th>Measure</th><th>Figure</th><th>Worst seed</th><th>Must</th><th>Aim</th>\
-         <th>Reached</th></tr>\n",
+        "<div class=\"wide\" role=\"region\" aria-label=\"Figures\" tabindex=\"0\"><table>\n<tr><th scope=\"col\">Measure</th>\
+         <th scope=\"col\">Figure</th><th scope=\"col\">Worst seed</th><th scope=\"col\">Must</th><th scope=\"col\">Aim</th>\
+         <th scope=\"col\">Reached</th></tr>\n",
     );
     for target in targets {
         let (class, word) = match (target.must_reached(), target.aim_reached()) {

@@ -6,7 +6,7 @@ use keyward_core::model::finding::{About, Gravity, Owasp};
 use keyward_core::rules::audit::rule;
 use serde_json::{Value, json};
 
-use crate::{Place, cut};
+use crate::{Place, cut, said};
 
 /// How many findings one call of `BatchImportFindings` takes:
 /// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html>.
@@ -14,6 +14,10 @@ pub const BATCH: usize = 100;
 
 /// What `BatchImportFindings` takes. All that is open is among it each time: Security Hub forgets what it has not heard of
 /// for 90 days, <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings.html>.
+///
+/// Once it knows a finding, Security Hub takes severity and types from `FindingProviderFields` only, and the state of its
+/// workflow from nobody but its own users: what is accepted later stays as it is there, and `keyward/Standing` tells it:
+/// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html>.
 pub fn findings<'a>(report: &'a AuditReport, place: &'a Place) -> impl Iterator<Item = Value> + 'a {
     let entries = report.findings.iter();
     entries.map(|entry| finding(report, entry, place))
@@ -64,6 +68,8 @@ fn finding(report: &AuditReport, entry: &Entry, place: &Place) -> Value {
         Some(command) => format!("{mend} Run: {command}"),
         None => mend.to_owned(),
     };
+    let types = json!(["Software and Configuration Checks/AWS Security Best Practices/API keys"]);
+    let severity = json!({"Label": label(finding.gravity), "Original": finding.gravity.as_str()});
     let id = finding.id;
     let stack = &report.stack;
     json!({
@@ -72,14 +78,15 @@ fn finding(report: &AuditReport, entry: &Entry, place: &Place) -> Value {
         "ProductArn": format!("arn:{partition}:securityhub:{region}:{account}:product/{account}/default"),
         "GeneratorId": format!("keyward/{}", finding.rule),
         "AwsAccountId": account,
-        "Types": ["Software and Configuration Checks/AWS Security Best Practices/API keys"],
+        "Types": types,
         "FirstObservedAt": entry.first_seen.to_string(),
         "LastObservedAt": entry.last_seen.to_string(),
         "CreatedAt": entry.first_seen.to_string(),
         "UpdatedAt": report.made.to_string(),
-        "Severity": {"Label": label(finding.gravity), "Original": finding.gravity.as_str()},
+        "Severity": severity,
+        "FindingProviderFields": {"Severity": severity, "Types": types},
         "Title": cut(&format!("{title}: {}", finding.about), 256),
-        "Description": cut(finding.evidence.as_str(), 1024),
+        "Description": said(finding.evidence.as_str(), 1024, title),
         "Remediation": {"Recommendation": {"Text": cut(&mend, 512)}},
         "ProductFields": fields,
         "Resources": [resource(&finding.about, report, place)],
@@ -118,7 +125,7 @@ fn resource(about: &About, report: &AuditReport, place: &Place) -> Value {
     };
     json!({
         "Type": kind,
-        "Id": cut(&id, 512),
+        "Id": said(&id, 512, about.kind()),
         "Partition": place.partition,
         "Region": place.region,
     })

@@ -135,6 +135,16 @@ fn cut(text: &str, most: usize) -> String {
     text.chars().take(most).collect()
 }
 
+/// The same, or another text where there is none: formats refuse what is blank.
+fn said(text: &str, most: usize, instead: &str) -> String {
+    match text.trim().is_empty() {
+        true => cut(instead, most),
+        false => cut(text, most),
+    }
+}
+
+#[cfg(test)]
+mod published;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

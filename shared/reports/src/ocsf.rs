@@ -47,6 +47,7 @@ fn event(report: &AuditReport, entry: &Entry, place: &Place) -> Value {
         "message": format!("{}: {}", finding.about, finding.evidence),
         "metadata": {
             "version": VERSION,
+            "profiles": ["cloud"],
             "product": {"name": "Keyward", "vendor_name": "Keyward", "version": RELEASE},
         },
         "cloud": {"provider": "AWS", "region": place.region, "account": {"uid": place.account}},

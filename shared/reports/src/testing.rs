@@ -151,6 +151,113 @@ pub(crate) fn report() -> AuditReport {
     }
 }
 
+/// What is about everything there is, in every standing, with names as hostile and as long as they can come.
+pub(crate) fn large() -> AuditReport {
+    let small = report();
+    let long = "x".repeat(500);
+    let turned = "\u{5e9}\u{5dc}\u{5d5}\u{5dd} \u{202e}gnp.exe\u{2066}";
+    let names = [
+        HOSTILE,
+        "=cmd|'/c calc'!A1",
+        "+1",
+        "-1",
+        "@SUM(A1)",
+        "\ttab",
+        "\rreturn",
+        "\u{ff1d}1",
+        "</script><img src=x onerror=alert(1)>",
+        "\u{0}\u{1b}[31mred\u{85}\u{2028}",
+        turned,
+        "",
+        " ",
+        &long,
+    ];
+    let abouts = |name: &str| {
+        let text = || OutsideText::new(name);
+        let account = "openai-main".parse().unwrap();
+        let arn = "arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/a-a1B2c3";
+        [
+            About::Row(text()),
+            About::Function(text()),
+            About::User(text()),
+            About::Alarm(text()),
+            About::Reader(text()),
+            About::Slot("support-bot".parse().unwrap()),
+            About::Secret(arn.parse().unwrap()),
+            About::Account(account),
+            About::Deployment,
+        ]
+    };
+    let mut findings = Vec::new();
+    for (at, rule) in RULES.iter().enumerate() {
+        for (turn, standing) in Standing::ALL.into_iter().enumerate() {
+            let name = names[(at + turn) % names.len()];
+            for about in abouts(name) {
+                let pattern = &small.findings[at];
+                let id = FindingId::new(&rule.id, &about, standing.as_str());
+                let risk = AcceptedRisk {
+                    schema: SCHEMA,
+                    finding: id,
+                    owner: "ana@example.com".parse().unwrap(),
+                    reason: OutsideText::new(name),
+                    until: "2027-01-01T00:00:00Z".parse().unwrap(),
+                };
+                let finding = Finding {
+                    id,
+                    about,
+                    evidence: AlertText::new(name),
+                    ..pattern.finding.clone()
+                };
+                findings.push(Entry {
+                    finding,
+                    standing,
+                    accepted: (standing == Standing::Accepted).then_some(risk),
+                    ..pattern.clone()
+                });
+            }
+        }
+    }
+    AuditReport {
+        findings,
+        ..many_slots()
+    }
+}
+
+/// A fleet as there are many: sixty slots, two years of audits.
+pub(crate) fn many_slots() -> AuditReport {
+    let slots = (0..60_u32).map(|n| {
+        let spent = (n % 7 != 3).then(|| u64::from(n * n) * 7 % 520);
+        slot(
+            &format!("agent-{n:02}-openai-prod"),
+            spent,
+            (n % 9 != 5).then_some(n * 11 % 70),
+        )
+    });
+    let past = (1..=24_u32).map(|n| PastAudit {
+        period: format!("{}-{:02}", 2024 + (n + 10) / 12, (n + 10) % 12 + 1)
+            .parse()
+            .unwrap(),
+        open: Counts {
+            critical: n % 4,
+            high: 3 + n * 5 % 11,
+            medium: n % 6,
+            low: 20 - n / 2,
+        },
+    });
+    let small = report();
+    AuditReport {
+        slots: small.slots.iter().cloned().chain(slots).collect(),
+        past: past.collect(),
+        totals: Totals {
+            slots: 63,
+            keys: 70,
+            listed: 81,
+        },
+        made: "2026-12-20T06:00:00Z".parse().unwrap(),
+        ..small
+    }
+}
+
 /// A report of nothing at all.
 pub(crate) fn empty() -> AuditReport {
     AuditReport {

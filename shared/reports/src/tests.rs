@@ -5,6 +5,7 @@ use keyward_core::rules::audit::RULES;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::published::rows;
 use super::testing::{empty, place, report};
 use super::*;
 
@@ -40,32 +41,10 @@ fn every_file_is_written_and_a_report_of_nothing_too() {
     }
 }
 
-/// Rows of a table as a spreadsheet reads them.
-fn cells(csv: &str) -> Vec<Vec<String>> {
-    let mut rows = vec![vec![String::new()]];
-    let (mut quoted, mut letters) = (false, csv.chars().peekable());
-    while let Some(letter) = letters.next() {
-        let row = rows.last_mut().unwrap();
-        match letter {
-            '"' if quoted && letters.peek() == Some(&'"') => {
-                row.last_mut().unwrap().push('"');
-                letters.next();
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => row.push(String::new()),
-            '\r' if !quoted => {}
-            '\n' if !quoted => rows.push(vec![String::new()]),
-            letter => row.last_mut().unwrap().push(letter),
-        }
-    }
-    rows.pop();
-    rows
-}
-
 #[test]
 fn no_cell_is_a_formula_and_every_row_is_whole() {
     let report = report();
-    let rows = cells(&csv(&report));
+    let rows = rows(&csv(&report)).unwrap();
     assert_eq!(rows.len(), report.findings.len() + 1);
     for row in &rows {
         assert_eq!(row.len(), rows[0].len());
@@ -137,6 +116,9 @@ fn asff_keeps_to_its_lengths_and_words() {
         assert!((1..=512).contains(&mend.chars().count()), "{mend}");
         let labels = ["LOW", "MEDIUM", "HIGH", "CRITICAL"];
         assert!(labels.contains(&text(&finding["Severity"]["Label"]).as_str()));
+        let provided = &finding["FindingProviderFields"];
+        assert_eq!(provided["Severity"], finding["Severity"]);
+        assert_eq!(provided["Types"], finding["Types"]);
         let fields = finding["ProductFields"].as_object().unwrap();
         assert!(fields.len() <= 50 && fields.values().all(|v| !text(v).is_empty()));
         let resource = &finding["Resources"][0];
@@ -260,21 +242,54 @@ fn the_page_says_first_that_it_is_incomplete() {
 #[test]
 fn every_chart_says_in_words_what_it_shows() {
     let page = html(&report());
-    let labels: Vec<&str> = page
-        .split("<svg ")
+    let said: Vec<&str> = page
+        .split("<p class=\"soft\" id=\"c-")
         .skip(1)
-        .map(|svg| between(svg, "aria-label=\"", "\""))
+        .map(|said| between(said, ">", "</p>"))
         .collect();
-    assert_eq!(labels.len(), 3);
-    assert!(labels[0].contains("2026-11 8"), "{labels:?}");
+    assert_eq!(said.len(), 4);
+    assert_eq!(page.matches("aria-describedby=\"c-").count(), 4);
+    assert!(said[0].contains("2026-11: 8 (1 critical"), "{said:?}");
     assert!(
-        labels[1].contains("1 of 2 current keys are older"),
-        "{labels:?}"
+        said[1].contains("1 of 2 current keys are older"),
+        "{said:?}"
+    );
+    assert!(said[1].contains("slots without a key: 1"), "{said:?}");
+    assert!(
+        said[2].contains("1 of 2 slots are at their month's limit"),
+        "{said:?}"
     );
     assert!(
-        labels[2].contains("of 1 slots nothing was seen"),
-        "{labels:?}"
+        said[2].contains("slots of which nothing was seen: 1"),
+        "{said:?}"
     );
+    // Of the first day of 31, a normal month of $300 is $9.67.
+    assert!(
+        said[3].contains("1 of 2 slots spent 150% or more"),
+        "{said:?}"
+    );
+    assert!(said[3].contains("by day 1 of 31"), "{said:?}");
+}
+
+/// A key as old as its policy allows is not older than it; and what a chart has no room for is not in it.
+#[test]
+fn charts_keep_to_their_room_and_to_the_policy() {
+    let mut old = report();
+    old.slots[0].age_days = Some(60);
+    assert!(html(&old).contains("0 of 2 current keys are older"));
+    let many = testing::many_slots();
+    let page = html(&many);
+    let bars = between(&page, "aria-describedby=\"c-time\">", "</svg>");
+    // Twelve months, and the year under the first.
+    assert_eq!(
+        bars.matches("class=\"mid under\"").count(),
+        12 + 1,
+        "{bars}"
+    );
+    for chart in ["c-caps", "c-normal"] {
+        let lines = between(&page, &format!("aria-describedby=\"{chart}\">"), "</svg>");
+        assert_eq!(lines.matches("class=\"end\"").count(), 10, "{lines}");
+    }
 }
 
 /// A table that is too long for a browser says that it is cut.
@@ -290,5 +305,5 @@ fn a_page_of_many_findings_is_cut_and_says_so() {
         html::MOST_ROWS,
         html::MOST_ROWS + 1
     )));
-    assert_eq!(cells(&csv(&many)).len(), html::MOST_ROWS + 2);
+    assert_eq!(rows(&csv(&many)).unwrap().len(), html::MOST_ROWS + 2);
 }

@@ -1,92 +1,172 @@
-//! Charts, drawn as text: no script, no picture from elsewhere. Each says in words what it shows.
+//! Charts, drawn as text: no script, no picture from elsewhere. Each says in words what it shows, for who cannot see it and
+//! for who wants the figures.
 
-use keyward_core::model::audit::{AuditReport, Counts, SlotLine};
+use keyward_core::model::audit::{AuditReport, Counts, Period, SlotLine};
 use keyward_core::model::finding::Gravity;
 use keyward_core::model::money::MicroDollars;
 
 use super::{of, put};
 
-/// The width of a drawing.
-const WIDTH: u64 = 640;
+/// The width of a drawing: small, so that its letters can be read on a phone.
+const WIDTH: u64 = 400;
 
 /// The height of the part with bars in it.
-const HEIGHT: u64 = 140;
+const HEIGHT: u64 = 150;
 
-/// Slots in the chart of spend: those nearest to their limit.
-const MOST_SLOTS: usize = 20;
+/// Room for bars below the figure that stands on the highest.
+const TALLEST: u64 = HEIGHT - 28;
+
+/// Audits in the chart over time: what there is room for.
+const MOST_AUDITS: usize = 12;
+
+/// Slots in a chart of slots: those nearest to their limit.
+const MOST_SLOTS: usize = 10;
+
+/// The height of a slot's line: its name, its bar under it.
+const LINE: u64 = 34;
 
 /// Bars in the chart of ages: tenths of what the policy allows, and what is beyond.
 const AGES: usize = 11;
 
+/// A share of what is normal that alerts, and one that kills: the rules on usage have them as 150 % and 200 %.
+const UNUSUAL: u64 = 150;
+const ABUSE: u64 = 200;
+
 /// All charts of a report.
 pub(super) fn all(out: &mut String, report: &AuditReport) {
-    out.push_str("<h2>Charts</h2>\n");
+    out.push_str("<h2>Charts</h2>\n<div class=\"charts\">\n");
     over_time(out, report);
     ages(out, &report.slots);
-    spend(out, &report.slots);
+    against_caps(out, &report.slots);
+    against_normal(out, report);
+    out.push_str("</div>\n");
 }
 
-fn begin(out: &mut String, title: &str, about: &str, height: u64) {
+/// A drawing with its title, what it shows in words, and what its colours mean.
+fn figure(
+    out: &mut String,
+    (id, title): (&str, &str),
+    about: &str,
+    legend: &[(&str, &str)],
+    (height, shapes): (u64, &str),
+) {
     put(
         out,
         format_args!(
-            "<h3>{title}</h3>\n<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}: {about}\">\n"
+            "<figure>\n<figcaption><h3>{title}</h3>\n<p class=\"soft\" id=\"c-{id}\">{about}</p>\n"
+        ),
+    );
+    if !legend.is_empty() {
+        out.push_str("<ul class=\"legend\">");
+        for (class, words) in legend {
+            put(
+                out,
+                format_args!(
+                    "<li><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect class=\"{class}\" width=\"10\" \
+                     height=\"10\"/></svg>{words}</li>"
+                ),
+            );
+        }
+        out.push_str("</ul>\n");
+    }
+    put(
+        out,
+        format_args!(
+            "</figcaption>\n<svg class=\"chart\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{title}\" \
+             aria-describedby=\"c-{id}\">\n{shapes}</svg>\n</figure>\n"
+        ),
+    );
+}
+
+/// A bar; none where there is nothing.
+fn bar(out: &mut String, class: &str, (x, y): (u64, u64), (width, height): (u64, u64)) {
+    if width > 0 && height > 0 {
+        put(
+            out,
+            format_args!(
+                "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>\n"
+            ),
+        );
+    }
+}
+
+/// How tall a bar is: what there is, is seen.
+fn tall(count: u64, most: u64) -> u64 {
+    match count {
+        0 => 0,
+        count => (count * TALLEST / most.max(1)).max(2),
+    }
+}
+
+fn axis(out: &mut String) {
+    put(
+        out,
+        format_args!("<path class=\"axis\" d=\"M0 {HEIGHT}H{WIDTH}\"/>\n"),
+    );
+}
+
+/// A figure on a bar, and what stands under it.
+fn labels(out: &mut String, (x, top): (u64, u64), count: u64, under: &str) {
+    put(
+        out,
+        format_args!(
+            "<text class=\"mid\" x=\"{x}\" y=\"{}\">{count}</text><text class=\"mid under\" x=\"{x}\" y=\"{}\">{under}</text>\n",
+            top - 4,
+            HEIGHT + 15
         ),
     );
 }
 
 /// What was open after each audit, by gravity; the worst at the bottom.
 fn over_time(out: &mut String, report: &AuditReport) {
-    let now = (report.period.to_string(), report.open());
-    let past = report
-        .past
-        .iter()
-        .map(|audit| (audit.period.to_string(), audit.open));
-    let audits: Vec<(String, Counts)> = past.chain([now]).collect();
-    let most = audits
-        .iter()
-        .map(|(_, open)| open.total())
-        .max()
-        .unwrap_or(0)
-        .max(1);
-    let told = audits
-        .iter()
-        .map(|(period, open)| format!("{period} {}", open.total()));
-    let about = format!("open after {}", told.collect::<Vec<_>>().join(", "));
-    begin(out, "Open findings by gravity", &about, HEIGHT + 30);
-    let step = WIDTH / audits.len() as u64;
-    for (at, (period, open)) in audits.iter().enumerate() {
+    let now = (report.period, report.open());
+    let past = report.past.iter().map(|audit| (audit.period, audit.open));
+    let audits: Vec<(Period, Counts)> = past.chain([now]).collect();
+    let last = &audits[audits.len().saturating_sub(MOST_AUDITS)..];
+    let all = |(_, open): &(Period, Counts)| u64::from(open.total());
+    let most = last.iter().map(all).max().unwrap_or(0);
+    let step = WIDTH / MOST_AUDITS as u64;
+    let mut shapes = String::new();
+    for (at, audit) in last.iter().enumerate() {
+        let (period, open) = audit;
         let x = at as u64 * step;
-        let width = (step * 3 / 4).clamp(1, 60);
         let mut y = HEIGHT;
         for gravity in Gravity::ALL {
-            let height = u64::from(open.of(gravity)) * (HEIGHT - 15) / u64::from(most);
+            let height = tall(open.of(gravity).into(), most);
             y -= height;
+            bar(
+                &mut shapes,
+                gravity.as_str(),
+                (x + 4, y),
+                (step - 8, height),
+            );
+        }
+        let period = period.to_string();
+        let (year, month) = period.split_once('-').unwrap_or((&period, ""));
+        labels(&mut shapes, (x + step / 2, y), all(audit), month);
+        if at == 0 || month == "01" {
             put(
-                out,
+                &mut shapes,
                 format_args!(
-                    "<rect class=\"{gravity}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\"/>\n"
+                    "<text class=\"mid under\" x=\"{}\" y=\"{}\">{year}</text>\n",
+                    x + step / 2,
+                    HEIGHT + 29
                 ),
             );
         }
-        put(
-            out,
-            format_args!(
-                "<text x=\"{x}\" y=\"{}\">{}</text><text x=\"{x}\" y=\"{}\">{period}</text>\n",
-                y.saturating_sub(3).max(11),
-                open.total(),
-                HEIGHT + 18
-            ),
-        );
     }
-    end(out);
-}
-
-fn end(out: &mut String) {
-    put(
-        out,
-        format_args!("<path class=\"axis\" d=\"M0 {HEIGHT}H{WIDTH}\"/>\n</svg>\n"),
-    );
+    axis(&mut shapes);
+    let told = last.iter().map(|(period, open)| {
+        let by = Gravity::ALL.map(|gravity| format!("{} {gravity}", open.of(gravity)));
+        format!("{period}: {} ({})", open.total(), by.join(", "))
+    });
+    let told: Vec<String> = told.collect();
+    // Of many, the words are those of the last three: the bars show the others.
+    let about = told[told.len().saturating_sub(3)..].join("; ");
+    let legend = Gravity::ALL.map(|gravity| (gravity.as_str(), gravity.as_str()));
+    let title = ("time", "Open findings over past audits");
+    let drawn = (HEIGHT + 36, shapes.as_str());
+    figure(out, title, &format!("Open after {about}."), &legend, drawn);
 }
 
 /// How old keys are, in tenths of what their policies allow.
@@ -94,95 +174,182 @@ fn ages(out: &mut String, slots: &[SlotLine]) {
     let mut bars = [0_u64; AGES];
     for slot in slots {
         let Some(age) = slot.age_days else { continue };
-        let tenth = age * 10 / slot.max_age_days.max(1);
-        bars[(tenth as usize).min(AGES - 1)] += 1;
+        let tenth = u64::from(age) * 10 / u64::from(slot.max_age_days.max(1));
+        // A key is older than its policy allows from the day after it: on the day itself it is not.
+        let at = match age > slot.max_age_days {
+            true => AGES - 1,
+            false => (tenth as usize).min(AGES - 2),
+        };
+        bars[at] += 1;
     }
-    let over = bars[AGES - 1];
-    let keys: u64 = bars.iter().sum();
-    let about = format!("{over} of {keys} current keys are older than their policy allows");
-    begin(out, "Age of keys against their policy", &about, HEIGHT + 30);
-    let most = bars.iter().copied().max().unwrap_or(0).max(1);
+    let (over, keys) = (bars[AGES - 1], bars.iter().sum::<u64>());
+    let most = bars.iter().copied().max().unwrap_or(0);
     let step = WIDTH / AGES as u64;
+    let mut shapes = String::new();
     for (at, count) in bars.into_iter().enumerate() {
-        let height = count * (HEIGHT - 15) / most;
+        let height = tall(count, most);
         let (x, y) = (at as u64 * step, HEIGHT - height);
-        let is_over = at == AGES - 1;
-        let (class, label) = match is_over {
+        let (class, label) = match at == AGES - 1 {
             true => ("over", "over".to_owned()),
             false => ("within", format!("{}%", (at + 1) * 10)),
         };
-        put(
-            out,
-            format_args!(
-                "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{}\" height=\"{height}\"/>\
-                 <text x=\"{x}\" y=\"{}\">{count}</text><text x=\"{x}\" y=\"{}\">{label}</text>\n",
-                step * 3 / 4,
-                y.saturating_sub(3).max(11),
-                HEIGHT + 18
-            ),
-        );
+        bar(&mut shapes, class, (x + 3, y), (step - 6, height));
+        labels(&mut shapes, (x + step / 2, y), count, &label);
     }
-    end(out);
+    axis(&mut shapes);
+    let about = format!(
+        "{over} of {keys} current keys are older than their policy allows; slots without a key: {}.",
+        slots.len() as u64 - keys
+    );
+    let legend = [("within", "within the policy"), ("over", "older")];
+    let title = ("ages", "Age of keys against their policy");
+    figure(out, title, &about, &legend, (HEIGHT + 22, &shapes));
 }
 
-/// What slots spent this month against what they may, and what is normal as a mark.
-fn spend(out: &mut String, slots: &[SlotLine]) {
-    let share = |slot: &SlotLine| {
-        let spent = slot.spent.unwrap_or_default();
-        percent(spent, slot.cap)
-    };
-    let seen = slots.iter().filter(|slot| slot.spent.is_some());
-    let mut nearest: Vec<&SlotLine> = seen.collect();
-    nearest.sort_by_key(|slot| std::cmp::Reverse(share(slot)));
-    let unseen = slots.len() - nearest.len();
-    nearest.truncate(MOST_SLOTS);
-    let rows = nearest.len() as u64;
+/// What slots spent this month against what they may.
+fn against_caps(out: &mut String, slots: &[SlotLine]) {
+    let shares = shares(slots, |slot| slot.cap);
+    let over = shares.iter().filter(|(share, _)| *share >= 100).count();
     let about = format!(
-        "the {rows} slots nearest to what they may spend in the month; of {unseen} slots nothing was seen"
+        "{over} of {} slots are at their month's limit or over it; slots of which nothing was seen: {}. {}",
+        shares.len(),
+        slots.len() - shares.len(),
+        shown(shares.len(), "nearest to it")
     );
-    begin(
-        out,
-        "Spend this month against limit and normal month",
-        &about,
-        rows * 22 + 22,
+    let legend = [("within", "within the limit"), ("over", "at it or over")];
+    let title = ("caps", "Spend this month against the limit");
+    let scale = Scale {
+        full: 150,
+        marks: &[100],
+        over: 100,
+    };
+    let drawn = lines(&shares, &scale);
+    figure(out, title, &about, &legend, (drawn.0, &drawn.1));
+}
+
+/// What slots spent this month against what is normal by this day of it.
+fn against_normal(out: &mut String, report: &AuditReport) {
+    let (day, days) = days(report);
+    let normal = |slot: &SlotLine| {
+        let normal = u128::from(slot.expected.0) * u128::from(day) / u128::from(days);
+        MicroDollars(u64::try_from(normal).unwrap_or(u64::MAX))
+    };
+    let shares = shares(&report.slots, normal);
+    let over = shares.iter().filter(|(share, _)| *share >= UNUSUAL).count();
+    let about = format!(
+        "{over} of {} slots spent {UNUSUAL}% or more of what is normal by day {day} of {days}; slots of which nothing was seen: {}. {}",
+        shares.len(),
+        report.slots.len() - shares.len(),
+        shown(shares.len(), "furthest above it")
     );
-    for (at, slot) in nearest.into_iter().enumerate() {
-        let y = at as u64 * 22;
-        let share = share(slot);
-        let normal = percent(slot.expected, slot.cap).min(100);
-        let class = if share >= 100 { "over" } else { "within" };
+    let legend = [("within", "usual"), ("over", "unusual")];
+    let title = ("normal", "Usage against its baseline");
+    let scale = Scale {
+        full: 300,
+        marks: &[100, UNUSUAL, ABUSE],
+        over: UNUSUAL,
+    };
+    let drawn = lines(&shares, &scale);
+    figure(out, title, &about, &legend, (drawn.0, &drawn.1));
+}
+
+/// The day of the month that the report was made on, and the days of the month: all of them if the month is over.
+fn days(report: &AuditReport) -> (u64, u64) {
+    let made = jiff::tz::Offset::UTC.to_datetime(report.made).date();
+    let day = |day: i8| u64::try_from(day).unwrap_or(1).max(1);
+    match Period::of(report.made) == report.period {
+        true => (day(made.day()), day(made.days_in_month())),
+        false => (1, 1),
+    }
+}
+
+fn shown(of: usize, which: &str) -> String {
+    match of > MOST_SLOTS {
+        true => format!("Shown are the {MOST_SLOTS} {which}."),
+        false => String::new(),
+    }
+}
+
+/// Slots of which something was seen, with their share in percent, the greatest first.
+fn shares(slots: &[SlotLine], of: impl Fn(&SlotLine) -> MicroDollars) -> Vec<(u64, &SlotLine)> {
+    let seen = slots
+        .iter()
+        .filter_map(|slot| Some((percent(slot.spent?, of(slot)), slot)));
+    let mut shares: Vec<(u64, &SlotLine)> = seen.collect();
+    shares.sort_by_key(|(share, _)| std::cmp::Reverse(*share));
+    shares
+}
+
+/// What a line of a chart is measured by.
+struct Scale {
+    /// The share of a line that is full, in percent.
+    full: u64,
+    /// Shares that are marked.
+    marks: &'static [u64],
+    /// The share from which a bar has the other colour.
+    over: u64,
+}
+
+/// A line for each of the first slots: name and share, and a bar under them. Its height, and its shapes.
+fn lines(shares: &[(u64, &SlotLine)], scale: &Scale) -> (u64, String) {
+    let mut shapes = String::new();
+    let first = &shares[..shares.len().min(MOST_SLOTS)];
+    for (at, (share, slot)) in first.iter().enumerate() {
+        let y = at as u64 * LINE;
+        let class = if *share >= scale.over {
+            "over"
+        } else {
+            "within"
+        };
+        let more = if *share >= MOST_PERCENT { "over " } else { "" };
         put(
-            out,
+            &mut shapes,
             format_args!(
-                "<text x=\"0\" y=\"{}\">{}</text><rect class=\"{class}\" x=\"240\" y=\"{}\" width=\"{}\" height=\"14\"/>\
-                 <path class=\"mark\" d=\"M{} {}v18\"/><text x=\"550\" y=\"{}\">{share}%</text>\n",
-                y + 15,
+                "<text x=\"0\" y=\"{0}\">{1}</text><text class=\"end\" x=\"{WIDTH}\" y=\"{0}\">{more}{share}%</text>\n",
+                y + 13,
                 of(&short(slot.slot.as_str())),
-                y + 4,
-                share.min(100) * 3,
-                240 + normal * 3,
-                y + 2,
-                y + 15
+            ),
+        );
+        bar(&mut shapes, "track", (0, y + 18), (WIDTH, 9));
+        let width = (*share).min(scale.full) * WIDTH / scale.full;
+        bar(&mut shapes, class, (0, y + 18), (width, 9));
+    }
+    let bottom = first.len() as u64 * LINE;
+    if first.is_empty() {
+        shapes.push_str("<text x=\"0\" y=\"14\">No spend of any slot was seen.</text>\n");
+        return (22, shapes);
+    }
+    for mark in scale.marks {
+        let x = mark * WIDTH / scale.full;
+        for at in 0..first.len() as u64 {
+            let top = at * LINE + 16;
+            put(
+                &mut shapes,
+                format_args!("<path class=\"mark\" d=\"M{x} {top}v13\"/>\n"),
+            );
+        }
+        put(
+            &mut shapes,
+            format_args!(
+                "<text class=\"mid under\" x=\"{x}\" y=\"{}\">{mark}%</text>\n",
+                bottom + 12
             ),
         );
     }
-    put(
-        out,
-        format_args!(
-            "<text x=\"240\" y=\"{}\">100% is the month's limit; the mark is a normal month</text></svg>\n",
-            rows * 22 + 15
-        ),
-    );
+    (bottom + 18, shapes)
 }
+
+/// A share beyond which only that it is beyond is told.
+const MOST_PERCENT: u64 = 999;
 
 fn percent(amount: MicroDollars, of: MicroDollars) -> u64 {
     let percent = u128::from(amount.0) * 100 / u128::from(of.0.max(1));
-    u64::try_from(percent).unwrap_or(u64::MAX).min(999)
+    u64::try_from(percent).unwrap_or(u64::MAX).min(MOST_PERCENT)
 }
 
-/// A name that fits beside its bar.
+/// A name that fits before its share.
 fn short(name: &str) -> String {
-    const MOST: usize = 30;
+    const MOST: usize = 36;
     match name.chars().count() > MOST {
         true => format!("{}…", name.chars().take(MOST - 1).collect::<String>()),
         false => name.to_owned(),

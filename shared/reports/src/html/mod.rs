@@ -13,8 +13,8 @@ use keyward_core::rules::audit::rule;
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 /// Of [`STYLE`] and [`SCRIPT`], so that nothing else is ever taken for one.
-pub(crate) const STYLE_HASH: &str = "sha256-/jiLOesg87tCmk2VIMClOlaLQwzHBrtNNLjmTgRIIwY=";
-pub(crate) const SCRIPT_HASH: &str = "sha256-L/CcFgQzdVpnrz6h1aTXo/Rn+g1anpN1c4E12zagC6s=";
+pub(crate) const STYLE_HASH: &str = "sha256-+I/auolI9Lqnl2KwGr5LkO9YRhP+oRHJBt71O28SPNg=";
+pub(crate) const SCRIPT_HASH: &str = "sha256-FnSRvYeJyqExydZgroiI7ymAVOZPw7Dhucqmm1LKDI8=";
 
 /// Rows of a table at most: a browser has to hold them. The rest is in the other files.
 pub(crate) const MOST_ROWS: usize = 5_000;
@@ -73,7 +73,7 @@ fn summary(out: &mut String, report: &AuditReport) {
         put(
             out,
             format_args!(
-                "<li><b class=\"{gravity}\">{}</b>open, {gravity}</li>\n",
+                "<li class=\"gravity {gravity}\"><b class=\"{gravity}\">{}</b>open, {gravity}</li>\n",
                 open.of(gravity)
             ),
         );
@@ -95,7 +95,7 @@ fn not_seen(out: &mut String, report: &AuditReport) {
         );
     }
     if report.is_complete() {
-        out.push_str("<p>Everything that there was to read was read.</p>\n");
+        out.push_str("<p class=\"well\">Everything that there was to read was read.</p>\n");
         let absent = report.coverage.iter().filter(|(_, seen)| !seen.is_whole());
         for (source, seen) in absent {
             let why = maybe(seen.why());
@@ -151,7 +151,8 @@ fn filters(out: &mut String) {
     for standing in Standing::ALL {
         put(out, format_args!("<option>{standing}</option>"));
     }
-    out.push_str("</select></label>\n<p id=\"count\" role=\"status\"></p>\n</div>\n");
+    out.push_str("</select></label>\n<label>Order <select id=\"order\"><option value=\"\">most urgent first</option></select></label>\n\
+         <p id=\"count\" role=\"status\"></p>\n</div>\n");
 }
 
 /// That a table does not hold all of it.
@@ -181,9 +182,9 @@ fn finding(out: &mut String, entry: &Entry) {
             "<tr data-gravity=\"{gravity}\" data-standing=\"{standing}\">\
              <td data-label=\"Gravity\" data-key=\"{}\"><b class=\"{gravity}\">{gravity}</b></td>\
              <td data-label=\"Standing\">{standing}</td>\
-             <td data-label=\"What is wrong\">{}<br><span class=\"soft\">{}, {}</span></td>\
-             <td data-label=\"About\">{} {}</td><td data-label=\"Owner\">{}</td>\
-             <td data-label=\"Seen\">{}</td><td data-label=\"Since\">{}</td>",
+             <td data-label=\"What is wrong\" class=\"name\">{}<br><span class=\"soft\">{}, {}</span></td>\
+             <td data-label=\"About\" class=\"name\"><span class=\"soft\">{}</span><br>{}</td><td data-label=\"Owner\" class=\"name\">{}</td>\
+             <td data-label=\"Seen\" class=\"wide\">{}</td><td data-label=\"Since\" class=\"day\">{}</td>",
             4 - gravity as u8,
             escaped(title),
             of(&finding.rule),
@@ -198,7 +199,7 @@ fn finding(out: &mut String, entry: &Entry) {
                 .unwrap_or_default(),
         ),
     );
-    out.push_str("<td data-label=\"What mends it\">");
+    out.push_str("<td data-label=\"What mends it\" class=\"wide\">");
     put(
         out,
         format_args!("{}", escaped(rule.map_or("", |rule| rule.mend))),
@@ -242,18 +243,22 @@ fn slots(out: &mut String, slots: &[SlotLine]) {
         put(
             out,
             format_args!(
-                "<tr><td data-label=\"Slot\">{}</td><td data-label=\"Agent\">{}</td><td data-label=\"Owner\">{}</td>\
-                 <td data-label=\"Account\">{}</td><td data-label=\"Key's age, days\" class=\"n\">{}</td>\
-                 <td data-label=\"At most\" class=\"n\">{}</td><td data-label=\"Spent in the month\" class=\"n\">{spent}</td>\
-                 <td data-label=\"Normal month\" class=\"n\">{}</td><td data-label=\"May spend\" class=\"n\">{}</td></tr>\n",
+                "<tr><td data-label=\"Slot\" class=\"name\">{}</td><td data-label=\"Agent\">{}</td><td data-label=\"Owner\" class=\"name\">{}</td>\
+                 <td data-label=\"Account\">{}</td><td data-label=\"Key's age, days\" class=\"n\" data-key=\"{}\">{}</td>\
+                 <td data-label=\"At most\" class=\"n\">{}</td><td data-label=\"Spent in the month\" class=\"n\" data-key=\"{}\">{spent}</td>\
+                 <td data-label=\"Normal month\" class=\"n\" data-key=\"{}\">{}</td><td data-label=\"May spend\" class=\"n\" data-key=\"{}\">{}</td></tr>\n",
                 of(&slot.slot),
                 of(&slot.agent),
                 of(&slot.owner),
                 of(&slot.account),
+                slot.age_days.map_or(-1, i64::from),
                 slot.age_days
                     .map_or_else(|| "no key".to_owned(), |days| days.to_string()),
                 slot.max_age_days,
+                slot.spent.map_or(-1, |spent| i128::from(spent.0)),
+                slot.expected.0,
                 slot.expected,
+                slot.cap.0,
                 slot.cap
             ),
         );

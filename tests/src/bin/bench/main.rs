@@ -1,9 +1,10 @@
 //! `make bench`: how fast the functions start, in how much memory, and how large they are, against Python; how fast
-//! slots are cut off; what watching ten thousand slots takes; and what the rules on usage do with recorded traffic.
+//! slots are cut off; what watching ten thousand slots takes; what an audit of ten times as many keys takes; and what the rules on usage do with recorded traffic.
 //!
 //! See `tests/bench/README.md`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
 
+mod audit;
 mod backtest;
 mod build;
 mod kill;
@@ -52,6 +53,9 @@ const KILLS: &str = "--kills";
 /// The argument for the monitor alone.
 const MONITOR: &str = "--monitor";
 
+/// The argument for the audit alone.
+const AUDIT: &str = "--audit";
+
 /// The argument for the backtest alone, or beside the functions; behind it stands the folder of the traces.
 const TRACES: &str = "--traces";
 
@@ -69,9 +73,12 @@ fn main() -> ExitCode {
     if let [monitor::COMMAND, task] = [0, 1].map(|n| arguments.get(n).map_or("", String::as_str)) {
         return told(monitor::runs(task));
     }
+    if let [audit::COMMAND, task] = [0, 1].map(|n| arguments.get(n).map_or("", String::as_str)) {
+        return told(audit::audits(task));
+    }
     if arguments.is_empty() {
         eprintln!(
-            "usage: bench FUNCTION[=BINARY]... [{TRACES} FOLDER] | bench {LISTS} | bench {KILLS} | bench {MONITOR} | bench {TRACES} FOLDER"
+            "usage: bench FUNCTION[=BINARY]... [{TRACES} FOLDER] | bench {LISTS} | bench {KILLS} | bench {MONITOR} | bench {AUDIT} | bench {TRACES} FOLDER"
         );
         return ExitCode::FAILURE;
     }
@@ -101,6 +108,7 @@ fn bench(arguments: &[String]) -> Result<Vec<Target>> {
         [one] if one == LISTS => lists(&mut report)?,
         [one] if one == KILLS => kill::kills(&mut report)?,
         [one] if one == MONITOR => monitor::monitor(&mut report)?,
+        [one] if one == AUDIT => audit::audit(&mut report)?,
         [one, folder] if one == TRACES => backtest::backtest(folder.as_ref(), &mut report)?,
         [functions @ .., flag, folder] if flag == TRACES => {
             all(functions, &mut report)?;
@@ -120,7 +128,8 @@ fn all(functions: &[String], report: &mut Report) -> Result<()> {
     measure_functions(functions, report)?;
     lists(report)?;
     kill::kills(report)?;
-    monitor::monitor(report)
+    monitor::monitor(report)?;
+    audit::audit(report)
 }
 
 fn measure_functions(arguments: &[String], report: &mut Report) -> Result<()> {

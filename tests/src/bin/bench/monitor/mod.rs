@@ -4,8 +4,8 @@ mod day;
 mod dollars;
 mod kept;
 mod made_up;
-mod pages;
-mod scene;
+pub(crate) mod pages;
+pub(crate) mod scene;
 
 use std::collections::HashMap;
 use std::process::{Command, Stdio};
@@ -242,7 +242,7 @@ pub(crate) fn clock() -> Instant {
 
 /// CPU that this process took so far, in seconds: fields 14 and 15, in hundredths of a second.
 /// <https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>
-fn cpu_s() -> Result<f64> {
+pub(crate) fn cpu_s() -> Result<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let after_name = stat.rsplit(") ").next().unwrap_or_default();
     let fields: Vec<&str> = after_name.split(' ').collect();
