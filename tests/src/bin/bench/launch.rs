@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub(crate) const FIRST_POLL: &str = "GET /2018-06-01/runtime/invocation/next ";
 
 /// The whole environment of a measured process. Nothing is called with these values.
-const ENVIRONMENT: [(&str, &str); 15] = [
+const ENVIRONMENT: [(&str, &str); 16] = [
     ("AWS_ACCESS_KEY_ID", "EXAMPLE"),
     ("AWS_SECRET_ACCESS_KEY", "EXAMPLE"),
     ("AWS_SESSION_TOKEN", "EXAMPLE"),
@@ -184,7 +184,7 @@ fn now() -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use keyward_lambda::config::{Config, ControlConfig, KillConfig, MonitorConfig};
+    use keyward_lambda::config::{AuditConfig, Config, ControlConfig, KillConfig, MonitorConfig};
 
     use super::*;
 
@@ -199,6 +199,7 @@ mod tests {
         MonitorConfig::from_lookup(set).unwrap();
         KillConfig::from_lookup(set).unwrap();
         ControlConfig::from_lookup(set).unwrap();
+        AuditConfig::from_lookup(set).unwrap();
     }
 
     #[test]

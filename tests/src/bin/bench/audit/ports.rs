@@ -10,9 +10,8 @@ use keyward_core::model::audit::Period;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::{AccountName, Principal};
 use keyward_core::ports::{
-    CredentialAge, CredentialAges, ListError, People, ReportFile, ReportSink,
+    CredentialAge, CredentialAges, ListError, Mark, People, Remembered, ReportFile, ReportSink,
 };
-use keyward_core::rules::audit::life::Ledger;
 use keyward_core::usecases::audit::AuditPorts;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::memory::{MemoryAudits, MemoryInventory, MemoryLists, MemoryUsage};
@@ -35,22 +34,26 @@ impl Sink {
 
 #[async_trait]
 impl ReportSink for Sink {
-    async fn ledger(&self) -> std::result::Result<Ledger, ListError> {
-        MemoryAudits::default().ledger().await
+    async fn ledger(&self) -> std::result::Result<Remembered, ListError> {
+        Ok(Remembered::default())
     }
 
-    async fn keep(&self, _: &Ledger) -> std::result::Result<(), ListError> {
-        Ok(())
+    async fn keep(&self, _: &Remembered) -> std::result::Result<Option<Mark>, ListError> {
+        Ok(None)
     }
 
     async fn put(
         &self,
         period: Period,
-        file: &ReportFile,
+        file: ReportFile,
     ) -> std::result::Result<String, ListError> {
         let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         files.push((file.name.to_owned(), file.text.len()));
-        Ok(format!("{period}/{}", file.name))
+        Ok(self.page(period, file.name))
+    }
+
+    fn page(&self, period: Period, name: &str) -> String {
+        format!("{period}/{name}")
     }
 }
 
@@ -69,8 +72,8 @@ impl People for Quiet {
     async fn left(
         &self,
         _: &BTreeSet<Principal>,
-    ) -> std::result::Result<BTreeSet<Principal>, ListError> {
-        Ok(BTreeSet::new())
+    ) -> std::result::Result<Option<BTreeSet<Principal>>, ListError> {
+        Ok(Some(BTreeSet::new()))
     }
 }
 
