@@ -83,13 +83,13 @@ async fn faults_are_found_exactly_and_mended_as_printed() {
     wide.resource_policy(WIDE).send().await.unwrap();
     let key = deployment.current(secret).await;
     let variables = [("OPENROUTER_API_KEY", key.as_str())];
-    let function = deployment.moto.deploy(&Function {
+    let function = Function {
         name: "bot",
         program: std::path::Path::new("/nowhere"),
         variables: &variables,
         timeout: 3,
-    });
-    let function = function.await;
+    };
+    let function = deployment.moto.deploy(&function).await;
     let long_ago = deployment.ports.clock.now() - SignedDuration::from_hours(15 * 24);
     change(&audited, SLOT, |slot| {
         (slot.mode, slot.mode_since) = (Mode::Observe, Some(long_ago));
