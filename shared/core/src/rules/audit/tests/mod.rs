@@ -396,8 +396,11 @@ const CASES: [Case; RULES.len()] = [
             s.alarm = Sight::Seen(Some(AlarmChange::Make(alarm)));
         },
         silent: |s| {
-            let alarm = s.slot.name.clone();
-            s.alarm = Sight::Seen(Some(scene::surplus(alarm)));
+            // One too many is the monitor's to remove.
+            let deployment = scene::deployment();
+            let arn = deployment.alarm_arn(&s.slot.name).unwrap();
+            let change = AlarmChange::Remove(arn, s.slot.name.clone());
+            s.alarm = Sight::Seen(Some(change));
         },
         blind: |s| s.alarm = Sight::NotSeen,
     },
