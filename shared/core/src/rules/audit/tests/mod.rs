@@ -47,7 +47,7 @@ const CASES: [Case; RULES.len()] = [
         silent: |s| {
             s.slot.state = SlotState::Decommissioned;
             s.current().state = VersionState::Revoking;
-            s.current().revoke_begun = Some(ago(days(1)));
+            s.current().revoke_begun = Some(ago(SignedDuration::from_hours(23)));
         },
         blind: no_inventory,
     },
