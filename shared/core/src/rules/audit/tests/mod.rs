@@ -47,7 +47,7 @@ const CASES: [Case; RULES.len()] = [
         silent: |s| {
             s.slot.state = SlotState::Decommissioned;
             s.current().state = VersionState::Revoking;
-            s.current().revoke_begun = Some(ago(days(1)));
+            s.current().revoke_begun = Some(ago(SignedDuration::from_hours(23)));
         },
         blind: no_inventory,
     },
@@ -396,8 +396,11 @@ const CASES: [Case; RULES.len()] = [
             s.alarm = Sight::Seen(Some(AlarmChange::Make(alarm)));
         },
         silent: |s| {
-            let alarm = s.slot.name.clone();
-            s.alarm = Sight::Seen(Some(scene::surplus(alarm)));
+            // One too many is the monitor's to remove.
+            let deployment = scene::deployment();
+            let arn = deployment.alarm_arn(&s.slot.name).unwrap();
+            let change = AlarmChange::Remove(arn, s.slot.name.clone());
+            s.alarm = Sight::Seen(Some(change));
         },
         blind: |s| s.alarm = Sight::NotSeen,
     },
