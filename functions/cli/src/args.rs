@@ -303,8 +303,8 @@ pub(crate) enum Command {
     Prices(Prices),
     /// Look whether an installation is well, end to end. Changes nothing.
     ///
-    /// Your own access, the control function, clocks, the table, work that is overdue, one read from each provider with its
-    /// admin credential, usage, secrets, alarms, the last drill. What is wrong is told with what mends it. Ends with 0 if all is
+    /// Your own access, the control function, clocks, the table, work that is overdue, one read from each provider with the
+    /// credential that only reads, usage, secrets, alarms, the last drill. What is wrong is told with what mends it. Ends with 0 if all is
     /// well, 1 if something is wrong, 2 if something was not seen.
     Doctor {
         /// As JSON.
