@@ -36,7 +36,8 @@ Settings, by environment variables:
 Ends with:
   0  everything was done; plan: all was seen, and nothing is left to do
   1  something was refused or failed; plan: there is no plan; doctor: something is wrong
-  2  the command line is wrong; plan: something differs, or was not seen; import, doctor: something was not seen";
+  2  the command line is wrong; plan: something differs, or was not seen; import, doctor: something was not seen
+  3  an offline kill did all that it found, and there may be more";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
