@@ -33,12 +33,18 @@ def run(command, what, **options):
         raise Refused(f"{what}: {Path(str(command[0])).name} ended with {error.returncode}") from error
 
 
+def setting_up(what):
+    """Says why nothing is said for a while: what installs and compiles is quiet."""
+    print(f"setting up {what}, once: this takes some minutes", file=sys.stderr, flush=True)
+
+
 def environment(name, pins):
     """The folder with the programs of the Python environment `target/<name>`, which holds what `pins` lists."""
     folder = TARGET / name
     wanted = pins.read_text()
     installed = folder / "installed.txt"
     if not installed.exists() or installed.read_text() != wanted:
+        setting_up(f"target/{name}")
         what = "the tools cannot be installed (Python 3 with venv and pip, and its package registry, are needed)"
         run([sys.executable, "-m", "venv", "--clear", folder], what)
         run([folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-deps", "--requirement", pins], what)
@@ -56,6 +62,7 @@ def crate(name):
     version = CRATES[name]
     folder = TARGET / "tools" / f"{name}-{version}"
     if not (folder / "bin" / name).exists():
+        setting_up(f"{name} {version}")
         what = f"{name} {version} cannot be installed"
         run(["cargo", "install", "--quiet", "--locked", "--root", folder, f"{name}@{version}"], what)
     return folder / "bin"

@@ -29,6 +29,7 @@ def programs(folder, pins):
     environment = folder / pins
     installed = environment / "installed.txt"
     if not installed.is_file() or installed.read_text() != wanted:
+        print(f"setting up {environment}, once: this takes some minutes", file=sys.stderr, flush=True)
         venv.create(environment, clear=True, with_pip=True)
         pip = [environment / "bin/python", "-m", "pip", "install", "--quiet", "--requirement", HERE / f"{pins}.txt"]
         subprocess.run(pip, check=True)

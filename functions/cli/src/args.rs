@@ -40,7 +40,8 @@ Ends with:
   1  something was refused or failed; plan: there is no plan; audit: there is no report; doctor: something is wrong
   2  the command line is wrong; plan: something differs, or was not seen; import, doctor: something was not seen; audit:
      something is wrong that --fail-on names
-  3  kill --offline: what was found is done, and there may be more; audit: nothing such was found, and not all was seen";
+  3  kill --offline: what was found is done, and there may be more; audit: nothing such was found, and not all was seen;
+     leak: of something that was found the text could not be looked at";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -329,8 +330,8 @@ pub(crate) enum Command {
     Prices(Prices),
     /// Look whether an installation is well, end to end. Changes nothing.
     ///
-    /// Your own access, the control function, clocks, the table, work that is overdue, one read from each provider with its
-    /// admin credential, usage, secrets, alarms, the last drill. What is wrong is told with what mends it. Ends with 0 if all is
+    /// Your own access, the control function, clocks, the table, work that is overdue, one read from each provider with the
+    /// credential that only reads, usage, secrets, alarms, the last drill. What is wrong is told with what mends it. Ends with 0 if all is
     /// well, 1 if something is wrong, 2 if something was not seen.
     Doctor {
         /// As JSON.

@@ -81,6 +81,12 @@ pub(super) async fn import(wanted: Import) -> Result<Outcome> {
         );
     };
     let provider = account.provider;
+    let in_projects = matches!(provider, ProviderName::OpenAi | ProviderName::Gemini);
+    if in_projects && wanted.project.is_none() {
+        bail!(
+            "the keys of {provider} live in projects, and nothing was sent: name one with --project"
+        );
+    }
     let scope = Scope {
         workspace: wanted.workspace,
         project: wanted.project,

@@ -246,7 +246,7 @@ fn of_key(
         remarks.push(Remark::of_keyward(
             Source::Cap,
             what,
-            "monitor sets it within minutes",
+            "retire sets it within minutes",
         ));
     }
     remarks
