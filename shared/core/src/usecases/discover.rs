@@ -3,27 +3,24 @@
 //! Without values, secrets are judged by what people wrote beside them. With them, a text is looked at piece by piece and let
 //! go of with the discovery; nothing of it is in what comes back.
 
+mod accounts;
+mod functions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::{StreamExt, join, stream};
 
-use super::audit::pages::{Reader, both};
-use super::find;
+use super::audit::pages::Reader;
 use crate::model::audit::Seen;
-use crate::model::discovery::{
-    Clue, Discovery, HoldingSecret, HoldingUser, HoldingVariable, ListedAccount, ListedKey, Place,
-    Told,
-};
-use crate::model::finding::ShownHandle;
+use crate::model::discovery::{Clue, Discovery, HoldingSecret, HoldingUser, Place, Told};
 use crate::model::key::{ApiKey, Fingerprint};
 use crate::model::names::{AccountName, SecretArn};
-use crate::model::slot::{ProviderName, Scope};
-use crate::model::text::{OutsideText, without_keys};
+use crate::model::slot::ProviderName;
+use crate::model::text::OutsideText;
 use crate::ports::{
-    BedrockCredential, Clock, CredentialLists, Deadline, FoundSecret, FunctionLists,
-    FunctionVariables, KeyProvider, KeyRecord, LookUp, PageToken, Progress, ProviderError,
-    Providers, ReadingStage, SecretFinder, SecretLists, TAG_SLOT, Variables,
+    BedrockCredential, Clock, CredentialLists, Deadline, FoundSecret, FunctionLists, PageToken,
+    Progress, Providers, ReadingStage, SecretFinder, SecretLists, TAG_SLOT,
 };
 use crate::rules::audit::who_else_reads;
 use crate::rules::discover::{by_name, by_text, environment};
@@ -118,7 +115,7 @@ pub async fn discover(
     progress.at(ReadingStage::Around, 0, 1);
     let ((secrets, listed), (variables, functions), (users, iam)) = join!(
         secrets(ports, &reader),
-        variables(ports, &reader),
+        functions::variables(ports, &reader),
         users(ports, &reader),
     );
     progress.at(ReadingStage::Around, 1, 1);
@@ -134,7 +131,7 @@ pub async fn discover(
     let mut pieces = variables;
     judge_secrets(ports, order, &reader, secrets, &mut found, &mut pieces).await;
     let shared = same(&mut found, &pieces);
-    accounts(ports, order, &reader, &pieces, &mut found).await;
+    accounts::accounts(ports, order, &reader, &pieces, &mut found).await;
     found.coverage.sort_by(|one, other| one.0.cmp(&other.0));
     Discovered { found, shared }
 }
@@ -148,82 +145,6 @@ async fn secrets(ports: &DiscoverPorts, reader: &Reader<'_>) -> (Vec<FoundSecret
         })
         .await;
     (found.into_values().collect(), seen)
-}
-
-/// What was read of functions.
-struct Functions {
-    listed: usize,
-    holding: Vec<HoldingVariable>,
-    seen: Seen,
-}
-
-async fn variables(ports: &DiscoverPorts, reader: &Reader<'_>) -> (Vec<Piece>, Functions) {
-    let (mut pieces, mut listed, mut not_read) = (Vec::new(), 0, None);
-    let mut holding: BTreeMap<(OutsideText, OutsideText), HoldingVariable> = BTreeMap::new();
-    let page = |at: Option<PageToken>| async move { ports.functions.functions(at.as_ref()).await };
-    let take = |function: FunctionVariables| {
-        listed += 1;
-        match &function.variables {
-            Variables::NotRead(why) => {
-                let first = || (0, format!("{}: {why}", function.function));
-                not_read.get_or_insert_with(first).0 += 1;
-            }
-            Variables::Read(variables) => {
-                for (name, value) in variables {
-                    let Some((variable, keys)) = of_variable(&function, name, value) else {
-                        continue;
-                    };
-                    pieces.extend(keys);
-                    let place = (function.function.clone(), name.clone());
-                    let known = holding.entry(place).or_insert_with(|| variable.clone());
-                    known.version = known.version.take().min(variable.version);
-                }
-            }
-        }
-    };
-    let seen = reader.all(page, take).await;
-    let seen = match not_read {
-        None => seen,
-        Some((number, first)) => {
-            let why = format!("the variables of {number} functions cannot be read ({first})");
-            both(seen, Seen::part(&why))
-        }
-    };
-    let holding = holding.into_values().collect();
-    (
-        pieces,
-        Functions {
-            listed,
-            holding,
-            seen,
-        },
-    )
-}
-
-/// A variable that holds a key: by its text, or by its name where its value is as long as a key and names no secret.
-fn of_variable(
-    function: &FunctionVariables,
-    name: &OutsideText,
-    value: &ApiKey,
-) -> Option<(HoldingVariable, Vec<Piece>)> {
-    let named = by_name([("name", name.as_str())]);
-    let names_a_secret = value.begins_with("arn:") || value.begins_with("http");
-    let named = named.filter(|_| !names_a_secret);
-    let (clue, keys) = in_text(value, named.as_ref())?;
-    let place = At::Variable(function.function.clone(), name.clone());
-    let provider = clue.provider;
-    let piece = |key| Piece {
-        key,
-        place: place.clone(),
-        provider,
-    };
-    let holding = HoldingVariable {
-        function: function.function.clone(),
-        version: function.version.clone(),
-        variable: name.clone(),
-        clue,
-    };
-    Some((holding, keys.into_iter().map(piece).collect()))
 }
 
 /// What a text holds, and the pieces that are keys: those that begin as keys do; else, where its name says so, those that are
@@ -384,93 +305,6 @@ fn same(found: &mut Discovery, pieces: &[Piece]) -> BTreeSet<SecretArn> {
     let shown = |group: BTreeSet<&At>| group.into_iter().map(At::shown).collect();
     found.same = groups.into_iter().map(shown).collect();
     shared
-}
-
-/// Lists each provider account, and holds its keys against what was read.
-async fn accounts(
-    ports: &DiscoverPorts,
-    order: &DiscoverOrder,
-    reader: &Reader<'_>,
-    pieces: &[Piece],
-    found: &mut Discovery,
-) {
-    let is_known = order.values == Values::Read
-        && found.coverage.iter().all(|(place, seen)| match place {
-            Place::Secrets | Place::Values | Place::Functions => seen.is_whole(),
-            Place::Policies | Place::Iam | Place::Keys(_) => true,
-        });
-    for (number, (account, provider)) in order.accounts.iter().enumerate() {
-        reader
-            .progress
-            .at(ReadingStage::Accounts, number, order.accounts.len());
-        let read = account_of(ports, reader, account, *provider, pieces).await;
-        let seen = match read {
-            Ok((listed, held_nowhere)) => {
-                found.accounts.push(ListedAccount {
-                    account: account.clone(),
-                    provider: *provider,
-                    listed,
-                    held_nowhere: is_known.then_some(held_nowhere),
-                });
-                Seen::Whole
-            }
-            Err(why) => Seen::not(&why),
-        };
-        found.coverage.push((Place::Keys(account.clone()), seen));
-    }
-    let all = order.accounts.len();
-    reader.progress.at(ReadingStage::Accounts, all, all);
-}
-
-/// How many keys an account lists, and which of them no piece is of.
-async fn account_of(
-    ports: &DiscoverPorts,
-    reader: &Reader<'_>,
-    account: &AccountName,
-    provider: ProviderName,
-    pieces: &[Piece],
-) -> Result<(usize, Vec<ListedKey>), String> {
-    let whole = Scope::default();
-    let driver = reader
-        .ask(|| ports.providers.open(account, provider))
-        .await?;
-    let driver = driver.as_ref();
-    let listed = reader.ask(|| find::keys(driver, &whole, |_| true)).await?;
-    let may_be_of = |piece: &&Piece| piece.provider.is_none_or(|of| of == provider);
-    let pieces: Vec<&ApiKey> = pieces
-        .iter()
-        .filter(may_be_of)
-        .map(|piece| &piece.key)
-        .collect();
-    let by_look_up = reader.ask(|| looked_up(driver, &whole, &pieces)).await?;
-    let is_held = |key: &KeyRecord| {
-        by_look_up.contains(key.handle.as_str())
-            || pieces.iter().any(|piece| driver.fits(key, piece))
-    };
-    let strangers = listed.iter().filter(|key| !is_held(key));
-    let shown = strangers.map(|key| ListedKey {
-        handle: ShownHandle::new(&key.handle),
-        label: OutsideText::new(&without_keys(key.label.as_str())),
-        created: key.created,
-        last_used: key.last_used,
-    });
-    Ok((listed.len(), shown.collect()))
-}
-
-/// The handles of keys whose text one of the pieces is, where the list shows nothing of texts.
-async fn looked_up(
-    driver: &dyn KeyProvider,
-    scope: &Scope,
-    pieces: &[&ApiKey],
-) -> Result<BTreeSet<String>, ProviderError> {
-    let mut held = BTreeSet::new();
-    for piece in pieces {
-        match driver.look_up(scope, piece).await? {
-            LookUp::ByTheList => return Ok(held),
-            LookUp::Is(found) => held.extend(found.map(|key| key.handle.to_string())),
-        }
-    }
-    Ok(held)
 }
 
 impl Discovery {

@@ -207,8 +207,11 @@ fn outcome(report: &AuditReport, fail_on: FailOn, without: &[Without]) -> Outcom
         return Outcome::Differs;
     }
     let is_left_out = |source| without.iter().any(|one| one.leaves_out(source));
-    let mut missing = report.coverage.iter().filter(|(_, seen)| !seen.is_whole());
-    match missing.all(|(source, _)| is_left_out(source)) {
+    match report
+        .coverage
+        .missing()
+        .all(|(source, _)| is_left_out(source))
+    {
         true => Outcome::Done,
         false => Outcome::MaybeMore,
     }

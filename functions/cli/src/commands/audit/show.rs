@@ -1,7 +1,8 @@
 //! A report for a person at a terminal: what is open, the worst first, with what mends it.
 
-use keyward_core::model::audit::{AuditReport, Entry, History, Standing};
+use keyward_core::model::audit::{AuditReport, Entry, History, Source, Standing};
 use keyward_core::model::finding::Gravity;
+use keyward_core::model::text::AlertText;
 use keyward_core::rules::audit::rule;
 
 use crate::print::{Tint, clean, painted};
@@ -55,19 +56,29 @@ fn heading(report: &AuditReport) -> String {
 }
 
 fn not_seen(report: &AuditReport) -> Vec<String> {
-    let missing = report.coverage.iter();
-    let missing = missing.filter_map(|(source, seen)| Some((source, seen.why()?)));
-    let rows = missing.map(|(source, why)| {
+    let row = |source: &Source, why: &AlertText| {
         let (source, why) = (clean(&source.to_string()), clean(why.as_str()));
         format!("  {source}: {why}")
-    });
-    let rows: Vec<String> = rows.collect();
-    if rows.is_empty() {
-        return rows;
+    };
+    let missing = report.coverage.missing();
+    let missing: Vec<String> = missing.map(|(source, why)| row(source, why)).collect();
+    let absent = report.coverage.iter();
+    let absent = absent.filter(|(_, seen)| !seen.has_failed());
+    let absent = absent.filter_map(|(source, seen)| Some(row(source, seen.why()?)));
+    let absent: Vec<String> = absent.collect();
+    let mut lines = Vec::new();
+    if !missing.is_empty() {
+        let what = painted("INCOMPLETE", Tint::Red);
+        lines.push(format!(
+            "{what}: not seen, so nothing there is known to be well:"
+        ));
+        lines.extend(missing);
     }
-    let what = painted("INCOMPLETE", Tint::Red);
-    let heading = format!("{what}: not seen, so nothing there is known to be well:");
-    std::iter::once(heading).chain(rows).collect()
+    if !absent.is_empty() {
+        lines.push("Not there to be read, so not judged:".to_owned());
+        lines.extend(absent);
+    }
+    lines
 }
 
 fn finding(entry: &Entry, history: History) -> Vec<String> {

@@ -363,7 +363,7 @@ impl Auditor {
                 Err(error) if error.is_retryable() => self.ports.clock.sleep(wait).await,
                 other => return other,
             }
-            wait = wait * 2;
+            wait *= 2;
         }
         hub.import(batch).await
     }
