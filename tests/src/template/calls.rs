@@ -104,6 +104,8 @@ fn deployed(request: &Request, stack: &str) -> String {
             Some((_, key)) => format!("{stack}-reportsbucket/{key}"),
             None => format!("{stack}-reportsbucket"),
         },
+        // The account's own product, as the template's account is called.
+        Some("securityhub") => "product/111122223333/default".to_owned(),
         Some("dynamodb") => resource.replace("table/keyward", "table/Table"),
         _ => resource.clone(),
     }
