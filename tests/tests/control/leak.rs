@@ -92,7 +92,7 @@ async fn keys_of_nobody_are_told_to_people_and_other_texts_are_not() {
     let world = registered().await;
     let word =
         json!({"place": "a", "prints": [ApiKey::new("EXAMPLE-no-key-at-all-0123").fingerprint()]});
-    let (_, body) = post(&deps(&world), "/leak", leak(&[word.clone()])).await;
+    let (_, body) = post(&deps(&world), "/leak", leak(std::slice::from_ref(&word))).await;
     assert_eq!(body["finds"][0]["is"], "no_key_that_is_known");
     assert_eq!(told(&world).len(), 0);
     let (_, body) = post(&deps(&world), "/leak", leak(&[word, find(STRANGERS)])).await;

@@ -163,7 +163,7 @@ pub(super) async fn leak(wanted: Leak) -> Result<Outcome> {
 
 fn understood(answers: Vec<Value>) -> Result<Vec<Answer>> {
     let answers = answers.into_iter();
-    let answers = answers.map(|answer| serde_json::from_value(answer));
+    let answers = answers.map(serde_json::from_value);
     let answers: serde_json::Result<Vec<Answer>> = answers.collect();
     answers.context("the answer cannot be read; what was cut off stays so: keyward status")
 }

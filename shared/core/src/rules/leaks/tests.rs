@@ -4,8 +4,11 @@ use super::*;
 
 const KEY: &str = "sk-or-v1-EXAMPLE0123456789abcdef0123456789abcdef";
 
+/// Where something was found, and what is shown of it.
+type Told = (String, &'static str);
+
 /// What each find is, in words; a key is told by whether it is the one of these tests.
-fn told(report: &str) -> Result<(Scanner, Vec<(String, &'static str)>), ReportError> {
+fn told(report: &str) -> Result<(Scanner, Vec<Told>), ReportError> {
     let print = ApiKey::new(KEY).fingerprint();
     let (scanner, leaks) = read(report)?;
     let told = leaks.into_iter().map(|leak| {
