@@ -9,6 +9,8 @@ mod died;
 mod discovered;
 #[path = "command/drilled.rs"]
 mod drilled;
+#[path = "command/faulty.rs"]
+mod faulty;
 #[path = "command/killed.rs"]
 mod killed;
 #[path = "command/planned.rs"]

@@ -68,7 +68,7 @@ impl Audited {
         )
     }
 
-    async fn report(&self) -> AuditReport {
+    pub(super) async fn report(&self) -> AuditReport {
         let (code, said, complained) = self.as_auditor("keyward audit --json").await;
         assert!(matches!(code, Some(0 | 2 | 3)), "{code:?} {complained}");
         serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}{complained}"))
@@ -99,7 +99,7 @@ fn of_rule(report: &AuditReport, rule: &str) -> FindingId {
         .id
 }
 
-async fn applied(name: &str) -> Option<Audited> {
+pub(super) async fn applied(name: &str) -> Option<Audited> {
     let audited = Audited::start(name).await?;
     let fleet = audited.local.fleet.display().to_string();
     let (code, said, complained) = audited

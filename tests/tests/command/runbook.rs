@@ -101,6 +101,10 @@ async fn every_command_for_operators_is_carried_out_or_says_what_is_in_its_way()
             Some(0) => done += 1,
             // Something differs, or was not seen.
             Some(2) if line.starts_with("keyward plan ") => done += 1,
+            // No monitor runs here, and doctor says so of an installation that it could look at.
+            Some(1) if line.starts_with("keyward doctor") && said.contains("it answers") => {
+                done += 1;
+            }
             // A key that people made is left, and named.
             Some(3) if line.contains("--offline") => done += 1,
             Some(1) if is_refused => {}
