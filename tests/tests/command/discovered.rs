@@ -2,8 +2,10 @@
 
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{Environment, FunctionCode, Runtime};
+use aws_sdk_secretsmanager::types::Tag;
 use keyward_core::model::fleet::Fleet;
 use keyward_core::model::slot::ProviderName;
+use keyward_tests::end_to_end::STACK;
 use serde_json::Value;
 
 use super::audited::Audited;
@@ -142,7 +144,19 @@ async fn an_account_is_discovered_without_and_with_values_and_a_fleet_is_propose
         complained.contains("keyward.toml is there already"),
         "{complained}"
     );
-    // The same parser as plan's: it goes on to the control function.
+    // Handed over as the file says, since the stack may look at no other secret. The same parser as plan's.
+    let config = audited.local.deployment.moto.sdk_config().await;
+    let secrets = aws_sdk_secretsmanager::Client::new(&config);
+    for slot in fleet.slots.values() {
+        let arn = &slot.secret;
+        let printed = format!(
+            "aws secretsmanager tag-resource --secret-id {arn} --tags Key=keyward:stack,Value=STACK\n"
+        );
+        assert!(file.contains(&printed), "{file}");
+        let tag = Tag::builder().key("keyward:stack").value(STACK).build();
+        let hand_over = secrets.tag_resource().secret_id(arn.as_str()).tags(tag);
+        hand_over.send().await.unwrap();
+    }
     let (code, said, complained) = audited.run(&format!("cd {place}; keyward plan")).await;
     assert_eq!(code, Some(2), "{said}{complained}");
     assert!(said.contains("writer-openrouter"), "{said}");

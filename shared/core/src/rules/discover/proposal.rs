@@ -8,6 +8,7 @@ use crate::model::fleet::Fleet;
 use crate::model::key_like::{may_be_a_key, words};
 use crate::model::names::{AccountName, SecretArn};
 use crate::model::slot::{Environment, ProviderName};
+use crate::ports::TAG_STACK;
 
 /// With the provider's name and a number behind it, a slot's name has 63 characters at most.
 const LONGEST: usize = 40;
@@ -124,8 +125,11 @@ fn entry(
     let environment = environment_word(secret.environment.unwrap_or(Environment::Prod));
     let mut lines = format!(
         "\n# {}\n[agents.{agent}]\nowner = \"TODO\" # who answers for it\nenvironment = \"{environment}\" # {guess}\n\
-         \n[slots.{agent}-{provider}]\nagent = \"{agent}\"\naccount = \"{account}\"\nsecret = \"{}\"\n",
-        secret.clue.why, secret.arn
+         \n[slots.{agent}-{provider}]\nagent = \"{agent}\"\naccount = \"{account}\"\n\
+         # It is handed over to the stack by its tag: aws secretsmanager tag-resource --secret-id {arn} --tags Key={TAG_STACK},Value=STACK\n\
+         secret = \"{arn}\"\n",
+        secret.clue.why,
+        arn = secret.arn
     );
     if let Some((field, what)) = place_of(provider) {
         let _ = writeln!(lines, "scope.{field} = \"TODO-{agent}\" # {what}");
