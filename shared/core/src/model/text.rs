@@ -104,6 +104,17 @@ pub fn without_keys(message: &str) -> String {
     shown
 }
 
+/// An error and what caused it, from one to the next.
+pub fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
 /// Line separators and the marks that reorder text on a screen.
 fn is_unprintable(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -1,13 +1,11 @@
 //! What `control` has the kill switch do, in the words of who asks for it.
 
-use std::error::Error;
-
 use crate::model::act_order::{ActOrder, CutOff, LimitedKeys};
 use crate::model::key::Fingerprint;
 use crate::model::kill_outcome::KillOutcome;
 use crate::model::names::AccountName;
 use crate::model::slot::Slot;
-use crate::model::text::OutsideText;
+use crate::model::text::{OutsideText, with_causes};
 use crate::model::version::Version;
 use crate::ports::{
     ActOrderError, ActOrders, ActOutcome, CapSet, Deadline, InventoryError, ProviderError, Readied,
@@ -109,8 +107,8 @@ pub(crate) async fn set_limits(
         Ok(ActOutcome::Limits(set)) => Ok(set),
         Ok(ActOutcome::Overtaken) => Err(InventoryError::Fenced(slot.epoch)),
         Ok(ActOutcome::Failed(why)) => Ok(not_set(why)),
-        Ok(other) => Ok(not_set(OutsideText::new(&chain(&unlike(&other))))),
-        Err(error) => Ok(not_set(OutsideText::new(&chain(&error)))),
+        Ok(other) => Ok(not_set(OutsideText::new(&with_causes(&unlike(&other))))),
+        Err(error) => Ok(not_set(OutsideText::new(&with_causes(&error)))),
     }
 }
 
@@ -130,7 +128,9 @@ pub(crate) async fn ready_pool(
     match orders.carry_out(&order).await? {
         ActOutcome::Standby(readied) => Ok(readied),
         ActOutcome::Overtaken => Err(InventoryError::Conflict.into()),
-        ActOutcome::Provider(error) => Err(AddError::NotReadied(OutsideText::new(&chain(&error)))),
+        ActOutcome::Provider(error) => {
+            Err(AddError::NotReadied(OutsideText::new(&with_causes(&error))))
+        }
         ActOutcome::Failed(why) => Err(AddError::NotReadied(why)),
         other => Err(unlike(&other).into()),
     }
@@ -139,14 +139,4 @@ pub(crate) async fn ready_pool(
 /// An answer that is none to the order. Nothing of it is shown.
 fn unlike(_: &ActOutcome) -> ActOrderError {
     ActOrderError::Unknown("it answered as if another order had been given".into())
-}
-
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    text
 }

@@ -15,7 +15,7 @@ use super::{AuditError, AuditOrder, AuditPorts, Done, Render, audit_after};
 use crate::model::audit::{AuditReport, Counts, Period, Source};
 use crate::model::names::AccountName;
 use crate::model::slot::ProviderName;
-use crate::model::text::{AlertText, OutsideText};
+use crate::model::text::{AlertText, OutsideText, with_causes};
 use crate::ports::{
     AlertError, Alerts, FindingHub, Held, Imported, InventoryError, Leases, ListError,
 };
@@ -259,7 +259,7 @@ impl Auditor {
             .collect();
         let told = self.tell(&mut done).await;
         let told = told.unwrap_or_else(|error| {
-            amiss.push(Amiss::NotTold(OutsideText::new(&chain(&error))));
+            amiss.push(Amiss::NotTold(OutsideText::new(&with_causes(&error))));
             false
         });
         let imported = self.import(&done.report).await;
@@ -367,15 +367,4 @@ impl Auditor {
         }
         hub.import(batch).await
     }
-}
-
-/// An error and what caused it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

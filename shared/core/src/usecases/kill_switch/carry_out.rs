@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::model::act_order::{ActOrder, CutOff, LimitedKeys};
 use crate::model::names::{AccountName, SlotName};
 use crate::model::slot::{Epoch, Slot};
-use crate::model::text::OutsideText;
+use crate::model::text::{OutsideText, with_causes};
 use crate::model::version::{Version, VersionId};
 use crate::ports::{ActOutcome, CapSet, Deadline, InventoryError};
 use crate::usecases::kill::{Invocation, kill};
@@ -50,13 +50,7 @@ pub async fn carry_out(ports: &Ports, order: &ActOrder, invocation: &Invocation)
 }
 
 fn failed(error: &dyn std::error::Error) -> ActOutcome {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text = format!("{text}: {cause}");
-        next = cause.source();
-    }
-    ActOutcome::Failed(OutsideText::new(&text))
+    ActOutcome::Failed(OutsideText::new(&with_causes(error)))
 }
 
 async fn cut_off(ports: &Ports, order: &CutOff, invocation: &Invocation) -> ActOutcome {

@@ -10,7 +10,7 @@ use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::kill_order::MonitorOrder;
 use crate::model::names::{AccountName, SecretVersionId, SlotName};
 use crate::model::slot::{Mode, ProviderName, Slot};
-use crate::model::text::without_keys;
+use crate::model::text::{with_causes, without_keys};
 use crate::model::usage_items::Source;
 use crate::model::version::Version;
 use crate::ports::{KillOrderError, MetricsError};
@@ -171,13 +171,7 @@ pub(super) fn sees_again(account: &AccountName) -> Alert {
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(source) = next {
-        text = format!("{text}: {source}");
-        next = source.source();
-    }
-    without_keys(&text)
+    without_keys(&with_causes(error))
 }
 
 /// The bill and the price table are apart.
