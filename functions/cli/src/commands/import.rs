@@ -11,6 +11,7 @@ use keyward_core::model::key_like::{may_be_a_key, words};
 use keyward_core::model::names::{AccountName, IamUser, ScopeId, SecretArn};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::without_keys;
+use keyward_core::rules::naming::{agent_name, words_of};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -239,23 +240,7 @@ pub(super) fn label_of(label: &str) -> String {
 
 /// A name for an agent, out of the key's name at the provider; none stands twice.
 fn name_of(label: &str, taken: &mut BTreeSet<String>) -> String {
-    /// With the provider's name and a number behind it, a slot's name has 63 characters at most.
-    const LONGEST: usize = 40;
-    let dashed = label_of(label).to_ascii_lowercase().replace(
-        |c: char| !(c.is_ascii_lowercase() || c.is_ascii_digit()),
-        "-",
-    );
-    let words: Vec<&str> = dashed.split('-').filter(|word| !word.is_empty()).collect();
-    let mut name = words.join("-");
-    name.truncate(LONGEST);
-    let name = match name.trim_end_matches('-') {
-        "" => "agent".to_owned(),
-        name => name.to_owned(),
-    };
-    let numbered = (2..).map(|number| format!("{name}-{number}"));
-    let mut names = std::iter::once(name.clone()).chain(numbered);
-    let free = names.find(|name| taken.insert(name.clone()));
-    free.unwrap_or(name)
+    agent_name(words_of(&label_of(label)), taken)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod drill;
 pub mod expect;
 pub mod kill;
 pub mod leaks;
+pub mod naming;
 pub mod overlap;
 pub mod plan;
 pub mod policy;

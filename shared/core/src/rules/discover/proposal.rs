@@ -9,9 +9,7 @@ use crate::model::key_like::{may_be_a_key, words};
 use crate::model::names::{AccountName, SecretArn};
 use crate::model::slot::{Environment, ProviderName};
 use crate::ports::TAG_STACK;
-
-/// With the provider's name and a number behind it, a slot's name has 63 characters at most.
-const LONGEST: usize = 40;
+use crate::rules::naming::{agent_name, words_of};
 
 /// What is proposed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,21 +178,8 @@ fn agent_of(secret: &HoldingSecret, taken: &mut BTreeSet<String>) -> String {
         true => "",
         false => name,
     };
-    let telling = name
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .map(str::to_ascii_lowercase)
-        .filter(|word| !word.is_empty() && !SAY_NOTHING.contains(&word.as_str()));
-    let mut slug = telling.collect::<Vec<_>>().join("-");
-    slug.truncate(LONGEST);
-    let slug = match slug.trim_end_matches('-') {
-        "" => "agent".to_owned(),
-        slug => slug.to_owned(),
-    };
-    let numbered = (2..).map(|number| format!("{slug}-{number}"));
-    let mut names = std::iter::once(slug.clone()).chain(numbered);
-    names
-        .find(|name| taken.insert(name.clone()))
-        .unwrap_or(slug)
+    let telling = words_of(name).filter(|word| !SAY_NOTHING.contains(&word.as_str()));
+    agent_name(telling, taken)
 }
 
 /// The provider accounts of the file.
