@@ -9,7 +9,7 @@ use keyward_core::ports::{
     FoundSecret, ListError, ListPage, PageToken, SecretFinder, VersionSelector,
 };
 
-use super::lists::{PAGE, moment};
+use super::lists::{PAGE, moment, named};
 use super::{NOT_FOUND, SecretsManager};
 use crate::fault::examine;
 
@@ -41,15 +41,10 @@ impl SecretFinder for SecretsManager {
 
 /// A secret that cannot be named fails the page: it would be missing in the list.
 fn found(entry: SecretListEntry) -> Result<FoundSecret, ListError> {
-    let unreadable = || ListError::Refused(OutsideText::new("a secret's ARN cannot be read"));
     let text = |text: Option<String>| OutsideText::new(&text.unwrap_or_default());
     let tags = entry.tags.unwrap_or_default().into_iter();
     Ok(FoundSecret {
-        arn: entry
-            .arn
-            .unwrap_or_default()
-            .parse()
-            .map_err(|_| unreadable())?,
+        arn: named(entry.arn)?,
         name: text(entry.name),
         description: text(entry.description),
         tags: tags.map(|tag| (text(tag.key), text(tag.value))).collect(),

@@ -113,7 +113,7 @@ fn described(answer: DescribeSecretOutput) -> Result<ListedSecret, ListError> {
     })
 }
 
-fn named(arn: Option<String>) -> Result<SecretArn, ListError> {
+pub(super) fn named(arn: Option<String>) -> Result<SecretArn, ListError> {
     let arn = arn.unwrap_or_default().parse();
     arn.map_err(|_| ListError::Refused(OutsideText::new("a secret's ARN cannot be read")))
 }

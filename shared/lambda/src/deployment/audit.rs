@@ -26,8 +26,6 @@ pub async fn audit(
     let (deployment, accounts) = (&config.deployment, &config.common.accounts);
     let reports = S3Reports::new(&aws, &config.reports).owned_by(&deployment.account);
     let reports = Arc::new(reports);
-    let secrets = accounts.credential_secrets();
-    let secrets = secrets.map(|(account, of, arn)| (account.clone(), of.purpose(), arn.clone()));
     let clock = built.ports.clock.clone();
     let ports = AuditPorts {
         census: built.inventory.clone(),
@@ -38,7 +36,7 @@ pub async fn audit(
         usage: built.inventory.clone(),
         alarms: Arc::new(CloudWatchAlarms::new(&aws)),
         functions: Arc::new(LambdaFunctions::new(&aws)),
-        ages: Arc::new(CredentialSecrets::new(&aws, secrets)),
+        ages: Arc::new(CredentialSecrets::new(&aws, accounts.credential_secrets())),
         people: Some(reports.clone()),
         acts: built.inventory.clone(),
         risks: built.inventory.clone(),
@@ -52,16 +50,13 @@ pub async fn audit(
             write: hub,
         }),
     };
-    let of_config = accounts.accounts();
     Ok(Auditor {
         ports,
         leases: built.inventory,
         alerts: built.ports.alerts,
         hub,
         deployment: deployment.clone(),
-        accounts: of_config
-            .map(|(name, provider, _)| (name.clone(), provider))
-            .collect(),
+        accounts: accounts.whose(),
         renders,
     })
 }

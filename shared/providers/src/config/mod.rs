@@ -321,6 +321,14 @@ impl ProviderAccounts {
             .map(|(name, a)| (name, a.provider, a.pool.as_ref()))
     }
 
+    /// The accounts, and whose they are.
+    pub fn whose(&self) -> Vec<(AccountName, ProviderName)> {
+        let accounts = self.0.iter();
+        accounts
+            .map(|(name, a)| (name.clone(), a.provider))
+            .collect()
+    }
+
     /// The credentials that the configuration does not name for an account, by their field: none where there is no such
     /// account, or its provider takes none.
     pub fn missing_credentials(&self, name: &AccountName) -> Vec<&'static str> {
@@ -333,13 +341,16 @@ impl ProviderAccounts {
         })
     }
 
-    /// Every secret that holds a credential of an account, and what that is for.
+    /// Every secret that holds a credential of an account, and what that is for, in a word.
     pub fn credential_secrets(
         &self,
-    ) -> impl Iterator<Item = (&AccountName, Credential, &SecretArn)> {
+    ) -> impl Iterator<Item = (AccountName, &'static str, SecretArn)> {
         self.0.iter().flat_map(|(name, account)| {
             let both = [Credential::Admin, Credential::Read].into_iter();
-            both.filter_map(move |of| Some((name, of, account.secret(of)?)))
+            both.filter_map(move |of| {
+                let secret = account.secret(of)?.clone();
+                Some((name.clone(), of.purpose(), secret))
+            })
         })
     }
 

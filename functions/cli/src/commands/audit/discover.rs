@@ -52,10 +52,7 @@ pub(super) async fn run(wanted: &Wanted) -> Result<Outcome> {
             true => Values::Read,
             false => Values::Left,
         },
-        accounts: accounts
-            .accounts()
-            .map(|(name, provider, _)| (name.clone(), provider))
-            .collect(),
+        accounts: accounts.whose(),
         deadline: Deadline(SystemClock.now() + LONGEST),
     };
     let ports = open(&aws, accounts, &region)?;

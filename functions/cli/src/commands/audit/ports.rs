@@ -57,10 +57,7 @@ impl Settings {
     }
 
     pub(super) fn accounts(&self) -> Vec<(AccountName, ProviderName)> {
-        let accounts = self.accounts.accounts();
-        accounts
-            .map(|(name, provider, _)| (name.clone(), provider))
-            .collect()
+        self.accounts.whose()
     }
 }
 
@@ -75,10 +72,7 @@ pub(super) async fn open(aws: &Aws, settings: Settings) -> Result<(AuditPorts, O
             settings.deployment.region
         );
     }
-    let of_accounts = settings.accounts.credential_secrets();
-    let secrets: Vec<_> = of_accounts
-        .map(|(account, of, arn)| (account.clone(), of.purpose(), arn.clone()))
-        .collect();
+    let secrets: Vec<_> = settings.accounts.credential_secrets().collect();
     let providers = reading(aws, settings.accounts)?;
     let bucket = settings.reports.as_deref().map(|bucket| {
         let reports = S3Reports::new(config, bucket);

@@ -6,6 +6,7 @@ use std::future::Future;
 use jiff::SignedDuration;
 
 use crate::model::audit::Seen;
+use crate::model::text::OutsideText;
 use crate::ports::{
     Advice, Clock, Deadline, ListError, ListPage, PageToken, Progress, ProviderError,
 };
@@ -106,8 +107,37 @@ impl Reader<'_> {
     }
 }
 
+/// Functions whose variables nobody could decrypt.
+#[derive(Default)]
+pub(crate) struct Undecrypted {
+    number: usize,
+    /// Which the first was, and why it could not be.
+    first: String,
+}
+
+impl Undecrypted {
+    pub(crate) fn add(&mut self, function: &OutsideText, why: &impl std::fmt::Display) {
+        if self.number == 0 {
+            self.first = format!("{function}: {why}");
+        }
+        self.number += 1;
+    }
+
+    /// How much was seen of functions that were listed so far: those were not.
+    pub(crate) fn of(self, listed: Seen) -> Seen {
+        let Self { number, first } = self;
+        match number {
+            0 => listed,
+            number => {
+                let why = format!("the variables of {number} functions cannot be read ({first})");
+                both(listed, Seen::part(&why))
+            }
+        }
+    }
+}
+
 /// Both of two readings of one source: one that failed leaves the other a part.
-pub(crate) fn both(one: Seen, other: Seen) -> Seen {
+pub(super) fn both(one: Seen, other: Seen) -> Seen {
     match (one, other) {
         (Seen::Whole, Seen::Whole) => Seen::Whole,
         (one @ Seen::Not { .. }, Seen::Not { .. }) => one,

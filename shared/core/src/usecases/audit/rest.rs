@@ -6,7 +6,7 @@ use futures::join;
 
 use super::accounts::Lists;
 use super::fleet::Outline;
-use super::pages::{Reader, both};
+use super::pages::{Reader, Undecrypted};
 use super::slots::Fleet;
 use super::{AuditOrder, AuditPorts, Read};
 use crate::model::audit::{Seen, Source};
@@ -162,19 +162,14 @@ async fn variables(ports: &AuditPorts, reader: &Reader<'_>) -> (Vec<Variable>, S
 #[derive(Default)]
 struct Pieces {
     found: BTreeMap<(OutsideText, OutsideText, Fingerprint), (Option<OutsideText>, Looks)>,
-    /// How many functions and versions were not read, and why the first was not.
-    not_read: Option<(usize, String)>,
+    not_read: Undecrypted,
 }
 
 impl Pieces {
     fn add(&mut self, function: FunctionVariables) {
         let variables = match function.variables {
             Variables::Read(variables) => variables,
-            Variables::NotRead(why) => {
-                let first = || (0, format!("{}: {why}", function.function));
-                self.not_read.get_or_insert_with(first).0 += 1;
-                return;
-            }
+            Variables::NotRead(why) => return self.not_read.add(&function.function, &why),
         };
         for (name, value) in variables {
             for piece in value.pieces() {
@@ -192,13 +187,6 @@ impl Pieces {
 
     /// What was found, and how much was seen: variables that nobody could decrypt were not.
     fn end(self, seen: Seen) -> (Vec<Variable>, Seen) {
-        let seen = match self.not_read {
-            None => seen,
-            Some((number, first)) => {
-                let why = format!("the variables of {number} functions cannot be read ({first})");
-                both(seen, Seen::part(&why))
-            }
-        };
         let found =
             self.found
                 .into_iter()
@@ -213,7 +201,7 @@ impl Pieces {
                 );
         let mut found: Vec<Variable> = found.collect();
         found.sort();
-        (found, seen)
+        (found, self.not_read.of(seen))
     }
 }
 

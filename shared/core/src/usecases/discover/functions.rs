@@ -9,7 +9,7 @@ use crate::model::key::ApiKey;
 use crate::model::text::OutsideText;
 use crate::ports::{FunctionVariables, PageToken, Variables};
 use crate::rules::discover::by_name;
-use crate::usecases::audit::pages::{Reader, both};
+use crate::usecases::audit::pages::{Reader, Undecrypted};
 
 /// What was read of functions.
 pub(super) struct Functions {
@@ -23,16 +23,13 @@ pub(super) async fn variables(
     ports: &DiscoverPorts,
     reader: &Reader<'_>,
 ) -> (Vec<Piece>, Functions) {
-    let (mut pieces, mut listed, mut not_read) = (Vec::new(), 0, None);
+    let (mut pieces, mut listed, mut not_read) = (Vec::new(), 0, Undecrypted::default());
     let mut holding: BTreeMap<(OutsideText, OutsideText), HoldingVariable> = BTreeMap::new();
     let page = |at: Option<PageToken>| async move { ports.functions.functions(at.as_ref()).await };
     let take = |function: FunctionVariables| {
         listed += 1;
         match &function.variables {
-            Variables::NotRead(why) => {
-                let first = || (0, format!("{}: {why}", function.function));
-                not_read.get_or_insert_with(first).0 += 1;
-            }
+            Variables::NotRead(why) => not_read.add(&function.function, why),
             Variables::Read(variables) => {
                 for (name, value) in variables {
                     let Some((variable, keys)) = of_variable(&function, name, value) else {
@@ -47,13 +44,7 @@ pub(super) async fn variables(
         }
     };
     let seen = reader.all(page, take).await;
-    let seen = match not_read {
-        None => seen,
-        Some((number, first)) => {
-            let why = format!("the variables of {number} functions cannot be read ({first})");
-            both(seen, Seen::part(&why))
-        }
-    };
+    let seen = not_read.of(seen);
     let holding = holding.into_values().collect();
     (
         pieces,
