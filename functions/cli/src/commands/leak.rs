@@ -122,43 +122,54 @@ pub(super) async fn leak(wanted: Leak) -> Result<Outcome> {
     }
     let format: Format = wanted.json.into();
     if found.finds.is_empty() {
-        say_unseen(&found, format, &json!({ "finds": [] }));
-        if found.unseen.is_empty() && format == Format::Table {
-            line("Nothing was found that could be a key.");
-        }
+        say_nothing_found(&found, format);
         return Ok(outcome_of(&found, &[]));
     }
-    let control = Control::open(ActKind::Kill).await?;
-    let look = wanted.dry_run || !wanted.yes;
-    let mut answers = Vec::new();
-    if look {
-        answers = ask(&control, &found.finds, "", true).await?;
-    }
-    if !wanted.dry_run {
-        if look && !confirm(&answers)? {
-            // Nothing is alive; people are told of what is nobody's all the same.
-            complain("No slot's key is alive among them.");
-        }
-        let reason = wanted.reason.as_deref().unwrap_or_default();
-        answers = ask(&control, &found.finds, reason, false).await?;
-    }
+    let answers = sent(&wanted, &found.finds).await?;
     let seconds = SystemClock.now().duration_since(began).as_secs_f64();
-    let answers: Vec<Answer> = match format {
-        Format::Json => {
-            let all = json!({ "answers": answers, "seconds": seconds, "unseen": found.unseen });
-            line(&all.to_string());
-            understood(answers)?
-        }
-        Format::Table => {
-            let answers = understood(answers)?;
-            print(&answers, wanted.dry_run, seconds);
-            answers
-        }
-    };
+    if format == Format::Json {
+        let all = json!({ "answers": answers, "seconds": seconds, "unseen": found.unseen });
+        line(&all.to_string());
+    }
+    let answers = understood(answers)?;
     if format == Format::Table {
-        say_unseen(&found, format, &Value::Null);
+        print(&answers, wanted.dry_run, seconds);
+        say_unseen(&found);
     }
     Ok(outcome_of(&found, &answers))
+}
+
+fn say_nothing_found(found: &Found, format: Format) {
+    match format {
+        Format::Json => line(&json!({ "finds": [], "unseen": found.unseen }).to_string()),
+        Format::Table if found.unseen.is_empty() => line("Nothing was found that could be a key."),
+        Format::Table => say_unseen(found),
+    }
+}
+
+fn say_unseen(found: &Found) {
+    for (place, why) in &found.unseen {
+        complain(&format!("not seen: {}: {}", clean(place), clean(why)));
+    }
+}
+
+/// What the control function says of the finds, and did.
+async fn sent(wanted: &Leak, finds: &[Find]) -> Result<Vec<Value>> {
+    let control = Control::open(ActKind::Kill).await?;
+    let look = wanted.dry_run || !wanted.yes;
+    let foreseen = match look {
+        true => ask(&control, finds, "", true).await?,
+        false => Vec::new(),
+    };
+    if wanted.dry_run {
+        return Ok(foreseen);
+    }
+    if look && !confirm(&foreseen)? {
+        // Nothing is alive; people are told of what is nobody's all the same.
+        complain("No slot's key is alive among them.");
+    }
+    let reason = wanted.reason.as_deref().unwrap_or_default();
+    ask(&control, finds, reason, false).await
 }
 
 fn understood(answers: Vec<Value>) -> Result<Vec<Answer>> {
@@ -378,22 +389,6 @@ fn is_cut_off(kill: &Kill) -> bool {
         Some("contained" | "nothing_alive" | "over")
     );
     is_over && kill.versions.iter().all(|version| version.done.is_some())
-}
-
-fn say_unseen(found: &Found, format: Format, empty: &Value) {
-    match format {
-        Format::Json if found.finds.is_empty() => {
-            let mut all = empty.clone();
-            all["unseen"] = json!(found.unseen);
-            line(&all.to_string());
-        }
-        Format::Json => {}
-        Format::Table => {
-            for (place, why) in &found.unseen {
-                complain(&format!("not seen: {}: {}", clean(place), clean(why)));
-            }
-        }
-    }
 }
 
 /// Done, if nothing that was found is left alive, as far as is known.

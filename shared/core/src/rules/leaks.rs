@@ -113,11 +113,10 @@ fn of_list(entries: &[Value]) -> Result<(Scanner, Vec<Leak>), ReportError> {
 fn of_object(report: &Value) -> Result<(Scanner, Vec<Leak>), ReportError> {
     if let Some(runs) = report.get("runs").and_then(Value::as_array) {
         let results = runs.iter().flat_map(|run| list(run, "results"));
-        let results: Vec<Value> = results.cloned().collect();
-        return Ok((Scanner::Sarif, each(&results, "SARIF", sarif)?));
+        return Ok((Scanner::Sarif, each(results, "SARIF", sarif)?));
     }
     if report.get("DetectorName").is_some() {
-        let leaks = each(std::slice::from_ref(report), "trufflehog", trufflehog)?;
+        let leaks = each([report], "trufflehog", trufflehog)?;
         return Ok((Scanner::TruffleHog, leaks));
     }
     let results = report.get("results").and_then(Value::as_object);
@@ -160,12 +159,12 @@ fn of_lines(text: &str) -> Result<(Scanner, Vec<Leak>), ReportError> {
     }
 }
 
-fn each(
-    entries: &[Value],
+fn each<'a>(
+    entries: impl IntoIterator<Item = &'a Value>,
     scanner: &'static str,
     read: impl Fn(&Value) -> Option<Leak>,
 ) -> Result<Vec<Leak>, ReportError> {
-    let entries = entries.iter().enumerate();
+    let entries = entries.into_iter().enumerate();
     entries
         .map(|(at, entry)| read(entry).ok_or(damaged(scanner, at + 1)))
         .collect()
@@ -182,10 +181,6 @@ fn gitleaks(entry: &Value) -> Option<Leak> {
     let found = text(entry, "Match").unwrap_or_default();
     let line = entry.get("StartLine").and_then(Value::as_u64);
     let commit = text(entry, "Commit").unwrap_or_default();
-    let of_commit = match commit {
-        "" => String::new(),
-        commit => format!(", commit {}", commit.get(..12).unwrap_or(commit)),
-    };
     let shown = match is_hidden(secret) {
         false => Shown::Text(ApiKey::new(&format!("{secret}\n{found}"))),
         // What an older commit holds need not be what stands in the file.
@@ -193,7 +188,7 @@ fn gitleaks(entry: &Value) -> Option<Leak> {
         true => Shown::Hidden,
     };
     Some(Leak {
-        place: place("gitleaks", rule, file, line, &of_commit),
+        place: place("gitleaks", rule, file, line, commit),
         shown,
     })
 }
@@ -219,18 +214,9 @@ fn trufflehog(entry: &Value) -> Option<Leak> {
         .or(of_source("link"))
         .unwrap_or("somewhere");
     let line = source.and_then(|s| s.get("line")).and_then(Value::as_u64);
-    let of_commit = of_source("commit").map(|commit| {
-        let short = commit.get(..12).unwrap_or(commit);
-        format!(", commit {short}")
-    });
+    let commit = of_source("commit").unwrap_or_default();
     Some(Leak {
-        place: place(
-            "trufflehog",
-            detector,
-            file,
-            line,
-            &of_commit.unwrap_or_default(),
-        ),
+        place: place("trufflehog", detector, file, line, commit),
         shown: match (raw, more) {
             ("", "") => Shown::Hidden,
             (raw, more) => Shown::Text(ApiKey::new(&format!("{raw}\n{more}"))),
@@ -244,17 +230,17 @@ fn sarif(entry: &Value) -> Option<Leak> {
     let physical = entry.pointer("/locations/0/physicalLocation");
     let of_place = |pointer: &str| physical.and_then(|physical| physical.pointer(pointer));
     let file = of_place("/artifactLocation/uri").and_then(Value::as_str);
+    let file = file.map(|file| file.trim_start_matches("file://"));
     let line = of_place("/region/startLine").and_then(Value::as_u64);
     let snippet = of_place("/region/snippet/text").and_then(Value::as_str);
     let shown = match (snippet, file) {
         (Some(snippet), _) if !is_hidden(snippet) => Shown::Text(ApiKey::new(snippet)),
-        (_, Some(file)) => at(file.trim_start_matches("file://"), line),
+        (_, Some(file)) => at(file, line),
         (_, None) => Shown::Hidden,
     };
-    let scheme = |file: &str| file.trim_start_matches("file://").to_owned();
-    let file = file.map_or("somewhere".to_owned(), scheme);
+    let file = file.unwrap_or("somewhere");
     Some(Leak {
-        place: place("SARIF", rule, &file, line, ""),
+        place: place("SARIF", rule, file, line, ""),
         shown,
     })
 }
@@ -297,12 +283,16 @@ fn is_hidden(text: &str) -> bool {
 }
 
 /// File names and rules are words of others, and may hold keys.
-fn place(by: &str, rule: &str, file: &str, line: Option<u64>, more: &str) -> OutsideText {
+fn place(by: &str, rule: &str, file: &str, line: Option<u64>, commit: &str) -> OutsideText {
     let line = line.map_or(String::new(), |line| format!(":{line}"));
+    let commit = match commit {
+        "" => String::new(),
+        commit => format!(", commit {}", commit.get(..12).unwrap_or(commit)),
+    };
     // A path is long without being a key.
     let parts: Vec<String> = file.split('/').map(without_keys).collect();
     let (file, rule) = (parts.join("/"), without_keys(rule));
-    OutsideText::new(&format!("{file}{line}{more} ({by}: {rule})"))
+    OutsideText::new(&format!("{file}{line}{commit} ({by}: {rule})"))
 }
 
 #[cfg(test)]
