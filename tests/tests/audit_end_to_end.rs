@@ -17,17 +17,8 @@ use keyward_testkit::contract::provider::ProviderCall;
 use keyward_testkit::contract::{self, reports};
 use keyward_testkit::simulator::{Body, Fault, FaultRule};
 use keyward_tests::emulators::{Ministack, Moto, REGION};
-use keyward_tests::end_to_end::{Deployment, REPORTS};
+use keyward_tests::end_to_end::{Deployment, FILES, REPORTS};
 use serde_json::{Value, json};
-
-const FILES: [&str; 6] = [
-    "findings.asff.json",
-    "findings.csv",
-    "findings.ocsf.json",
-    "findings.sarif",
-    "report.html",
-    "report.json",
-];
 
 /// The month that an event without a time is about.
 fn last_month() -> Period {

@@ -8,6 +8,16 @@ use super::{Deployment, Failed};
 /// The bucket of reports.
 pub const REPORTS: &str = "keyward-reports";
 
+/// The files of a report, in the order of their names.
+pub const FILES: [&str; 6] = [
+    "findings.asff.json",
+    "findings.csv",
+    "findings.ocsf.json",
+    "findings.sarif",
+    "report.html",
+    "report.json",
+];
+
 impl Deployment {
     /// Makes the bucket, and deploys the audit under these names, all of which write to it.
     pub async fn deploy_audits(&self, names: &[&str]) {

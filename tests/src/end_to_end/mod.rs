@@ -31,7 +31,7 @@ use serde_json::Value;
 use crate::emulators::{Ministack, Moto, Topic};
 use crate::support::{Backend as _, Several, THREE};
 pub use agents::{Agent, Agents, RefreshingAgent};
-pub use audit::REPORTS;
+pub use audit::{FILES, REPORTS};
 pub use cloudwatch::CloudWatch;
 pub use functions::{Failed, ROTATION_TOKEN};
 pub(crate) use kill_switch::CONTROL;

@@ -10,24 +10,7 @@ use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{Acts, BedrockCredential, Damaged, Fence, Inventory, ListedSecret};
 use keyward_testkit::memory::{Break, ListName};
 
-use crate::stage::{Listed, Stage, ago, at, found, now, record, rules, seen};
-
-async fn all_well() -> Stage {
-    let mut stage = Stage::new();
-    stage
-        .slot("bot", ProviderName::OpenRouter, "handle-1")
-        .await;
-    stage
-        .slot("canary", ProviderName::OpenRouter, "handle-2")
-        .await;
-    stage.drilled("canary").await;
-    let keys = vec![record("handle-1", "k"), record("handle-2", "k")];
-    stage.account(
-        "openrouter-main",
-        Listed::of(ProviderName::OpenRouter, keys),
-    );
-    stage
-}
+use crate::stage::{Stage, ago, all_well, at, found, now, rules, seen};
 
 #[tokio::test]
 async fn where_all_is_well_everything_was_read_and_nothing_is_found() {

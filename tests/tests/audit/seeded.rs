@@ -30,7 +30,7 @@ use keyward_testkit::gate::{Gate, gated_usage};
 use keyward_testkit::memory::{Break, ListName};
 use keyward_tests::support::token;
 
-use crate::stage::{Listed, Stage, ago, found, now, record, rules, well};
+use crate::stage::{Listed, Stage, ago, all_well, found, now, record, rules, well};
 
 type Change = for<'a> fn(&'a mut Stage) -> Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -48,21 +48,6 @@ const GEMINI: KeyFormat = KeyFormat {
     not: &[],
     alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
 };
-
-/// Two slots at one provider, one of them a canary that was drilled, and nothing wrong.
-async fn all_well() -> Stage {
-    let mut stage = Stage::new();
-    stage
-        .slot("bot", ProviderName::OpenRouter, "handle-1")
-        .await;
-    stage
-        .slot("canary", ProviderName::OpenRouter, "handle-2")
-        .await;
-    stage.drilled("canary").await;
-    let keys = vec![record("handle-1", "k"), record("handle-2", "k")];
-    stage.account(OPENROUTER, Listed::of(ProviderName::OpenRouter, keys));
-    stage
-}
 
 fn keys(stage: &mut Stage, change: impl FnOnce(&mut Vec<KeyRecord>)) {
     stage.relist(OPENROUTER, |listed| {

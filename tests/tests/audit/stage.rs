@@ -45,6 +45,24 @@ pub(crate) fn ago(days: i64) -> Timestamp {
     now() - SignedDuration::from_hours(24 * days)
 }
 
+/// Two slots at one provider, one of them a canary that was drilled, and nothing wrong.
+pub(crate) async fn all_well() -> Stage {
+    let mut stage = Stage::new();
+    stage
+        .slot("bot", ProviderName::OpenRouter, "handle-1")
+        .await;
+    stage
+        .slot("canary", ProviderName::OpenRouter, "handle-2")
+        .await;
+    stage.drilled("canary").await;
+    let keys = vec![record("handle-1", "k"), record("handle-2", "k")];
+    stage.account(
+        "openrouter-main",
+        Listed::of(ProviderName::OpenRouter, keys),
+    );
+    stage
+}
+
 /// A case's input.
 pub(crate) fn case(file: &str) -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/cases");

@@ -13,6 +13,7 @@ use keyward_core::ports::{Clock, ReportSink, RiskRegister};
 use keyward_lambda::clock::SystemClock;
 use keyward_testkit::simulator::{Settings, Simulator};
 use keyward_tests::emulators::http_client;
+use keyward_tests::end_to_end::FILES;
 use keyward_tests::support::account_entry;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -240,17 +241,7 @@ async fn an_audit_is_written_in_every_form_and_keeps_nothing() {
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
     files.sort_unstable();
-    assert_eq!(
-        files,
-        [
-            "findings.asff.json",
-            "findings.csv",
-            "findings.ocsf.json",
-            "findings.sarif",
-            "report.html",
-            "report.json",
-        ]
-    );
+    assert_eq!(files, FILES);
     let page = std::fs::read_to_string(format!("{folder}/report.html")).unwrap();
     assert!(page.contains("every finding stands as new"));
     // With the ledger of the deployment it is known what was there before; and that stays as it is.

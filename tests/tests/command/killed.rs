@@ -4,16 +4,22 @@ use super::*;
 
 const SLOT: &str = "support-bot-openrouter";
 
-#[tokio::test]
-async fn a_slot_is_cut_off_by_a_person_who_says_its_name() {
-    let Some(local) = local("killed").await else {
-        return;
-    };
+/// A deployment in which the slot is registered.
+async fn registered(name: &str) -> Option<Local> {
+    let local = local(name).await?;
     let register = format!(
         "keyward register {} {SLOT} --reason first",
         local.fleet.display()
     );
     assert!(shell(&local, &register, "").await.status.success());
+    Some(local)
+}
+
+#[tokio::test]
+async fn a_slot_is_cut_off_by_a_person_who_says_its_name() {
+    let Some(local) = registered("killed").await else {
+        return;
+    };
     let deployment = &local.deployment;
     let slot = SLOT.parse().unwrap();
     let current = deployment.version(&slot, VersionState::Current).await;
@@ -101,14 +107,9 @@ async fn a_stolen_key_is_cut_off_and_the_slot_brought_back_as_readme_says() {
 /// From a report on disk to a dead key, and the same report again, which ends nothing more.
 #[tokio::test]
 async fn a_leaked_key_is_dead_by_one_command_and_never_leaves_the_machine() {
-    let Some(local) = local("leaked").await else {
+    let Some(local) = registered("leaked").await else {
         return;
     };
-    let register = format!(
-        "keyward register {} {SLOT} --reason first",
-        local.fleet.display()
-    );
-    assert!(shell(&local, &register, "").await.status.success());
     let deployment = &local.deployment;
     let slot = SLOT.parse().unwrap();
     let current = deployment.version(&slot, VersionState::Current).await;

@@ -12,6 +12,7 @@ mod launch;
 mod list;
 mod monitor;
 mod results;
+mod serve;
 mod stats;
 mod trace;
 

@@ -69,9 +69,7 @@ pub(super) async fn serve(slots: usize, calls: Arc<AtomicUsize>) -> Result<Strin
         patterns: Mutex::default(),
     });
     let router = Router::new().fallback(answer).with_state(world.clone());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    tokio::spawn(async move { axum::serve(listener, router).await });
+    let url = crate::serve::serve(router).await?;
     let inventory = DynamoInventory::new(&config(&url).await?, TABLE);
     let (slot, version) = row(0, 0)?;
     inventory.create_slot(&slot, Some(&version)).await?;

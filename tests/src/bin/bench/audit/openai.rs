@@ -60,10 +60,7 @@ pub(super) async fn serve(number: usize, slots: usize, calls: Arc<AtomicUsize>) 
     let router = Router::new()
         .route("/v1/organization/projects/{project}/api_keys", get(list))
         .with_state(account);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let url = format!("http://{}/v1", listener.local_addr()?);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    Ok(url)
+    Ok(format!("{}/v1", crate::serve::serve(router).await?))
 }
 
 async fn list(
