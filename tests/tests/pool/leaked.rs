@@ -10,7 +10,10 @@ use super::*;
 /// The oldest key that stands by: what the next rotation would draw.
 async fn next_drawn(world: &World) -> Fingerprint {
     let pool = pool(world).await;
-    let oldest = pool.standby.iter().min_by_key(|key| (key.created, key.fingerprint));
+    let oldest = pool
+        .standby
+        .iter()
+        .min_by_key(|key| (key.created, key.fingerprint));
     oldest.unwrap().fingerprint
 }
 
@@ -55,7 +58,9 @@ async fn a_leaked_standby_key_is_never_drawn_and_ends_at_its_provider() {
 async fn a_key_that_could_not_be_ended_is_out_of_the_pool_all_the_same() {
     let (world, provider) = start().await;
     let print = next_drawn(&world).await;
-    let ended = end(&world.open, &NoAnswer, &account(), &[print]).await.unwrap();
+    let ended = end(&world.open, &NoAnswer, &account(), &[print])
+        .await
+        .unwrap();
     assert!(matches!(&ended[..], [(_, Ended::Not(_))]), "{ended:?}");
     world.rotate(&token(2)).await.unwrap();
     assert_ne!(ApiKey::new(&world.current_key()).fingerprint(), print);
@@ -129,7 +134,10 @@ impl Scenario for Ending {
                 break;
             }
             world.pass(SignedDuration::from_mins(11));
-            world.rotate(&token(number)).await.unwrap_or_else(|e| panic!("{context}: {e:?}"));
+            world
+                .rotate(&token(number))
+                .await
+                .unwrap_or_else(|e| panic!("{context}: {e:?}"));
             let drawn = ApiKey::new(&world.current_key()).fingerprint();
             assert_ne!(drawn, it.print, "a leaked key was drawn; {context}");
         }

@@ -384,7 +384,10 @@ fn cells(row: &Row) -> [String; 4] {
 fn ended_words(ended: &Ended) -> String {
     let of = match (&ended.slot, &ended.account) {
         (Some(slot), _) => clean(slot),
-        (None, account) => format!("pool of {}", account.as_deref().map_or_else(|| "?".to_owned(), clean)),
+        (None, account) => format!(
+            "pool of {}",
+            account.as_deref().map_or_else(|| "?".to_owned(), clean)
+        ),
     };
     let key = clean(&ended.key);
     match (&ended.error, &ended.slot) {

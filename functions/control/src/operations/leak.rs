@@ -281,7 +281,9 @@ async fn tell(deps: &Deps, rows: &[Row], ended: &[Ended]) -> bool {
     .concat();
     let next = match nobodys.is_empty() && alive.is_empty() {
         true => "Make keys in their place, where the pool runs low: keyward pool add ACCOUNT.",
-        false => "Delete what may be alive at its provider now. What agents use belongs into the fleet file.",
+        false => {
+            "Delete what may be alive at its provider now. What agents use belongs into the fleet file."
+        }
     };
     let alert = Alert::general(
         Severity::Page,

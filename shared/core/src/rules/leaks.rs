@@ -300,7 +300,11 @@ const SHOWN: usize = 11;
 /// A place, with every key in it cut: from the first part of a path that may be one, the rest of the path. A path is long
 /// without being a key, so its length alone says nothing.
 pub fn place_without_keys(place: &str) -> String {
-    place.split(' ').map(path_without_keys).collect::<Vec<_>>().join(" ")
+    place
+        .split(' ')
+        .map(path_without_keys)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn path_without_keys(path: &str) -> String {

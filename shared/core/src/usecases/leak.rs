@@ -158,11 +158,7 @@ pub async fn end_cut_off(
     end_once(ports, slot, id).await
 }
 
-async fn end_once(
-    ports: &Ports,
-    slot: &SlotName,
-    id: &VersionId,
-) -> Result<Life, InventoryError> {
+async fn end_once(ports: &Ports, slot: &SlotName, id: &VersionId) -> Result<Life, InventoryError> {
     let versions = ports.inventory.versions(slot).await?;
     let Some(version) = versions.into_iter().find(|version| version.id == *id) else {
         return Ok(Life::Dead);
@@ -178,6 +174,9 @@ async fn end_once(
     };
     ending.revoke_begun = Some(now);
     ending.due_at = Some(at_work_until);
-    ports.inventory.save_versions(&[ending], Fence::None).await?;
+    ports
+        .inventory
+        .save_versions(&[ending], Fence::None)
+        .await?;
     Ok(Life::Ending)
 }
