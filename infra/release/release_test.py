@@ -1,5 +1,7 @@
 """What the release scripts refuse. python3 -m unittest discover -s infra/release -p '*_test.py'"""
 
+import contextlib
+import io
 import json
 import platform
 import shlex
@@ -7,6 +9,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import build
 import deploy
@@ -51,6 +54,41 @@ class Programs(unittest.TestCase):
     def test_a_function_that_was_not_built_is_refused(self):
         with self.assertRaisesRegex(Refused, "cannot be read"):
             build.check(Path("nowhere/bootstrap"), HERE)
+
+
+@unittest.skipUnless(sys.platform == "linux" and HERE, "there is no program for Lambda here")
+class Repeats(unittest.TestCase):
+    """`repro` to its end, with a compiler that writes what it is told to."""
+
+    def run_with(self, program):
+        made = []
+
+        def compiled(functions, arch, folder):
+            self.assertEqual(((folder / "Cargo.lock").exists(), arch), (True, HERE))
+            file = folder / "bootstrap"
+            file.write_bytes(program(folder))
+            made.append(folder)
+            return {functions[0]: file}
+
+        with tempfile.TemporaryDirectory() as target, mock.patch.multiple(
+            build, TARGET=Path(target), build=compiled, check=lambda file, arch: None
+        ):
+            (Path(target) / "repro/one").mkdir(parents=True)
+            left = Path(target) / "repro/one/left-by-an-earlier-run"
+            left.write_text("")
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                build.repro("retire", HERE)
+            self.assertFalse(left.exists())
+        self.assertEqual(len({len(str(folder)) for folder in made}), 2)
+        return said.getvalue()
+
+    def test_two_builds_that_are_the_same_are_said_to_be(self):
+        said = self.run_with(lambda _: PROGRAM.read_bytes())
+        self.assertIn("retire: both builds are the same", said)
+
+    def test_a_build_that_depends_on_its_folder_is_refused(self):
+        with self.assertRaisesRegex(Refused, "comes out different in different folders"):
+            self.run_with(lambda folder: PROGRAM.read_bytes() + str(folder).encode())
 
 
 class Deployments(unittest.TestCase):

@@ -8,6 +8,7 @@ pub mod end_to_end;
 pub mod functions;
 pub mod fuzz;
 pub mod interleavings;
+pub mod items;
 pub mod local;
 pub mod replay;
 pub mod support;

@@ -19,6 +19,8 @@ mod planned;
 mod rebuilt;
 #[path = "command/runbook.rs"]
 mod runbook;
+#[path = "command/told.rs"]
+mod told;
 #[path = "command/watched.rs"]
 mod watched;
 
@@ -93,21 +95,27 @@ fn still(output: &str) -> Vec<String> {
     output.lines().map(line).collect()
 }
 
+/// The folder that stands for `target/local`.
+fn files(local: &Local) -> String {
+    local.fleet.parent().unwrap().display().to_string()
+}
+
+/// The one line of README that begins so and holds that.
+fn printed(local: &Local, begins: &str, holds: &str) -> String {
+    let lines = include_str!("../../README.md").lines();
+    let mut lines = lines.filter(|line| line.starts_with(begins) && line.contains(holds));
+    let line = lines.next().unwrap().replace("target/local", &files(local));
+    assert_eq!(lines.next(), None, "{line}");
+    line
+}
+
 /// Runs the commands of a section, and compares what they say with the sample below them. How many there were.
 async fn says_what_readme_says(local: &Local, title: &str) -> usize {
     let (commands, sample) = readme(title);
     let mut shown = String::new();
     let mut ran = 0;
     for line in commands.lines().filter(|line| line.starts_with("keyward ")) {
-        let line = line
-            .replace(
-                "target/local/fleet.json",
-                &local.fleet.display().to_string(),
-            )
-            .replace(
-                "target/local/standby-keys.txt",
-                &local.standby.display().to_string(),
-            );
+        let line = line.replace("target/local", &files(local));
         let output = shell(local, &line, "").await;
         let said = text(&output.stderr);
         assert!(output.status.success(), "{line}: {said}");

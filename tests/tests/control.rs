@@ -41,7 +41,9 @@ use keyward_core::model::act::{Act, Phase, Subject};
 use keyward_core::model::act_kind::Served;
 use keyward_core::model::audit::Period;
 use keyward_core::model::slot::Mode;
-use keyward_core::ports::{Acts, Deadline, Inventory, InventoryError, NoAlarmStates, SecretStore};
+use keyward_core::ports::{
+    Acts, Deadline, Inventory, InventoryError, NoAlarmStates, SecretStore, TAG_SLOT,
+};
 use keyward_core::usecases::restore::Second;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
@@ -460,4 +462,34 @@ async fn crash_at_every_call_of_apply() {
     let ran = crash_at_every_call(&Apply).await;
     say(format_args!("apply: {ran} points"));
     assert!(ran >= 3 * 20);
+}
+
+/// A tag that somebody took off is written again, and who had it written stands in the record; where nothing is lacking, nothing
+/// does.
+#[tokio::test]
+async fn tags_that_are_written_again_are_an_act() {
+    let world = world();
+    apply(&world, &fleet()).await;
+    let before = acts(&world).len();
+    let (_, answer) = apply(&world, &fleet()).await;
+    assert_eq!(acts(&world).len(), before, "{answer}");
+    world.outside.secrets.forget_tag(&world.secret, TAG_SLOT);
+    let (status, answer) = apply(&world, &fleet()).await;
+    assert_eq!(status, 200, "{answer}");
+    let acts = acts(&world);
+    let [begun, ended] = &acts[before..] else {
+        panic!("one act more: {acts:?}");
+    };
+    assert_eq!((begun.phase, ended.phase), (Phase::Begun, Phase::Ended));
+    assert_eq!(
+        (&begun.state, begun.caller.as_str()),
+        (&ended.state, CALLER)
+    );
+    let outcome = ended.outcome.as_ref().unwrap().as_str();
+    assert_eq!(
+        outcome,
+        format!("unchanged; tags of its secret were written: {TAG_SLOT}")
+    );
+    let described = world.open.secrets.describe(world.secret.as_str()).await;
+    assert!(described.unwrap().tags.contains_key(TAG_SLOT));
 }

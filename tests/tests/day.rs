@@ -11,15 +11,15 @@
 //! - Records are written once as if they were a day older, so that overlaps and deadlines are over, though providers saw the old
 //!   keys used a moment ago.
 //! - `retire` is invoked with its schedule's event: the schedule itself wakes it every five minutes only.
-//!
-//! There is no audit yet to be run at the end.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::alert::AlertKind;
+use keyward_core::model::audit::{AuditReport, Period};
 use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{Mode, ProviderName, SlotState};
 use keyward_core::model::version::{Confirmation, Version, VersionState};
@@ -29,6 +29,8 @@ use keyward_tests::end_to_end::{ADDED, Deployment, RefreshingAgent, Secret, alar
 use keyward_tests::functions::build_command;
 use keyward_tests::local::Local;
 use keyward_tests::support::say;
+use secrecy::ExposeSecret as _;
+use serde_json::json;
 
 /// The slots, and where their keys are.
 const SLOTS: [(&str, ProviderName); 3] = [
@@ -153,7 +155,7 @@ fn seconds(from: Timestamp, to: Timestamp) -> f64 {
     to.duration_since(from).as_secs_f64()
 }
 
-/// Planned, applied, and watched once the schedule has woken the monitor: then nothing differs from the file.
+/// Planned, applied, and watched once the schedule has woken the monitor: then nothing is left for a person to do.
 async fn registered(day: &mut Day) {
     let fleet = day.local.fleet.display().to_string();
     let (code, said) = day.line(&format!("keyward plan {fleet}"), "").await;
@@ -181,8 +183,8 @@ async fn registered(day: &mut Day) {
     assert_eq!(names, SLOTS.map(|(slot, _)| alarm_of(slot)));
     let (code, said) = day.line(&format!("keyward plan {fleet}"), "").await;
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("Nothing differs."), "{said}");
-    day.over("the schedule woke the monitor, an alarm guards each slot, and nothing differs from the file");
+    assert!(said.contains("Nothing is left for you to do."), "{said}");
+    day.over("the schedule woke the monitor, an alarm guards each slot, and nothing is left to do");
 }
 
 /// Each key is replaced while its agent calls; a day later the old ones are dead.
@@ -313,6 +315,52 @@ async fn restored(day: &mut Day) {
     day.over("the doctor misses a canary, and nothing else");
 }
 
+/// What the day left, by rule and slot: no slot is a canary, so no drill was made. The theft itself left nothing undone.
+const LEFT: [(&str, &str); 1] = [("kill-switch-not-drilled", "")];
+
+/// What an auditor is told of emulated AWS beside the settings of whoever acts.
+const AUDITS: [&str; 3] = ["S3", "CLOUDWATCH", "LAMBDA"];
+
+/// The stack's own audit, and the same from a workstation: both find what the day left, and nothing else.
+async fn audited(day: &mut Day) {
+    let deployment = day.deployment();
+    let period = Period::of(deployment.ports.clock.now());
+    let made = deployment.audit(&json!({ "period": period })).await;
+    let made = made.unwrap_or_else(|failed| panic!("{failed:?}\n{}", deployment.log("audit")));
+    assert_eq!(made["outcome"], "made", "{made}");
+    let key = format!("audits/{period}/report.json");
+    let (_, kept) = deployment.reported(&key).await.unwrap();
+    deployment.canary().assert_absent("the report", &kept);
+    let kept: AuditReport = serde_json::from_str(&kept).unwrap();
+    assert!(kept.is_complete(), "{:?}", kept.coverage);
+    assert_eq!(found(&kept), LEFT.into(), "{:#?}", kept.findings);
+    let told = deployment.alerts().await;
+    let told = told.iter().filter(|a| a.kind == AlertKind::AuditDone);
+    assert_eq!(told.count(), 1);
+
+    let iam = deployment
+        .simulator_at(ProviderName::Bedrock)
+        .management_key();
+    let ministack = deployment.ministack.url();
+    let places = AUDITS.map(|service| format!("AWS_ENDPOINT_URL_{service}={ministack}"));
+    let (places, iam) = (places.join(" "), iam.expose_secret());
+    let audit = format!("export AWS_ACCESS_KEY_ID={iam} {places}; keyward audit --json");
+    let output = day.local.shell(&audit, "").await;
+    let complained = String::from_utf8_lossy(&output.stderr).into_owned();
+    let report = serde_json::from_slice::<AuditReport>(&output.stdout);
+    let report = report.unwrap_or_else(|error| panic!("{error}: {complained}"));
+    assert_eq!(found(&report), LEFT.into(), "{complained}");
+    *day.said.lock().unwrap() += &String::from_utf8_lossy(&output.stdout);
+    day.over("audited by the stack, and from a workstation: both find what the day left");
+}
+
+/// The findings' rules, each with its slot.
+fn found(report: &AuditReport) -> BTreeSet<(&str, &str)> {
+    let findings = report.findings.iter().map(|entry| &entry.finding);
+    let named = findings.map(|f| (f.rule.as_str(), f.slot.as_ref().map_or("", |s| s.as_str())));
+    named.collect()
+}
+
 /// Who did what stands in the record; nothing was left undone, and no key's text anywhere.
 async fn nothing_is_left(day: &mut Day) {
     let deployment = day.deployment();
@@ -355,6 +403,7 @@ async fn a_fleet_lives_through_a_day_on_the_stack_that_the_template_makes() {
     rotated(&mut day).await;
     stolen(&mut day, &alarms).await;
     restored(&mut day).await;
+    audited(&mut day).await;
     drop(agents);
     nothing_is_left(&mut day).await;
 }

@@ -22,6 +22,7 @@ use keyward_core::model::kill_order::Basis;
 use keyward_core::model::metric::KillScore;
 use keyward_core::model::slot::{Expectation, Mode, SlotState};
 use keyward_core::model::usage::Bucket;
+use keyward_core::usecases::monitor::MonitorError;
 use scene::{CHEAP, DOLLAR, Scene};
 
 /// A theft of $400 an hour on a slot of $10 a day: a minute's tokens cost so much.
@@ -248,7 +249,65 @@ async fn a_new_slot_is_guarded_at_once_and_one_that_is_gone_no_more() {
     scene.run().await.unwrap();
     assert_eq!(scene.guarded().await, ["chat", "search"]);
     scene.add_slot("notes", "other").await;
-    scene.pass(6);
+    scene.pass(1);
+    let report = scene.run().await.unwrap();
+    assert_eq!((report.slots, report.left), (3, vec![]));
+    assert_eq!(scene.guarded().await, ["chat", "notes", "search"]);
+}
+
+/// Between two readings of all slots a run asks for their names, and for nothing else of the inventory.
+#[tokio::test]
+async fn a_run_reads_no_slot_anew_where_none_came_or_went() {
+    let scene = Scene::new().await;
+    scene.run().await.unwrap();
+    let reads = |calls: &[&'static str]| {
+        let of = |name: &str| calls.iter().filter(|call| **call == name).count();
+        (of("inventory.slot_names"), of("inventory.slot"))
+    };
+    for expected in [(1, 0), (1, 0), (1, 0), (1, 0), (1, 2), (1, 0)] {
+        scene.pass(1);
+        scene.gate.record();
+        scene.run().await.unwrap();
+        let (calls, _) = scene.gate.disarm();
+        assert_eq!(reads(&calls), expected, "{calls:?}");
+    }
+}
+
+#[tokio::test]
+async fn slots_that_cannot_be_listed_are_watched_as_they_were_until_reading_them_is_due() {
+    let scene = Scene::new().await;
+    scene.run().await.unwrap();
+    scene.add_slot("notes", "other").await;
+    scene.silence(&["inventory.slot_names"]);
+    for _ in 0..4 {
+        scene.pass(1);
+        let report = scene.run().await.unwrap();
+        assert_eq!(
+            (report.slots, report.left),
+            (2, vec!["slots that may be new".to_owned()])
+        );
+    }
+    assert_eq!(scene.beats(), 5);
+    scene.pass(1);
+    let run = scene.run().await;
+    assert!(matches!(run, Err(MonitorError::Slots(_))), "{run:?}");
+    scene.gate.disarm();
+    scene.pass(1);
+    scene.run().await.unwrap();
+    assert_eq!(scene.guarded().await, ["chat", "notes", "search"]);
+}
+
+#[tokio::test]
+async fn an_alarm_of_a_new_slot_that_could_not_be_made_is_made_by_the_next_run() {
+    let scene = Scene::new().await;
+    scene.run().await.unwrap();
+    scene.add_slot("notes", "other").await;
+    scene.silence(&["alarms.list"]);
+    scene.pass(1);
+    let report = scene.run().await.unwrap();
+    assert_eq!(report.left, ["the alarms"]);
+    scene.gate.disarm();
+    scene.pass(1);
     scene.run().await.unwrap();
     assert_eq!(scene.guarded().await, ["chat", "notes", "search"]);
 }

@@ -250,6 +250,38 @@ async fn a_rehearsal_lists_what_would_be_cut_off_and_changes_nothing() {
     }
 }
 
+/// A kill was here before: what it cut off is not counted among what would be.
+#[tokio::test]
+async fn a_rehearsal_says_what_is_cut_off_already() {
+    let simulator = simulator(ProviderName::OpenRouter).await;
+    let line = "kill support-bot --offline --account main";
+    simulator.seed(&label("support-bot", 1));
+    let output = run(&simulator, words(&format!("{line} --yes"))).await;
+    assert!(output.status.success(), "{output:?}");
+    simulator.seed(&label("support-bot", 2));
+    for (options, expected) in [
+        (
+            "--dry-run",
+            "1 key at openrouter would be cut off; 1 more is suspended already",
+        ),
+        (
+            "--dry-run --leak",
+            "2 keys at openrouter would be cut off\n",
+        ),
+    ] {
+        let output = run(&simulator, words(&format!("{line} {options}"))).await;
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains(expected), "{text}");
+        let of = |number| label("support-bot", number);
+        for (is, name) in [("suspended", of(1)), ("live", of(2))] {
+            let mut lines = text.lines().filter(|line| line.contains(&name));
+            let words: Vec<&str> = lines.next().unwrap().split_whitespace().collect();
+            assert_eq!(words[2], is, "{text}");
+        }
+    }
+}
+
 /// Azure's two keys have no names: the resource is the slot's, and both get a new text.
 #[tokio::test]
 async fn the_accounts_can_stand_in_a_file_and_both_keys_of_a_resource_are_cut_off() {

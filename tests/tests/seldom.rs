@@ -132,19 +132,12 @@ async fn a_label_that_was_left_is_taken_off_and_a_rotation_asked_for() {
     }
 }
 
-/// The same code as `control`, which the calls that are kept must not be taken for.
-const FOR_AGENTS: [(&str, &str); 3] = [
-    ("KEYWARD_CALLERS", "agents"),
-    ("KEYWARD_ACCOUNTS", "{}"),
-    ("AWS_SDK_UA_APP_ID", "usage"),
-];
-
 #[tokio::test]
 async fn an_agent_tells_what_it_used_where_no_act_is_taken() {
     let Some(deployment) = Deployment::start().await else {
         return;
     };
-    deployment.deploy_control("usage", &FOR_AGENTS).await;
+    deployment.deploy_for_agents("usage").await;
     let (secret, key) = deployment.one_slot("support-bot").await;
     let slot = Slot {
         readers: vec!["arn:aws:iam::123456789012:user/operator".parse().unwrap()],

@@ -16,7 +16,7 @@ use keyward_core::model::version::{VersionId, VersionState};
 use keyward_core::ports::{Clock, Inventory, UsageStore};
 use keyward_core::usecases::enforce::{Second, set_mode};
 use keyward_core::usecases::kill::{Invocation, KillOrder, kill};
-use keyward_core::usecases::status::{LacksKey, Protection, Sight, SlotStatus, slots};
+use keyward_core::usecases::status::{Back, LacksKey, Protection, Sight, SlotStatus, slots};
 use keyward_testkit::gate::Gate;
 use keyward_testkit::memory::MemoryUsage;
 use keyward_tests::support::{World, token};
@@ -262,7 +262,7 @@ async fn a_slot_that_was_cut_off_shows_its_keys_and_why_it_has_none() {
     let cut = status.cut_off.iter().find(|cut| cut.version == key);
     let cut = cut.unwrap();
     assert_eq!((cut.how, cut.at), (HowCut::Suspended, now));
-    assert_eq!(cut.restorable_until, Some(now + HOUR * 72));
+    assert_eq!(cut.back, Back::Until(now + HOUR * 72));
     assert_eq!(cut.cause, order.cause);
 
     shown.world.pass(SignedDuration::from_mins(5));

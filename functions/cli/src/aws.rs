@@ -91,9 +91,14 @@ impl Aws {
             error => return error.into(),
         };
         let region = self.config.region().map_or("?", Region::as_ref);
+        let cause = keyward_lambda::diagnostic::chain(cause.as_ref());
+        if let Some(other) = crate::settings::other_region(region) {
+            return anyhow!(
+                "the table {table} refused to be read in {region}, and your other settings are of {other}: set AWS_REGION={other}, or take all settings from one stack: {cause}"
+            );
+        }
         anyhow!(
-            "the table {table} in {region} refused to be read: KEYWARD_TABLE and AWS_REGION must be the deployment's, your credentials in date, and your role needs dynamodb:GetItem and Query on it and kms:Decrypt on its key: {}",
-            keyward_lambda::diagnostic::chain(cause.as_ref())
+            "the table {table} in {region} refused to be read: KEYWARD_TABLE and AWS_REGION must be the deployment's, your credentials in date, and your role needs dynamodb:GetItem and Query on it and kms:Decrypt on its key: {cause}"
         )
     }
 

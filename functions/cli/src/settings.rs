@@ -5,6 +5,9 @@ use keyward_core::model::act_kind::ActKind;
 use keyward_lambda::config::environment;
 use url::{Host, Url};
 
+/// Where settings come from.
+const ALL_SETTINGS: &str = "The stack's output CommandSettings has all settings, as lines for a shell: `Yourself` in infra/README.md says how to get it";
+
 /// What a command needs, all missing ones told together.
 pub(crate) fn required<const N: usize>(names: [(&str, &str); N]) -> Result<[String; N]> {
     let values = names.map(|(name, _)| environment(name).filter(|v| !v.trim().is_empty()));
@@ -15,7 +18,7 @@ pub(crate) fn required<const N: usize>(names: [(&str, &str); N]) -> Result<[Stri
         .map(|((name, what), _)| format!("{name} is not set: {what}"))
         .collect();
     if !missing.is_empty() {
-        bail!("{}", missing.join("; "));
+        bail!("{}. {ALL_SETTINGS}", missing.join("; "));
     }
     Ok(values.map(Option::unwrap_or_default))
 }
@@ -72,6 +75,21 @@ pub(crate) fn region_of(url: &Url) -> Option<String> {
     Some(rest.strip_suffix(".on.aws")?.to_owned())
 }
 
+/// A region that other settings are of, if that is not `region`: the one or the other is wrong.
+pub(crate) fn other_region(region: &str) -> Option<String> {
+    other_region_in(region, environment)
+}
+
+fn other_region_in(region: &str, lookup: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let topic = lookup("KEYWARD_ALARM_TOPIC_ARN");
+    let topic = topic.and_then(|arn| arn.split(':').nth(3).map(str::to_owned));
+    let kinds = ActKind::ALL.map(ActKind::setting).into_iter();
+    let urls = kinds.chain([CONTROL_URL]).filter_map(lookup);
+    let urls = urls.filter_map(|text| region_of(&Url::parse(text.trim()).ok()?));
+    let mut others = topic.into_iter().chain(urls);
+    others.find(|other| !other.is_empty() && other != region)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +132,34 @@ mod tests {
         for named in ["KEYWARD_CONTROL_URL is not set", "KEYWARD_CONTROL_URL_SEE"] {
             assert!(missing.to_string().contains(named), "{missing}");
         }
+    }
+
+    #[test]
+    fn settings_of_another_region_are_noticed() {
+        let other = |set: &[(&str, &str)]| {
+            let of = |name: &str| {
+                let mut named = set.iter().filter(|(known, _)| *known == name);
+                named.next().map(|(_, value)| (*value).to_owned())
+            };
+            other_region_in("eu-west-1", of)
+        };
+        let url = |region: &str| format!("https://abc.lambda-url.{region}.on.aws/");
+        let topic = |region: &str| format!("arn:aws:sns:{region}:111122223333:keyward-alarms");
+        let (home, away) = ("eu-west-1", "us-east-1");
+        for (setting, of) in [
+            ("KEYWARD_CONTROL_URL", &url as &dyn Fn(&str) -> String),
+            ("KEYWARD_CONTROL_URL_KILL", &url),
+            ("KEYWARD_ALARM_TOPIC_ARN", &topic),
+        ] {
+            assert_eq!(other(&[(setting, &of(home))]), None, "{setting}");
+            let found = other(&[(setting, &of(away))]);
+            assert_eq!(found.as_deref(), Some(away), "{setting}");
+        }
+        assert_eq!(other(&[]), None);
+        assert_eq!(
+            other(&[("KEYWARD_CONTROL_URL", "http://127.0.0.1:9000/")]),
+            None
+        );
     }
 
     #[test]

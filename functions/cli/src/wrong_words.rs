@@ -54,6 +54,20 @@ mod tests {
     use crate::args::Args;
 
     #[test]
+    fn a_word_that_is_mistyped_is_told_with_the_one_that_is_meant() {
+        for (line, meant) in [
+            ("statuss", "'status'"),
+            ("pool stauts a", "'status'"),
+            ("rotate a --wiat", "'--wait'"),
+        ] {
+            let words = ["keyward"].into_iter().chain(line.split(' '));
+            let refused = Args::try_parse_from(words).err().map(|e| e.to_string());
+            let text = without_keys(refused.unwrap_or_default(), std::iter::empty());
+            assert!(text.contains("similar") && text.contains(meant), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_said_of_a_wrong_command_line_holds_no_key() {
         let key = "sk-ant-api03-EXAMPLE0123456789abcdefghijklmnop-AA";
         for line in [

@@ -41,6 +41,7 @@ async fn main() -> ExitCode {
     };
     let guard = local.with_drills().await;
     local.deployment.watch(&guard).await;
+    local.with_reports().await;
     println!(
         "Emulated AWS, three providers and the real functions run until you press Ctrl-C. In another terminal:\n\n    \
          . {0}/env\n    keyward apply {0}/fleet.json --reason \"first slots\"\n\n\
@@ -56,6 +57,7 @@ async fn main() -> ExitCode {
             _ = retire.tick() => say_failed("retire", local.deployment.retire().await.err()),
             _ = monitor.tick() => {
                 local.agents_work().await;
+                local.write_report().await;
                 say_failed("monitor", local.deployment.monitor().await.err());
             }
         }

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::functions::{NO_TOPIC, On};
-use super::{Deployment, Failed};
+use super::{Deployment, Failed, Home};
 
-/// The bucket of reports.
+/// The bucket of reports of a deployment that was made by hand.
 pub const REPORTS: &str = "keyward-reports";
 
 /// The files of a report, in the order of their names.
@@ -34,9 +34,22 @@ impl Deployment {
         }
     }
 
-    /// S3, and all else that is not told to be elsewhere, is moto's.
+    /// S3: moto's, as all else that is not told to be elsewhere; a stack has its bucket on ministack.
     pub async fn s3(&self) -> aws_sdk_s3::Client {
-        aws_sdk_s3::Client::new(&self.moto.sdk_config().await)
+        let config = match &self.home {
+            Home::Moto => self.moto.sdk_config().await,
+            Home::Stack(_) => self.ministack.sdk_config().await,
+        };
+        let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true);
+        aws_sdk_s3::Client::from_conf(config.build())
+    }
+
+    /// The bucket of reports.
+    fn bucket(&self) -> &str {
+        match &self.home {
+            Home::Moto => REPORTS,
+            Home::Stack(outputs) => &outputs["ReportsBucketName"],
+        }
     }
 
     /// What an audit did with an event.
@@ -49,7 +62,7 @@ impl Deployment {
 
     /// What the bucket has, by key: type and text.
     pub async fn reported(&self, key: &str) -> Option<(String, String)> {
-        let request = self.s3().await.get_object().bucket(REPORTS).key(key);
+        let request = self.s3().await.get_object().bucket(self.bucket()).key(key);
         let object = request.send().await.ok()?;
         let kind = object.content_type.clone().unwrap_or_default();
         let body = object.body.collect().await.unwrap().to_vec();
@@ -58,7 +71,7 @@ impl Deployment {
 
     /// The keys in the bucket, in order.
     pub async fn report_keys(&self) -> Vec<String> {
-        let listed = self.s3().await.list_objects_v2().bucket(REPORTS);
+        let listed = self.s3().await.list_objects_v2().bucket(self.bucket());
         let listed = listed.send().await.unwrap();
         let keys = listed.contents().iter().filter_map(|object| object.key());
         keys.map(str::to_owned).collect()
@@ -66,7 +79,7 @@ impl Deployment {
 
     /// Somebody's directory says who has left.
     pub async fn export_left(&self, json: &str) {
-        let put = self.s3().await.put_object().bucket(REPORTS);
+        let put = self.s3().await.put_object().bucket(self.bucket());
         let put = put
             .key("people/left.json")
             .body(json.as_bytes().to_vec().into());

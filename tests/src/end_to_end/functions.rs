@@ -55,6 +55,13 @@ pub(super) struct Binaries {
 /// A control function is for somebody, or does not start.
 const PEOPLE: (&str, &str) = ("KEYWARD_CALLERS", "people");
 
+/// The same code as `control`, which the calls that are kept must not be taken for.
+const FOR_AGENTS: [(&str, &str); 3] = [
+    ("KEYWARD_CALLERS", "agents"),
+    ("KEYWARD_ACCOUNTS", "{}"),
+    ("AWS_SDK_UA_APP_ID", "usage"),
+];
+
 pub(super) fn binaries() -> &'static Binaries {
     static BINARIES: OnceLock<Binaries> = OnceLock::new();
     BINARIES.get_or_init(|| Binaries {
@@ -91,6 +98,11 @@ impl Deployment {
     pub async fn deploy_control(&self, name: &str, told: &[(&str, &str)]) {
         let told = [&[PEOPLE], told].concat();
         self.deploy_as(On::Moto, name, |b| &b.control, &told).await;
+    }
+
+    /// The same for agents, whose word of their use it takes. It has no provider accounts.
+    pub async fn deploy_for_agents(&self, name: &str) {
+        self.deploy_control(name, &FOR_AGENTS).await;
     }
 
     /// Deploys a function, which is told this beside what every function is, and where both say something, this. Returns its ARN.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatch::types::StateValue;
 use keyward_core::model::act_kind::ActKind;
+use keyward_core::model::key::AdminKey;
 use keyward_core::model::slot::ProviderName;
 use keyward_testkit::simulator::Settings;
 use serde_json::{Value, json};
@@ -18,9 +19,11 @@ use crate::template::{FUNCTIONS, Template, program};
 
 /// What was added to the stack, since emulators need it: each has its part in [`Deployment::of_template`] or in the front of
 /// [`crate::local::Local::on_stack`].
-pub const ADDED: [&str; 5] = [
+pub const ADDED: [&str; 6] = [
     "each function is told AWS_ENDPOINT_URL_SECRETS_MANAGER: Secrets Manager is moto's, all else of AWS ministack's",
     "moto knows a function of the name of the stack's rotation function, and sends its events on to that",
+    "a provider account of Bedrock's stands beside the others, and in it no slot: it says where IAM is, which the audit asks with the \
+     credentials that ministack gives to functions",
     "a front stands for each of control's function URLs: it checks the signature, and invokes the alias that the URL is of",
     "queues hear the stack's two topics, so that what was published can be looked at",
     "an alarm whose score is put no more is set to OK: ministack leaves it in ALARM, whatever it treats missing data as",
@@ -74,6 +77,11 @@ impl Deployment {
             let endpoint = "AWS_ENDPOINT_URL_SECRETS_MANAGER";
             let tell = parts.ministack.tell(&function, endpoint, parts.moto.url());
             tell.await;
+        }
+        if let Some(iam) = parts.providers.find(ProviderName::Bedrock) {
+            let account = outputs["RotateFunctionArn"].split(':').nth(4);
+            let id = AdminKey::new(account.expect("an ARN names an account"));
+            iam.simulator.set_management_key(&id);
         }
         let place = Place {
             table: outputs["TableName"].clone(),
@@ -156,9 +164,16 @@ impl Deployment {
                 two.chain(self.kill_switches()).collect()
             }
             // Nothing calls `usage` but agents.
-            Home::Stack(_) => ["rotate", "retire", "monitor", "kill-switch", "control"]
-                .map(str::to_owned)
-                .to_vec(),
+            Home::Stack(_) => [
+                "rotate",
+                "retire",
+                "monitor",
+                "kill-switch",
+                "control",
+                "audit",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         }
     }
 

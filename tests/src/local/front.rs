@@ -17,7 +17,26 @@ use crate::emulators::invoke;
 /// Bytes that a function URL takes.
 const MAX_BODY: usize = 6 * 1024 * 1024;
 
-const CALLER: &str = "arn:aws:iam::123456789012:user/operator";
+/// Who asks, whoever does: signatures here are made with one pair of credentials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Caller {
+    /// A person.
+    Operator,
+    /// A session of the role of the sample fleet's agents.
+    Agent,
+}
+
+impl Caller {
+    const fn arn(self) -> &'static str {
+        match self {
+            Self::Operator => "arn:aws:iam::123456789012:user/operator",
+            Self::Agent => "arn:aws:sts::123456789012:assumed-role/agents/one",
+        }
+    }
+}
+
+/// The role that [`Caller::Agent`] has a session of.
+pub(super) const AGENTS: &str = "arn:aws:iam::123456789012:role/agents";
 
 /// A running front. Ends when dropped.
 pub(super) struct Front {
@@ -27,14 +46,14 @@ pub(super) struct Front {
 
 impl Front {
     /// Starts on a free loopback port, before the function `function` of the emulator at `emulator`.
-    pub(super) async fn start(emulator: &str, function: &str) -> Self {
+    pub(super) async fn start(emulator: &str, function: &str, caller: Caller) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await;
         let listener = listener.expect("a free loopback port");
         let address = listener.local_addr().expect("an address");
         let (emulator, function) = (emulator.to_owned(), function.to_owned());
         let router = Router::new().fallback(move |request: Request| {
             let (emulator, function) = (emulator.clone(), function.clone());
-            async move { answer(&emulator, &function, request).await }
+            async move { answer(&emulator, &function, caller, request).await }
         });
         let task = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
@@ -52,7 +71,7 @@ impl Drop for Front {
     }
 }
 
-async fn answer(emulator: &str, function: &str, request: Request) -> Response {
+async fn answer(emulator: &str, function: &str, caller: Caller, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
@@ -60,7 +79,7 @@ async fn answer(emulator: &str, function: &str, request: Request) -> Response {
     if !is_signed(&parts, &body) {
         return forbidden();
     }
-    let event = event(parts.method.as_str(), parts.uri.path(), &body);
+    let event = event_by(caller, parts.method.as_str(), parts.uri.path(), &body);
     let (answer, is_error) = invoke(emulator, function, &event).await;
     let status = answer["statusCode"]
         .as_u64()
@@ -80,8 +99,12 @@ fn forbidden() -> Response {
     (StatusCode::FORBIDDEN, body).into_response()
 }
 
-/// What the function gets of a request.
+/// What the function gets of an operator's request.
 pub fn event(method: &str, path: &str, body: &[u8]) -> Value {
+    event_by(Caller::Operator, method, path, body)
+}
+
+fn event_by(caller: Caller, method: &str, path: &str, body: &[u8]) -> Value {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::SeqCst);
     json!({
@@ -94,7 +117,7 @@ pub fn event(method: &str, path: &str, body: &[u8]) -> Value {
             "accountId": "123456789012",
             "apiId": "local",
             "authorizer": {"iam": {
-                "accountId": "123456789012", "callerId": "AIDAEXAMPLE", "userArn": CALLER,
+                "accountId": "123456789012", "callerId": "AIDAEXAMPLE", "userArn": caller.arn(),
             }},
             "http": {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"},
             "requestId": format!("00000000-0000-4000-8000-{count:012}"),

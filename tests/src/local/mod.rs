@@ -11,20 +11,30 @@ use std::path::{Path, PathBuf};
 
 use keyward_core::model::money::MicroDollars;
 use keyward_core::model::slot::ProviderName;
+use keyward_core::model::usage::Bucket;
+use keyward_core::ports::Stage;
 use keyward_core::rules::policy::interval_days;
 use keyward_testkit::simulator::Settings;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::end_to_end::{CONTROL, Deployment, Guard, Secret};
 use crate::support::THREE;
-use front::Front;
 pub use front::event;
+use front::{AGENTS, Caller, Front};
 
 /// Keys that stand ready to be put into the pool.
 const STANDBY: usize = 4;
 
 /// What a call of an agent costs that calls all day.
 const CHEAP: MicroDollars = MicroDollars(10);
+
+/// The providers of the sample, and IAM, which the account of Bedrock's says the place of.
+const WITH_IAM: [ProviderName; 4] = [THREE[0], THREE[1], THREE[2], ProviderName::Bedrock];
+
+/// The function that takes agents' word of their use, and the slot of the sample whose agent tells.
+const USAGE: &str = "usage";
+const TOLD: &str = "support-bot-openrouter";
 
 /// The credentials that the front knows.
 const ACCESS_KEY: &str = "testing";
@@ -38,7 +48,8 @@ pub struct Local {
     pub settings: PathBuf,
     /// The sample fleet with the ARNs of this deployment's secrets.
     pub fleet: PathBuf,
-    /// Keys that a person made at the provider whose API makes none.
+    /// Keys that a person made at the provider whose API makes none. Beside it lie the provider accounts and a break-glass
+    /// credential of OpenRouter's, `accounts.json` and `break-glass.txt`.
     pub standby: PathBuf,
     _fronts: Vec<Front>,
 }
@@ -62,7 +73,7 @@ impl Local {
             call_cost: CHEAP,
             ..Settings::default()
         };
-        let deployment = Deployment::of_template(&THREE, &settings).await?;
+        let deployment = Deployment::of_template(&WITH_IAM, &settings).await?;
         Some(Self::of(deployment, folder, command).await)
     }
 
@@ -76,11 +87,12 @@ impl Local {
         let made = (0..STANDBY)
             .map(|n| deployment.seed_at(ProviderName::Anthropic, &format!("standby {n}")) + "\n");
         fs::write(&standby, made.collect::<String>()).expect("a file");
+        lay_ready(&deployment, folder);
         let mut fronts = Vec::new();
         let mut urls = String::new();
         for (setting, function) in deployment.control_functions() {
             let (emulator, function) = deployment.function(&function);
-            let front = Front::start(emulator, &function).await;
+            let front = Front::start(emulator, &function, Caller::Operator).await;
             urls += &format!("export {setting}='{}'\n", front.url);
             fronts.push(front);
         }
@@ -112,18 +124,73 @@ impl Local {
         slots.iter().map(secret).collect()
     }
 
+    /// Deploys what takes agents' word of their use, and tells a shell of its URL.
+    ///
+    /// # Panics
+    /// If a part does not start.
+    pub async fn with_reports(&mut self) {
+        self.deployment.deploy_for_agents(USAGE).await;
+        let front = Front::start(self.deployment.moto.url(), USAGE, Caller::Agent).await;
+        self.tell(&format!("export KEYWARD_USAGE_URL='{}'\n", front.url));
+        self._fronts.push(front);
+        self.write_report().await;
+    }
+
+    /// Writes what an agent may tell of the five minutes that are under way, and of the key that it fetches now.
+    ///
+    /// # Panics
+    /// If it cannot be written.
+    pub async fn write_report(&self) {
+        let secret = self.secrets().into_iter().find(|s| s.slot.as_str() == TOLD);
+        let secret = secret.expect("the slot is in the sample");
+        let now = self.deployment.ports.clock.now();
+        let described = self.deployment.describe(&secret).await;
+        let report = json!({
+            "slot": TOLD,
+            "reporter": "3f2b8c1e-0000-4000-8000-00000000abcd",
+            "version": described.holder(&Stage::Current),
+            "buckets": [{"from": Bucket::of(now).begins(), "models": [{
+                "model": "openai/gpt-4o", "requests": 3, "input": 2000, "output": 400,
+                "cache_read": 0, "cache_write": 0,
+            }]}],
+        });
+        let text = serde_json::to_string_pretty(&report).expect("JSON");
+        fs::write(self.folder().join("usage.json"), text).expect("a file");
+    }
+
+    fn folder(&self) -> &Path {
+        self.settings
+            .parent()
+            .expect("the settings are in a folder")
+    }
+
+    /// Adds lines to the settings.
+    fn tell(&self, lines: &str) {
+        let settings = fs::read_to_string(&self.settings).expect("a file");
+        fs::write(&self.settings, settings + lines).expect("a file");
+    }
+
     /// Deploys the kill switch behind its topic, and has the command talk to a control function that is told of both.
     ///
     /// # Panics
     /// If a part does not start.
     pub async fn with_drills(&mut self) -> Guard {
         let guard = self.deployment.guard().await;
-        let front = Front::start(self.deployment.moto.url(), CONTROL).await;
-        let settings = fs::read_to_string(&self.settings).expect("a file");
-        let url = format!("export KEYWARD_CONTROL_URL='{}'\n", front.url);
-        fs::write(&self.settings, settings + &url).expect("a file");
+        let front = Front::start(self.deployment.moto.url(), CONTROL, Caller::Operator).await;
+        self.tell(&format!("export KEYWARD_CONTROL_URL='{}'\n", front.url));
         self._fronts.push(front);
         guard
+    }
+}
+
+/// What an offline kill takes: the provider accounts, and a credential of OpenRouter's.
+fn lay_ready(deployment: &Deployment, folder: &Path) {
+    let admin = deployment.simulator.management_key();
+    for (name, text) in [
+        ("accounts.json", deployment.accounts.as_str()),
+        ("break-glass.txt", admin.expose_secret()),
+    ] {
+        fs::write(folder.join(name), text).expect("a file");
     }
 }
 
@@ -144,6 +211,7 @@ async fn sample_fleet(deployment: &Deployment) -> Value {
             .turn_rotation_on(&secret, interval_days(&policy))
             .await;
         slot["secret"] = json!(secret.arn);
+        slot["readers"] = json!([AGENTS]);
     }
     fleet
 }

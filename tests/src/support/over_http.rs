@@ -47,7 +47,8 @@ pub async fn found_for_import(world: &World) -> Found {
         scope: slot.scope,
         secrets: Vec::new(),
     };
-    unclaimed(&world.open, &search).await.expect("all is seen")
+    let found = unclaimed(&world.open, &search, world.deadline()).await;
+    found.expect("all is seen")
 }
 
 async fn slot_of(world: &World) -> Slot {

@@ -101,6 +101,31 @@ async fn a_stolen_key_is_cut_off_and_the_slot_brought_back_as_readme_says() {
     let lifted = shell(&local, &restore, "").await;
     let said = text(&lifted.stdout);
     assert!(said.contains("active, it was restricted"), "{said}");
+    let again = shell(&local, &format!("keyward restore {SLOT} --dry-run"), "").await;
+    let said = text(&again.stdout);
+    assert!(said.contains("nothing would be"), "{said}");
+    let status = shell(&local, &format!("keyward status {SLOT}"), "").await;
+    let said = text(&status.stdout);
+    assert!(
+        said.contains("until ") && said.contains(" --key "),
+        "{said}"
+    );
+
+    // The rehearsal of an offline kill, with the files that lie ready, finds the replacement and nothing that is dead.
+    let slot = SLOT.parse().unwrap();
+    local.deployment.until_replaced(&slot).await;
+    let line = printed(&local, "keyward kill", "--offline");
+    let rehearsed = shell(&local, &line, "").await;
+    let said = text(&rehearsed.stdout);
+    assert!(
+        rehearsed.status.success(),
+        "{said}{}",
+        text(&rehearsed.stderr)
+    );
+    assert!(
+        said.contains("1 key at openrouter would be cut off\n"),
+        "{said}"
+    );
     local.deployment.assert_no_key_text().await;
 }
 

@@ -54,7 +54,7 @@ async fn a_fleet_in_toml_is_planned_and_applied_as_shown() {
     let (code, said, complained) = run("keyward plan --out today.plan").await;
     assert_eq!(code, Some(0), "{said}{complained}");
     assert!(said.contains("= alarm: there is none"), "{said}");
-    assert!(said.contains("Nothing differs."), "{said}");
+    assert!(said.contains("Nothing is left for you to do."), "{said}");
 
     std::fs::write(&file, toml(&local, "cleo@example.com")).unwrap();
     let (code, said, _) = run("keyward plan").await;

@@ -46,9 +46,9 @@ async fn table() -> Check {
         "set KEYWARD_TABLE, AWS_REGION and AWS_PROFILE; permissions: functions/cli/README.md";
     let read = async {
         let [table] = required([TABLE])?;
-        let inventory = Aws::load().await?.inventory(&table).await?;
-        let names = inventory.slot_names().await;
-        names.context("the table cannot be read")
+        let aws = Aws::load().await?;
+        let names = aws.inventory(&table).await?.slot_names().await;
+        names.map_err(|error| aws.explain(&table, error))
     };
     match read.await {
         Ok(names) => Check::ok(ABOUT, format!("the table shows {} slots", names.len())),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::fleet::{Fleet, SlotEntry};
+use keyward_core::model::slot::{Mode, Scope};
 use keyward_core::rules::change::{Basis, Difference};
 use keyward_core::rules::plan::{Mender, Source};
 use serde::{Deserialize, Serialize};
@@ -209,11 +210,16 @@ fn of_new(entry: &SlotEntry, fleet: &Fleet) -> Vec<String> {
     let owner = people.map(|people| format!("    + owner: \"{}\"", people.owner));
     let environment =
         people.map(|people| format!("    + environment: {}", shown(&json!(people.environment))));
+    let has_scope = entry.scope != Scope::default();
+    let scope = has_scope.then(|| format!("    + scope: {}", set(&json!(entry.scope))));
+    let mode = entry.mode.unwrap_or(Mode::Observe);
     [
         Some(format!("    + agent: \"{}\"", entry.agent)),
         owner,
         environment,
         Some(format!("    + account: \"{}\"", entry.account)),
+        scope,
+        Some(format!("    + mode: {}", shown(&json!(mode)))),
         Some(format!("    + secret: \"{}\"", entry.secret)),
     ]
     .into_iter()
@@ -230,6 +236,15 @@ fn of_remark(remark: &Remark) -> String {
         Mender::Person => format!("    ! {source}: {what}. Next: {how}"),
         Mender::NotSeen => format!("    ? {source}: not seen: {what}"),
     }
+}
+
+/// The fields of an object that say something.
+fn set(value: &Value) -> String {
+    let is_empty = |value: &Value| value.is_null() || *value == json!([]);
+    let fields = value.as_object().into_iter().flatten();
+    let fields = fields.filter(|(_, value)| !is_empty(value));
+    let fields = fields.map(|(name, value)| format!("{name} = {}", shown(value)));
+    fields.collect::<Vec<_>>().join(", ")
 }
 
 fn shown(value: &Value) -> String {
@@ -254,6 +269,7 @@ fn summary(counts: &Counts, outcome: Outcome) -> String {
     let more = more.iter().filter(|(count, _)| *count > 0);
     let more: String = more.map(|(n, what)| format!(", {n} {what}")).collect();
     let end = match outcome {
+        Outcome::Done if counts.by_keyward > 0 => ". Nothing is left for you to do.",
         Outcome::Done => ". Nothing differs.",
         Outcome::Differs | Outcome::NotAll | Outcome::MaybeMore => ".",
     };
@@ -308,6 +324,7 @@ mod tests {
     + owner: \"search-team\"
     + environment: \"staging\"
     + account: \"openrouter-main\"
+    + mode: \"observe\"
     + secret: \"arn:aws:secretsmanager:us-east-1:111122223333:secret:llm/search-bot-a1B2c3\"
 ~ slot support-bot-openrouter
     ~ owner: \"ana\" → \"cleo\"
@@ -320,6 +337,24 @@ mod tests {
 - slot old-bot: in the inventory, not in the file: nothing is done
 Plan: 1 to register, 1 to change, 1 as the file says, 1 refused, 1 set right by Keyward itself, 1 for a person, 1 not seen.";
         assert_eq!(told.join("\n"), expected);
+    }
+
+    #[test]
+    fn a_new_slots_place_and_mode_are_shown() {
+        let text = FLEET.replacen(
+            "[slots.search-bot-openrouter]",
+            "[slots.search-bot-openrouter]\nmode = \"enforce\"\nscope = { workspace = \"ws_EXAMPLE\", models = [\"a\"] }",
+            1,
+        );
+        let fleet = Fleet::read_toml(&text).expect("the sample");
+        let slots = json!([{"slot": "search-bot-openrouter", "result": "would_register"}]);
+        let told = words(&report(slots, json!({"register": 1})), &fleet);
+        for line in [
+            "    + scope: workspace = \"ws_EXAMPLE\", models = [\"a\"]",
+            "    + mode: \"enforce\"",
+        ] {
+            assert!(told.iter().any(|told| told == line), "{line}: {told:#?}");
+        }
     }
 
     #[test]
@@ -336,8 +371,17 @@ Plan: 1 to register, 1 to change, 1 as the file says, 1 refused, 1 set right by 
         ] {
             let mut counts = json!({});
             counts[count] = json!(1);
-            let outcome = report(json!([]), counts).outcome();
+            let report = report(json!([]), counts);
+            let outcome = report.outcome();
             assert_eq!(outcome == Outcome::Differs, differs, "{count}");
+            let said = summary(&report.counts, outcome);
+            let end = match count {
+                "unchanged" => ". Nothing differs.",
+                "by_keyward" => ". Nothing is left for you to do.",
+                _ => ".",
+            };
+            assert!(said.ends_with(end), "{said}");
+            assert_eq!(said.contains("Nothing"), !differs, "{said}");
         }
     }
 }

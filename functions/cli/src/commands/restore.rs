@@ -12,6 +12,9 @@ use super::Format;
 use crate::control::Control;
 use crate::print::{Outcome, clean, complain, line};
 
+/// A slot on which nothing lies that could be lifted.
+const ACTIVE: &str = "active";
+
 #[derive(Deserialize)]
 struct Answer {
     result: String,
@@ -79,7 +82,7 @@ pub(super) async fn restore(slot: &SlotName, request: &Value, format: Format) ->
 
 fn words(slot: &SlotName, answer: &Answer) -> Vec<String> {
     match answer.result.as_str() {
-        "would_restore" => vec![would(answer)],
+        "would_restore" => vec![would(slot, answer)],
         "restored" => restored(slot, answer),
         "asked" => vec![format!(
             "NOT restored yet: {} asked for it, and a second person must run the same command until {}",
@@ -90,7 +93,7 @@ fn words(slot: &SlotName, answer: &Answer) -> Vec<String> {
     }
 }
 
-fn would(answer: &Answer) -> String {
+fn would(slot: &SlotName, answer: &Answer) -> String {
     let was = answer.was.as_deref().map_or("?".to_owned(), clean);
     match (&answer.key, answer.becomes.as_deref()) {
         (Some(key), Some(becomes)) => format!(
@@ -101,6 +104,9 @@ fn would(answer: &Answer) -> String {
         (Some(key), None) => format!(
             "nothing was changed; key {} is back already",
             clean(&key.key)
+        ),
+        (None, _) if was == ACTIVE => format!(
+            "nothing was changed, and nothing would be: it is active already. Keys that were cut off lately, and the command that brings each back: keyward status {slot}"
         ),
         (None, _) => format!("nothing was changed; the slot, which is {was}, would be made active"),
     }
@@ -125,7 +131,8 @@ fn restored(slot: &SlotName, answer: &Answer) -> Vec<String> {
     let state = answer.state.as_deref().map_or("?".to_owned(), clean);
     match answer.was.as_deref() {
         Some(was) if *was != state => words.push(format!("{state}, it was {}", clean(was))),
-        _ => words.push(state),
+        Some(_) => words.push(format!("{state} already")),
+        None => words.push(state),
     }
     if let Some(cap) = answer.cap {
         let dollars = cap.amount.0 as f64 / 1_000_000.0;
@@ -151,4 +158,41 @@ fn restored(slot: &SlotName, answer: &Answer) -> Vec<String> {
 
 fn short(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said(answer: Value) -> String {
+        let answer: Answer = serde_json::from_value(answer).expect("an answer");
+        let slot: SlotName = "chat".parse().expect("a name");
+        words(&slot, &answer).join("\n")
+    }
+
+    #[test]
+    fn a_dry_run_says_plainly_where_there_is_nothing_to_restore() {
+        let would = |was: &str| said(json!({"result": "would_restore", "was": was}));
+        let active = would(ACTIVE);
+        assert!(active.contains("nothing would be"), "{active}");
+        assert!(active.ends_with("keyward status chat"), "{active}");
+        for was in ["restricted", "suspended"] {
+            let other = would(was);
+            let expected = format!("which is {was}, would be made active");
+            assert!(other.ends_with(&expected), "{other}");
+        }
+        let key = json!({"key": "sk-…", "state": "contained"});
+        let back =
+            json!({"result": "would_restore", "was": ACTIVE, "key": key, "becomes": "current"});
+        assert!(said(back).contains("would be brought back as the current one"));
+    }
+
+    #[test]
+    fn a_slot_that_was_active_is_not_said_to_be_made_so() {
+        let restored = |was| said(json!({"result": "restored", "was": was, "state": ACTIVE}));
+        assert_eq!(restored(ACTIVE), "active already");
+        assert_eq!(restored("restricted"), "active, it was restricted");
+    }
 }

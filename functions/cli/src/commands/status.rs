@@ -9,7 +9,7 @@ use keyward_core::model::names::SlotName;
 use keyward_core::model::slot::{CredentialKind, Mode, Slot, SlotState};
 use keyward_core::model::version::Version;
 use keyward_core::ports::InventoryError;
-use keyward_core::usecases::status::{LacksKey, Proposal, Row, SlotStatus, slots};
+use keyward_core::usecases::status::{Back, LacksKey, Proposal, Row, SlotStatus, slots};
 use keyward_providers::config::ProviderAccounts;
 use serde_json::{Value, json};
 
@@ -256,13 +256,15 @@ fn print_cut_off(status: &SlotStatus) {
             HowCut::Deleted => "deleted",
             HowCut::NothingFound => "not made",
         };
-        let back = match key.restorable_until {
-            Some(until) => format!(
+        let back = match key.back {
+            Back::Until(until) => format!(
                 "until {}: keyward restore {name} --key {} --reason TEXT",
                 short(until),
                 key.version
             ),
-            None => "it cannot be brought back, or is back".to_owned(),
+            Back::UnderWay => "it is being brought back".to_owned(),
+            Back::Already => "it is back, and works again".to_owned(),
+            Back::No => "it cannot be brought back any more".to_owned(),
         };
         line(&format!(
             "{name}: {} was {how} at {} ({}); {back}",
@@ -319,7 +321,7 @@ fn json_row((name, status): &Row) -> Value {
             "being_revoked": status.ending.len(),
             "cut_off": status.cut_off.iter().map(|key| json!({
                 "key": key.shown, "version": key.version, "how": key.how, "at": key.at,
-                "cause": key.cause, "restorable_until": key.restorable_until,
+                "cause": key.cause, "restorable_until": key.back.until(),
             })).collect::<Vec<_>>(),
             "mode_since": status.slot.mode_since,
             "last_rotation": last_rotation(status),

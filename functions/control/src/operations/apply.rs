@@ -13,7 +13,7 @@ use keyward_core::model::text::OutsideText;
 use keyward_core::ports::Deadline;
 use keyward_core::rules::change::{Basis, Difference};
 use keyward_core::usecases::apply::{Applied, ApplyError, Plan, carry_out};
-use keyward_core::usecases::register::Registered;
+use keyward_core::usecases::register::{RegisterError, Registered, lacking_tags};
 use keyward_core::usecases::survey::foresee;
 use keyward_lambda::diagnostic::chain;
 use serde::{Deserialize, Serialize};
@@ -214,15 +214,17 @@ async fn apply_one(
         Plan::Register => Vec::new(),
         Plan::Update { kept, .. } | Plan::Unchanged { kept, .. } => kept.clone(),
     };
-    if !plan.changes_something() {
-        return match carry_out(&deps.ports, planned, plan).await {
-            Ok(_) => Row {
+    let lacking = match tags(deps, plan).await {
+        // Nothing is changed anywhere: there is no act.
+        Ok(lacking) if lacking.is_empty() && !plan.changes_something() => {
+            return Row {
                 kept,
                 ..Row::new(&planned.name, "unchanged")
-            },
-            Err(error) => Row::failed(&planned.name, &error),
-        };
-    }
+            };
+        }
+        Ok(lacking) => lacking,
+        Err(error) => return Row::failed(&planned.name, &error.into()),
+    };
     let before = plan.as_it_is().map_or(Value::Null, |slot| json!(slot));
     let subject = Subject::Slot(planned.name.clone());
     let act = Recorded::begin(deps, request, number, reason, subject, before.clone()).await;
@@ -247,9 +249,25 @@ async fn apply_one(
         },
     };
     row.kept = kept;
-    let outcome = row.why.clone().unwrap_or_else(|| row.result.to_owned());
+    let outcome = row.why.clone().unwrap_or_else(|| match &lacking[..] {
+        [] => row.result.to_owned(),
+        tags => format!(
+            "{}; tags of its secret were written: {}",
+            row.result,
+            tags.join(", ")
+        ),
+    });
     row.unrecorded = act.end(&outcome, after).await == Written::BeginningOnly;
     row
+}
+
+/// The tags that a slot's secret lacks where the slot is as the file says: writing them is an act of its own.
+async fn tags(deps: &Deps, plan: &Plan) -> Result<Vec<String>, RegisterError> {
+    let Plan::Unchanged { slot, .. } = plan else {
+        return Ok(Vec::new());
+    };
+    let lacking = lacking_tags(&deps.ports, slot).await?.into_iter();
+    Ok(lacking.map(|(key, _)| key).collect())
 }
 
 fn row_of(name: &SlotName, applied: &Applied) -> Row {

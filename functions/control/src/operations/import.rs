@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use keyward_core::model::names::{AccountName, SecretArn};
 use keyward_core::model::slot::{ProviderName, Scope};
-use keyward_core::ports::KeyRecord;
+use keyward_core::ports::{Deadline, KeyRecord};
 use keyward_core::usecases::import::{Holds, Search, unclaimed};
 use keyward_lambda::diagnostic::chain;
 use serde::{Deserialize, Serialize};
@@ -46,7 +46,11 @@ struct Row {
     secrets: Vec<SecretArn>,
 }
 
-pub(super) async fn unclaimed_keys(deps: &Deps, request: &Request) -> Result<Value, Refusal> {
+pub(super) async fn unclaimed_keys(
+    deps: &Deps,
+    request: &Request,
+    deadline: Deadline,
+) -> Result<Value, Refusal> {
     let body: Body = request.body("{account, provider, scope?, secrets?}")?;
     if body.secrets.len() > MAX_SECRETS {
         let what = format!("more than {MAX_SECRETS} secrets are named");
@@ -58,7 +62,7 @@ pub(super) async fn unclaimed_keys(deps: &Deps, request: &Request) -> Result<Val
         scope: body.scope,
         secrets: body.secrets,
     };
-    let found = unclaimed(&deps.ports, &search).await;
+    let found = unclaimed(&deps.ports, &search, deadline).await;
     let found = found.map_err(|error| Refusal::of(&error, error.is_retryable()))?;
     let mut holders: BTreeMap<&str, Vec<SecretArn>> = BTreeMap::new();
     let mut secrets = Vec::new();

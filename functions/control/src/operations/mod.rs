@@ -85,7 +85,7 @@ async fn act(deps: &Deps, request: &Request, deadline: Deadline) -> Result<Value
     match request.path.as_str() {
         "/plan" => plan::plan_fleet(deps, request, deadline).await,
         "/apply" => apply::apply_fleet(deps, request, deadline).await,
-        "/import" => import::unclaimed_keys(deps, request).await,
+        "/import" => import::unclaimed_keys(deps, request, deadline).await,
         "/register" => apply::register_slot(deps, request, deadline).await,
         "/enforce" => enforce::enforce(deps, request).await,
         "/accept" => accept::accept_risk(deps, request).await,

@@ -1,5 +1,7 @@
 //! Whether an installation is well, by what was seen of it.
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +17,9 @@ pub const RETIRE_LATE: SignedDuration = SignedDuration::from_mins(30);
 
 /// A drill that is older proves nothing any more.
 const DRILL_HOLDS: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// The monitor sees a new slot within a minute and makes its alarm then. CloudWatch's lists may lag a little.
+const NEW_ALARM: SignedDuration = SignedDuration::from_mins(5);
 
 /// How a thing is, from well to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -92,8 +97,15 @@ pub fn retire(is_late: bool) -> Check {
     }
 }
 
-/// Whether the monitor reads an account. `tells` is whether the provider tells usage by key at all.
-pub fn monitor(account: &str, tells: Tells, usage: &AccountUsage, now: Timestamp) -> Check {
+/// Whether the monitor reads an account. `tells` is whether the provider tells usage by key at all, `since` is since when
+/// a slot is in the account, if that is known: one of which nothing was read yet may be too new for it.
+pub fn monitor(
+    account: &str,
+    tells: Tells,
+    usage: &AccountUsage,
+    since: Option<Timestamp>,
+    now: Timestamp,
+) -> Check {
     const NEXT: &str = "look at the schedule and the log of the monitor function";
     let about = format!("monitor, {account}");
     match (tells, usage.blind_since, usage.read_at) {
@@ -117,7 +129,17 @@ pub fn monitor(account: &str, tells: Tells, usage: &AccountUsage, now: Timestamp
         (Tells::Usage, None, Some(at)) => {
             Check::wrong(about, format!("usage was last read at {at}"), NEXT)
         }
-        (Tells::Usage, None, None) => Check::wrong(about, "usage was never read", NEXT),
+        (Tells::Usage, None, None) => match since.map(|since| now.duration_since(since)) {
+            Some(age) if age < BLIND => Check::not_seen(
+                about,
+                format!(
+                    "usage was not read yet: its first slot is {} minutes old",
+                    age.as_mins().max(0)
+                ),
+                "run it again in a few minutes: the monitor looks every minute",
+            ),
+            _ => Check::wrong(about, "usage was never read", NEXT),
+        },
     }
 }
 
@@ -175,16 +197,31 @@ pub fn lacks_credential(account: &str, field: &str) -> Check {
     )
 }
 
-/// Whether each slot has the alarm that guards it.
-pub fn alarms(slots: usize, changes: &[AlarmChange]) -> Check {
-    let bad = |change: &&AlarmChange| !matches!(change, AlarmChange::Remove(..));
-    let bad: Vec<&str> = changes
-        .iter()
-        .filter(bad)
-        .map(|c| c.slot().as_str())
-        .collect();
-    match bad.len() {
-        0 => Check::ok("alarms", format!("{slots} slots are guarded")),
+/// Whether each slot has the alarm that guards it. `slots` says since when each is there, if that is known.
+pub fn alarms(
+    slots: &BTreeMap<SlotName, Option<Timestamp>>,
+    changes: &[AlarmChange],
+    now: Timestamp,
+) -> Check {
+    let is_new = |slot: &SlotName| {
+        let since = slots.get(slot).copied().flatten();
+        since.is_some_and(|since| now.duration_since(since) < NEW_ALARM)
+    };
+    let (mut bad, mut awaited) = (Vec::new(), Vec::new());
+    for change in changes {
+        match change {
+            AlarmChange::Remove(..) => {}
+            AlarmChange::Make(alarm) if is_new(&alarm.slot) => awaited.push(alarm.slot.as_str()),
+            change => bad.push(change.slot().as_str()),
+        }
+    }
+    match (bad.len(), awaited.len()) {
+        (0, 0) => Check::ok("alarms", format!("{} slots are guarded", slots.len())),
+        (0, _) => Check::not_seen(
+            "alarms",
+            format!("not made yet for new slots: {}", awaited.join(", ")),
+            "run it again in a few minutes: the monitor makes them within two",
+        ),
         _ => Check::wrong(
             "alarms",
             format!("missing or changed: {}", bad.join(", ")),

@@ -151,7 +151,7 @@ pub fn of_secret(
     match (secret.holder(&Stage::Current), current) {
         (Some(holder), None) if is_known(holder) => remarks.push(Remark::of_keyward(
             Source::Secret,
-            "agents fetch a key that is not in use any more",
+            "AWSCURRENT stands on a key that was cut off or is revoked: its agent has none that works",
             "its replacement is on its way, or retire pages",
         )),
         (None, None) => remarks.push(Remark::of_keyward(

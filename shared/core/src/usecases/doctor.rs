@@ -1,9 +1,10 @@
 //! Doctor: whether an installation is well, as far as the control function can see. Reads only: no key, no alarm and no item
 //! of the table is changed, and nothing is sent to people.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt, stream};
+use jiff::Timestamp;
 
 use super::Ports;
 use super::survey::Guards;
@@ -37,7 +38,7 @@ pub async fn look(ports: &Ports, usage: &dyn UsageStore, guards: Option<Guards<'
     let serving: Vec<&Slot> = serving.collect();
     checks.extend(accounts(ports, usage, &serving).await);
     checks.extend(secrets(ports, &serving).await);
-    checks.push(guarded(guards, &serving).await);
+    checks.push(guarded(ports, guards, &serving).await);
     checks.push(drilled(ports, &serving, unread).await);
     checks
 }
@@ -95,21 +96,31 @@ async fn accounts(ports: &Ports, usage: &dyn UsageStore, slots: &[&Slot]) -> Vec
     let mut seen = BTreeSet::new();
     let mut checks = Vec::new();
     for slot in slots {
-        if !seen.insert((slot.account.clone(), slot.provider)) {
+        if !seen.insert((&slot.account, slot.provider)) {
             continue;
         }
+        let is_beside =
+            |other: &&&Slot| (&other.account, other.provider) == (&slot.account, slot.provider);
+        let first = slots.iter().filter(is_beside).map(|slot| since(slot)).min();
         let name = slot.account.as_str();
         let missing = ports.providers.missing_credentials(&slot.account);
         checks.extend(missing.iter().map(|field| lacks_credential(name, field)));
         match page(ports, &slot.account, slot.provider, &slot.scope).await {
             Ok((driver, keys)) => {
                 checks.push(account(name, Ok(keys)));
-                checks.push(read_of(ports, usage, slot, driver.as_ref()).await);
+                let read = read_of(ports, usage, slot, driver.as_ref(), first.flatten());
+                checks.push(read.await);
             }
             Err(error) => checks.push(account(name, Err(&error))),
         }
     }
     checks
+}
+
+/// Since when a slot is there, at the latest: registering it sets its mode, and a person may have set another since. Not
+/// known of one that an older release registered.
+const fn since(slot: &Slot) -> Option<Timestamp> {
+    slot.mode_since
 }
 
 async fn page(
@@ -128,13 +139,17 @@ async fn read_of(
     usage: &dyn UsageStore,
     slot: &Slot,
     driver: &dyn KeyProvider,
+    since: Option<Timestamp>,
 ) -> Check {
     let tells = match driver.reports() {
         Some(_) => Tells::Usage,
         None => Tells::Nothing,
     };
     match usage.account_or_empty(&slot.account).await {
-        Ok(kept) => monitor(slot.account.as_str(), tells, &kept, ports.clock.now()),
+        Ok(kept) => {
+            let account = slot.account.as_str();
+            monitor(account, tells, &kept, since, ports.clock.now())
+        }
         Err(error) => unread(&format!("monitor, {}", slot.account), &error),
     }
 }
@@ -178,7 +193,7 @@ async fn secrets(ports: &Ports, slots: &[&Slot]) -> Vec<Check> {
     checks
 }
 
-async fn guarded(guards: Option<Guards<'_>>, slots: &[&Slot]) -> Check {
+async fn guarded(ports: &Ports, guards: Option<Guards<'_>>, slots: &[&Slot]) -> Check {
     let Some(guards) = guards else {
         return Check::not_seen(
             "alarms",
@@ -190,7 +205,10 @@ async fn guarded(guards: Option<Guards<'_>>, slots: &[&Slot]) -> Check {
     match guards.alarms.list(&prefix).await {
         Ok(found) => {
             let names: BTreeSet<SlotName> = slots.iter().map(|slot| slot.name.clone()).collect();
-            alarms(names.len(), &plan(guards.deployment, &names, &found))
+            let since: BTreeMap<SlotName, Option<Timestamp>> =
+                slots.iter().map(|s| (s.name.clone(), since(s))).collect();
+            let changes = plan(guards.deployment, &names, &found);
+            alarms(&since, &changes, ports.clock.now())
         }
         Err(error) => Check::not_seen(
             "alarms",

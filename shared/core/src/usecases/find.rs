@@ -25,6 +25,16 @@ pub(crate) async fn keys(
     scope: &Scope,
     wanted: impl Fn(&KeyRecord) -> bool + Send,
 ) -> Result<Vec<KeyRecord>, ProviderError> {
+    keys_while(provider, scope, wanted, || true).await
+}
+
+/// The same as long as there is time for another page: a list that was not read to its end is none.
+pub(crate) async fn keys_while(
+    provider: &dyn KeyProvider,
+    scope: &Scope,
+    wanted: impl Fn(&KeyRecord) -> bool + Send,
+    has_time: impl Fn() -> bool + Send,
+) -> Result<Vec<KeyRecord>, ProviderError> {
     let (mut found, mut handles) = (Vec::new(), BTreeSet::new());
     let mut asked = BTreeSet::new();
     let mut page = provider.list(scope, None).await?;
@@ -34,6 +44,12 @@ pub(crate) async fn keys(
         let Some(next) = page.next else {
             return Ok(found);
         };
+        if !has_time() {
+            return Err(ProviderError::RetryAfter {
+                after: None,
+                detail: OutsideText::new("there was no time to read the list of keys to its end"),
+            });
+        }
         page = provider.list(scope, Some(&next)).await?;
         if !asked.insert(next.0) || asked.len() >= MAX_PAGES {
             return Err(ProviderError::RetryAfter {

@@ -3,11 +3,11 @@
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::monitor::Watched;
+use crate::model::names::SlotName;
 use crate::model::slot::Slot;
 use crate::ports::{Inventory, InventoryError};
 
-/// The slots that are wanted with their versions, in order, so many at once. A slot that cannot be read as such is left out
-/// and logged: it hides no other. Of a slot that is not wanted no version is read.
+/// All slots that are wanted, as [`fleet_of`] reads them.
 ///
 /// # Errors
 /// [`InventoryError`], if the slots cannot be listed, or one cannot be read for now.
@@ -17,6 +17,20 @@ pub(super) async fn fleet(
     is_wanted: impl AsyncFn(&Slot) -> bool,
 ) -> Result<Vec<Watched>, InventoryError> {
     let names = inventory.slot_names().await?;
+    fleet_of(inventory, names, at_once, is_wanted).await
+}
+
+/// Of the slots of these names those that are wanted, with their versions, in order, so many at once. A slot that cannot be read as such is left out
+/// and logged: it hides no other. Of a slot that is not wanted no version is read.
+///
+/// # Errors
+/// [`InventoryError`], if one cannot be read for now.
+pub(super) async fn fleet_of(
+    inventory: &dyn Inventory,
+    names: Vec<SlotName>,
+    at_once: usize,
+    is_wanted: impl AsyncFn(&Slot) -> bool,
+) -> Result<Vec<Watched>, InventoryError> {
     let count = names.len();
     let is_wanted = &is_wanted;
     let read = names.into_iter().map(|name| async move {

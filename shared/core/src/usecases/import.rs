@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use jiff::SignedDuration;
 
 use super::{Ports, find, pool};
 use crate::model::names::{AccountName, SecretArn, SlotName};
@@ -12,7 +13,7 @@ use crate::model::slot::{ProviderName, Scope, Slot};
 use crate::model::text::OutsideText;
 use crate::model::version::{KeyLabel, Version};
 use crate::ports::{
-    Advice, InventoryError, KeyProvider, KeyRecord, ProviderError, SecretError, TAG_SLOT,
+    Advice, Deadline, InventoryError, KeyProvider, KeyRecord, ProviderError, SecretError, TAG_SLOT,
     VersionSelector,
 };
 
@@ -59,6 +60,9 @@ pub enum Holds {
     Unknown,
 }
 
+/// What is left when another page of a list is asked for, at least.
+const TIME_FOR_A_PAGE: SignedDuration = SignedDuration::from_secs(20);
+
 /// Why it is not known what a secret holds.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretNotSeen {
@@ -98,13 +102,19 @@ impl ImportError {
 /// it is never taken for nobody's.
 ///
 /// # Errors
-/// [`ImportError`].
-pub async fn unclaimed(ports: &Ports, search: &Search) -> Result<Found, ImportError> {
+/// [`ImportError`]; that there was no time to read the list of keys to its end is one.
+pub async fn unclaimed(
+    ports: &Ports,
+    search: &Search,
+    deadline: Deadline,
+) -> Result<Found, ImportError> {
     let driver = ports
         .providers
         .open(&search.account, search.provider)
         .await?;
-    let mut listed = find::keys(driver.as_ref(), &search.scope, |_| true).await?;
+    let has_time = || deadline.allows(ports.clock.as_ref(), TIME_FOR_A_PAGE);
+    let listed = find::keys_while(driver.as_ref(), &search.scope, |_| true, has_time);
+    let mut listed = listed.await?;
     // After the list: whoever makes a key or draws one has recorded it before it is listed.
     let claimed = claimed(ports, &search.account).await?;
     let all = listed.len();

@@ -229,10 +229,24 @@ async fn current_key(
 
 /// Makes up for tags that a registration which was cut off did not set.
 pub(crate) async fn complete(ports: &Ports, slot: &Slot) -> Result<(), RegisterError> {
+    for (key, value) in lacking_tags(ports, slot).await? {
+        ports.secrets.tag(&slot.secret, &key, &value).await?;
+    }
+    Ok(())
+}
+
+/// The tags that a slot's secret is to have and has not, looked for there.
+///
+/// # Errors
+/// [`RegisterError`].
+pub async fn lacking_tags(
+    ports: &Ports,
+    slot: &Slot,
+) -> Result<Vec<(String, String)>, RegisterError> {
     let secret = ports.secrets.describe(slot.secret.as_str()).await?;
     refuse_other_tag(&secret, &slot.name)?;
     let versions = ports.inventory.versions(&slot.name).await?;
-    Ok(tag(ports, slot, &secret, &versions).await?)
+    Ok(missing_tags(slot, &secret, &versions))
 }
 
 /// Names the slot in the secret's tags, and mirrors the handles of its live keys there. What is there already is not

@@ -197,11 +197,12 @@ async fn list(
     let driver = ports.providers.open(account, *provider).await;
     let driver = driver.map_err(|error| error.to_string())?;
     let mut keys = BTreeMap::new();
+    let has_time = || deadline.allows(ports.clock.as_ref(), TIME_FOR_A_SLOT);
     for place in places(slots) {
-        if !deadline.allows(ports.clock.as_ref(), TIME_FOR_A_SLOT) {
+        if !has_time() {
             return Err("there was no time to list its keys".to_owned());
         }
-        let listed = find::keys(driver.as_ref(), &place, |_| true).await;
+        let listed = find::keys_while(driver.as_ref(), &place, |_| true, has_time).await;
         let listed = listed.map_err(|error| error.to_string())?.into_iter();
         keys.extend(listed.map(|key| (key.handle.to_string(), key)));
     }

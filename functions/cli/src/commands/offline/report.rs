@@ -122,17 +122,27 @@ pub(super) fn foreseen(
     looked: &Looked,
 ) {
     let slot = &order.slot;
-    let mut rows: Vec<[String; 4]> = looked.own.iter().map(cells).collect();
+    let mut rows: Vec<[String; 5]> = looked.own.iter().map(with_state).collect();
     for handle in unlisted(whereabouts, looked) {
-        let [name, made] = ["NOT LISTED, but tried", "?"].map(str::to_owned);
-        rows.push([clean(handle.as_str()), "?".to_owned(), name, made]);
+        let [is, name, made] = ["?", "NOT LISTED, but tried", "?"].map(str::to_owned);
+        rows.push([clean(handle.as_str()), "?".to_owned(), is, name, made]);
     }
     if !rows.is_empty() {
-        table(["KEY", "ENDS", "NAME", "MADE"], &rows);
+        table(["KEY", "ENDS", "IS", "NAME", "MADE"], &rows);
     }
+    // After a leak, what is suspended is deleted.
+    let left = match order.leak {
+        true => 0,
+        false => looked.own.iter().filter(|key| is_suspended(key)).count(),
+    };
+    let but = match left {
+        0 => String::new(),
+        1 => "; 1 more is suspended already".to_owned(),
+        more => format!("; {more} more are suspended already"),
+    };
     line(&format!(
-        "{slot}: nothing was changed; {} at {provider} would be cut off",
-        keys(rows.len())
+        "{slot}: nothing was changed; {} at {provider} would be cut off{but}",
+        keys(rows.len() - left)
     ));
     if rows.is_empty() {
         line(&format!("{slot}: {}", none_found(provider)));
@@ -210,6 +220,21 @@ fn cells(key: &KeyRecord) -> [String; 4] {
     ]
 }
 
+/// The same with what it is now.
+fn with_state(key: &KeyRecord) -> [String; 5] {
+    let is = match key.suspended {
+        Some(true) => "suspended",
+        Some(false) => "live",
+        None => "?",
+    };
+    let [handle, ends, name, made] = cells(key);
+    [handle, ends, is.to_owned(), name, made]
+}
+
+fn is_suspended(key: &KeyRecord) -> bool {
+    key.suspended == Some(true)
+}
+
 /// How many characters of a key's end are shown, as in hints.
 const TAIL: usize = 4;
 
@@ -229,7 +254,7 @@ fn rows_of(keys: &[KeyRecord], name: fn(&KeyRecord) -> String) -> Vec<Value> {
     let row = |key: &KeyRecord| {
         json!({
             "handle": key.handle, "ends": ends(key), "name": clean(&name(key)),
-            "made": key.created,
+            "made": key.created, "suspended": key.suspended,
         })
     };
     keys.iter().map(row).collect()

@@ -1,7 +1,11 @@
 use super::*;
 use crate::model::act::{ActId, CallerArn};
+use crate::model::alarm::AlarmArn;
 use crate::model::drill::DrillUnderWay;
+use crate::model::kill_order::TopicArn;
 use crate::model::text::OutsideText;
+use crate::rules::alarms::wanted;
+use crate::rules::kill::Deployment;
 
 fn now() -> Timestamp {
     "2026-11-25T12:00:00Z".parse().unwrap()
@@ -24,8 +28,61 @@ fn an_account_is_read_or_it_is_wrong() {
         let mut usage = AccountUsage::empty("main".parse().unwrap());
         usage.read_at = read_at.map(ago);
         usage.blind_since = blind_since.map(ago);
-        let check = monitor("main", tells, &usage, now());
-        assert_eq!(check.health, expected, "{name}");
+        for since in [None, Some(ago(15))] {
+            let check = monitor("main", tells, &usage, since, now());
+            assert_eq!(check.health, expected, "{name}, {since:?}");
+        }
+        // What is wrong where something was read or refused is so with a new slot too.
+        let check = monitor("main", tells, &usage, Some(ago(14)), now());
+        let expected = match name {
+            "never" => Health::NotSeen,
+            _ => expected,
+        };
+        assert_eq!(check.health, expected, "{name}, with a new slot");
+    }
+}
+
+#[test]
+fn a_new_slot_may_be_without_an_alarm_for_some_minutes() {
+    use Health::{NotSeen, Ok, Wrong};
+    let deployment = Deployment {
+        account: "111122223333".to_owned(),
+        region: "us-east-1".to_owned(),
+        stack: "prod".parse().unwrap(),
+        topic: TopicArn::new("arn:aws:sns:us-east-1:111122223333:keyward-prod-kill"),
+        map: std::iter::empty().collect(),
+    };
+    let alarm = |slot: &str| wanted(&deployment, &slot.parse().unwrap());
+    let make = |slot| AlarmChange::Make(alarm(slot));
+    let arn: AlarmArn = format!(
+        "arn:aws:cloudwatch:us-east-1:111122223333:alarm:{}",
+        alarm("chat").name
+    )
+    .parse()
+    .unwrap();
+    let corrected = || AlarmChange::Correct(alarm("chat"), arn.clone(), vec!["period"]);
+    for (name, since, changes, expected) in [
+        ("guarded", Some(1), vec![], Ok),
+        ("new", Some(4), vec![make("chat")], NotSeen),
+        ("not new any more", Some(5), vec![make("chat")], Wrong),
+        ("age not known", None, vec![make("chat")], Wrong),
+        ("new and changed", Some(1), vec![corrected()], Wrong),
+        (
+            "another is without",
+            Some(1),
+            vec![make("chat"), make("old")],
+            Wrong,
+        ),
+    ] {
+        let slots = [("chat", since.map(ago)), ("old", Some(ago(60)))];
+        let slots = slots.map(|(slot, since)| (slot.parse().unwrap(), since));
+        let check = alarms(&slots.into(), &changes, now());
+        assert_eq!(check.health, expected, "{name}: {check:?}");
+        assert_eq!(
+            check.what.contains("chat"),
+            name.contains("new") || name == "age not known",
+            "{check:?}"
+        );
     }
 }
 
@@ -103,7 +160,7 @@ fn what_is_wrong_comes_with_what_mends_it() {
     let usage = AccountUsage::empty("main".parse().unwrap());
     for check in [
         retire(true),
-        monitor("main", Tells::Usage, &usage, now()),
+        monitor("main", Tells::Usage, &usage, None, now()),
         drill(&[], 0, now()),
     ] {
         assert_eq!(check.health, Health::Wrong);

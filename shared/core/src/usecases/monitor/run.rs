@@ -19,7 +19,7 @@ use crate::ports::{
 };
 use crate::rules::kill::Deployment;
 use crate::usecases::Ports;
-use crate::usecases::fleet::fleet;
+use crate::usecases::fleet::fleet_of;
 use crate::usecases::kill::Invocation;
 
 /// The lease that runs share: two never overlap.
@@ -60,7 +60,8 @@ pub struct MonitorPorts {
 pub struct MonitorSettings {
     /// How usage is pulled.
     pub pull: PullSettings,
-    /// How often all slots are read. A slot near its line is read anew whenever it is judged.
+    /// How often all slots are read; they are as well when one came or went, which each run looks for. A slot near its line
+    /// is read anew whenever it is judged.
     pub fleet_every: SignedDuration,
     /// How often alarms are looked at where no slot came or went.
     pub alarms_every: SignedDuration,
@@ -85,6 +86,8 @@ const TELL_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 pub struct State {
     pub(super) fleet: Vec<Watched>,
     pub(super) fleet_at: Option<Timestamp>,
+    /// The names that were listed then, those of slots that cannot be read among them.
+    listed: Vec<SlotName>,
     /// In boxes, so that a map with room for more takes little for it.
     pub(super) held: HashMap<SlotName, Box<Held>>,
     /// When each account was last pulled by this process.
@@ -255,31 +258,45 @@ impl Run<'_> {
         }
     }
 
-    /// Reads all slots where that is due, and says whether slots came or went.
+    /// Reads all slots where that is due, where one came or went, or where somebody uses a key that is not known. Says whether
+    /// slots came or went. What was read lately is watched on where it cannot be read anew.
     async fn read_fleet(&mut self) -> Result<bool, MonitorError> {
         let now = self.now();
-        let is_due = self
-            .state
-            .fleet_at
-            .is_none_or(|at| now.duration_since(at) >= self.settings.fleet_every);
-        let mut is_new = false;
-        let reads_anew = std::mem::take(&mut self.state.reads_anew);
-        if is_due || reads_anew {
-            let inventory = &*self.monitor.ports.inventory;
-            let fleet = fleet(inventory, self.settings.pull.at_once, async |_| true).await;
-            let fleet = fleet.map_err(MonitorError::Slots)?;
-            let names = |fleet: &[Watched]| -> BTreeSet<SlotName> {
-                fleet.iter().map(|w| w.slot.name.clone()).collect()
-            };
-            let after = names(&fleet);
-            is_new = names(&self.state.fleet) != after;
-            self.state.held.retain(|name, _| after.contains(name));
-            self.state.told_read.retain(|name, _| after.contains(name));
-            self.state.uncompared.retain(|name, _| after.contains(name));
-            self.state.fleet = fleet;
-            self.state.fleet_at = Some(now);
-        }
+        let every = self.settings.fleet_every;
+        let last = self.state.fleet_at;
+        let is_fresh = last.is_some_and(|at| now.duration_since(at) < every);
+        let is_new = match self.read_anew(now, is_fresh).await {
+            Ok(is_new) => is_new,
+            Err(error) if is_fresh => {
+                tracing::warn!(%error, "whether slots came or went is not known");
+                self.leave("slots that may be new".to_owned());
+                false
+            }
+            Err(error) => return Err(MonitorError::Slots(error)),
+        };
         self.report.slots = self.state.fleet.len();
+        Ok(is_new)
+    }
+
+    async fn read_anew(&mut self, now: Timestamp, is_fresh: bool) -> Result<bool, InventoryError> {
+        let inventory = &*self.monitor.ports.inventory;
+        let listed = inventory.slot_names().await?;
+        if is_fresh && !self.state.reads_anew && listed == self.state.listed {
+            return Ok(false);
+        }
+        let at_once = self.settings.pull.at_once;
+        let fleet = fleet_of(inventory, listed.clone(), at_once, async |_| true).await?;
+        let names = |fleet: &[Watched]| -> BTreeSet<SlotName> {
+            fleet.iter().map(|w| w.slot.name.clone()).collect()
+        };
+        let after = names(&fleet);
+        let state = &mut *self.state;
+        let is_new = names(&state.fleet) != after;
+        state.held.retain(|name, _| after.contains(name));
+        state.told_read.retain(|name, _| after.contains(name));
+        state.uncompared.retain(|name, _| after.contains(name));
+        (state.fleet, state.listed) = (fleet, listed);
+        (state.fleet_at, state.reads_anew) = (Some(now), false);
         Ok(is_new)
     }
 

@@ -29,6 +29,8 @@ pub(super) async fn alarms(run: &mut Run<'_>, is_new: bool) {
             run.leave(format!("{} changes of alarms", kept.left));
         }
         Err(error) => {
+            // A new slot's alarm does not wait for the next hour.
+            run.state.alarms_at = None;
             tracing::error!(%error, "alarms were not looked at");
             run.leave("the alarms".to_owned());
         }

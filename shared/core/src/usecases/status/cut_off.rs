@@ -26,8 +26,31 @@ pub struct CutKey {
     pub at: Timestamp,
     /// What the kill was set off by.
     pub cause: OutsideText,
-    /// Until when it can be brought back; `None` if it cannot, or is back.
-    pub restorable_until: Option<Timestamp>,
+    /// Whether it can be brought back.
+    pub back: Back,
+}
+
+/// Whether a key that was cut off can be brought back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Back {
+    /// It can, until then.
+    Until(Timestamp),
+    /// Somebody is about it.
+    UnderWay,
+    /// It is back: it works again.
+    Already,
+    /// It cannot: it is gone at the provider, a leak was proved, its time is over, or no agent ever had it.
+    No,
+}
+
+impl Back {
+    /// Until when it can be brought back, if it can.
+    pub const fn until(self) -> Option<Timestamp> {
+        match self {
+            Self::Until(until) => Some(until),
+            Self::UnderWay | Self::Already | Self::No => None,
+        }
+    }
 }
 
 /// The keys that were cut off within the time in which a key can be brought back, latest first.
@@ -69,22 +92,21 @@ fn of_incident(incident: &Incident, versions: &[Version], now: Timestamp) -> Vec
             how,
             at,
             cause: incident.trigger.clone(),
-            restorable_until: version.and_then(|v| restorable_until(incident, v, how, now)),
+            back: version.map_or(Back::No, |v| back(incident, v, how, now)),
         })
     });
     cut.collect()
 }
 
 /// A key that agents used waits suspended until its time is over, unless a leak was proved.
-fn restorable_until(
-    incident: &Incident,
-    version: &Version,
-    how: HowCut,
-    now: Timestamp,
-) -> Option<Timestamp> {
+fn back(incident: &Incident, version: &Version, how: HowCut, now: Timestamp) -> Back {
     let is_kept = incident.containment == Containment::Reversible
         && matches!(how, HowCut::Suspended | HowCut::Narrowed)
-        && version.state == VersionState::Contained
         && version.promoted.is_some();
-    version.due_at.filter(|until| is_kept && *until > now)
+    match (version.state, version.due_at) {
+        (VersionState::Current | VersionState::Retiring, _) => Back::Already,
+        (VersionState::Restoring, _) => Back::UnderWay,
+        (VersionState::Contained, Some(until)) if is_kept && until > now => Back::Until(until),
+        _ => Back::No,
+    }
 }

@@ -15,7 +15,7 @@ use crate::model::version::{Version, VersionState};
 use crate::ports::{InventoryError, UsageStore};
 use crate::rules::{birth, policy};
 
-pub use cut_off::CutKey;
+pub use cut_off::{Back, CutKey};
 pub use proposal::Proposal;
 pub use watched::{Protection, Sight, Use};
 

@@ -100,4 +100,20 @@ mod tests {
         let sum: f64 = dollars.iter().map(|(_, dollars)| dollars).sum();
         assert!((sum - 0.1004).abs() < 0.0001, "{dollars:?}");
     }
+
+    /// So a run can look for new slots, whatever it costs to read them.
+    #[test]
+    fn listing_the_names_of_all_slots_each_minute_costs_a_slot_next_to_nothing() {
+        let listed = |fleets| Day {
+            slots: 2.0,
+            fleets,
+            ..Day::default()
+        };
+        let dollars = |fleets| -> f64 {
+            let of = of_a_month(&listed(fleets), 1000, 0.0);
+            of.iter().map(|(_, dollars)| dollars).sum()
+        };
+        let more = dollars(24.0 * 60.0) - dollars(0.0);
+        assert!((0.0..0.0002).contains(&more), "{more}");
+    }
 }
