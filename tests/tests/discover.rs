@@ -90,6 +90,10 @@ impl Scene {
     }
 
     async fn discover(&self, values: Values) -> Discovered {
+        self.discover_at(ProviderName::OpenRouter, values).await
+    }
+
+    async fn discover_at(&self, provider: ProviderName, values: Values) -> Discovered {
         let ports = DiscoverPorts {
             secrets: self.lists.clone(),
             policies: self.lists.clone(),
@@ -100,7 +104,7 @@ impl Scene {
         };
         let order = DiscoverOrder {
             values,
-            accounts: vec![("main".parse().unwrap(), ProviderName::OpenRouter)],
+            accounts: vec![("main".parse().unwrap(), provider)],
             deadline: Deadline(self.clock.now() + SignedDuration::from_hours(1)),
         };
         discover(&ports, &order, &Unwatched).await
@@ -177,6 +181,33 @@ async fn a_place_that_cannot_be_read_stops_no_other_and_proves_nothing() {
             );
         }
         assert_eq!(nowhere(&found).is_some(), proves, "{list:?}");
+    }
+}
+
+/// Where keys are listed by project, nobody looks without one, and no account is said to have none.
+#[tokio::test]
+async fn keys_that_are_listed_project_by_project_were_not_seen() {
+    for provider in [ProviderName::OpenAi, ProviderName::Gemini] {
+        let scene = Scene::new();
+        let found = scene.discover_at(provider, Values::Read).await.found;
+        assert!(!found.is_complete() && found.accounts.is_empty());
+        let place = Place::Projects("main".parse().unwrap());
+        let seen = found.coverage.iter().find(|(known, _)| *known == place);
+        assert!(matches!(seen, Some((_, Seen::Not { .. }))), "{seen:?}");
+    }
+    // IAM lists its users by itself, and where it did not, there may be more.
+    for (iam, is_whole) in [(None, true), (Some(ListName::Iam), false)] {
+        let scene = Scene::new();
+        if let Some(list) = iam {
+            scene.lists.break_list(list, Break::Refused);
+        }
+        let found = scene
+            .discover_at(ProviderName::Bedrock, Values::Read)
+            .await
+            .found;
+        let place = Place::Keys("main".parse().unwrap());
+        let seen = found.coverage.iter().find(|(known, _)| *known == place);
+        assert_eq!(seen.unwrap().1.is_whole(), is_whole);
     }
 }
 

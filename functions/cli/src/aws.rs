@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use aws_config::{Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
-use keyward_aws::{DynamoInventory, SecretsManager};
+use keyward_aws::{DynamoInventory, SecretRoles, SecretsManager};
 use keyward_core::model::alert::Alert;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
@@ -21,6 +21,8 @@ use keyward_lambda::http::{Http, HttpSettings};
 use keyward_providers::config::ProviderAccounts;
 use keyward_providers::{AdminKeySource, ConfiguredProviders};
 
+use crate::settings;
+
 /// Time for one request to the control function: its own time-out is 5 minutes.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(310);
 
@@ -28,10 +30,12 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(310);
 pub(crate) struct Aws {
     pub(crate) config: SdkConfig,
     http: Http,
+    roles: SecretRoles,
 }
 
 impl Aws {
     pub(crate) async fn load() -> Result<Self> {
+        let roles = settings::secret_roles()?;
         let http = Http::new(&HttpSettings {
             extra_roots: keyward_lambda::config::environment("KEYWARD_EXTRA_ROOTS")
                 .filter(|path| !path.is_empty())
@@ -45,7 +49,14 @@ impl Aws {
         Ok(Self {
             config: keyward_aws::load(client).await,
             http,
+            roles,
         })
+    }
+
+    /// Secrets of the account, and of others by the roles that the functions use, if the operator may assume them.
+    pub(crate) async fn secrets(&self) -> SecretsManager {
+        let own = SecretsManager::new(&self.config);
+        own.with_roles(&self.config, &self.roles).await
     }
 
     /// Whom AWS is asked as.
@@ -66,7 +77,7 @@ impl Aws {
     pub(crate) async fn ports(&self, table: &str, accounts: ProviderAccounts) -> Result<Ports> {
         let inventory = Arc::new(self.inventory(table).await?);
         Ok(Ports {
-            secrets: Arc::new(SecretsManager::new(&self.config)),
+            secrets: Arc::new(self.secrets().await),
             pools: inventory.clone(),
             inventory,
             providers: Arc::new(self.providers(accounts)?),

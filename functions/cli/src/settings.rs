@@ -1,6 +1,7 @@
 //! Settings from the environment.
 
 use anyhow::{Context, Result, bail};
+use keyward_aws::SecretRoles;
 use keyward_core::model::act_kind::ActKind;
 use keyward_lambda::config::environment;
 use url::{Host, Url};
@@ -25,6 +26,18 @@ pub(crate) fn required<const N: usize>(names: [(&str, &str); N]) -> Result<[Stri
 
 /// The inventory's table.
 pub(crate) const TABLE: (&str, &str) = ("KEYWARD_TABLE", "the inventory's DynamoDB table");
+
+/// The roles by which secrets of other accounts are read.
+const SECRET_ROLES: &str = "KEYWARD_SECRET_ROLES";
+
+/// The roles by which secrets of other accounts are read: those of the functions; none if not set.
+pub(crate) fn secret_roles() -> Result<SecretRoles> {
+    let set = environment(SECRET_ROLES).filter(|text| !text.trim().is_empty());
+    set.map_or(Ok(SecretRoles::default()), |text| {
+        let roles = text.parse();
+        roles.with_context(|| format!("{SECRET_ROLES} is refused, and nothing was sent"))
+    })
+}
 
 /// The control function's URL, where one serves all kinds of acts.
 const CONTROL_URL: &str = "KEYWARD_CONTROL_URL";

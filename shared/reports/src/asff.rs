@@ -16,8 +16,10 @@ pub const BATCH: usize = 100;
 /// for 90 days, <https://docs.aws.amazon.com/securityhub/latest/userguide/securityhub-findings.html>.
 ///
 /// Once it knows a finding, Security Hub takes severity and types from `FindingProviderFields` only, and the state of its
-/// workflow from nobody but its own users: what is accepted later stays as it is there, and `keyward/Standing` tells it:
-/// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html>.
+/// workflow from nobody but its own users: <https://docs.aws.amazon.com/securityhub/latest/userguide/finding-update-batchimportfindings.html>.
+/// So `Workflow` is only in what is new to it, or accepted when it first hears of it; what is accepted later stays as it is
+/// there, and `keyward/Standing` tells it. What is fixed is archived; should it come back, the record is active again, and
+/// Security Hub itself makes its workflow new: <https://docs.aws.amazon.com/securityhub/latest/userguide/findings-workflow-status.html>.
 pub fn findings<'a>(report: &'a AuditReport, place: &'a Place) -> impl Iterator<Item = Value> + 'a {
     let entries = report.findings.iter();
     entries.map(|entry| finding(report, entry, place))
@@ -72,7 +74,7 @@ fn finding(report: &AuditReport, entry: &Entry, place: &Place) -> Value {
     let severity = json!({"Label": label(finding.gravity), "Original": finding.gravity.as_str()});
     let id = finding.id;
     let stack = &report.stack;
-    json!({
+    let mut finding = json!({
         "SchemaVersion": "2018-10-08",
         "Id": format!("keyward/{stack}/{id}"),
         "ProductArn": format!("arn:{partition}:securityhub:{region}:{account}:product/{account}/default"),
@@ -91,12 +93,15 @@ fn finding(report: &AuditReport, entry: &Entry, place: &Place) -> Value {
         "ProductFields": fields,
         "Resources": [resource(&finding.about, report, place)],
         "Compliance": {"Status": compliance(entry.standing)},
-        "Workflow": {"Status": workflow(entry.standing)},
         "RecordState": match entry.standing {
             Standing::Fixed => "ARCHIVED",
             _ => "ACTIVE",
         },
-    })
+    });
+    if let Some(workflow) = workflow(entry.standing) {
+        finding["Workflow"] = json!({"Status": workflow});
+    }
+    finding
 }
 
 fn resource(about: &About, report: &AuditReport, place: &Place) -> Value {
@@ -149,10 +154,12 @@ const fn compliance(standing: Standing) -> &'static str {
     }
 }
 
-const fn workflow(standing: Standing) -> &'static str {
+/// How the work on a finding begins at Security Hub, where it may be that it does; `None` where that was long ago: how the
+/// work goes on is its users' to say.
+const fn workflow(standing: Standing) -> Option<&'static str> {
     match standing {
-        Standing::New | Standing::CameBack | Standing::Open | Standing::NotSeen => "NEW",
-        Standing::Accepted => "SUPPRESSED",
-        Standing::Fixed => "RESOLVED",
+        Standing::New => Some("NEW"),
+        Standing::Accepted => Some("SUPPRESSED"),
+        Standing::CameBack | Standing::Open | Standing::NotSeen | Standing::Fixed => None,
     }
 }

@@ -124,7 +124,7 @@ fn spoiled() -> Vec<(&'static str, &'static str, Value)> {
         ("findings.asff.json", "/0/CreatedAt", json!("2026-12-01")),
         ("findings.asff.json", "/0/Resources", Value::Null),
         ("findings.asff.json", "/0/Severity/Label", json!("SEVERE")),
-        ("findings.asff.json", "/0/Workflow/Status", json!("DONE")),
+        ("findings.asff.json", "/1/Workflow/Status", json!("DONE")),
         ("findings.asff.json", "/0/Compliance/Status", json!("OK")),
         ("findings.asff.json", "/0/RecordState", json!("GONE")),
         (

@@ -92,6 +92,7 @@ fn slot(name: &str, spent: Option<u64>, age: Option<u32>) -> SlotLine {
         max_age_days: 60,
         spent: spent.map(MicroDollars::from_dollars),
         expected: MicroDollars::from_dollars(300),
+        normal_day: None,
         cap: MicroDollars::from_dollars(390),
     }
 }

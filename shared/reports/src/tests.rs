@@ -237,6 +237,22 @@ fn the_page_says_first_that_it_is_incomplete() {
     assert!(page.contains("INCOMPLETE") && page.contains("page 3 was lost"));
     let page = html(&empty());
     assert!(!page.contains("INCOMPLETE") && page.contains("Nothing was found in what was read"));
+    assert!(!page.contains("Not seen"), "all of it was read");
+    let mut unlooked = empty();
+    let elsewhere = keyward_core::model::audit::Source::Places("openai-main".parse().unwrap());
+    let why = keyward_core::model::audit::Seen::absent("listed project by project");
+    unlooked.coverage.put(elsewhere, why);
+    let page = html(&unlooked);
+    let said = between(
+        &page,
+        "<p>Not seen, since it is not set up to be read",
+        "</ul>",
+    );
+    assert!(
+        said.contains("the keys of openai-main where no slot lives: listed project by project"),
+        "{said}"
+    );
+    assert!(!page.contains("Everything that there was to read"));
 }
 
 #[test]
@@ -269,6 +285,60 @@ fn every_chart_says_in_words_what_it_shows() {
         "{said:?}"
     );
     assert!(said[3].contains("by day 1 of 31"), "{said:?}");
+}
+
+/// What is learned from a slot's use counts before what people said of it.
+#[test]
+fn normal_is_what_was_learned_or_else_what_was_said() {
+    let mut learned = report();
+    let said = |report: &AuditReport| {
+        let page = html(report);
+        let chart = between(&page, "id=\"c-normal\">", "</p>").to_owned();
+        let table = page.split("id=\"h-slots\"").nth(1).unwrap().to_owned();
+        (chart, table)
+    };
+    let (chart, table) = said(&learned);
+    assert!(
+        chart.starts_with("1 of 2 slots") && chart.contains("of 0 that is learned"),
+        "{chart}"
+    );
+    assert!(table.contains("$300"), "{table}");
+    for slot in &mut learned.slots {
+        slot.normal_day = slot.spent;
+    }
+    let (chart, _) = said(&learned);
+    assert!(
+        chart.starts_with("0 of 2 slots") && chart.contains("of 2 that is learned"),
+        "{chart}"
+    );
+    let json = serde_json::to_value(&learned.slots[0]).unwrap();
+    assert!(
+        json["normal_day"].is_u64() || json["normal_day"].is_string(),
+        "{json}"
+    );
+}
+
+/// What is known to Security Hub has a workflow that its users alone move on; what is fixed is archived there.
+#[test]
+fn a_finding_tells_security_hub_how_work_on_it_begins_and_never_how_it_goes_on() {
+    let report = report();
+    let here = place();
+    for (finding, entry) in asff(&report, &here).zip(&report.findings) {
+        let workflow = finding.get("Workflow").map(|workflow| &workflow["Status"]);
+        let (expected, state) = match entry.standing {
+            Standing::New => (Some("NEW"), "ACTIVE"),
+            Standing::Accepted => (Some("SUPPRESSED"), "ACTIVE"),
+            Standing::CameBack | Standing::Open | Standing::NotSeen => (None, "ACTIVE"),
+            Standing::Fixed => (None, "ARCHIVED"),
+        };
+        assert_eq!(
+            workflow.and_then(Value::as_str),
+            expected,
+            "{}",
+            entry.standing
+        );
+        assert_eq!(finding["RecordState"], state, "{}", entry.standing);
+    }
 }
 
 /// A key as old as its policy allows is not older than it; and what a chart has no room for is not in it.

@@ -656,7 +656,7 @@ async fn nothing_is_called_fixed_by_an_audit_that_did_not_read_what_would_show_i
         stage.order.period = stage.order.period.after();
         for source in &sources {
             if broken.coverage.of(source).is_none() {
-                // An account without a pool.
+                // An account without a pool, or a slot of which everything was read.
                 continue;
             }
             stage.order.deadline.0 = stage.ports.clock.now() + SignedDuration::from_mins(15);
@@ -733,6 +733,38 @@ async fn what_a_damaged_item_hides_is_neither_fixed_nor_a_stranger() {
     assert!(!report.coverage.is_whole(&Source::Inventory));
 }
 
+/// What two slots share is not let go of by an item that cannot be read, whichever of the two it is of.
+#[tokio::test]
+async fn what_is_shared_with_a_slot_that_was_not_read_whole_is_not_called_fixed() {
+    for damaged in ["bot", "canary"] {
+        let mut stage = all_well().await;
+        let secret = secret_of(&stage, "bot").await;
+        stage.change("canary", |slot| slot.secret = secret).await;
+        assert_eq!(
+            rules(&stage.report().await),
+            ["key-shared", "secret-untagged"]
+        );
+        let own = well("canary", ProviderName::OpenRouter, "k").0.secret;
+        stage.change("canary", |slot| slot.secret = own).await;
+        stage.census.damage(Damaged {
+            key: OutsideText::new(&format!("SLOT#{damaged}/VERSION#broken")),
+            slot: Some(damaged.parse().unwrap()),
+            why: OutsideText::new("missing field `state`"),
+        });
+        stage.order.period = stage.order.period.after();
+        let report = stage.report().await;
+        let expected = BTreeSet::from([Standing::NotSeen]);
+        assert_eq!(standings(&report, "key-shared"), expected, "{damaged}");
+        stage.census.mend();
+        let expected = BTreeSet::from([Standing::Fixed]);
+        assert_eq!(
+            standings(&stage.report().await, "key-shared"),
+            expected,
+            "{damaged}"
+        );
+    }
+}
+
 /// Where keys are listed project by project, the report says that other projects were not looked at.
 #[tokio::test]
 async fn where_no_slot_lives_nobody_looked() {
@@ -743,6 +775,12 @@ async fn where_no_slot_lives_nobody_looked() {
     let elsewhere = Source::Places(account("openai-main"));
     assert!(!report.coverage.is_whole(&elsewhere));
     assert!(report.coverage.of(&elsewhere).is_some());
+    assert!(
+        report
+            .coverage
+            .absent()
+            .any(|(source, _)| *source == elsewhere)
+    );
     assert_eq!(
         report.coverage.of(&Source::Places(account(OPENROUTER))),
         None

@@ -166,11 +166,18 @@ fn alarms_tell_of_errors_throttles_dead_letters_and_silence() {
     for alarm in [
         silence,
         watched("AWS/Lambda", "Invocations", "e2e-retire").unwrap(),
-        watched("AWS/Lambda", "Invocations", "e2e-audit").unwrap(),
     ] {
         assert_eq!(alarm["TreatMissingData"], "breaching");
         assert_eq!(alarm["ComparisonOperator"], "LessThanThreshold");
     }
+    // The audit is woken once a day: that a new stack's was not yet is no news, that it is no more is.
+    let audit = watched("AWS/Lambda", "Invocations", "e2e-audit").unwrap();
+    assert_eq!(audit["TreatMissingData"], "missing");
+    assert_eq!(audit["InsufficientDataActions"], audit["AlarmActions"]);
+    assert_eq!(
+        audit["Period"].as_u64().unwrap() * audit["EvaluationPeriods"].as_u64().unwrap(),
+        2 * 86_400
+    );
     for (name, alarm) in &alarms {
         let properties = &alarm["Properties"];
         let tells = json!(["arn:aws:sns:us-east-1:111122223333:e2e-alerts"]);

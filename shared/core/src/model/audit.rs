@@ -285,6 +285,12 @@ impl Coverage {
         failed.filter_map(|(source, seen)| Some((source, seen.why()?)))
     }
 
+    /// What was not read because nobody has set up how, and why.
+    pub fn absent(&self) -> impl Iterator<Item = (&Source, &AlertText)> {
+        let absent = self.0.iter().filter(|(_, seen)| !seen.has_failed());
+        absent.filter_map(|(source, seen)| Some((source, seen.why()?)))
+    }
+
     /// Every source, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Source, &Seen)> {
         self.0.iter()
@@ -442,8 +448,11 @@ pub struct SlotLine {
     /// What it spent in the period, up to the audit, as far as that was seen, in micro-dollars; absent where nothing was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub spent: Option<MicroDollars>,
-    /// What it normally spends in a month.
+    /// What it spends in a month by what people said.
     pub expected: MicroDollars,
+    /// What it spends on a day by its learned baseline, in micro-dollars; absent until that is learned.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub normal_day: Option<MicroDollars>,
     /// What it may spend in a month.
     pub cap: MicroDollars,
 }
@@ -613,6 +622,7 @@ mod tests {
         assert!(coverage.is_complete(), "there was nothing to read");
         assert!(!coverage.is_whole(&Source::People), "nothing is known");
         assert_eq!(coverage.missing().count(), 0);
+        assert_eq!(coverage.absent().count(), 1);
         coverage.put(Source::Iam, Seen::part("throttled"));
         coverage.put(Source::Iam, Seen::Whole);
         assert_eq!(coverage.of(&Source::Iam), Some(&Seen::part("throttled")));

@@ -25,10 +25,12 @@ pub enum Place {
     Iam,
     /// The keys of a provider account.
     Keys(AccountName),
+    /// The same where they are listed place by place, and a place has to be known first: OpenAI's and Gemini's projects.
+    Projects(AccountName),
 }
 
 impl Place {
-    /// The permission that reading it takes.
+    /// What reading it takes: a permission, or what has to be known.
     pub const fn permission(&self) -> &'static str {
         match self {
             Self::Secrets => "secretsmanager:ListSecrets",
@@ -37,6 +39,7 @@ impl Place {
             Self::Functions => "lambda:ListFunctions, and kms:Decrypt on the functions' keys",
             Self::Iam => "iam:ListServiceSpecificCredentials",
             Self::Keys(_) => "secretsmanager:GetSecretValue on the account's read secret",
+            Self::Projects(_) => "a project's name: keyward import ACCOUNT --project PROJECT",
         }
     }
 }
@@ -51,6 +54,7 @@ impl std::fmt::Display for Place {
             Self::Functions => f.write_str("the variables of Lambda functions"),
             Self::Iam => f.write_str("IAM's credentials for Bedrock"),
             Self::Keys(account) => write!(f, "the keys of {account}"),
+            Self::Projects(account) => write!(f, "the keys of {account}, project by project"),
         }
     }
 }

@@ -38,7 +38,7 @@ pub use finding::{Act, BLIND, Finding, Measured, OtherCalls, Rule, blind};
 pub use foreseen::{Foreseen, Past, foresee};
 pub use form::Score;
 pub use settings::Limits;
-pub use watch::{Assessment, Hour, Judgement, Memory, Settled, Watch};
+pub use watch::{Assessment, Hour, Judgement, Memory, Settled, Watch, normal_day};
 
 #[cfg(test)]
 mod tests;

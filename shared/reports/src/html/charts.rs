@@ -230,14 +230,15 @@ fn against_caps(out: &mut String, slots: &[SlotLine]) {
 /// What slots spent this month against what is normal by this day of it.
 fn against_normal(out: &mut String, report: &AuditReport) {
     let (day, days) = days(report);
-    let normal = |slot: &SlotLine| {
-        let normal = u128::from(slot.expected.0) * u128::from(day) / u128::from(days);
-        MicroDollars(u64::try_from(normal).unwrap_or(u64::MAX))
-    };
-    let shares = shares(&report.slots, normal);
+    let shares = shares(&report.slots, |slot| normal(slot, day, days));
+    let learned = shares
+        .iter()
+        .filter(|(_, slot)| slot.normal_day.is_some())
+        .count();
     let over = shares.iter().filter(|(share, _)| *share >= UNUSUAL).count();
     let about = format!(
-        "{over} of {} slots spent {UNUSUAL}% or more of what is normal by day {day} of {days}; slots of which nothing was seen: {}. {}",
+        "{over} of {} slots spent {UNUSUAL}% or more of what is normal by day {day} of {days}: of {learned} that is learned from their use, of \
+         the others what people said; slots of which nothing was seen: {}. {}",
         shares.len(),
         report.slots.len() - shares.len(),
         shown(shares.len(), "furthest above it")
@@ -253,13 +254,23 @@ fn against_normal(out: &mut String, report: &AuditReport) {
     figure(out, title, &about, &legend, (drawn.0, &drawn.1));
 }
 
-/// The day of the month that the report was made on, and the days of the month: all of them if the month is over.
-fn days(report: &AuditReport) -> (u64, u64) {
-    let made = jiff::tz::Offset::UTC.to_datetime(report.made).date();
+/// What is normal for a slot by a day of a month of so many days: by its learned baseline, or else by what people said.
+pub(super) fn normal(slot: &SlotLine, day: u64, days: u64) -> MicroDollars {
+    let normal = match slot.normal_day {
+        Some(normal_day) => u128::from(normal_day.0) * u128::from(day),
+        None => u128::from(slot.expected.0) * u128::from(day) / u128::from(days),
+    };
+    MicroDollars(u64::try_from(normal).unwrap_or(u64::MAX))
+}
+
+/// The day of the month that the report was made on, and the days of the month: the last of them if the month is over.
+pub(super) fn days(report: &AuditReport) -> (u64, u64) {
+    let date = |at| jiff::tz::Offset::UTC.to_datetime(at).date();
     let day = |day: i8| u64::try_from(day).unwrap_or(1).max(1);
+    let days = day(date(report.period.begins()).days_in_month());
     match Period::of(report.made) == report.period {
-        true => (day(made.day()), day(made.days_in_month())),
-        false => (1, 1),
+        true => (day(date(report.made).day()), days),
+        false => (days, days),
     }
 }
 

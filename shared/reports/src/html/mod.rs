@@ -5,7 +5,7 @@ mod charts;
 use std::fmt::Write;
 
 use keyward_core::model::act::{Act, Subject};
-use keyward_core::model::audit::{AuditReport, Entry, History, SlotLine, Standing};
+use keyward_core::model::audit::{AuditReport, Entry, History, Standing};
 use keyward_core::model::finding::{Gravity, Owasp};
 use keyward_core::model::text::escaped_for_html as escaped;
 use keyward_core::rules::audit::rule;
@@ -27,7 +27,7 @@ pub fn page(report: &AuditReport) -> String {
     not_seen(&mut out, report);
     charts::all(&mut out, report);
     findings(&mut out, report);
-    slots(&mut out, &report.slots);
+    slots(&mut out, report);
     acts(&mut out, &report.acts);
     put(
         &mut out,
@@ -95,15 +95,8 @@ fn not_seen(out: &mut String, report: &AuditReport) {
         );
     }
     if report.is_complete() {
-        out.push_str("<p class=\"well\">Everything that there was to read was read.</p>\n");
-        let absent = report.coverage.iter().filter(|(_, seen)| !seen.is_whole());
-        for (source, seen) in absent {
-            let why = maybe(seen.why());
-            put(
-                out,
-                format_args!("<p>Nothing to read: {}: {why}.</p>\n", of(source)),
-            );
-        }
+        out.push_str("<p class=\"well\">Everything that is set up to be read was read.</p>\n");
+        unlooked(out, report);
         return;
     }
     out.push_str(
@@ -116,6 +109,19 @@ fn not_seen(out: &mut String, report: &AuditReport) {
         }
     }
     out.push_str("</ul></div>\n");
+}
+
+/// What nobody has set up to be read: of it, too, nothing is known.
+fn unlooked(out: &mut String, report: &AuditReport) {
+    let mut absent = report.coverage.absent().peekable();
+    if absent.peek().is_none() {
+        return;
+    }
+    out.push_str("<p>Not seen, since it is not set up to be read, so nothing of it is called well:</p>\n<ul>\n");
+    for (source, why) in absent {
+        put(out, format_args!("<li>{}: {}</li>\n", of(source), of(why)));
+    }
+    out.push_str("</ul>\n");
 }
 
 fn findings(out: &mut String, report: &AuditReport) {
@@ -224,10 +230,12 @@ fn finding(out: &mut String, entry: &Entry) {
     out.push_str("</td></tr>\n");
 }
 
-fn slots(out: &mut String, slots: &[SlotLine]) {
+fn slots(out: &mut String, report: &AuditReport) {
+    let slots = &report.slots;
     if slots.is_empty() {
         return;
     }
+    let (_, days) = charts::days(report);
     out.push_str("<h2 id=\"h-slots\">Slots</h2>\n");
     more(out, slots.len());
     out.push_str(
@@ -240,6 +248,7 @@ fn slots(out: &mut String, slots: &[SlotLine]) {
         let spent = slot
             .spent
             .map_or_else(|| "not seen".to_owned(), |spent| spent.to_string());
+        let normal = charts::normal(slot, days, days);
         put(
             out,
             format_args!(
@@ -256,8 +265,8 @@ fn slots(out: &mut String, slots: &[SlotLine]) {
                     .map_or_else(|| "no key".to_owned(), |days| days.to_string()),
                 slot.max_age_days,
                 slot.spent.map_or(-1, |spent| i128::from(spent.0)),
-                slot.expected.0,
-                slot.expected,
+                normal.0,
+                normal,
                 slot.cap.0,
                 slot.cap
             ),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use aws_config::Region;
-use keyward_aws::{LambdaFunctions, SecretsManager};
+use keyward_aws::LambdaFunctions;
 use keyward_core::model::discovery::{Discovery, HoldingSecret, Power, Told};
 use keyward_core::model::fleet::Fleet;
 use keyward_core::model::text::OutsideText;
@@ -55,7 +55,7 @@ pub(super) async fn run(wanted: &Wanted) -> Result<Outcome> {
         accounts: accounts.whose(),
         deadline: Deadline(SystemClock.now() + LONGEST),
     };
-    let ports = open(&aws, accounts, &region)?;
+    let ports = open(&aws, accounts, &region).await?;
     let discovered = discover(&ports, &order, &Bar).await;
     let proposal = propose(&discovered.found, &discovered.shared);
     if let Some(file) = &wanted.out {
@@ -93,9 +93,9 @@ fn accounts(file: Option<&Path>) -> Result<ProviderAccounts> {
         .with_context(|| format!("{} is refused, and nothing was read in AWS", file.display()))
 }
 
-fn open(aws: &Aws, accounts: ProviderAccounts, region: &str) -> Result<DiscoverPorts> {
-    let secrets = Arc::new(SecretsManager::new(&aws.config));
-    let providers = ports::reading(aws, accounts)?;
+async fn open(aws: &Aws, accounts: ProviderAccounts, region: &str) -> Result<DiscoverPorts> {
+    let secrets = Arc::new(aws.secrets().await);
+    let providers = ports::reading(aws, accounts).await?;
     Ok(DiscoverPorts {
         secrets: secrets.clone(),
         policies: secrets,

@@ -7,8 +7,7 @@ use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
 use aws_config::Region;
 use keyward_aws::{
-    CloudWatchAlarms, CredentialSecrets, DynamoInventory, LambdaFunctions, RequestSigner,
-    S3Reports, SecretsManager,
+    CloudWatchAlarms, CredentialSecrets, DynamoInventory, LambdaFunctions, RequestSigner, S3Reports,
 };
 use keyward_core::model::audit::Period;
 use keyward_core::model::names::AccountName;
@@ -73,18 +72,18 @@ pub(super) async fn open(aws: &Aws, settings: Settings) -> Result<(AuditPorts, O
         );
     }
     let secrets: Vec<_> = settings.accounts.credential_secrets().collect();
-    let providers = reading(aws, settings.accounts)?;
+    let providers = reading(aws, settings.accounts).await?;
     let bucket = settings.reports.as_deref().map(|bucket| {
         let reports = S3Reports::new(config, bucket);
         Arc::new(reports.owned_by(&settings.deployment.account))
     });
     let before = before(bucket.as_deref()).await;
     let people = bucket.map(|bucket| bucket as Arc<dyn People>);
-    let ports = ports(aws, inventory, providers, &region, secrets, people);
+    let ports = ports(aws, inventory, providers, &region, secrets, people).await;
     Ok((ports, before))
 }
 
-fn ports(
+async fn ports(
     aws: &Aws,
     inventory: Arc<DynamoInventory>,
     providers: ConfiguredProviders,
@@ -99,7 +98,7 @@ fn ports(
     let config = &aws.config;
     AuditPorts {
         census: inventory.clone(),
-        secrets: Arc::new(SecretsManager::new(config)),
+        secrets: Arc::new(aws.secrets().await),
         iam: Arc::new(providers.bedrock_users(region)),
         providers: Arc::new(providers),
         pools: inventory.clone(),
@@ -116,8 +115,8 @@ fn ports(
 }
 
 /// Provider accounts opened to be read, by the credentials that the person may read in Secrets Manager.
-pub(super) fn reading(aws: &Aws, accounts: ProviderAccounts) -> Result<ConfiguredProviders> {
-    let secrets = AdminSecrets(SecretsManager::new(&aws.config));
+pub(super) async fn reading(aws: &Aws, accounts: ProviderAccounts) -> Result<ConfiguredProviders> {
+    let secrets = AdminSecrets(aws.secrets().await);
     let signer = RoleSigner(RequestSigner::new(&aws.config));
     Ok(aws
         .providers_by(accounts, Arc::new(secrets), TIMEOUT)?

@@ -62,10 +62,8 @@ fn not_seen(report: &AuditReport) -> Vec<String> {
     };
     let missing = report.coverage.missing();
     let missing: Vec<String> = missing.map(|(source, why)| row(source, why)).collect();
-    let absent = report.coverage.iter();
-    let absent = absent.filter(|(_, seen)| !seen.has_failed());
-    let absent = absent.filter_map(|(source, seen)| Some(row(source, seen.why()?)));
-    let absent: Vec<String> = absent.collect();
+    let absent = report.coverage.absent();
+    let absent: Vec<String> = absent.map(|(source, why)| row(source, why)).collect();
     let mut lines = Vec::new();
     if !missing.is_empty() {
         let what = painted("INCOMPLETE", Tint::Red);
@@ -75,7 +73,7 @@ fn not_seen(report: &AuditReport) -> Vec<String> {
         lines.extend(missing);
     }
     if !absent.is_empty() {
-        lines.push("Not there to be read, so not judged:".to_owned());
+        lines.push("Not seen, since it is not set up to be read, so not judged:".to_owned());
         lines.extend(absent);
     }
     lines

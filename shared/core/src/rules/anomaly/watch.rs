@@ -83,6 +83,19 @@ impl Memory {
     }
 }
 
+/// The mean of a bucket, where the slot has a baseline.
+fn learned(baseline: &Baseline, now: Bucket) -> Option<Mean> {
+    let used = baseline.used_days(now, LEARNED_OF);
+    let mean = baseline.mean()?;
+    let day = mean.times(Bucket::PER_DAY);
+    (used >= LEARNED_DAYS && day >= LEAST_DAY).then_some(mean)
+}
+
+/// What a slot spends on a day on the mean; `None` until it has a baseline.
+pub fn normal_day(baseline: &Baseline, now: Bucket) -> Option<MicroDollars> {
+    learned(baseline, now).map(|mean| MicroDollars(mean.times(Bucket::PER_DAY)))
+}
+
 /// Whether the baseline has to be made again from what is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
@@ -292,21 +305,13 @@ impl Watch {
         }
     }
 
-    /// The mean of a bucket, where the slot has a baseline.
-    fn learned(&self, now: Bucket) -> Option<Mean> {
-        let used = self.baseline.used_days(now, LEARNED_OF);
-        let mean = self.baseline.mean()?;
-        let day = mean.times(Bucket::PER_DAY);
-        (used >= LEARNED_DAYS && day >= LEAST_DAY).then_some(mean)
-    }
-
     fn facts<'a>(&self, limits: &'a Limits, now: Bucket) -> Facts<'a> {
         let announced = limits.announced.map(|said| said.percent_at(now.begins()));
         let factor = announced.map_or(100, |percent| percent.max(100).into());
         let peak = |span| self.baseline.peak(span, limits.record_days);
         Facts {
             limits,
-            learned: self.learned(now),
+            learned: learned(&self.baseline, now),
             peaks: Span::ALL.map(peak),
             spent: self.recent.spent(),
             hot: self.recent.hot(),

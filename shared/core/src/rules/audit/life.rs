@@ -7,10 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::SCHEMA;
 use crate::model::audit::{
-    AcceptedRisk, Counts, Coverage, Entry, PastAudit, Period, Source, Standing,
+    AcceptedRisk, Counts, Coverage, Entry, PastAudit, Period, Seen, Source, Standing,
 };
 use crate::model::finding::{Finding, FindingId};
-use crate::model::names::SlotName;
 
 /// For how many audits a finding that is gone is remembered, so that it can be said to have come back.
 const REMEMBERED: usize = 13;
@@ -192,14 +191,15 @@ fn not_found(
     }
     let finding = &entry.finding;
     let sources = &finding.sources;
-    // An account that has no pool has none to read: without this no stranger of it would ever be fixed.
-    let has_no_pool =
-        |source: &Source| matches!(source, Source::Pool(_)) && coverage.of(source).is_none();
-    let is_blind_spot = |slot: &SlotName| coverage.of(&Source::Slot(slot.clone())).is_some();
-    let was_read = sources
-        .iter()
-        .all(|source| coverage.is_whole(source) || has_no_pool(source))
-        && !finding.slot.as_ref().is_some_and(is_blind_spot);
+    // Told of only where there is more to say than that it was read: an account that has no pool has none to read, without
+    // which no stranger of it would ever be fixed, and a slot has an entry of its own only where one of its items was not read.
+    let is_whole = |source: &Source| match source {
+        Source::Pool(_) => coverage.of(source).is_none_or(Seen::is_whole),
+        Source::Slot(_) => coverage.of(source).is_none(),
+        _ => coverage.is_whole(source),
+    };
+    let own = finding.slot.clone().map(Source::Slot);
+    let was_read = sources.iter().chain(&own).all(is_whole);
     (entry.standing, entry.fixed_in) = match (was_read, &accepted) {
         (true, _) => (Standing::Fixed, Some(period)),
         (false, Some(_)) => (Standing::Accepted, None),
@@ -212,7 +212,6 @@ fn not_found(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::audit::Seen;
     use crate::model::finding::{About, Gravity, RuleId};
     use crate::model::text::{AlertText, OutsideText};
     use jiff::SignedDuration;

@@ -133,6 +133,8 @@ struct Concerns<'a> {
     slot: Option<&'a SlotName>,
     owner: Option<&'a Principal>,
     account: Option<&'a AccountName>,
+    /// Another slot whose items have to be read to tell.
+    beside: Option<&'a SlotName>,
 }
 
 /// The rule of this name; `None` if this release has none.
@@ -147,6 +149,7 @@ pub fn of_slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
         slot: Some(&facts.slot.name),
         owner: Some(&facts.slot.owner),
         account: Some(&facts.slot.account),
+        beside: None,
     };
     judge(&concerns, |check| match check {
         Check::Slot(check) => Some(check(facts)),
@@ -161,6 +164,7 @@ pub fn of_key(facts: &KeyFacts<'_>) -> Vec<Finding> {
         slot: None,
         owner: None,
         account: Some(facts.account),
+        beside: None,
     };
     judge(&concerns, |check| match check {
         Check::Key(check) => Some(check(facts)),
@@ -184,6 +188,7 @@ pub fn of_row(facts: &RowFacts<'_>) -> Vec<Finding> {
 pub fn of_shared(facts: &SharedFacts<'_>) -> Vec<Finding> {
     let concerns = Concerns {
         slot: Some(facts.second),
+        beside: Some(facts.first),
         ..Concerns::of(About::Slot(facts.second.clone()))
     };
     judge(&concerns, |check| match check {
@@ -287,6 +292,7 @@ impl Concerns<'_> {
             slot: None,
             owner: None,
             account: None,
+            beside: None,
         }
     }
 }
@@ -303,12 +309,12 @@ impl Rule {
             evidence: AlertText::new(&fault.evidence),
             since: fault.since,
             command: self.command.of(concerns.slot, concerns.account),
-            sources: self.sources(concerns.account),
+            sources: self.sources(concerns),
         }
     }
 
-    fn sources(&self, account: Option<&AccountName>) -> Vec<Source> {
-        let own = |source: fn(AccountName) -> Source| account.cloned().map(source);
+    fn sources(&self, concerns: &Concerns<'_>) -> Vec<Source> {
+        let own = |source: fn(AccountName) -> Source| concerns.account.cloned().map(source);
         let sources = self.needs.iter().filter_map(|need| match need {
             Need::Inventory => Some(Source::Inventory),
             Need::Secrets => Some(Source::Secrets),
@@ -322,7 +328,8 @@ impl Rule {
             Need::Functions => Some(Source::Functions),
             Need::People => Some(Source::People),
         });
-        sources.collect()
+        let beside = concerns.beside.cloned().map(Source::Slot);
+        sources.chain(beside).collect()
     }
 }
 

@@ -86,18 +86,22 @@ pub(super) async fn lists(
     listed.into_iter().collect()
 }
 
-/// Where an account's keys are listed: where its slots' keys live, and as a whole where the provider lists it so. OpenAI,
-/// Gemini and Bedrock list the keys of one project or user only.
-fn scopes(provider: ProviderName, mut places: Vec<Scope>) -> Vec<Scope> {
-    let lists_all = match provider {
+/// Whether a provider lists the keys of an account as a whole. OpenAI, Gemini and Bedrock list those of one project or user
+/// only.
+pub(crate) const fn lists_all(provider: ProviderName) -> bool {
+    match provider {
         ProviderName::OpenRouter
         | ProviderName::Anthropic
         | ProviderName::LiteLlm
         | ProviderName::Azure => true,
         ProviderName::OpenAi | ProviderName::Gemini | ProviderName::Bedrock => false,
-    };
+    }
+}
+
+/// Where an account's keys are listed: where its slots' keys live, and as a whole where the provider lists it so.
+fn scopes(provider: ProviderName, mut places: Vec<Scope>) -> Vec<Scope> {
     let whole = Scope::default();
-    if lists_all && !places.contains(&whole) {
+    if lists_all(provider) && !places.contains(&whole) {
         places.push(whole);
     }
     places

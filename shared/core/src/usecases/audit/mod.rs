@@ -3,7 +3,7 @@
 //! Sources are read page by page, and of keys and secrets only what rules ask about is kept, so that a hundred thousand of
 //! them fit into a function's memory. A source that cannot be read stops no other: the report says what was not seen.
 
-mod accounts;
+pub(crate) mod accounts;
 mod fleet;
 pub(crate) mod pages;
 mod rest;

@@ -19,13 +19,14 @@ use crate::model::names::{AccountName, Reader as SecretReader, SlotName};
 use crate::model::slot::{Environment, Slot, SlotState};
 use crate::model::usage::Bucket;
 use crate::model::usage_items::{AccountUsage, KEPT, spent};
-use crate::model::version::{Version, VersionState};
+use crate::model::version::VersionState;
 use crate::ports::{ListError, ListedSecret, ReadingStage, SlotRows};
 use crate::rules::audit::facts::{
     FleetFacts, Listing, ReaderFacts, SharedFacts, Sight, SlotFacts, Watcher,
 };
 use crate::rules::audit::{of_fleet, of_reader, of_shared, of_slot};
 use crate::rules::caps;
+use crate::usecases::monitor::held;
 
 /// Who watches an account was seen lately.
 const LATELY: SignedDuration = SignedDuration::from_hours(1);
@@ -53,6 +54,7 @@ struct Own {
     secret: Sight<Option<ListedSecret>>,
     unseen_secret: Option<String>,
     spent: Option<MicroDollars>,
+    normal_day: Option<MicroDollars>,
 }
 
 /// Judges every slot, a few at a time; none is kept.
@@ -127,6 +129,7 @@ async fn own(
         secret: Sight::NotSeen,
         unseen_secret: None,
         spent: None,
+        normal_day: None,
     };
     let Some(slot) = &own.rows.slot else {
         return Ok(own);
@@ -147,6 +150,7 @@ async fn own(
         own.policy = reader.ask(|| ports.secrets.policy(&slot.secret)).await;
     }
     own.spent = month_spend(ports, slot, period).await;
+    own.normal_day = normal_day(ports, name).await;
     Ok(own)
 }
 
@@ -191,6 +195,12 @@ async fn month_spend(ports: &AuditPorts, slot: &Slot, period: Period) -> Option<
         .hours(&slot.name, from.hour(), until.hour() + 1)
         .await;
     Some(spent(None, &hours.ok()?, (from, until), |_| true).known)
+}
+
+/// What the slot spends on a day, where that is learned and can be read.
+async fn normal_day(ports: &AuditPorts, name: &SlotName) -> Option<MicroDollars> {
+    let watch = ports.usage.baseline(name).await.ok()??;
+    held::normal_day(&watch, ports.clock.now())
 }
 
 /// Who watches each account.
@@ -267,7 +277,7 @@ fn judge(
         left: around.left.as_ref(),
     };
     read.findings.extend(of_slot(&facts));
-    read.slots.push(line(slot, versions, own.spent, now));
+    read.slots.push(line(slot, own, now));
     read.totals.slots += 1;
     let alive = versions
         .iter()
@@ -275,14 +285,13 @@ fn judge(
     read.totals.keys += u32::try_from(alive.count()).unwrap_or(u32::MAX);
 }
 
-fn line(
-    slot: &Slot,
-    versions: &[Version],
-    spent: Option<MicroDollars>,
-    now: Timestamp,
-) -> SlotLine {
+fn line(slot: &Slot, own: &Own, now: Timestamp) -> SlotLine {
     let days = |span: SignedDuration| u32::try_from(span.as_hours() / 24).unwrap_or(0);
-    let mut current = versions.iter().filter(|v| v.state == VersionState::Current);
+    let mut current = own
+        .rows
+        .versions
+        .iter()
+        .filter(|v| v.state == VersionState::Current);
     SlotLine {
         slot: slot.name.clone(),
         agent: slot.agent.clone(),
@@ -295,8 +304,9 @@ fn line(
             .next()
             .map(|key| days(now.duration_since(key.created))),
         max_age_days: days(slot.policy.max_age),
-        spent,
+        spent: own.spent,
         expected: slot.expected.monthly,
+        normal_day: own.normal_day,
         cap: caps::monthly(slot, now),
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 use crate::model::alert::{Alert, AlertKind, Command, Severity};
-use crate::model::audit::{AuditReport, Entry, Standing};
+use crate::model::audit::{AuditReport, Entry, Source, Standing};
 use crate::model::finding::Gravity;
 use crate::rules::audit::rule;
 
@@ -82,6 +82,18 @@ fn left(report: &AuditReport) -> String {
         let _ = write!(text, "Not seen: {}", shown.join("; "));
         more(&mut text, missing.len(), SOURCES);
     }
+    let places: Vec<String> = report
+        .coverage
+        .absent()
+        .filter(|(source, _)| matches!(source, Source::Places(_)))
+        .map(|(source, _)| source.to_string())
+        .collect();
+    if !places.is_empty() {
+        let shown = places.iter().take(SOURCES).map(|text| cut(text));
+        let shown: Vec<String> = shown.collect();
+        let _ = write!(text, "Nobody looked at: {}", shown.join("; "));
+        more(&mut text, places.len(), SOURCES);
+    }
     // The most urgent stand first.
     let news: Vec<&Entry> = report.findings.iter().filter(|e| is_news(e)).collect();
     if !news.is_empty() {
@@ -94,10 +106,10 @@ fn left(report: &AuditReport) -> String {
         let _ = write!(text, "New or back, the worst first: {}", shown.join("; "));
         more(&mut text, news.len(), NAMED);
     }
-    match text.trim_end() {
-        "" => "Nothing is new.".to_owned(),
-        text => text.to_owned(),
+    if news.is_empty() {
+        text.insert_str(0, "Nothing is new. ");
     }
+    text.trim_end().to_owned()
 }
 
 /// Ends a sentence, and says how much was left out of it.

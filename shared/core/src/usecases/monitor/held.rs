@@ -22,6 +22,7 @@ use crate::rules::told::{is_silent, known_until};
 use crate::rules::watching::{Cut, Standing, counted, is_counted, reading};
 
 pub use replay::load;
+pub(crate) use replay::normal_day;
 
 /// How long what is remembered may be older in the store than here: so much is read again after a cold start.
 const SAVED_EVERY: SignedDuration = SignedDuration::from_hours(6);

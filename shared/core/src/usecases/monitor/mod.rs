@@ -2,7 +2,7 @@
 
 mod account;
 mod bills;
-mod held;
+pub(super) mod held;
 mod judge;
 pub(super) mod keep;
 mod order;

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 
 use super::super::Watched;
 use super::{Held, Remembered, Stale, Stored};
+use crate::model::money::MicroDollars;
 use crate::model::names::SlotName;
 use crate::model::slot::Revision;
 use crate::model::usage::Bucket;
 use crate::model::usage_items::{AccountUsage, StoredWatch, UsageHour, last_told, oldest_kept};
 use crate::ports::{InventoryError, UsageStore};
-use crate::rules::anomaly::Watch;
+use crate::rules::anomaly::{self, Watch};
 
 /// Hours whose usage is held at once, where it is played again: a week.
 const AT_A_TIME: u32 = 7 * 24;
@@ -37,6 +38,12 @@ fn remembered(slot: &SlotName, item: &StoredWatch) -> Remembered {
         tracing::error!(%slot, %error, "what is remembered of a slot cannot be read; it is made again from its usage");
         Remembered::default()
     })
+}
+
+/// What a slot spends on a day by what was written down of it; `None` until that is learned, or where it cannot be read.
+pub(crate) fn normal_day(item: &StoredWatch, now: Timestamp) -> Option<MicroDollars> {
+    let remembered: Remembered = serde_json::from_str(&item.memory).ok()?;
+    anomaly::normal_day(&remembered.baseline, Bucket::of(now))
 }
 
 /// Plays the usage since what is remembered, or all of it.
