@@ -16,6 +16,7 @@ mod kill_orders;
 mod lists;
 mod metrics;
 mod migration;
+mod offboardings;
 mod pools;
 mod progress;
 mod provider;
@@ -43,6 +44,9 @@ pub use lists::{
 };
 pub use metrics::{Metrics, MetricsError};
 pub use migration::{MigratedPage, Migration, MigrationError, Pass, Unreadable};
+pub use offboardings::{
+    EvidenceSink, OffboardOrders, Offboardings, ReadsPage, SecretRead, SecretReads,
+};
 pub use pools::StandbyPools;
 pub use progress::{Progress, Stage as ReadingStage, Unwatched};
 pub use provider::{
