@@ -84,6 +84,8 @@ fn deps(world: &World) -> Deps {
         alarms: Arc::new(NoAlarmStates),
         drills: None,
         callers: keyward_core::usecases::report::Callers::People,
+        cases: world.outside.inventory.clone(),
+        offboard: Arc::new(keyward_core::ports::NoOffboardOrders),
         guards: None,
         restore_second: Second::NotNeeded,
         enforce_second: Second::NotNeeded,

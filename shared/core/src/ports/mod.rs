@@ -45,7 +45,8 @@ pub use lists::{
 pub use metrics::{Metrics, MetricsError};
 pub use migration::{MigratedPage, Migration, MigrationError, Pass, Unreadable};
 pub use offboardings::{
-    EvidenceSink, OffboardOrders, Offboardings, ReadsPage, SecretRead, SecretReads,
+    EvidenceSink, NoOffboardOrders, OffboardOrders, Offboardings, ReadsPage, SecretRead,
+    SecretReads,
 };
 pub use pools::StandbyPools;
 pub use progress::{Progress, Stage as ReadingStage, Unwatched};

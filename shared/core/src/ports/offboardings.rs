@@ -97,3 +97,16 @@ pub trait OffboardOrders: Send + Sync {
     /// [`KillOrderError`]: it may have been taken.
     async fn go_on(&self, case: &OffboardingId) -> Result<(), KillOrderError>;
 }
+
+/// Cases of a function that is told of no other to carry them on: its schedule does.
+#[derive(Debug, Clone, Copy)]
+pub struct NoOffboardOrders;
+
+#[async_trait]
+impl OffboardOrders for NoOffboardOrders {
+    async fn go_on(&self, _: &OffboardingId) -> Result<(), KillOrderError> {
+        Err(KillOrderError::Refused(
+            "this function is told of no function for offboarding".into(),
+        ))
+    }
+}
