@@ -17,6 +17,8 @@ mod kill;
 mod kinds;
 #[path = "control/leak.rs"]
 mod leak;
+#[path = "control/offboard.rs"]
+mod offboard;
 #[path = "control/plan.rs"]
 mod plan;
 #[path = "control/prices.rs"]

@@ -10,6 +10,8 @@ mod beside;
 mod clock;
 #[path = "offboard/crashes.rs"]
 mod crashes;
+#[path = "offboard/function.rs"]
+mod function;
 #[path = "offboard/people.rs"]
 mod people;
 #[path = "offboard/scene.rs"]

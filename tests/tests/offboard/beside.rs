@@ -19,7 +19,7 @@ use keyward_tests::support::{STEPS, retire_due, say, token};
 
 use super::scene::{Scene, agent, ana, person};
 
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 200;
 
 /// What one seed lets happen.
 struct Plan {

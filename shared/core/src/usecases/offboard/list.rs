@@ -1,6 +1,6 @@
 //! Which slots a case is about.
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::try_join_all;
 
 use super::Offboarder;
 use super::save::update;
@@ -19,13 +19,10 @@ pub(super) async fn slots_where(
     is_wanted: impl Fn(&Slot) -> bool,
 ) -> Result<Vec<Slot>, InventoryError> {
     let names = inventory.slot_names().await?;
-    let read = names
-        .into_iter()
-        .map(|name| async move { inventory.slot(&name).await });
-    let mut read = stream::iter(read).buffered(AT_ONCE);
     let mut all = Vec::new();
-    while let Some(slot) = read.try_next().await? {
-        all.extend(slot.filter(|slot| is_wanted(slot)));
+    for names in names.chunks(AT_ONCE) {
+        let read = try_join_all(names.iter().map(|name| inventory.slot(name))).await?;
+        all.extend(read.into_iter().flatten().filter(|slot| is_wanted(slot)));
     }
     Ok(all)
 }

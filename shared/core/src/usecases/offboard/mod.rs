@@ -14,7 +14,7 @@ mod tell;
 
 use std::sync::Arc;
 
-use futures::{StreamExt, stream};
+use futures::future::join_all;
 use jiff::SignedDuration;
 use serde::Serialize;
 
@@ -155,14 +155,16 @@ async fn carry_slots(
 ) -> Result<Offboarding, InventoryError> {
     let clock = offboarder.ports.clock.as_ref();
     let open: Vec<SlotTask> = case.open_tasks().cloned().collect();
-    let work = open.into_iter().map(async |task| {
+    let mut done: Vec<SlotTask> = Vec::new();
+    for tasks in open.chunks(AT_ONCE) {
         if !deadline.allows(clock, MARGIN) {
-            return None;
+            break;
         }
-        Some(slot::carry(offboarder, &case, task).await)
-    });
-    let done: Vec<Option<SlotTask>> = stream::iter(work).buffer_unordered(AT_ONCE).collect().await;
-    let done: Vec<SlotTask> = done.into_iter().flatten().collect();
+        let work = tasks
+            .iter()
+            .map(|task| slot::carry(offboarder, &case, task.clone()));
+        done.extend(join_all(work).await);
+    }
     update(offboarder.cases.as_ref(), case.clone(), |case| {
         for task in &done {
             let Some(known) = case.task(&task.slot) else {
