@@ -27,7 +27,9 @@ mod usage;
 mod usage_store;
 
 pub use ability::{Ability, missing};
-pub use act_orders::{ActOrderError, ActOrders, ActOutcome, CapSet, NoActOrders, Readied};
+pub use act_orders::{
+    ActOrderError, ActOrders, ActOutcome, CapSet, LeakedStandby, NoActOrders, Readied,
+};
 pub use acts::Acts;
 pub use alarm_states::{AlarmStates, NoAlarmStates};
 pub use alarms::{AlarmError, AlarmSource, TAG_STACK};
