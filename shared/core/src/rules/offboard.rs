@@ -93,9 +93,8 @@ fn widen(case: &mut Offboarding, leaver: &Leaver) {
     known.also.extend(new);
     known.also.truncate(Person::MAX_OTHERS);
     case.listed = None;
-    if let Some(reads) = &mut case.reads {
-        reads.over = None;
-    }
+    // What the new names have read is looked up from the beginning.
+    case.reads = None;
 }
 
 fn open(order: &OffboardOrder, number: u32, now: Timestamp) -> Offboarding {

@@ -100,7 +100,14 @@ fn the_same_leaving_is_one_case_and_another_one_another() {
 #[test]
 fn what_a_person_answered_for_goes_to_the_backup_or_is_told() {
     // Owner, backup before; owner, backup, and whether it is ownerless after.
-    let rows: [(&str, Option<&str>, &str, Option<&str>, bool); 6] = [
+    type Row = (
+        &'static str,
+        Option<&'static str>,
+        &'static str,
+        Option<&'static str>,
+        bool,
+    );
+    let rows: [Row; 6] = [
         ("ana@example.com", Some("bo"), "bo", None, false),
         ("ana@example.com", None, "ana@example.com", None, true),
         (
@@ -209,7 +216,9 @@ fn a_known_key_is_replaced_and_its_end_is_not_later_than_the_deadline() {
     };
     let wait = Replacing::Wait;
     let begun = -2 * 24 * 60;
-    let rows: [(&str, Vec<Version>, fn(&mut ReplaceFacts<'_>), Replacing); 15] = [
+    type Edit = fn(&mut ReplaceFacts<'_>);
+    type Row = (&'static str, Vec<Version>, Edit, Replacing);
+    let rows: [Row; 15] = [
         ("no key", vec![], |_| {}, Replacing::Done),
         (
             "dead",

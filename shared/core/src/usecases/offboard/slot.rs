@@ -42,11 +42,11 @@ pub(super) async fn carry(
     case: &Offboarding,
     mut task: SlotTask,
 ) -> SlotTask {
-    let done = match &case.leaver {
+    let carried = match &case.leaver {
         Leaver::Agent(_) | Leaver::Slot(_) => end(offboarder, case, &mut task).await,
         Leaver::Person(person) => replace(offboarder, case, person, &mut task).await,
     };
-    if let Err(error) = done {
+    if let Err(error) = carried {
         tracing::warn!(slot = %task.slot, case = %case.id, %error, "a slot of an offboarding is not done yet");
         task.waits_for = Some(OutsideText::new(&with_causes(&error)));
     }
@@ -62,7 +62,7 @@ async fn end(
     let ports = &offboarder.ports;
     for _ in 0..TURNS {
         let Some(slot) = ports.inventory.slot(&task.slot).await? else {
-            return Ok(is_done(offboarder, task));
+            return done(offboarder, task);
         };
         let versions = ports.inventory.versions(&task.slot).await?;
         let facts = EndingFacts {
@@ -84,15 +84,17 @@ async fn end(
                 return Ok(());
             }
             Ending::DeleteSecret => task.secret_end = Some(end_secret(offboarder, &slot).await?),
-            Ending::Done => return Ok(is_done(offboarder, task)),
+            Ending::Done => return done(offboarder, task),
         }
     }
     Err(InventoryError::Conflict.into())
 }
 
-fn is_done(offboarder: &Offboarder, task: &mut SlotTask) {
+/// Nothing is left to do.
+fn done(offboarder: &Offboarder, task: &mut SlotTask) -> Result<(), NotDone> {
     task.done = Some(offboarder.ports.clock.now());
     task.waits_for = None;
+    Ok(())
 }
 
 /// Has the kill switch cut the slot off for good. The same order stands until it is carried out: whatever turns up
@@ -167,7 +169,7 @@ async fn replace(
 ) -> Result<(), NotDone> {
     for _ in 0..TURNS {
         let Some(slot) = offboarder.ports.inventory.slot(&task.slot).await? else {
-            return Ok(is_done(offboarder, task));
+            return done(offboarder, task);
         };
         let slot = match give(offboarder, person, slot).await {
             Ok((slot, handed)) => {
@@ -179,7 +181,7 @@ async fn replace(
         };
         match replace_once(offboarder, case, &slot, task).await? {
             Replaced::Again => {}
-            Replaced::Done => return Ok(is_done(offboarder, task)),
+            Replaced::Done => return done(offboarder, task),
             Replaced::NotYet(why) => {
                 task.waits_for = Some(OutsideText::new(&why));
                 return Ok(());
