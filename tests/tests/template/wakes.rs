@@ -297,16 +297,13 @@ fn leaving_is_said_by_named_principals_on_a_bus_of_its_own() {
         (&[("OffboardPrincipals", sender)], json!([sender])),
     ] {
         let stack = Stack::of(&template, parameters);
-        let statement = stack.properties("OffboardBusPolicy")["Statement"].clone();
+        let statement = stack.properties("OffboardBus")["Policy"]["Statement"][0].clone();
         assert_eq!(statement["Action"], "events:PutEvents");
         assert_eq!(statement["Principal"]["AWS"], principal);
     }
     let stack = Stack::of(&template, &[]);
     let rule = stack.properties("OffboardEvents");
-    assert_eq!(
-        rule["EventBusName"],
-        stack.properties("OffboardBusPolicy")["EventBusName"]
-    );
+    assert_eq!(rule["EventBusName"], "e2e-offboarding");
     assert!(
         rule["Targets"][0]["DeadLetterConfig"]["Arn"].is_string(),
         "{rule}"
