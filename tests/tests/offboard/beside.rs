@@ -2,16 +2,20 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
 use fastrand::Rng;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::incident::{Evidence, Figures, TriggerId};
 use keyward_core::model::offboarding::Leaver;
 use keyward_core::model::slot::{Epoch, SlotState};
 use keyward_core::model::text::OutsideText;
+use keyward_core::ports::Clock;
+use keyward_core::usecases::Ports;
 use keyward_core::usecases::kill::{KillOrder, kill};
 use keyward_core::usecases::offboard::{Offboarder, carry_on, open};
+use keyward_testkit::clock::ManualClock;
 use keyward_testkit::drive::{Task, interleave};
 use keyward_testkit::gate::{Gate, Losses};
 use keyward_testkit::memory::KillSwitchHere;
@@ -57,8 +61,34 @@ impl Plan {
     }
 }
 
+/// A clock whose sleeps last some turns of others: a claim in time is one that others leave turns to.
+struct Turns {
+    clock: Arc<ManualClock>,
+    chance: Mutex<Rng>,
+}
+
+#[async_trait]
+impl Clock for Turns {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    async fn sleep(&self, duration: SignedDuration) {
+        let until = self.now() + duration;
+        let turns = [5, 80, 80, 80][self.chance.lock().unwrap().usize(..4)];
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        let now = self.now();
+        if now < until {
+            self.clock.advance(until.duration_since(now));
+        }
+    }
+}
+
 struct Beside {
     scene: Scene,
+    kill_ports: Ports,
     offboarder: Offboarder,
     chance: RefCell<Rng>,
 }
@@ -108,7 +138,7 @@ impl Beside {
             seen: self.scene.now(),
             figures: Figures::OfLiveKeys,
         };
-        let _ = kill(&self.scene.world.ports, &order, &self.scene.invocation()).await;
+        let _ = kill(&self.kill_ports, &order, &self.scene.invocation()).await;
     }
 
     async fn rotate(&self, number: u32) {
@@ -155,12 +185,20 @@ async fn play(seed: u64) -> Vec<&'static str> {
     let gate = Arc::new(Gate::default());
     let scene = Scene::new(&gate).await;
     let old = scene.world.current_key();
+    let kill_ports = Ports {
+        clock: Arc::new(Turns {
+            clock: scene.outside().clock.clone(),
+            chance: Mutex::new(chance.fork()),
+        }),
+        ..scene.world.ports.clone()
+    };
     let offboarder = Offboarder {
-        orders: Arc::new(KillSwitchHere::on(&scene.world.ports)),
+        orders: Arc::new(KillSwitchHere::on(&kill_ports)),
         ..scene.gated.clone()
     };
     let beside = Beside {
         scene,
+        kill_ports,
         offboarder,
         chance: RefCell::new(chance.fork()),
     };

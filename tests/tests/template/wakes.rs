@@ -303,7 +303,7 @@ fn leaving_is_said_by_named_principals_on_a_bus_of_its_own() {
     }
     let stack = Stack::of(&template, &[]);
     let rule = stack.properties("OffboardEvents");
-    assert_eq!(rule["EventBusName"], "e2e-offboarding");
+    assert_eq!(rule["EventBusName"], "OffboardBus");
     assert!(
         rule["Targets"][0]["DeadLetterConfig"]["Arn"].is_string(),
         "{rule}"
