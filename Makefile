@@ -1,6 +1,6 @@
 # What people run. Needed are a Rust toolchain, a C compiler and git; Python 3 for `test`, `bench` and `validate`, 3.11 for `build`,
 # `deploy`, `repro` and `sbom`; cargo-deny for `deny`.
-FUNCTIONS := rotate retire monitor kill-switch control audit
+FUNCTIONS := rotate retire monitor kill-switch control audit offboard
 CARGO := cargo --locked
 # x86_64 or arm64
 ARCH := x86_64

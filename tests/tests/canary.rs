@@ -237,6 +237,8 @@ async fn everything_with_a_pool(said: &mut Said, secrets: &mut Vec<String>) {
 async fn asked_by_a_person(world: &World, keys: &[String], number: u32) -> String {
     let deps = keyward_control::Deps {
         drills: None,
+        cases: world.outside.inventory.clone(),
+        offboard: std::sync::Arc::new(keyward_core::ports::NoOffboardOrders),
         guards: None,
         ports: world.open.clone(),
         orders: OrderedFunction::on(&world.open),

@@ -17,6 +17,8 @@ mod kill;
 mod kinds;
 #[path = "control/leak.rs"]
 mod leak;
+#[path = "control/offboard.rs"]
+mod offboard;
 #[path = "control/plan.rs"]
 mod plan;
 #[path = "control/prices.rs"]
@@ -86,6 +88,8 @@ fn deps(world: &World) -> Deps {
         alarms: Arc::new(NoAlarmStates),
         drills: None,
         callers: keyward_core::usecases::report::Callers::People,
+        cases: world.outside.inventory.clone(),
+        offboard: Arc::new(keyward_core::ports::NoOffboardOrders),
         guards: None,
         restore_second: Second::NotNeeded,
         enforce_second: Second::NotNeeded,

@@ -32,13 +32,14 @@ use keyward_testkit::contract::alerts::AlertSubject;
 use keyward_testkit::contract::census::CensusSubject;
 use keyward_testkit::contract::kill_alarms::KillAlarmSubject;
 use keyward_testkit::contract::metrics::MetricSubject;
+use keyward_testkit::contract::offboardings::CaseSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::risks::RiskSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
 use keyward_testkit::contract::usage::UsageSubject;
 use keyward_testkit::contract::{
-    self, Deviation, acts, alarms, alerts, census, inventory, kill_alarms, metrics, pools, risks,
-    secrets, usage,
+    self, Deviation, acts, alarms, alerts, census, inventory, kill_alarms, metrics, offboardings,
+    pools, risks, secrets, usage,
 };
 use keyward_tests::emulators::{Function, Ministack, Moto, Topic, http_client};
 use serde_json::{Value, json};
@@ -230,6 +231,8 @@ async fn pools_acts_and_usage_on_ministack() {
     assert_eq!(count, usage::CHECKS.len());
     let count = contract::run(risks::CHECKS, &inventory as &dyn RiskSubject, &[]).await;
     assert_eq!(count, risks::CHECKS.len());
+    let count = contract::run(offboardings::CHECKS, &inventory as &dyn CaseSubject, &[]).await;
+    assert_eq!(count, offboardings::CHECKS.len());
 }
 
 /// Passes requests on, but loses the answer to the first write.

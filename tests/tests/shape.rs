@@ -80,13 +80,14 @@ fn aws_and_providers_do_not_know_each_other() {
 }
 
 /// Everything with a `main` that people deploy or run.
-const FUNCTIONS: [&str; 7] = [
+const FUNCTIONS: [&str; 8] = [
     "keyward-rotate",
     "keyward-retire",
     "keyward-monitor",
     "keyward-kill-switch",
     "keyward-control",
     "keyward-audit",
+    "keyward-offboard",
     "keyward",
 ];
 
@@ -269,6 +270,46 @@ fn the_report_schema_is_up_to_date() {
         written, expected,
         "write it anew: cargo run -p keyward-tests --example report-schema"
     );
+}
+
+/// What offboarding takes and what it keeps is for programs of others too.
+#[test]
+fn the_schemas_of_offboarding_are_up_to_date_and_accept_what_is_read() {
+    use keyward_core::usecases::offboard::OffboardingRecord;
+    for (name, schema) in [
+        ("event", keyward_offboard::event_schema()),
+        ("record", OffboardingRecord::json_schema()),
+    ] {
+        let path = root().join(format!("functions/offboard/{name}.schema.json"));
+        let written = std::fs::read_to_string(&path).unwrap_or_default();
+        let expected = format!("{}\n", serde_json::to_string_pretty(&schema).unwrap());
+        assert_eq!(
+            written, expected,
+            "write it anew: cargo run -p keyward-tests --example offboard-schemas"
+        );
+    }
+    let validator = jsonschema::validator_for(&keyward_offboard::event_schema()).unwrap();
+    for (detail, is_one) in [
+        (
+            serde_json::json!({"schema": 1, "agent": "support-bot"}),
+            true,
+        ),
+        (
+            serde_json::json!({"schema": 1, "person": "ana@example.com", "also": [], "reason": "x"}),
+            true,
+        ),
+        (
+            serde_json::json!({"schema": 2, "agent": "support-bot"}),
+            false,
+        ),
+        (
+            serde_json::json!({"schema": 1, "agent": "support-bot", "person": "ana"}),
+            false,
+        ),
+        (serde_json::json!({"schema": 1}), false),
+    ] {
+        assert_eq!(validator.is_valid(&detail), is_one, "{detail}");
+    }
 }
 
 /// An alert's JSON form is for programs of others: its schema is in the repository, and is what the type says.

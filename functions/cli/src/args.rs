@@ -6,12 +6,12 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use keyward_core::model::names::{AccountName, SlotName};
 
-use crate::commands::{Accept, Audit, Factor, Import, Leak, Offline};
+use crate::commands::{Accept, Audit, Factor, Import, Leak, Offboard, Offline};
 use crate::fleet_file::USUAL;
 
 /// Looks after the API keys that AI agents use.
 ///
-/// Acts (apply, register, enforce, accept, expect, kill, leak, restore, drill, migrate, pool add, prices put) go through the deployment's control function, which records who asked and
+/// Acts (apply, register, enforce, accept, expect, kill, leak, offboard, restore, drill, migrate, pool add, prices put) go through the deployment's control function, which records who asked and
 /// why; plan, import and doctor ask it too, and change nothing. Everything else only reads, with your own AWS credentials; `rotate` asks Secrets Manager itself.
 #[derive(Parser)]
 #[command(name = "keyward", version, after_help = SETTINGS)]
@@ -25,10 +25,10 @@ Settings, by environment variables:
   KEYWARD_CONTROL_URL  the control function's URL, where one serves all kinds of acts; else one for each kind:
     ..._URL_SEE        plan, import, doctor
     ..._URL_OPERATE    apply, register, expect, drill, migrate, pool add, prices put
-    ..._URL_KILL       kill, leak
+    ..._URL_KILL       kill, leak, offboard
     ..._URL_ENFORCE    enforce, accept
     ..._URL_RESTORE    restore
-  KEYWARD_TABLE        the inventory's table (status, rotate, doctor, audit, backtest --slot, drill --wait, pool status, prices show)
+  KEYWARD_TABLE        the inventory's table (status, rotate, doctor, audit, backtest --slot, drill --wait, offboard --wait and --evidence, pool status, prices show)
   KEYWARD_STACK, KEYWARD_ALARM_TOPIC_ARN, KEYWARD_ALARM_MAP  the deployment, as the functions have it (audit)
   KEYWARD_REPORTS      the bucket of reports (audit; optional: what earlier audits found)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (kill --offline, where --accounts names no file;
@@ -195,6 +195,11 @@ pub(crate) enum Command {
     /// like keys are told to people. Ends with 0 if nothing that was found is left alive, 1 if something is, 3 if of something
     /// the text could not be looked at. Example: keyward leak gitleaks.json --yes --reason "found in CI"
     Leak(Leak),
+    /// An agent is given up, or a person has left: every key of theirs is dead or replaced within 24 hours.
+    ///
+    /// It goes on by itself once it is begun. Agents of a person's slots go on working. Example: keyward offboard
+    /// --person ana@example.com --reason "ticket 7" --wait --evidence ana.json
+    Offboard(Offboard),
     /// Bring back what a kill took away: lift a slot's restriction or suspension, and with --key a key that was cut off.
     ///
     /// A key comes back only if its provider is seen to accept it; a kill that comes meanwhile wins. Where the deployment

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use keyward_core::model::act_kind::Served;
 use keyward_core::model::text::{OutsideText, without_keys};
 use keyward_core::ports::{
-    ActOrders, Acts, AlarmStates, Deadline, KillAlarms, Migration, RiskRegister, UsageStore,
+    ActOrders, Acts, AlarmStates, Deadline, KillAlarms, Migration, OffboardOrders, Offboardings,
+    RiskRegister, UsageStore,
 };
 use keyward_core::rules::consent::Second;
 use keyward_core::rules::kill::Deployment;
@@ -31,6 +32,10 @@ pub struct Deps {
     pub ports: Ports,
     /// What writes at a provider: the kill switch does it.
     pub orders: Arc<dyn ActOrders>,
+    /// The cases of offboarding.
+    pub cases: Arc<dyn Offboardings>,
+    /// What carries them on.
+    pub offboard: Arc<dyn OffboardOrders>,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
     /// Who answers for which finding.

@@ -14,6 +14,8 @@ fn main() -> ExitCode {
         let deps = Deps {
             ports: deps.ports,
             orders: deps.orders,
+            cases: deps.cases,
+            offboard: deps.offboard,
             acts: deps.acts,
             risks: deps.risks,
             items: deps.items,

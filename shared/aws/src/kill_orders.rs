@@ -32,7 +32,8 @@ impl KillSwitchFunction {
         }
     }
 
-    async fn invoke(&self, order: &Value) -> Result<(), KillOrderError> {
+    /// Queues an invocation.
+    pub(crate) async fn invoke(&self, order: &Value) -> Result<(), KillOrderError> {
         let request = self.client.invoke().function_name(&self.function);
         let request = request.invocation_type(InvocationType::Event);
         let request = request.payload(Blob::new(order.to_string()));

@@ -1,6 +1,7 @@
 //! The ports of a deployed function: AWS and the configured provider accounts.
 
 mod audit;
+mod offboard;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -10,14 +11,14 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue};
 use keyward_aws::{
     ActsByKillSwitch, CloudWatchAlarms, CloudWatchMetrics, DynamoInventory, KillSwitchFunction,
-    RequestSigner, SdkConfig, SecretsManager, SignError, SnsAlerts,
+    OffboardFunction, RequestSigner, SdkConfig, SecretsManager, SignError, SnsAlerts,
 };
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::SecretArn;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    ActOrders, Acts, AlarmStates, Clock, KillAlarms, Migration, NoActOrders, ProviderError,
-    RiskRegister, UsageStore,
+    ActOrders, Acts, AlarmStates, Clock, KillAlarms, Migration, NoActOrders, NoOffboardOrders,
+    OffboardOrders, Offboardings, ProviderError, RiskRegister, UsageStore,
 };
 use keyward_core::rules::kill::Deployment;
 use keyward_core::usecases::Ports;
@@ -30,10 +31,11 @@ use keyward_providers::http::{Connections, HttpClient, HttpSettings, guard};
 use keyward_providers::{AdminKeySource, AwsSigner, ConfiguredProviders, ToSign};
 
 use crate::clock::SystemClock;
-use crate::config::{Config, ControlConfig, KillConfig, KillSwitchOf, MonitorConfig};
+use crate::config::{Config, ControlConfig, KillConfig, KillSwitchOf, MonitorConfig, OffboardOf};
 use crate::http::{Http, HttpError};
 
 pub use audit::audit;
+pub use offboard::offboard;
 
 /// A function cannot start. A person must mend the deployment.
 #[derive(Debug, thiserror::Error)]
@@ -81,9 +83,17 @@ pub async fn control(config: &ControlConfig) -> Result<ControlPorts, DeploymentE
             Arc::new(ActsByKillSwitch::new(&aws, client, function, stack.clone()))
         }
     };
+    let offboard: Arc<dyn OffboardOrders> = match &config.offboard {
+        None => Arc::new(NoOffboardOrders),
+        Some(OffboardOf { stack, function }) => {
+            Arc::new(OffboardFunction::new(&aws, function, stack.clone()))
+        }
+    };
     Ok(ControlPorts {
         ports,
         orders,
+        cases: inventory.clone(),
+        offboard,
         acts: inventory.clone(),
         risks: inventory.clone(),
         items: inventory.clone(),
@@ -100,6 +110,10 @@ pub struct ControlPorts {
     pub ports: Ports,
     /// What writes at a provider.
     pub orders: Arc<dyn ActOrders>,
+    /// The cases of offboarding.
+    pub cases: Arc<dyn Offboardings>,
+    /// What carries them on.
+    pub offboard: Arc<dyn OffboardOrders>,
     /// The record of acts.
     pub acts: Arc<dyn Acts>,
     /// Who answers for which finding.

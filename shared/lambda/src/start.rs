@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use tracing::Level;
 
-use crate::config::{AuditConfig, Config, ConfigError, ControlConfig, KillConfig, MonitorConfig};
+use crate::config::{
+    AuditConfig, Config, ConfigError, ControlConfig, KillConfig, MonitorConfig, OffboardConfig,
+};
 use crate::diagnostic::chain;
 use crate::logging;
 
@@ -53,6 +55,15 @@ where
     F: AsyncFnOnce(AuditConfig) -> Result<(), lambda_runtime::Error>,
 {
     let config = AuditConfig::from_lookup(lookup);
+    started(config, |config| config.common.log, main)
+}
+
+/// The same for offboarding, which is told more.
+pub fn start_offboard<F>(lookup: impl Fn(&str) -> Option<String>, main: F) -> ExitCode
+where
+    F: AsyncFnOnce(OffboardConfig) -> Result<(), lambda_runtime::Error>,
+{
+    let config = OffboardConfig::from_lookup(lookup);
     started(config, |config| config.common.log, main)
 }
 

@@ -16,13 +16,14 @@ use keyward_testkit::contract::alerts::AlertSubject;
 use keyward_testkit::contract::census::CensusSubject;
 use keyward_testkit::contract::kill_alarms::KillAlarmSubject;
 use keyward_testkit::contract::metrics::MetricSubject;
+use keyward_testkit::contract::offboardings::CaseSubject;
 use keyward_testkit::contract::pools::PoolSubject;
 use keyward_testkit::contract::risks::RiskSubject;
 use keyward_testkit::contract::secrets::{First, SecretSubject};
 use keyward_testkit::contract::usage::UsageSubject;
 use keyward_testkit::contract::{
-    self, acts, alarms, alerts, census, inventory, kill_alarms, metrics, pools, risks, secrets,
-    usage,
+    self, acts, alarms, alerts, census, inventory, kill_alarms, metrics, offboardings, pools,
+    risks, secrets, usage,
 };
 use keyward_testkit::memory::{
     MemoryAlarms, MemoryAlerts, MemoryAudits, MemoryCensus, MemoryInventory, MemoryMetrics,
@@ -63,6 +64,13 @@ async fn memory_risks() {
     let memory = MemoryAudits::default();
     let count = contract::run(risks::CHECKS, &memory as &dyn RiskSubject, &[]).await;
     assert_eq!(count, risks::CHECKS.len());
+}
+
+#[tokio::test]
+async fn cases_of_offboarding_keep_their_promises_in_memory() {
+    let memory = MemoryInventory::default();
+    let count = contract::run(offboardings::CHECKS, &memory as &dyn CaseSubject, &[]).await;
+    assert_eq!(count, offboardings::CHECKS.len());
 }
 
 /// An inventory, and its census.

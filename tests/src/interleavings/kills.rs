@@ -208,9 +208,11 @@ impl Scene {
                 let judged = seen - SignedDuration::from_millis(number as i64);
                 Trigger::Monitor(self.world.slot.clone(), judged)
             }
-            Evidence::Cap | Evidence::Leak | Evidence::Person | Evidence::CutUnrecorded => {
-                return by_hand();
-            }
+            Evidence::Cap
+            | Evidence::Leak
+            | Evidence::Person
+            | Evidence::Offboarding
+            | Evidence::CutUnrecorded => return by_hand(),
         };
         KillOrder::from(Kill {
             slot: self.world.slot.clone(),

@@ -17,7 +17,7 @@ pub use stack::Stack;
 use crate::emulators::{python, scripts};
 
 /// The functions: their names, and what their resources' names begin with.
-pub const FUNCTIONS: [(&str, &str); 7] = [
+pub const FUNCTIONS: [(&str, &str); 8] = [
     ("rotate", "Rotate"),
     ("retire", "Retire"),
     ("monitor", "Monitor"),
@@ -25,6 +25,7 @@ pub const FUNCTIONS: [(&str, &str); 7] = [
     ("control", "Control"),
     ("usage", "Usage"),
     ("audit", "Audit"),
+    ("offboard", "Offboard"),
 ];
 
 /// The program that a function runs, as its folder in `functions` is called.

@@ -396,6 +396,8 @@ async fn ask(range: &Range) -> Value {
         alarms: Arc::new(NoAlarmStates),
         drills: Some(range.drills()),
         callers: keyward_core::usecases::report::Callers::People,
+        cases: world.outside.inventory.clone(),
+        offboard: Arc::new(keyward_core::ports::NoOffboardOrders),
         guards: None,
         restore_second: Second::NotNeeded,
         enforce_second: Second::NotNeeded,

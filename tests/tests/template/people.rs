@@ -213,7 +213,7 @@ fn an_auditor_reads_and_changes_nothing() {
 
 /// Who gives orders to the kill switch: a policy for people, or for agents, never does.
 #[test]
-fn nobody_but_the_monitor_and_control_invokes_the_kill_switch() {
+fn nobody_but_who_gives_orders_invokes_the_kill_switch() {
     let Some(template) = Template::read() else {
         return;
     };
@@ -231,7 +231,7 @@ fn nobody_but_the_monitor_and_control_invokes_the_kill_switch() {
         .iter()
         .filter(|(_, logical)| may(&format!("{logical}Role")));
     let roles: Vec<&str> = roles.map(|(name, _)| *name).collect();
-    assert_eq!(roles, ["monitor", "control"]);
+    assert_eq!(roles, ["monitor", "control", "offboard"]);
     let resources = stack.resources();
     let policies = resources
         .iter()

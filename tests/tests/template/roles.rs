@@ -6,7 +6,7 @@ use keyward_tests::template::policy::Request;
 use keyward_tests::template::{FUNCTIONS, Stack, Template};
 
 /// What is allowed on every resource, and why nothing narrower would do.
-const ON_EVERYTHING: [(&str, &str); 5] = [
+const ON_EVERYTHING: [(&str, &str); 6] = [
     (
         "cloudwatch:PutMetricData",
         "metrics have no ARN; a condition names the namespace",
@@ -21,6 +21,7 @@ const ON_EVERYTHING: [(&str, &str); 5] = [
         "listing knows no resources, and shows no values",
     ),
     ("lambda:ListFunctions", "listing knows no resources"),
+    ("cloudtrail:LookupEvents", "looking up knows no resources"),
 ];
 
 fn request(action: &str, resource: &str, context: &[(&str, &str)]) -> Request {
@@ -81,7 +82,7 @@ fn credentials_that_can_write_are_for_few_and_those_that_read_for_others() {
         let credential = given.get("KEYWARD_CREDENTIAL").map(String::as_str);
         let expected = match name {
             // These can but write, and those can but read, whatever they are told.
-            "rotate" | "retire" | "kill-switch" | "control" | "usage" => None,
+            "rotate" | "retire" | "kill-switch" | "control" | "usage" | "offboard" => None,
             _ => Some("read"),
         };
         assert_eq!(credential, expected, "{name}");
@@ -284,5 +285,54 @@ fn the_function_for_agents_touches_items_of_slots_alone() {
     for action in ["DeleteItem", "UpdateItem", "Scan"] {
         let asked = request(&format!("dynamodb:{action}"), table, &[]);
         assert!(!role.allows(&asked), "{action}");
+    }
+}
+
+/// Who ends what leaves has no key, no credential, and no way to end a secret for good.
+#[test]
+fn offboarding_deletes_only_this_stacks_secrets_and_never_by_force() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let stack = Stack::of(&template, &[]);
+    let role = stack.policy("OffboardRole");
+    let own = ("aws:ResourceTag/keyward:stack", "e2e");
+    let slot = ("aws:ResourceTag/keyward:slot", "support-bot");
+    let force = ("secretsmanager:ForceDeleteWithoutRecovery", "true");
+    for (context, allowed) in [
+        (&[own, slot][..], true),
+        (&[own], false),
+        (&[slot], false),
+        (&[("aws:ResourceTag/keyward:stack", "other"), slot], false),
+        (&[own, slot, force], false),
+    ] {
+        let delete = request(
+            "secretsmanager:DeleteSecret",
+            &secret("llm/a-a1B2c3"),
+            context,
+        );
+        assert_eq!(role.allows(&delete), allowed, "{context:?}");
+    }
+    let table = role.0.iter().find(|s| s.sid == "Inventory").unwrap();
+    for (item, allowed) in [
+        ("OFFBOARD#agent-bot-1", true),
+        ("SLOT#support-bot", true),
+        ("HANDLE#openrouter-main#key", true),
+        ("INCIDENT#support-bot-2", false),
+        ("ACT#2026-11", false),
+        ("LEASE#monitor", false),
+    ] {
+        let leading = [("dynamodb:LeadingKeys", item)];
+        let asked = request("dynamodb:PutItem", &table.resources[0], &leading);
+        assert_eq!(role.allows(&asked), allowed, "{item}");
+    }
+    let bucket = "arn:aws:s3:::e2e-reportsbucket";
+    for (key, allowed) in [
+        ("offboarding/agent-bot-1.json", true),
+        ("audits/ledger.json", false),
+        ("people/left.json", false),
+    ] {
+        let put = request("s3:PutObject", &format!("{bucket}/{key}"), &[]);
+        assert_eq!(role.allows(&put), allowed, "{key}");
     }
 }

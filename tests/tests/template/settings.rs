@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use keyward_aws::{DUE_INDEX, EXPIRES};
 use keyward_lambda::config::{
-    AuditConfig, Config, ConfigError, ControlConfig, KillConfig, MonitorConfig,
+    AuditConfig, Config, ConfigError, ControlConfig, KillConfig, MonitorConfig, OffboardConfig,
 };
 use keyward_tests::template::{FUNCTIONS, Stack, Template};
 use serde_json::json;
@@ -17,9 +17,11 @@ const MAPPED: &str = "arn:aws:cloudwatch:us-east-1:111122223333:alarm:spend";
 const MAP: &str = r#"{"spend": "support-bot"}"#;
 
 /// Everything set that can be.
-const ALL: [(&str, &str); 9] = [
+const ALL: [(&str, &str); 11] = [
     ("SecurityHub", "true"),
     ("ReportLockDays", "365"),
+    ("OffboardAccounts", "444455556666"),
+    ("OffboardSources", "corp.hr,corp.it"),
     ("ProviderAccounts", ACCOUNTS),
     ("AlarmMap", MAP),
     ("MappedAlarmArns", MAPPED),
@@ -42,6 +44,7 @@ fn read(function: &str, lookup: impl Fn(&str) -> Option<String>) -> Result<(), C
         "control" | "usage" => ControlConfig::from_lookup(lookup).map(drop),
         "monitor" => MonitorConfig::from_lookup(lookup).map(drop),
         "audit" => AuditConfig::from_lookup(lookup).map(drop),
+        "offboard" => OffboardConfig::from_lookup(lookup).map(drop),
         "kill-switch" => KillConfig::from_lookup(lookup).map(drop),
         other => panic!("{other} is not known here"),
     }

@@ -21,13 +21,14 @@ fn only_aws_services_invoke_and_only_for_what_is_this_stacks() {
         return;
     };
     let stack = Stack::of(&template, &[]);
-    let mut invokers = BTreeMap::new();
+    let mut invokers: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
     for (name, permission) in of_kind(&stack, "AWS::Lambda::Permission") {
         let properties = &permission["Properties"];
         assert_eq!(properties["Action"], "lambda:InvokeFunction", "{name}");
         assert_eq!(properties["SourceAccount"], "111122223333", "{name}");
         let text = |field: &str| properties[field].as_str().unwrap_or_default().to_owned();
-        invokers.insert(text("FunctionName"), (text("Principal"), text("SourceArn")));
+        let by = (text("Principal"), text("SourceArn"));
+        invokers.entry(text("FunctionName")).or_default().push(by);
     }
     let arn = |end: &str| format!("arn:aws:{end}");
     let expected = [
@@ -52,14 +53,26 @@ fn only_aws_services_invoke_and_only_for_what_is_this_stacks() {
             "events",
             arn("events:us-east-1:111122223333:rule/e2e-audit"),
         ),
-    ];
-    let expected = expected.map(|(function, service, source)| {
         (
-            function.to_owned(),
-            (format!("{service}.amazonaws.com"), source),
-        )
-    });
-    assert_eq!(invokers, BTreeMap::from(expected));
+            "e2e-offboard",
+            "events",
+            arn("events:us-east-1:111122223333:rule/e2e-offboard"),
+        ),
+        (
+            "e2e-offboard",
+            "events",
+            arn("events:us-east-1:111122223333:rule/e2e-offboarding/e2e-offboard-events"),
+        ),
+    ];
+    let mut all: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+    for (function, service, source) in expected {
+        let by = (format!("{service}.amazonaws.com"), source);
+        all.entry(function.to_owned()).or_default().push(by);
+    }
+    for by in invokers.values_mut().chain(all.values_mut()) {
+        by.sort();
+    }
+    assert_eq!(invokers, all);
 }
 
 #[test]
@@ -69,10 +82,16 @@ fn no_schedule_and_no_subscription_comes_before_its_permission() {
     };
     let stack = Stack::of(&template, &[]);
     let permissions = of_kind(&stack, "AWS::Lambda::Permission");
-    let of_function = |function: &str| {
-        let mut found = permissions
-            .iter()
-            .filter(|(_, p)| p["Properties"]["FunctionName"] == function);
+    let of_function = |function: &str, source: &str| {
+        let by = |p: &Value| {
+            p["Properties"]["SourceArn"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let mut found = permissions.iter().filter(|(_, p)| {
+            p["Properties"]["FunctionName"] == function && by(p).ends_with(source)
+        });
         found.next().unwrap().0.clone()
     };
     let waits_for = |resource: &Value| match &resource["DependsOn"] {
@@ -91,17 +110,21 @@ fn no_schedule_and_no_subscription_comes_before_its_permission() {
         .collect();
     assert_eq!(
         rates,
-        ["cron(0 6 * * ? *)", "rate(1 minute)", "rate(5 minutes)"]
+        [
+            "cron(0 6 * * ? *)",
+            "rate(1 minute)",
+            "rate(5 minutes)",
+            "rate(5 minutes)"
+        ]
     );
     for rule in rules.values() {
-        let function = rule["Properties"]["Name"].as_str().unwrap();
-        assert!(
-            waits_for(rule).contains(&of_function(function)),
-            "{function}"
-        );
+        let name = rule["Properties"]["Name"].as_str().unwrap();
+        let function = name.strip_suffix("-events").unwrap_or(name);
+        let permission = of_function(function, &format!("/{name}"));
+        assert!(waits_for(rule).contains(&permission), "{name}");
     }
     let alarms = &stack.resources()["AlarmSubscription"];
-    assert!(waits_for(alarms).contains(&of_function("e2e-kill-switch")));
+    assert!(waits_for(alarms).contains(&of_function("e2e-kill-switch", "")));
     assert_eq!(
         alarms["Properties"]["RedrivePolicy"]["deadLetterTargetArn"],
         "arn:aws:sqs:us-east-1:111122223333:e2e-alarms-dead"
@@ -119,6 +142,7 @@ fn what_is_invoked_asynchronously_leaves_its_failures_in_a_queue() {
         ("Monitor", 0, 60),
         ("KillSwitch", 2, 3600),
         ("Audit", 2, 7200),
+        ("Offboard", 2, 3600),
     ] {
         let invoked = stack.properties(&format!("{name}Function"))["EventInvokeConfig"].clone();
         assert_eq!(invoked["MaximumRetryAttempts"], retries, "{name}");
@@ -166,6 +190,7 @@ fn alarms_tell_of_errors_throttles_dead_letters_and_silence() {
     for alarm in [
         silence,
         watched("AWS/Lambda", "Invocations", "e2e-retire").unwrap(),
+        watched("AWS/Lambda", "Invocations", "e2e-offboard").unwrap(),
     ] {
         assert_eq!(alarm["TreatMissingData"], "breaching");
         assert_eq!(alarm["ComparisonOperator"], "LessThanThreshold");
@@ -262,4 +287,44 @@ fn the_dashboard_can_be_read() {
     let body: Value = serde_json::from_str(dashboard["DashboardBody"].as_str().unwrap()).unwrap();
     let scores = body["widgets"][0]["properties"]["metrics"].to_string();
     assert!(scores.contains(r#"Stack=\"e2e\""#), "{scores}");
+}
+
+/// Who may say that somebody leaves is named, and what is said reaches the function or a queue.
+#[test]
+fn leaving_is_said_by_named_principals_on_a_bus_of_its_own() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let sender = "arn:aws:iam::444455556666:role/hr";
+    for (parameters, principal) in [
+        (
+            &[][..],
+            json!("arn:aws:iam:us-east-1:111122223333:OffboardSender"),
+        ),
+        (&[("OffboardPrincipals", sender)], json!([sender])),
+    ] {
+        let stack = Stack::of(&template, parameters);
+        let statement = stack.properties("OffboardBus")["Policy"]["Statement"][0].clone();
+        assert_eq!(statement["Action"], "events:PutEvents");
+        assert_eq!(statement["Principal"]["AWS"], principal);
+    }
+    let stack = Stack::of(&template, &[]);
+    let rule = stack.properties("OffboardEvents");
+    assert_eq!(rule["EventBusName"], "OffboardBus");
+    assert!(
+        rule["Targets"][0]["DeadLetterConfig"]["Arn"].is_string(),
+        "{rule}"
+    );
+    let input = stack.properties("OffboardSchedule")["Targets"][0]["Input"].clone();
+    let event: Value = serde_json::from_str(input.as_str().unwrap()).unwrap();
+    let senders = keyward_offboard::Senders {
+        stack: "e2e".parse().unwrap(),
+        sources: std::collections::BTreeSet::new(),
+        accounts: std::collections::BTreeSet::new(),
+    };
+    let now = "2026-12-01T09:00:00Z".parse().unwrap();
+    assert_eq!(
+        keyward_offboard::read(&event, &senders, now),
+        Ok(keyward_offboard::Event::Due)
+    );
 }

@@ -34,17 +34,22 @@ pub(super) fn reasoned(reason: &str) -> Result<()> {
 
 /// Refuses unless the slot's name was typed, or need not be.
 pub(super) fn confirmed(slot: &SlotName, what: &str, confirm: Confirm) -> Result<()> {
+    confirmed_name(slot.as_str(), "the slot's", what, confirm)
+}
+
+/// Refuses unless the name was typed, or need not be; `whose` is in the words for people.
+pub(super) fn confirmed_name(name: &str, whose: &str, what: &str, confirm: Confirm) -> Result<()> {
     if confirm == Confirm::Given {
         return Ok(());
     }
     if !stdin().is_terminal() {
-        bail!("nothing was changed: say --yes where nobody can type the slot's name");
+        bail!("nothing was changed: say --yes where nobody can type {whose} name");
     }
-    complain(&format!("{what}. To go on, type the slot's name:"));
+    complain(&format!("{what}. To go on, type {whose} name:"));
     let mut typed = String::new();
     stdin().lock().read_line(&mut typed)?;
-    if typed.trim() != slot.as_str() {
-        bail!("that is not `{slot}`; nothing was changed");
+    if typed.trim() != name {
+        bail!("that is not `{name}`; nothing was changed");
     }
     Ok(())
 }

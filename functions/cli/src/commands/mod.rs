@@ -15,6 +15,7 @@ mod import;
 mod kill;
 mod leak;
 mod migrate;
+mod offboard;
 mod offline;
 mod operations;
 mod plan;
@@ -34,6 +35,7 @@ pub(crate) use audit::Audit;
 pub(crate) use expect::Factor;
 pub(crate) use import::Import;
 pub(crate) use leak::Leak;
+pub(crate) use offboard::Offboard;
 pub(crate) use offline::Offline;
 
 use crate::args::{Args, Command};
@@ -141,6 +143,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             }
         }
         Command::Leak(wanted) => leak::leak(wanted).await,
+        Command::Offboard(wanted) => offboard::run(wanted).await,
         Command::Restore {
             slot,
             reason,

@@ -98,6 +98,7 @@ fn order(
     let kind = match ground {
         Ground::Leak => "leak",
         Ground::Person => "person",
+        Ground::Offboarding => "offboarding",
     };
     CutOff {
         slot,

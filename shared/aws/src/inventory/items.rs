@@ -10,6 +10,7 @@ use keyward_core::model::drill::Drill;
 use keyward_core::model::finding::FindingId;
 use keyward_core::model::incident::TriggerId;
 use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::offboarding::OffboardingId;
 use keyward_core::model::slot::{Revision, Slot};
 use keyward_core::model::version::VersionId;
 use keyward_core::ports::{Due, InventoryError, UniqueItem};
@@ -23,8 +24,10 @@ pub(super) const PK: &str = "pk";
 pub(super) const SK: &str = "sk";
 /// The partition key of the index of due work; only on items with work to do.
 pub(super) const DUE: &str = "due";
-/// The one partition of that index.
+/// The partition of that index for all work but offboarding.
 pub(super) const DUE_PARTITION: &str = "1";
+/// The partition of that index for cases of offboarding: those who look for other work do not see them.
+pub(super) const OFFBOARD_PARTITION: &str = "offboard";
 /// The sort key of that index.
 pub(super) const DUE_AT: &str = "due_at";
 /// Counts an item's writes.
@@ -47,6 +50,7 @@ pub(super) const DRILL_PREFIX: &str = "DRILL#";
 
 const SLOT_PREFIX: &str = "SLOT#";
 const INCIDENT_PREFIX: &str = "INCIDENT#";
+const OFFBOARD_PREFIX: &str = "OFFBOARD#";
 /// The schema that an item is of.
 pub(super) const SCHEMA_FIELD: &str = "schema";
 
@@ -93,6 +97,10 @@ impl Key {
             format!("{SLOT_PREFIX}{}", drill.slot),
             format!("{DRILL_PREFIX}{}", sortable(drill.started)),
         )
+    }
+
+    pub(super) fn offboarding(id: &OffboardingId) -> Self {
+        Self::new(format!("{OFFBOARD_PREFIX}{id}"), "OFFBOARD")
     }
 
     pub(super) fn pool(account: &AccountName) -> Self {
@@ -201,6 +209,16 @@ pub(super) fn due(item: &Item) -> Result<Due, InventoryError> {
         Some(version) => Ok(Due::Version(slot, version)),
         None => Err(key.corrupt("it is neither a slot nor a version")),
     }
+}
+
+/// The case that an item in the index stands for.
+pub(super) fn due_case(item: &Item) -> Result<OffboardingId, InventoryError> {
+    let key = Key::of(item);
+    let id = key
+        .pk
+        .strip_prefix(OFFBOARD_PREFIX)
+        .and_then(OffboardingId::parse);
+    id.ok_or_else(|| key.corrupt("it is no case of offboarding"))
 }
 
 pub(super) fn number(n: u64) -> AttributeValue {

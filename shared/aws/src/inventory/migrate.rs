@@ -6,6 +6,7 @@ use keyward_core::model::act::Act;
 use keyward_core::model::audit::AcceptedRisk;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::Incident;
+use keyward_core::model::offboarding::Offboarding;
 use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::Slot;
 use keyward_core::model::text::{OutsideText, without_keys};
@@ -112,6 +113,7 @@ impl DynamoInventory {
             "INCIDENT" => release.decode::<Incident>(item).map(drop),
             "DRILL" => release.decode::<Drill>(item).map(drop),
             "RISK" => release.decode::<AcceptedRisk>(item).map(drop),
+            "OFFBOARD" => release.decode::<Offboarding>(item).map(drop),
             "POOL" => release.decode::<Pool>(item).map(drop),
             "TOLD" => release.decode::<ToldHour>(item).map(drop),
             "BASELINE" => release.decode::<StoredWatch>(item).map(drop),

@@ -3,6 +3,7 @@
 mod census;
 mod items;
 mod migrate;
+mod offboardings;
 mod pages;
 mod risks;
 mod schema;

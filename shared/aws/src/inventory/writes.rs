@@ -13,6 +13,7 @@ use keyward_core::model::audit::AcceptedRisk;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::offboarding::Offboarding;
 use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::{Epoch, Revision, Slot};
 use keyward_core::model::version::{Version, VersionId};
@@ -42,6 +43,8 @@ pub(super) enum Write<'a> {
     Risk(&'a AcceptedRisk, Revision),
     NewAct(&'a Act),
     NewDrill(&'a Drill),
+    /// A case of offboarding; with revision zero a new one.
+    Offboarding(&'a Offboarding),
 }
 
 /// What is at stake in the condition of one item.
@@ -164,6 +167,17 @@ impl<'a> Writes<'a> {
                     .release
                     .encode(&Key::act(act), act, Revision::default(), None)?;
                 self.put(Guard::Revision, Condition::Absent, item)
+            }
+            Write::Offboarding(case) => {
+                let key = Key::offboarding(&case.id);
+                let mut item = self
+                    .release
+                    .encode(&key, case, case.revision, case.due_at)?;
+                if item.contains_key(items::DUE) {
+                    let partition = AttributeValue::S(items::OFFBOARD_PARTITION.to_owned());
+                    item.insert(items::DUE.to_owned(), partition);
+                }
+                self.put(Guard::Revision, Condition::begun(case.revision), item)
             }
             Write::NewDrill(drill) => {
                 let item =

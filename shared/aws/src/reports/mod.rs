@@ -1,5 +1,6 @@
 //! Reports of audits in an S3 bucket, and who has left in the same.
 
+mod evidence;
 mod people;
 
 use async_trait::async_trait;

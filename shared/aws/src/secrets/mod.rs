@@ -10,6 +10,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
 use futures::future::try_join_all;
+use jiff::Timestamp;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::secret_document::SecretText;
@@ -130,6 +131,7 @@ impl SecretStore for SecretsManager {
         Ok(SecretDescription {
             arn: parsed(answer.arn)?,
             rotation_enabled: answer.rotation_enabled.unwrap_or(false),
+            is_deleted: answer.deleted_date.is_some(),
             stages,
             tags: tags
                 .filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default())))
@@ -293,6 +295,26 @@ impl SecretStore for SecretsManager {
             }
             _ => Err(failed(failure, arn.as_str())),
         }
+    }
+
+    async fn schedule_deletion(
+        &self,
+        arn: &SecretArn,
+        days: u16,
+    ) -> Result<Option<Timestamp>, SecretError> {
+        let request = self.of(arn.as_str()).delete_secret();
+        let request = request
+            .secret_id(arn.as_str())
+            .recovery_window_in_days(days.into());
+        let failure = match request.send().await {
+            Ok(answer) => return Ok(answer.deletion_date.and_then(moment)),
+            Err(error) => examine("DeleteSecret", &error),
+        };
+        // The code stands for a secret that is scheduled already, too: its description tells.
+        if failure.code() == BAD_REQUEST && self.describe(arn.as_str()).await?.is_deleted {
+            return Ok(None);
+        }
+        Err(failed(failure, arn.as_str()))
     }
 }
 

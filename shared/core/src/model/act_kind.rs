@@ -7,7 +7,7 @@ pub enum ActKind {
     See,
     /// What keeps slots in order: registering, what is expected of them, pools, prices, drills.
     Operate,
-    /// Cutting a slot off.
+    /// Cutting a slot off, for good too where an agent is given up.
     Kill,
     /// Saying how much protection there is: whether a slot's statistics may cut it off, and what an audit finds that may stay.
     Enforce,
@@ -16,7 +16,7 @@ pub enum ActKind {
 }
 
 /// The operations of `control` for people, and their kinds.
-const OPERATIONS: [(&str, ActKind); 15] = [
+const OPERATIONS: [(&str, ActKind); 16] = [
     ("/plan", ActKind::See),
     ("/import", ActKind::See),
     ("/doctor", ActKind::See),
@@ -29,6 +29,7 @@ const OPERATIONS: [(&str, ActKind); 15] = [
     ("/migrate", ActKind::Operate),
     ("/kill", ActKind::Kill),
     ("/leak", ActKind::Kill),
+    ("/offboard", ActKind::Kill),
     ("/enforce", ActKind::Enforce),
     ("/accept", ActKind::Enforce),
     ("/restore", ActKind::Restore),

@@ -83,7 +83,7 @@ impl CutOff {
     }
 }
 
-/// Why a person has a slot cut off.
+/// Why a slot is cut off other than for what it used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ground {
@@ -91,6 +91,8 @@ pub enum Ground {
     Person,
     /// A key of it is known to strangers: it is never to come back.
     Leak,
+    /// The slot is given up: none of its keys is ever to come back.
+    Offboarding,
 }
 
 impl From<Ground> for Evidence {
@@ -98,6 +100,7 @@ impl From<Ground> for Evidence {
         match ground {
             Ground::Person => Self::Person,
             Ground::Leak => Self::Leak,
+            Ground::Offboarding => Self::Offboarding,
         }
     }
 }

@@ -120,11 +120,19 @@ pub enum AlertKind {
     MonitorFailed,
     /// An audit is over: what is new, fixed and still open, and what was not seen.
     AuditDone,
+    /// An offboarding is done: every key of who left is dead or replaced.
+    OffboardDone,
+    /// The time of an offboarding runs out, or is over, with keys that are not dead or replaced.
+    OffboardBehind,
+    /// Who answered for slots has left, and nobody is there to take over, now or the next time.
+    OwnerMissing,
+    /// An event asked for an offboarding that was not begun.
+    OffboardRefused,
 }
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 50] = [
         Self::AdminCredentialRefused,
         Self::RotationFailed,
         Self::NewKeyWithoutMoney,
@@ -171,6 +179,10 @@ impl AlertKind {
         Self::KillOrdered,
         Self::MonitorFailed,
         Self::AuditDone,
+        Self::OffboardDone,
+        Self::OffboardBehind,
+        Self::OwnerMissing,
+        Self::OffboardRefused,
     ];
 }
 

@@ -32,6 +32,8 @@ pub enum Evidence {
     Leak,
     /// A named person wants it.
     Person,
+    /// The slot is given up.
+    Offboarding,
     /// The key in use is cut off already, by a kill while the inventory was down, and that was recorded nowhere.
     CutUnrecorded,
 }
@@ -48,10 +50,10 @@ pub enum Containment {
 }
 
 impl Evidence {
-    /// Only proof of a leak is final from the start.
+    /// Proof of a leak, and that the slot is given up, are final from the start.
     pub const fn containment(self) -> Containment {
         match self {
-            Self::Leak => Containment::Final,
+            Self::Leak | Self::Offboarding => Containment::Final,
             Self::Alarm
             | Self::UncheckedAlarm
             | Self::Monitor
@@ -65,7 +67,9 @@ impl Evidence {
     pub const fn is_statistical(self) -> bool {
         match self {
             Self::Alarm | Self::UncheckedAlarm | Self::Monitor => true,
-            Self::Cap | Self::Leak | Self::Person | Self::CutUnrecorded => false,
+            Self::Cap | Self::Leak | Self::Person | Self::Offboarding | Self::CutUnrecorded => {
+                false
+            }
         }
     }
 }
@@ -349,6 +353,12 @@ impl Incident {
         if self.undo.iter().all(|undo| undo.version != version.id) {
             self.undo.push(Undo::of(version));
         }
+    }
+
+    /// Whether it is no more than the end of a slot that is given up: nothing is amiss.
+    pub fn is_planned(&self) -> bool {
+        let planned = |t: &Triggered| t.evidence == Evidence::Offboarding;
+        !self.triggers.is_empty() && self.triggers.iter().all(planned)
     }
 
     /// When what set it off was first seen.

@@ -20,6 +20,7 @@ pub mod kill_outcome;
 pub mod metric;
 pub mod money;
 pub mod names;
+pub mod offboarding;
 pub mod pool;
 pub mod pool_document;
 pub mod price;

@@ -318,6 +318,9 @@ pub struct Slot {
     /// What each key is limited to from birth.
     #[serde(default)]
     pub scope: Scope,
+    /// Since when its owner is known to have left, while nobody took over.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub owner_left: Option<Timestamp>,
     /// Who else can read the secret. The roles and users among them may tell what the slot uses.
     #[serde(default)]
     pub readers: Vec<Reader>,

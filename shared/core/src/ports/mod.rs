@@ -16,6 +16,7 @@ mod kill_orders;
 mod lists;
 mod metrics;
 mod migration;
+mod offboardings;
 mod pools;
 mod progress;
 mod provider;
@@ -45,6 +46,10 @@ pub use lists::{
 };
 pub use metrics::{Metrics, MetricsError};
 pub use migration::{MigratedPage, Migration, MigrationError, Pass, Unreadable};
+pub use offboardings::{
+    EvidenceSink, NoOffboardOrders, OffboardOrders, Offboardings, ReadsPage, SecretRead,
+    SecretReads,
+};
 pub use pools::StandbyPools;
 pub use progress::{Progress, Stage as ReadingStage, Unwatched};
 pub use provider::{

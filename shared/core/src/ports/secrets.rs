@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::model::names::{SecretArn, SecretVersionId, SlotName};
@@ -71,6 +72,8 @@ pub struct SecretDescription {
     pub arn: SecretArn,
     /// Whether rotation is on. Absent in the answer means that it never was.
     pub rotation_enabled: bool,
+    /// Whether it is scheduled for deletion: then its values cannot be read or written.
+    pub is_deleted: bool,
     /// Labels of each version that has any.
     pub stages: BTreeMap<SecretVersionId, BTreeSet<Stage>>,
     /// Tags.
@@ -215,6 +218,18 @@ pub trait SecretStore: Send + Sync {
     /// [`SecretError::RotationUnfinished`] while an earlier one is.
     async fn rotate_now(&self, arn: &SecretArn, token: &SecretVersionId)
     -> Result<(), SecretError>;
+
+    /// Schedules the secret for deletion in `days`, 7 to 30, up to which it can be brought back. Returns from when it can be
+    /// gone for good, where that is told; one that is scheduled already is left as it is.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.html>
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    async fn schedule_deletion(
+        &self,
+        arn: &SecretArn,
+        days: u16,
+    ) -> Result<Option<Timestamp>, SecretError>;
 }
 
 /// Why a call to Secrets Manager had no, or no known, effect.

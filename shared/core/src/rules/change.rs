@@ -81,6 +81,7 @@ pub fn change(slot: &Slot, planned: &PlannedSlot) -> Result<Change, NotApplied> 
 fn mutable(slot: &Slot, planned: &PlannedSlot) -> Change {
     let mut next = slot.clone();
     next.owner = planned.people.owner.clone();
+    next.owner_left = slot.owner_left.filter(|_| next.owner == slot.owner);
     next.backup_owner = planned.people.backup_owner.clone();
     next.readers = planned.entry.readers.clone();
     next.policy = planned.policy;

@@ -15,6 +15,7 @@ pub mod expect;
 pub mod kill;
 pub mod leaks;
 pub mod naming;
+pub mod offboard;
 pub mod overlap;
 pub mod plan;
 pub mod policy;

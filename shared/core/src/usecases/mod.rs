@@ -24,6 +24,7 @@ pub mod known_slot;
 pub mod leak;
 pub mod migrate;
 pub mod monitor;
+pub mod offboard;
 pub mod orders;
 pub mod pool;
 pub mod prices;

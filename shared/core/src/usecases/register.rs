@@ -190,6 +190,7 @@ pub fn new_slot(planned: &PlannedSlot, now: jiff::Timestamp) -> Slot {
         mode_asked: None,
         expectation: None,
         rightful: None,
+        owner_left: None,
         told_failed: None,
         due_at: now,
     }

@@ -4,10 +4,10 @@ use keyward_core::rules::kill::Deployment;
 
 use super::{Config, ConfigError, Reader};
 
-const REPORTS: &str = "KEYWARD_REPORTS";
+pub(super) const REPORTS: &str = "KEYWARD_REPORTS";
 const HUB: &str = "KEYWARD_SECURITY_HUB";
 
-const REPORTS_RULE: &str = "the bucket of reports, 3 to 63 of a-z 0-9 - .";
+pub(super) const REPORTS_RULE: &str = "the bucket of reports, 3 to 63 of a-z 0-9 - .";
 
 /// Everything that a deployment sets for the audit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl AuditConfig {
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
-fn is_bucket(text: &str) -> bool {
+pub(super) fn is_bucket(text: &str) -> bool {
     let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let bytes = text.as_bytes();
     let ends = [bytes.first(), bytes.last()];

@@ -10,6 +10,9 @@ use super::kill::TOPIC;
 use super::monitor::{KILL_SWITCH, KILL_SWITCH_RULE, is_function_arn};
 use super::{Config, ConfigError, Reader};
 
+const OFFBOARD: &str = "KEYWARD_OFFBOARD_ARN";
+const OFFBOARD_RULE: &str = "the ARN of the offboarding function, arn:aws:lambda:<region>:<account of 12 digits>:function:<name>";
+
 /// Everything that a deployment sets for the control function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlConfig {
@@ -21,6 +24,9 @@ pub struct ControlConfig {
     /// `KEYWARD_STACK` and `KEYWARD_KILL_SWITCH_ARN`: whose orders these are, and the function that carries out what writes
     /// at a provider. Both must be set where people are the callers; `None` where agents are.
     pub kill_switch: Option<KillSwitchOf>,
+    /// `KEYWARD_OFFBOARD_ARN`: the function that carries cases of offboarding on at once; without it, its schedule does. `None`
+    /// where agents are the callers.
+    pub offboard: Option<OffboardOf>,
     /// `KEYWARD_URLS`: `apart` or `together`; `apart` if not set. Whether each kind of acts has a URL of its own.
     pub urls: Urls,
     /// `KEYWARD_CALLERS`: `people` or `agents`. Whose calls this function takes. It must be set: for agents, a function
@@ -31,6 +37,15 @@ pub struct ControlConfig {
 /// The kill switch of a stack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KillSwitchOf {
+    /// The deployment.
+    pub stack: StackName,
+    /// The function's ARN.
+    pub function: String,
+}
+
+/// The offboarding of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffboardOf {
     /// The deployment.
     pub stack: StackName,
     /// The function's ARN.
@@ -62,11 +77,15 @@ impl ControlConfig {
             Callers::People => reader.kill_switch(deployment.as_ref()),
             Callers::Agents => None,
         };
+        let offboard = kill_switch
+            .as_ref()
+            .and_then(|of| reader.offboard(&of.stack));
         match reader.problems.is_empty() {
             true => Ok(Self {
                 common,
                 deployment,
                 kill_switch,
+                offboard,
                 urls,
                 callers,
             }),
@@ -85,6 +104,15 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
             (None, None) => self.stack(),
         };
         stack.map(|stack| KillSwitchOf { stack, function })
+    }
+
+    fn offboard(&mut self, stack: &StackName) -> Option<OffboardOf> {
+        let function = self.text(OFFBOARD)?;
+        if !is_function_arn(&function) {
+            self.problem(OFFBOARD, format!("must be {OFFBOARD_RULE}"));
+        }
+        let stack = stack.clone();
+        Some(OffboardOf { stack, function })
     }
 
     fn urls(&mut self, variable: &'static str) -> Urls {
@@ -172,6 +200,13 @@ mod tests {
         assert_eq!(refused(&[(STACK, "")]), [STACK]);
         assert_eq!(refused(&[(KILL_SWITCH, "")]), [KILL_SWITCH]);
         assert_eq!(refused(&[(KILL_SWITCH, "kill-switch")]), [KILL_SWITCH]);
+        assert_eq!(with(&[]).unwrap().offboard, None);
+        let offboard = with(&[(OFFBOARD, FUNCTION)]).unwrap().offboard.unwrap();
+        assert_eq!(
+            (offboard.stack.as_str(), &*offboard.function),
+            ("prod", FUNCTION)
+        );
+        assert_eq!(refused(&[(OFFBOARD, "offboard")]), [OFFBOARD]);
         let agents = [
             ("KEYWARD_CALLERS", "agents"),
             (STACK, ""),

@@ -6,6 +6,7 @@ mod audit;
 mod control;
 mod kill;
 mod monitor;
+mod offboard;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -21,9 +22,10 @@ use tracing::Level;
 use crate::http::HttpSettings;
 
 pub use audit::{AuditConfig, SendTo};
-pub use control::{ControlConfig, KillSwitchOf};
+pub use control::{ControlConfig, KillSwitchOf, OffboardOf};
 pub use kill::{KillConfig, deployment_from};
 pub use monitor::MonitorConfig;
+pub use offboard::{OffboardConfig, Senders};
 
 /// A variable of this process's environment. Text that is not Unicode comes with replacement characters, which no
 /// variable of Keyward's accepts.

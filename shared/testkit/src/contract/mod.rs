@@ -8,6 +8,7 @@ pub mod census;
 pub mod inventory;
 pub mod kill_alarms;
 pub mod metrics;
+pub mod offboardings;
 pub mod pools;
 pub mod provider;
 pub mod reports;

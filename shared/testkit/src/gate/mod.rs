@@ -2,6 +2,7 @@
 //! answer, let something else happen first, make all callers take turns, or take its time over each call.
 
 mod monitor;
+mod offboard;
 mod ports;
 mod provider;
 mod slow;
@@ -15,6 +16,7 @@ use fastrand::Rng;
 use tokio::sync::Notify;
 
 pub use monitor::gated_monitor;
+pub use offboard::gated_offboarder;
 pub use ports::{gated, gated_alarms, gated_metrics};
 use slow::Slow;
 pub use slow::{Timed, in_sequence};

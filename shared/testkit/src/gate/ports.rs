@@ -170,6 +170,17 @@ impl SecretStore for Gated<dyn SecretStore> {
             )
             .await
     }
+
+    async fn schedule_deletion(
+        &self,
+        arn: &SecretArn,
+        days: u16,
+    ) -> Result<Option<Timestamp>, SecretError> {
+        let call = self.inner.schedule_deletion(arn, days);
+        self.gate
+            .pass("secrets.schedule_deletion", no_secret, call)
+            .await
+    }
 }
 
 #[async_trait]

@@ -11,12 +11,13 @@ use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::key::Fingerprint;
 use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::offboarding::{Offboarding, OffboardingId};
 use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::Slot;
 use keyward_core::model::version::{Version, VersionId};
 use keyward_core::ports::{
     Acts, Due, Fence, Inventory, InventoryError, MigratedPage, Migration, MigrationError,
-    PageToken, Pass, StandbyPools, UniqueItem,
+    Offboardings, PageToken, Pass, StandbyPools, UniqueItem,
 };
 
 use tables::{Owner, Tables};
@@ -77,6 +78,11 @@ impl MemoryInventory {
         self.tables().incidents.values().cloned().collect()
     }
 
+    /// All cases of offboarding, for looking at from a test.
+    pub fn all_offboardings(&self) -> Vec<Offboarding> {
+        self.tables().offboardings.values().cloned().collect()
+    }
+
     /// All entries of the record of acts, oldest first.
     pub fn all_acts(&self) -> Vec<Act> {
         self.tables().acts.values().cloned().collect()
@@ -112,8 +118,8 @@ impl MemoryInventory {
         let acts = tables.acts.values();
         let acts = serde_json::to_string(&acts.collect::<Vec<_>>()).expect("serialises");
         let rest = format!(
-            "{:?} {:?} {:?} {:?} {pools} {acts}",
-            tables.unique, tables.incidents, tables.open, tables.drills
+            "{:?} {:?} {:?} {:?} {:?} {pools} {acts}",
+            tables.unique, tables.incidents, tables.open, tables.drills, tables.offboardings
         );
         slots
             .chain(versions)
@@ -332,6 +338,50 @@ impl Inventory for MemoryInventory {
         let mut due: Vec<_> = all.filter(|(at, _)| *at <= now).collect();
         due.sort_by_key(|(at, _)| *at);
         Ok(due.into_iter().take(limit).map(|(_, due)| due).collect())
+    }
+}
+
+#[async_trait]
+impl Offboardings for MemoryInventory {
+    async fn offboarding(&self, id: &OffboardingId) -> Result<Option<Offboarding>, InventoryError> {
+        Ok(self.tables().offboardings.get(id).cloned())
+    }
+
+    async fn save_offboarding(&self, case: &Offboarding) -> Result<(), InventoryError> {
+        let mut tables = self.tables();
+        let stored = tables
+            .offboardings
+            .get(&case.id)
+            .map(|stored| stored.revision);
+        if stored.unwrap_or_default() != case.revision {
+            return Err(InventoryError::Conflict);
+        }
+        let saved = Offboarding {
+            revision: case.revision.next(),
+            ..case.clone()
+        };
+        tables.offboardings.insert(case.id.clone(), saved);
+        Ok(())
+    }
+
+    async fn due_offboardings(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<OffboardingId>, InventoryError> {
+        let tables = self.tables();
+        let mut due: Vec<_> = tables
+            .offboardings
+            .values()
+            .filter_map(|c| Some((c.due_at?, &c.id)))
+            .collect();
+        due.retain(|(at, _)| *at <= now);
+        due.sort();
+        Ok(due
+            .into_iter()
+            .take(limit)
+            .map(|(_, id)| id.clone())
+            .collect())
     }
 }
 

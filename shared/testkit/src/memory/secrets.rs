@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::secret_document::SecretText;
 use keyward_core::ports::{
@@ -34,6 +35,7 @@ struct State {
 struct Secret {
     name: String,
     rotation_enabled: bool,
+    deleted: Option<u16>,
     binary: bool,
     full: bool,
     values: BTreeMap<SecretVersionId, SecretText>,
@@ -96,6 +98,11 @@ impl MemorySecrets {
     /// Deletes the secret.
     pub fn remove(&self, arn: &SecretArn) {
         self.state().secrets.remove(arn);
+    }
+
+    /// For how many days a secret that is scheduled for deletion can be brought back; `None` if it is not scheduled.
+    pub fn recovery_days(&self, arn: &SecretArn) -> Option<u16> {
+        self.state().secrets.get(arn)?.deleted
     }
 
     /// Removes a tag, as a person can.
@@ -200,6 +207,16 @@ impl Secret {
         }
     }
 
+    /// What is scheduled for deletion refuses to be read, written and rotated.
+    fn is_there(&self) -> Result<(), SecretError> {
+        match self.deleted {
+            None => Ok(()),
+            Some(_) => Err(SecretError::Refused(
+                "InvalidRequestException: the secret is scheduled for deletion".to_owned(),
+            )),
+        }
+    }
+
     fn describe(&self, arn: &SecretArn) -> SecretDescription {
         let mut stages: BTreeMap<SecretVersionId, BTreeSet<Stage>> = BTreeMap::new();
         for (stage, version) in &self.stages {
@@ -211,6 +228,7 @@ impl Secret {
         SecretDescription {
             arn: arn.clone(),
             rotation_enabled: self.rotation_enabled,
+            is_deleted: self.deleted.is_some(),
             stages,
             tags: self.tags.clone(),
         }
@@ -245,6 +263,7 @@ impl SecretStore for MemorySecrets {
         version: VersionSelector<'_>,
     ) -> Result<Option<(SecretVersionId, SecretText)>, SecretError> {
         self.with(arn.as_str(), |secret| {
+            secret.is_there()?;
             if secret.binary {
                 return Err(SecretError::Binary);
             }
@@ -264,6 +283,7 @@ impl SecretStore for MemorySecrets {
         text: &SecretText,
     ) -> Result<(), SecretError> {
         self.with(arn.as_str(), |secret| {
+            secret.is_there()?;
             match secret.values.get(token) {
                 Some(stored) if stored.expose_secret() != text.expose_secret() => {
                     return Err(SecretError::TokenTaken(token.clone()));
@@ -357,6 +377,7 @@ impl SecretStore for MemorySecrets {
         let mut state = self.state();
         let secret = state.secrets.get_mut(arn);
         let secret = secret.ok_or_else(|| SecretError::NotFound(arn.to_string()))?;
+        secret.is_there()?;
         let pending = secret.stages.get(&Stage::Pending);
         if pending.is_some() && pending == Some(token) {
             return Ok(());
@@ -371,5 +392,16 @@ impl SecretStore for MemorySecrets {
             token: token.clone(),
         });
         Ok(())
+    }
+
+    async fn schedule_deletion(
+        &self,
+        arn: &SecretArn,
+        days: u16,
+    ) -> Result<Option<Timestamp>, SecretError> {
+        self.with(arn.as_str(), |secret| {
+            secret.deleted.get_or_insert(days);
+            Ok(None)
+        })
     }
 }

@@ -27,12 +27,16 @@ pub(super) fn no_owner(facts: &SlotFacts<'_>) -> Vec<Fault> {
 }
 
 pub(super) fn owner_gone(facts: &SlotFacts<'_>) -> Vec<Fault> {
-    let Some(left) = facts.left.seen() else {
-        return Vec::new();
-    };
     if facts.slot.state == SlotState::Decommissioned {
         return Vec::new();
     }
+    if let Some(since) = facts.slot.owner_left {
+        let evidence = format!("its owner {} was offboarded", facts.slot.owner);
+        return vec![Fault::of("owner", evidence, Some(since))];
+    }
+    let Some(left) = facts.left.seen() else {
+        return Vec::new();
+    };
     let owner = ("owner", Some(&facts.slot.owner));
     let backup = ("backup owner", facts.slot.backup_owner.as_ref());
     let gone = [owner, backup].into_iter().filter_map(|(what, who)| {

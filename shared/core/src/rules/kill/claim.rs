@@ -148,7 +148,9 @@ fn is_of_dead_keys(facts: &ClaimFacts<'_>) -> bool {
 const fn is_by_use(evidence: Evidence) -> bool {
     match evidence {
         Evidence::Alarm | Evidence::UncheckedAlarm | Evidence::Monitor | Evidence::Cap => true,
-        Evidence::Person | Evidence::Leak | Evidence::CutUnrecorded => false,
+        Evidence::Person | Evidence::Leak | Evidence::Offboarding | Evidence::CutUnrecorded => {
+            false
+        }
     }
 }
 
@@ -196,7 +198,7 @@ fn is_loop(facts: &ClaimFacts<'_>) -> bool {
     };
     let says_nothing = matches!(
         facts.order.evidence,
-        Evidence::Person | Evidence::CutUnrecorded
+        Evidence::Person | Evidence::Offboarding | Evidence::CutUnrecorded
     ) || drill_of(facts.slot, facts.order).is_some();
     !says_nothing
         && facts.now.duration_since(in_earnest) < LOOP_WINDOW

@@ -42,6 +42,7 @@ fn secret(current: Option<u32>) -> SecretDescription {
     SecretDescription {
         arn: slot().secret,
         rotation_enabled: true,
+        is_deleted: false,
         stages: current.into_iter().map(labels).collect(),
         tags: BTreeMap::new(),
     }

@@ -41,6 +41,7 @@ fn secret(stages: &[(u32, Stage)]) -> SecretDescription {
     SecretDescription {
         arn,
         rotation_enabled: true,
+        is_deleted: false,
         stages: by_version,
         tags: BTreeMap::new(),
     }

@@ -62,7 +62,7 @@ async fn take_told(ports: &Ports, incident: Incident, step: KillStep, at: Timest
     .await
 }
 
-/// In earnest it pages: whoever took a key may be at work, and an agent is without one.
+/// In earnest it pages, but for a slot that is given up: whoever took a key may be at work, and an agent is without one.
 fn is_contained(slot: &Slot, incident: &Incident, contained: &Contained) -> Alert {
     let name = &slot.name;
     let by_hand = contained
@@ -78,10 +78,12 @@ fn is_contained(slot: &Slot, incident: &Incident, contained: &Contained) -> Aler
     };
     let is_whole = by_hand.is_empty();
     let severity = match (&incident.drill, is_whole, incident.suspends) {
+        (_, true, _) if incident.is_planned() => Severity::Notice,
         (Some(_), true, None) => Severity::Warning,
         _ => Severity::Page,
     };
     let mut left = match (&incident.drill, incident.suspends) {
+        _ if incident.is_planned() => "Nothing: the slot is given up. Its secret is deleted once its keys are seen dead.".to_owned(),
         (_, Some(why)) => {
             let settle = settle(slot, why);
             format!("No new key is made for it, {}. {settle}", because(why))

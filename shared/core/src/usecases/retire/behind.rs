@@ -4,7 +4,7 @@
 use super::ItemError;
 use crate::model::key::ApiKey;
 use crate::model::names::{KeyHandle, SecretVersionId};
-use crate::model::slot::Slot;
+use crate::model::slot::{Slot, SlotState};
 use crate::model::version::{KeyLabel, Version, VersionId, VersionState};
 use crate::ports::{
     Fence, InventoryError, KeyProvider, KeyRecord, SecretDescription, Stage, TAG_HANDLE_PREFIX,
@@ -44,6 +44,7 @@ pub(super) async fn take_in_tagged(
         }
         let state = match record.suspended == Some(true)
             || secret.has(&id.secret_version, &Stage::Pending)
+            || slot.state == SlotState::Decommissioned
         {
             true => VersionState::Abandoned,
             false => VersionState::Retiring,

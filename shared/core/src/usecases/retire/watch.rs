@@ -17,9 +17,18 @@ use crate::usecases::drill;
 /// How often a slot is looked at when nothing is the matter.
 const REGULAR: SignedDuration = SignedDuration::from_mins(30);
 
+/// How often a slot is looked at that is given up.
+const SELDOM: SignedDuration = SignedDuration::from_hours(24);
+
 /// Looks at one slot and its secret, and mends what it can.
 pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError> {
-    let secret = ports.secrets.describe(slot.secret.as_str()).await?;
+    let secret = match ports.secrets.describe(slot.secret.as_str()).await {
+        Err(SecretError::NotFound(_)) if slot.state == SlotState::Decommissioned => None,
+        secret => Some(secret?).filter(|s| !is_given_up(&slot, s)),
+    };
+    let Some(secret) = secret else {
+        return put_by(ports, slot).await;
+    };
     let versions = ports.inventory.versions(&slot.name).await?;
     let stray = stray_pending(&secret);
     let found = clear_stray(ports, &mut slot, stray.as_ref(), &versions).await?;
@@ -58,6 +67,18 @@ pub(super) async fn watch(ports: &Ports, mut slot: Slot) -> Result<(), ItemError
         true => Err(ItemError::Untold),
         false => Ok(()),
     }
+}
+
+/// Whether the slot is given up and its secret on its way out: there is nothing in it to look after.
+fn is_given_up(slot: &Slot, secret: &SecretDescription) -> bool {
+    slot.state == SlotState::Decommissioned && secret.is_deleted
+}
+
+/// A slot without a secret is looked at once a day. Its versions have their own work.
+async fn put_by(ports: &Ports, mut slot: Slot) -> Result<(), ItemError> {
+    slot.due_at = ports.clock.now() + SELDOM;
+    slot.told_failed = None;
+    Ok(ports.inventory.save_slot(&slot).await?)
 }
 
 /// What became of an AWSPENDING label apart from AWSCURRENT.

@@ -91,6 +91,7 @@ pub(in crate::contract) fn slot(name: &str) -> Slot {
             epoch: Epoch(3),
         }),
         rightful: Some(Epoch(2)),
+        owner_left: None,
         expectation: Some(Expectation {
             percent: 250,
             until: at("2026-12-03T00:00:00Z"),
