@@ -6,6 +6,7 @@ use keyward_core::model::act::Act;
 use keyward_core::model::audit::AcceptedRisk;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::Incident;
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::Slot;
 use keyward_core::model::text::{OutsideText, without_keys};
@@ -113,6 +114,7 @@ impl DynamoInventory {
             "DRILL" => release.decode::<Drill>(item).map(drop),
             "RISK" => release.decode::<AcceptedRisk>(item).map(drop),
             "POOL" => release.decode::<Pool>(item).map(drop),
+            "ADMIN" => release.decode::<AdminRecord>(item).map(drop),
             "TOLD" => release.decode::<ToldHour>(item).map(drop),
             "BASELINE" => release.decode::<StoredWatch>(item).map(drop),
             "USAGE" if key.pk.starts_with("ACCOUNT#") => {

@@ -5,6 +5,7 @@
 mod ability;
 mod act_orders;
 mod acts;
+mod admin;
 mod alarm_states;
 mod alarms;
 mod alerts;
@@ -28,6 +29,7 @@ mod usage_store;
 pub use ability::{Ability, missing};
 pub use act_orders::{ActOrderError, ActOrders, ActOutcome, CapSet, NoActOrders, Readied};
 pub use acts::Acts;
+pub use admin::{AdminCredentials, Administered, ListedAdmin, MintedAdmin, TAG_ADMIN};
 pub use alarm_states::{AlarmStates, NoAlarmStates};
 pub use alarms::{AlarmError, AlarmSource, TAG_STACK};
 pub use alerts::{AlertError, Alerts};

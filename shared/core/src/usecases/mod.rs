@@ -2,6 +2,7 @@
 //! anywhere.
 
 pub mod accept;
+pub mod admin;
 mod adopt;
 pub mod apply;
 pub mod audit;

@@ -4,6 +4,7 @@
 //! is newer than the published description (<https://github.com/openai/openai-openapi>) is taken from
 //! <https://github.com/openai/openai-python>, `resources/admin/organization/projects`, release 3.57.0.
 
+mod admin;
 mod end;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
@@ -24,7 +25,7 @@ use keyward_core::model::names::{KeyHandle, Permission, ScopeId};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits,
+    Abilities, AdminCredentials, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits,
     Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, UsageReports, Verdict,
 };
 
@@ -265,6 +266,10 @@ impl KeyProvider for OpenAi {
     }
 
     fn reports(&self) -> Option<&dyn UsageReports> {
+        Some(self)
+    }
+
+    fn admin(&self) -> Option<&dyn AdminCredentials> {
         Some(self)
     }
 }

@@ -7,6 +7,7 @@ use keyward_core::model::act::{Act, ActId, Phase};
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::names::{AccountName, SlotName};
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::Slot;
 use keyward_core::model::version::{Version, VersionId};
@@ -28,6 +29,7 @@ pub(super) struct Tables {
     pub(super) open: BTreeMap<SlotName, String>,
     pub(super) triggers: BTreeMap<String, String>,
     pub(super) pools: BTreeMap<AccountName, Pool>,
+    pub(super) admins: BTreeMap<AccountName, AdminRecord>,
     pub(super) acts: BTreeMap<(Timestamp, ActId, Phase), Act>,
     pub(super) drills: BTreeMap<(SlotName, Timestamp), Drill>,
     /// What the transaction under way has replaced, in order.
