@@ -111,13 +111,16 @@ impl Api {
         headers: &'static [(&'static str, &'static str)],
     ) -> Result<Answer, ProviderError> {
         let (key, fetch) = self.admin.get(self.now()).await?;
-        let outcome = self
-            .send_by(&key, (method, url, body), repeat, headers)
-            .await;
-        if matches!(outcome, Err(ProviderError::AdminCredential { .. })) {
-            self.admin.drop_refused(fetch).await;
+        let request = (method, url, body);
+        let outcome = self.send_by(&key, request.clone(), repeat, headers).await;
+        if !matches!(outcome, Err(ProviderError::AdminCredential { .. })) {
+            return outcome;
         }
-        outcome
+        // It may have been rotated since it was fetched. A refused request had no effect, whatever it was to do.
+        match self.admin.replacement(fetch, self.now()).await? {
+            Some(key) => self.send_by(&key, request, repeat, headers).await,
+            None => outcome,
+        }
     }
 
     /// The same by a credential that is given: whichever the account is opened by is not touched.

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use keyward_core::model::act::Act;
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::audit::AcceptedRisk;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::Incident;
-use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::Slot;
 use keyward_core::model::text::{OutsideText, without_keys};

@@ -9,11 +9,11 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use keyward_core::model::act::Act;
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::audit::AcceptedRisk;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::names::{AccountName, SlotName};
-use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::{Epoch, Revision, Slot};
 use keyward_core::model::version::{Version, VersionId};

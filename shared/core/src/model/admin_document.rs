@@ -116,7 +116,11 @@ mod tests {
     fn the_credential_is_found_and_everything_else_stays() {
         let new = AdminKey::new("sk-admin-EXAMPLEnew");
         for (text, key, after) in [
-            (" sk-admin-EXAMPLE\n", "sk-admin-EXAMPLE", "sk-admin-EXAMPLEnew"),
+            (
+                " sk-admin-EXAMPLE\n",
+                "sk-admin-EXAMPLE",
+                "sk-admin-EXAMPLEnew",
+            ),
             (
                 r#"{"admin_key":"sk-admin-EXAMPLE","note":"by Ana"}"#,
                 "sk-admin-EXAMPLE",
@@ -124,7 +128,10 @@ mod tests {
             ),
         ] {
             let document = parse(text).unwrap();
-            assert_eq!(document.key().fingerprint(), AdminKey::new(key).fingerprint());
+            assert_eq!(
+                document.key().fingerprint(),
+                AdminKey::new(key).fingerprint()
+            );
             assert_eq!(document.with_key(&new).expose_secret(), after);
         }
         let file = r#"{"type":"service_account","private_key":"EXAMPLE"}"#;

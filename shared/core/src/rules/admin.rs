@@ -65,7 +65,12 @@ mod tests {
         };
         for (name, enabled, stages, proceeds) in [
             ("pending", true, Some(&[Stage::Pending][..]), true),
-            ("current, the last step left", false, Some(&[Stage::Current]), true),
+            (
+                "current, the last step left",
+                false,
+                Some(&[Stage::Current]),
+                true,
+            ),
             ("rotation is off", false, Some(&[Stage::Pending]), false),
             ("replaced meanwhile", true, Some(&[Stage::Previous]), false),
             ("no label any more", true, None, false),

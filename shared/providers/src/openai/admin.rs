@@ -11,9 +11,7 @@ use keyward_core::model::admin::AdminLabel;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::{KeyHandle, ScopeId};
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{
-    AdminCredentials, ListedAdmin, MintedAdmin, ProviderError, Verdict,
-};
+use keyward_core::ports::{AdminCredentials, ListedAdmin, MintedAdmin, ProviderError, Verdict};
 use serde::Serialize;
 
 use super::wire::{self, AdminRow, Deleted, List, NewAdmin};

@@ -25,8 +25,9 @@ use keyward_core::model::names::{KeyHandle, Permission, ScopeId};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Abilities, AdminCredentials, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits,
-    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, UsageReports, Verdict,
+    Abilities, AdminCredentials, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider,
+    KeyRecord, Limits, Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, UsageReports,
+    Verdict,
 };
 
 use self::end::account_path;

@@ -17,9 +17,9 @@ use keyward_core::model::slot::{ProviderName, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::Version;
 use keyward_core::ports::{
-    Administered, AlarmError, AlarmSource, AlertError, Alerts, Due, Fence, Inventory, InventoryError,
-    KeyProvider, Metrics, MetricsError, PoolSettings, ProviderError, Providers, RotationToken,
-    SecretDescription, SecretError, SecretStore, StandbyPools, VersionSelector,
+    Administered, AlarmError, AlarmSource, AlertError, Alerts, Due, Fence, Inventory,
+    InventoryError, KeyProvider, Metrics, MetricsError, PoolSettings, ProviderError, Providers,
+    RotationToken, SecretDescription, SecretError, SecretStore, StandbyPools, VersionSelector,
 };
 use keyward_core::usecases::Ports;
 

@@ -10,9 +10,9 @@ use keyward_core::model::slot::Scope;
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::KeyLabel;
 use keyward_core::ports::{
-    Abilities, AdminCredentials, CostPage, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord,
-    LATE_CREATE, ListedAdmin, LookUp, MintedAdmin, Page, PageToken, ProviderError, Reporting, SpendCaps, UsagePage,
-    UsageReports, Verdict, Window,
+    Abilities, AdminCredentials, CostPage, Disabled, IssueRequest, IssuedKey, KeyIssuer,
+    KeyProvider, KeyRecord, LATE_CREATE, ListedAdmin, LookUp, MintedAdmin, Page, PageToken,
+    ProviderError, Reporting, SpendCaps, UsagePage, UsageReports, Verdict, Window,
 };
 
 use super::ports::no_answer;

@@ -52,9 +52,11 @@ impl Work<'_> {
         };
         let document = AdminDocument::parse(&text).map_err(AdminError::from)?;
         let fingerprint = document.key().fingerprint();
-        let own = self.record.credentials.iter_mut().find(|v| {
-            v.id.secret_version == *token && v.fingerprint == Some(fingerprint)
-        });
+        let own = self
+            .record
+            .credentials
+            .iter_mut()
+            .find(|v| v.id.secret_version == *token && v.fingerprint == Some(fingerprint));
         match own {
             Some(v) if v.state == AdminState::Pending => Ok(true),
             Some(v) if v.state == AdminState::Intended => {

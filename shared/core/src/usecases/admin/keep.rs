@@ -125,7 +125,9 @@ impl Work<'_> {
             if alive && version.handle.is_none() && version.id.attempt == 0 {
                 return Some(alert(
                     AlertKind::HandleUnknown,
-                    format!("The admin credential {shown} of account {account} was replaced, but the provider's list does not tell which one it is."),
+                    format!(
+                        "The admin credential {shown} of account {account} was replaced, but the provider's list does not tell which one it is."
+                    ),
                     "The new one is in use. The old one still works.",
                     "End the old one in the provider's console.".to_owned(),
                 ));
@@ -134,9 +136,14 @@ impl Work<'_> {
             if version.state == AdminState::Current && ends_soon {
                 return Some(alert(
                     AlertKind::KeyNearEnd,
-                    format!("The admin credential {shown} of account {account} is about to end by itself."),
+                    format!(
+                        "The admin credential {shown} of account {account} is about to end by itself."
+                    ),
                     "It works until then.",
-                    format!("Rotate it: aws secretsmanager rotate-secret --secret-id {}", self.of.secret),
+                    format!(
+                        "Rotate it: aws secretsmanager rotate-secret --secret-id {}",
+                        self.of.secret
+                    ),
                 ));
             }
         }

@@ -40,7 +40,9 @@ pub enum AdminError {
     #[error("{0}'s API makes no admin credentials: a person makes the new one")]
     ByHand(crate::model::slot::ProviderName),
     /// Nothing to make a new one with.
-    #[error("the secret has no value: a person enters the first credential by keyward doctor --bootstrap")]
+    #[error(
+        "the secret has no value: a person enters the first credential by keyward doctor --bootstrap"
+    )]
     NoFirst,
     /// The value cannot be used.
     #[error(transparent)]
@@ -278,7 +280,12 @@ fn attempt_of(listed: &ListedAdmin, account: &AccountName) -> Option<VersionId> 
 }
 
 /// Records a credential that somebody else put into the secret.
-fn found(id: SecretVersionId, key: &AdminKey, listed: Option<&ListedAdmin>, now: jiff::Timestamp) -> AdminVersion {
+fn found(
+    id: SecretVersionId,
+    key: &AdminKey,
+    listed: Option<&ListedAdmin>,
+    now: jiff::Timestamp,
+) -> AdminVersion {
     let id = VersionId {
         secret_version: id,
         attempt: 0,
@@ -303,7 +310,9 @@ async fn tell(ports: &Ports, account: &AccountName, error: &RotationError) {
         let reason = std::error::Error::source(error)
             .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
         let text = [
-            &format!("The admin credential of provider account {account} was not replaced: {reason}.")[..],
+            &format!(
+                "The admin credential of provider account {account} was not replaced: {reason}."
+            )[..],
             "The one in use is as it was; keys are rotated and revoked with it.",
             "Mend the cause; then: keyward doctor --bootstrap, or rotate the admin secret again.",
         ];

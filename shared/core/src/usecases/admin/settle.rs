@@ -146,7 +146,11 @@ impl Work<'_> {
     }
 
     /// Asks the provider as the credential that was ended, while its text can be read; else the list has to do.
-    async fn confirm(&mut self, id: &VersionId, policy: &ConfirmPolicy) -> Result<(), RotationError> {
+    async fn confirm(
+        &mut self,
+        id: &VersionId,
+        policy: &ConfirmPolicy,
+    ) -> Result<(), RotationError> {
         let now = self.ports.clock.now();
         let Some(version) = self.record.get(id).cloned() else {
             return Ok(());

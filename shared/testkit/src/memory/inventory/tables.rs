@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use keyward_core::model::act::{Act, ActId, Phase};
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::names::{AccountName, SlotName};
-use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::pool::Pool;
 use keyward_core::model::slot::Slot;
 use keyward_core::model::version::{Version, VersionId};

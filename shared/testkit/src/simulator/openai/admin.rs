@@ -46,7 +46,11 @@ impl AdminKey {
 impl Admins {
     pub(super) fn accepts(&self, first: &str, text: &str, now: Timestamp) -> bool {
         let is_first = text == first && self.first_ended.as_deref() != Some(first);
-        is_first || self.made.iter().any(|key| key.text == text && key.works(now))
+        is_first
+            || self
+                .made
+                .iter()
+                .any(|key| key.text == text && key.works(now))
     }
 
     pub(super) fn texts(&self, first: &str) -> Vec<String> {
@@ -113,7 +117,10 @@ impl OpenAi {
             let name = fields.get("name").and_then(Value::as_str);
             let name = name.filter(|name| !name.is_empty());
             let name = name.ok_or_else(|| "name must be a non-empty string".to_owned())?;
-            Ok((name.to_owned(), read_life(fields.get("expires_in_seconds"))?))
+            Ok((
+                name.to_owned(),
+                read_life(fields.get("expires_in_seconds"))?,
+            ))
         });
         let (name, life) = match read {
             Ok(read) => read,
