@@ -14,8 +14,8 @@ use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId};
 use keyward_core::model::secret_document::SecretText;
 use keyward_core::model::slot::ProviderName;
 use keyward_core::ports::{
-    Clock, Deadline, Inventory, KeyProvider, ListedAdmin, ProviderError, SecretStore,
-    Stage, TAG_ADMIN, Verdict,
+    Clock, Deadline, Inventory, KeyProvider, ListedAdmin, ProviderError, SecretStore, Stage,
+    TAG_ADMIN, Verdict,
 };
 use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::rules::rotation::RotationStep;

@@ -23,6 +23,12 @@ pub(crate) fn required<const N: usize>(names: [(&str, &str); N]) -> Result<[Stri
 /// The inventory's table.
 pub(crate) const TABLE: (&str, &str) = ("KEYWARD_TABLE", "the inventory's DynamoDB table");
 
+/// The deployment.
+pub(crate) const STACK: (&str, &str) = (
+    "KEYWARD_STACK",
+    "the stack's name, which its output CommandSettings has",
+);
+
 /// The control function's URL, where one serves all kinds of acts.
 const CONTROL_URL: &str = "KEYWARD_CONTROL_URL";
 

@@ -8,6 +8,7 @@ mod config;
 mod credential_ages;
 mod fault;
 mod function_lists;
+mod function_switch;
 mod http;
 mod inventory;
 mod kill_alarms;
@@ -17,6 +18,7 @@ mod reports;
 mod secrets;
 mod security_hub;
 mod signer;
+mod trail;
 
 pub use act_orders::{ANSWER_TIMEOUT, ActsByKillSwitch};
 pub use alarms::CloudWatchAlarms;
@@ -26,6 +28,7 @@ pub use config::{CONNECT_TIMEOUT, hurried, load, loader};
 pub use credential_ages::CredentialSecrets;
 pub use fault::Fault;
 pub use function_lists::LambdaFunctions;
+pub use function_switch::LambdaSwitch;
 pub use http::ReqwestClient;
 pub use inventory::{DUE_INDEX, DynamoInventory, EXPIRES, Release, Step, create_table};
 pub use kill_orders::KillSwitchFunction;
@@ -34,6 +37,7 @@ pub use reports::S3Reports;
 pub use secrets::{SecretRoles, SecretRolesError, SecretsManager};
 pub use security_hub::SecurityHub;
 pub use signer::{RequestSigner, SignError};
+pub use trail::CloudTrail;
 
 #[cfg(test)]
 mod recorded;

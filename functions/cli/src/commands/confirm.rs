@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal, stdin};
 
 use anyhow::{Result, bail};
-use keyward_core::model::names::SlotName;
+use keyward_core::model::names::{SlotName, StackName};
 
 use crate::print::complain;
 
@@ -34,17 +34,26 @@ pub(super) fn reasoned(reason: &str) -> Result<()> {
 
 /// Refuses unless the slot's name was typed, or need not be.
 pub(super) fn confirmed(slot: &SlotName, what: &str, confirm: Confirm) -> Result<()> {
+    typed("slot", slot.as_str(), what, confirm)
+}
+
+/// Refuses unless the name of the stack was typed, or need not be.
+pub(super) fn confirmed_stack(stack: &StackName, what: &str, confirm: Confirm) -> Result<()> {
+    typed("stack", stack.as_str(), what, confirm)
+}
+
+fn typed(called: &str, name: &str, what: &str, confirm: Confirm) -> Result<()> {
     if confirm == Confirm::Given {
         return Ok(());
     }
     if !stdin().is_terminal() {
-        bail!("nothing was changed: say --yes where nobody can type the slot's name");
+        bail!("nothing was changed: say --yes where nobody can type the {called}'s name");
     }
-    complain(&format!("{what}. To go on, type the slot's name:"));
+    complain(&format!("{what}. To go on, type the {called}'s name:"));
     let mut typed = String::new();
     stdin().lock().read_line(&mut typed)?;
-    if typed.trim() != slot.as_str() {
-        bail!("that is not `{slot}`; nothing was changed");
+    if typed.trim() != name {
+        bail!("that is not `{name}`; nothing was changed");
     }
     Ok(())
 }

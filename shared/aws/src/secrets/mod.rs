@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
-use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, RotationRulesType, Tag};
 use futures::future::try_join_all;
 use keyward_core::model::admin_document::AdminDocument;
 use keyward_core::model::key::AdminKey;
@@ -74,6 +74,33 @@ impl SecretsManager {
         let document = AdminDocument::parse(&text_of(answer)?.1)
             .map_err(|error| SecretError::Refused(error.to_string()))?;
         Ok(document.key().clone())
+    }
+
+    /// Turns rotation by `function` on, every so many days, and starts one now under `token`.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html>
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn rotate_by(
+        &self,
+        arn: &SecretArn,
+        token: &SecretVersionId,
+        function: &str,
+        days: i64,
+    ) -> Result<(), SecretError> {
+        let rules = RotationRulesType::builder().automatically_after_days(days);
+        let request = self.of(arn.as_str()).rotate_secret();
+        let done = request
+            .secret_id(arn.as_str())
+            .client_request_token(token.as_str())
+            .rotation_lambda_arn(function)
+            .rotation_rules(rules.build())
+            .send()
+            .await;
+        match done {
+            Ok(_) => Ok(()),
+            Err(error) => Err(failed(examine("RotateSecret", &error), arn.as_str())),
+        }
     }
 
     async fn get(

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 
 use super::rotation::{Refusal, StepDecision};
 use crate::model::names::SecretVersionId;
+use crate::model::slot::ProviderName;
 use crate::ports::{SecretDescription, Stage};
 
 /// A credential is replaced within so long; an older one is a finding of the audit.
@@ -17,6 +18,33 @@ pub const ENDS_AFTER: SignedDuration = HOLDS;
 
 /// A break-glass credential that nobody tried for so long may not work when it is needed.
 pub const BREAK_GLASS_TRIED: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// How a person replaces an admin credential of a provider, or makes a break-glass one.
+pub const fn by_hand(provider: ProviderName) -> &'static str {
+    match provider {
+        ProviderName::OpenAi => {
+            "make an admin key in the organization's settings, enter it by keyward doctor --bootstrap, and delete the old one there."
+        }
+        ProviderName::Anthropic => {
+            "make an Admin API key in the Console, enter it by keyward doctor --bootstrap, and delete the old one there."
+        }
+        ProviderName::OpenRouter => {
+            "make a management key in OpenRouter's settings, enter it by keyward doctor --bootstrap, and delete the old one there."
+        }
+        ProviderName::LiteLlm => {
+            "make a virtual key of a user with the role proxy_admin, enter it by keyward doctor --bootstrap, and delete the old one; a master key is changed in the proxy's own configuration."
+        }
+        ProviderName::Gemini => {
+            "make another key of the service account in IAM, enter its file by keyward doctor --bootstrap, and delete the old key there."
+        }
+        ProviderName::Azure => {
+            "make another client secret of the application in Entra, enter it by keyward doctor --bootstrap, and delete the old one there."
+        }
+        ProviderName::Bedrock => {
+            "there is none: the functions' roles administer it. End their sessions in IAM by Revoke active sessions."
+        }
+    }
+}
 
 /// Decides whether a step of a rotation of an admin secret may be carried out. A version that is AWSCURRENT already has its
 /// last step left: what it replaced must end.

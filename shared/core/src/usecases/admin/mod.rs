@@ -3,9 +3,11 @@
 
 mod create;
 mod keep;
+mod replace;
 mod settle;
 
 pub use keep::keep;
+pub use replace::{Old, ReplaceError, Replaced, Replacing, replace};
 
 use std::sync::Arc;
 
