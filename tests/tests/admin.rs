@@ -2,7 +2,8 @@
 //! what `retire` ends afterwards; and what is told.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::SignedDuration;
@@ -13,14 +14,16 @@ use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId};
 use keyward_core::model::secret_document::SecretText;
 use keyward_core::model::slot::ProviderName;
+use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Clock, Deadline, Inventory, KeyProvider, ListedAdmin, ProviderError, SecretStore, Stage,
-    TAG_ADMIN, Verdict,
+    Clock, Concurrency, Deadline, FunctionState, FunctionSwitch, Inventory, KeyProvider, ListError,
+    ListedAdmin, ProviderError, SecretStore, Stage, TAG_ADMIN, Verdict,
 };
 use keyward_core::rules::revoke::ConfirmPolicy;
 use keyward_core::rules::rotation::RotationStep;
 use keyward_core::usecases::Ports;
-use keyward_core::usecases::admin::keep;
+use keyward_core::usecases::admin::{ReplaceError, Replaced, Replacing, keep, replace};
+use keyward_core::usecases::lockdown::{self, FunctionDone, Switched};
 use keyward_core::usecases::rotate::{RotationError, StepOutcome, StepRequest, run_step};
 use keyward_providers::AdminKeySource;
 use keyward_testkit::clock::ManualClock;
@@ -446,4 +449,154 @@ async fn who_holds_the_old_credential_goes_on_with_the_new() {
     world.driver.list(&scope, None).await.unwrap();
     world.rotate(&token(2)).await.unwrap();
     world.driver.list(&scope, None).await.unwrap();
+}
+
+/// Replacing in one go, as a lockdown does: without the inventory.
+struct InOneGo;
+
+impl InOneGo {
+    async fn replace(ports: &Ports, n: u32) -> Result<Replaced, ReplaceError> {
+        let of = ports.providers.administered().remove(0);
+        let driver = ports.providers.open(&of.account, of.provider).await?;
+        let on = Replacing {
+            secrets: ports.secrets.as_ref(),
+            driver: driver.as_ref(),
+            of: &of,
+            break_glass: None,
+            clock: ports.clock.as_ref(),
+        };
+        replace(&on, &token(n)).await
+    }
+}
+
+impl Scenario for InOneGo {
+    type World = World;
+
+    async fn world(&self, gate: &Arc<Gate>) -> World {
+        World::new(gate).await
+    }
+
+    async fn operation(&self, world: &World) {
+        let _ = Self::replace(&world.ports, 7).await;
+    }
+
+    async fn recover_and_check(&self, world: &World, point: Option<Point>) {
+        let context = format!("in one go {point:?}");
+        assert_eq!(
+            world.accepts(&world.current()).await,
+            Verdict::Live,
+            "{context}"
+        );
+        let again = Self::replace(&world.open, 8).await;
+        again.unwrap_or_else(|error| panic!("{context}: {error:?}"));
+        let listed = world.listed().await;
+        assert_eq!(listed.len(), 1, "{context}: {listed:?}");
+        assert!(
+            world.current().fits(listed[0].redacted.as_str()),
+            "{context}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn crash_at_every_call_of_replacing_in_one_go() {
+    let ran = crash_at_every_call(&InOneGo).await;
+    say(format_args!("admin credential, in one go: {ran} points"));
+    assert!(ran >= 3 * 9);
+}
+
+/// Functions as Lambda keeps them, some of which cannot be set.
+#[derive(Default)]
+struct Functions {
+    state: Mutex<BTreeMap<String, FunctionState>>,
+    denied: Mutex<Option<&'static str>>,
+}
+
+impl Functions {
+    fn put(
+        &self,
+        function: &str,
+        change: impl FnOnce(&mut FunctionState),
+    ) -> Result<(), ListError> {
+        if *self.denied.lock().unwrap() == Some(function) {
+            return Err(ListError::Refused(OutsideText::new("not you")));
+        }
+        change(self.state.lock().unwrap().get_mut(function).unwrap());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl FunctionSwitch for Functions {
+    async fn state(&self, function: &str) -> Result<Option<FunctionState>, ListError> {
+        Ok(self.state.lock().unwrap().get(function).cloned())
+    }
+
+    async fn remember(&self, function: &str, before: Concurrency) -> Result<(), ListError> {
+        self.put(function, |state| state.before_lockdown = Some(before))
+    }
+
+    async fn forget(&self, function: &str) -> Result<(), ListError> {
+        self.put(function, |state| state.before_lockdown = None)
+    }
+
+    async fn allow(&self, function: &str, concurrency: Concurrency) -> Result<(), ListError> {
+        self.put(function, |state| state.concurrency = concurrency)
+    }
+}
+
+#[tokio::test]
+async fn a_lockdown_stops_every_function_and_its_way_back_restores_each() {
+    let functions = Functions::default();
+    for function in lockdown::FUNCTIONS
+        .iter()
+        .filter(|name| **name != "offboard")
+    {
+        let concurrency = match *function {
+            "kill-switch" => Concurrency::Reserved(10),
+            _ => Concurrency::Shared,
+        };
+        let state = FunctionState {
+            concurrency,
+            before_lockdown: None,
+        };
+        functions
+            .state
+            .lock()
+            .unwrap()
+            .insert(format!("prod-{function}"), state);
+    }
+    let before = functions.state.lock().unwrap().clone();
+    let stack = "prod".parse().unwrap();
+    *functions.denied.lock().unwrap() = Some("prod-rotate");
+    let first = lockdown::stop(&functions, &stack).await;
+    let failed = |done: &&FunctionDone| matches!(done.outcome, Switched::Failed(_));
+    assert_eq!(
+        first.iter().filter(failed).count(),
+        1,
+        "one holds up no other: {first:?}"
+    );
+    *functions.denied.lock().unwrap() = None;
+    lockdown::stop(&functions, &stack).await;
+    let again = lockdown::stop(&functions, &stack).await;
+    assert!(
+        again
+            .iter()
+            .all(|done| matches!(done.outcome, Switched::Already | Switched::NotThere)),
+        "{again:?}"
+    );
+    let all_stopped = functions
+        .state
+        .lock()
+        .unwrap()
+        .values()
+        .all(|state| state.concurrency == Concurrency::Reserved(0));
+    assert!(all_stopped);
+    lockdown::lift(&functions, &stack).await;
+    assert_eq!(*functions.state.lock().unwrap(), before);
+    let lifted = lockdown::lift(&functions, &stack).await;
+    assert!(
+        lifted.iter().all(|done| done.outcome != Switched::Now),
+        "{lifted:?}"
+    );
 }

@@ -147,9 +147,7 @@ pub(super) async fn run(wanted: Lockdown) -> Result<Outcome> {
         ),
         Format::Table => {
             show_seen(&seen, since);
-            line(&format!(
-                "Nothing of this is in Keyward's own record: it is stopped. Keep what was printed. When it is safe: keyward lockdown --lift --reason \"...\" (infra/RUNBOOK.md, Lockdown)"
-            ));
+            line("Nothing of this is in Keyward's own record: it is stopped. Keep what was printed. When it is safe: keyward lockdown --lift --reason \"...\" (infra/RUNBOOK.md, Lockdown)");
         }
     }
     Ok(outcome(&stopped, &credentials, &seen))

@@ -10,6 +10,7 @@ mod fleet;
 mod import;
 mod kill;
 mod leak;
+mod lockdown;
 mod migrate;
 mod plan;
 mod pool;
@@ -29,7 +30,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /accept, /expect, /kill, /leak, /restore, /drill, /pool/add, /prices, /migrate and /doctor";
+const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /accept, /expect, /kill, /leak, /restore, /drill, /pool/add, /prices, /migrate, /break-glass, /lockdown and /doctor";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -98,6 +99,8 @@ async fn act(deps: &Deps, request: &Request, deadline: Deadline) -> Result<Value
         "/doctor" => doctor::examine(deps, request).await,
         "/prices" => prices::put_prices(deps, request).await,
         "/migrate" => migrate::migrate_items(deps, request, deadline).await,
+        "/break-glass" => lockdown::record_break_glass(deps, request).await,
+        "/lockdown" => lockdown::record_lift(deps, request).await,
         "/usage" => Err(Refusal::new(
             404,
             "this function takes acts of people; what agents used is told to the one that is deployed for them",
