@@ -15,6 +15,8 @@ mod faulty;
 mod killed;
 #[path = "command/planned.rs"]
 mod planned;
+#[path = "command/rebuilt.rs"]
+mod rebuilt;
 #[path = "command/runbook.rs"]
 mod runbook;
 #[path = "command/watched.rs"]

@@ -5,6 +5,8 @@
 mod crashes;
 #[path = "pool/drawing.rs"]
 mod drawing;
+#[path = "pool/leaked.rs"]
+mod leaked;
 #[path = "pool/limits.rs"]
 mod limits;
 #[path = "pool/side_by_side.rs"]

@@ -1,6 +1,8 @@
 //! What holds before and after.
 
-use keyward_core::model::key::ApiKey;
+use std::collections::BTreeSet;
+
+use keyward_core::model::key::{ApiKey, Fingerprint};
 use keyward_core::model::names::{SecretVersionId, SlotName};
 use keyward_core::model::slot::ProviderName;
 use keyward_core::model::version::{Version, VersionState};
@@ -41,6 +43,13 @@ impl Deployment {
     /// Whether the provider accepts a key.
     pub fn accepts(&self, key: &str) -> bool {
         self.at_provider(key).accepted
+    }
+
+    /// Every key that any of the providers accepts.
+    pub fn accepted(&self) -> BTreeSet<Fingerprint> {
+        let keys = self.providers.iter().flat_map(|p| p.simulator.keys());
+        let accepted = keys.filter(|key| key.accepted);
+        accepted.map(|key| key.fingerprint).collect()
     }
 
     /// The slot's provider accepts the version's key, or does not.

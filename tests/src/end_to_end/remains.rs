@@ -100,6 +100,18 @@ impl Deployment {
         Canary::new(texts)
     }
 
+    /// Deletes every item of the inventory, as whoever makes the table anew.
+    pub async fn lose_table(&self) {
+        let dynamo = aws_sdk_dynamodb::Client::new(&self.ministack.sdk_config().await);
+        let scan = dynamo.scan().table_name(&self.table);
+        let keys = scan.projection_expression("pk, sk");
+        let mut keys = keys.into_paginator().items().send();
+        while let Some(key) = keys.next().await {
+            let delete = dynamo.delete_item().table_name(&self.table);
+            delete.set_key(Some(key.unwrap())).send().await.unwrap();
+        }
+    }
+
     /// Every item of the inventory, as text, in an order of their own.
     pub async fn table(&self) -> String {
         let dynamo = aws_sdk_dynamodb::Client::new(&self.ministack.sdk_config().await);

@@ -162,3 +162,46 @@ async fn a_dry_run_says_what_it_would_do_and_a_wrong_request_what_is_wrong() {
         );
     }
 }
+
+/// A kill suspended the key; somebody finds it elsewhere: it can come back no more, and the replacement is left alone.
+#[tokio::test]
+async fn a_key_that_is_cut_off_cannot_be_brought_back_once_it_leaked() {
+    let world = registered().await;
+    let old = world.current_key();
+    let kill = json!({"reason": "calls at night", "slot": world.slot});
+    post(&deps(&world), "/kill", kill).await;
+    assert_eq!(world.versions().await[0].state, VersionState::Contained);
+    world.rotate(&token(2)).await.unwrap();
+    let replacement = world.current_key();
+    let mut would = leak(&[find(&old)]);
+    would["dry_run"] = json!(true);
+    let (_, would) = post(&deps(&world), "/leak", would).await;
+    assert_eq!(
+        (&would["would_cut_off"], &would["would_end"]),
+        (&json!([]), &json!(1))
+    );
+    assert_eq!(world.versions().await[0].state, VersionState::Contained);
+
+    let (status, body) = post(&deps(&world), "/leak", leak(&[find(&old), find(&old)])).await;
+    assert_eq!((status, &body["kills"]), (200, &json!([])), "{body}");
+    let [ended] = &body["ended"].as_array().unwrap()[..] else {
+        panic!("one end: {body}");
+    };
+    assert_eq!(
+        (&ended["slot"], &ended["error"]),
+        (&json!(world.slot), &Value::Null)
+    );
+    let first = world.versions().await.remove(0);
+    assert_eq!(first.state, VersionState::Revoking);
+    let restore = json!({"reason": "x", "slot": world.slot, "key": "newest"});
+    let (status, refused) = post(&deps(&world), "/restore", restore).await;
+    assert_eq!(status, 409, "{refused}");
+    let last = acts(&world).pop().unwrap();
+    assert_eq!(
+        (last.operation.as_str(), last.outcome.unwrap().as_str()),
+        ("/leak", "ended")
+    );
+    world.live_through(SignedDuration::from_mins(30)).await;
+    assert_eq!(world.versions().await[0].state, VersionState::Revoked);
+    assert!(world.outside.provider.accepts(&replacement));
+}

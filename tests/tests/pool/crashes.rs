@@ -127,7 +127,7 @@ async fn crash_at_every_call_of_add() {
 }
 
 /// A whole rotation of the slot, to happen when it is awaited.
-fn rotation(world: &World) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+pub(crate) fn rotation(world: &World) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     let (ports, secret, deadline) = (world.open.clone(), world.secret.clone(), world.deadline());
     world.outside.secrets.begin_rotation(&secret, &token(2));
     Box::pin(async move {

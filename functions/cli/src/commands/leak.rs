@@ -76,7 +76,11 @@ struct Answer {
     #[serde(default)]
     would_cut_off: Vec<SlotName>,
     #[serde(default)]
+    would_end: usize,
+    #[serde(default)]
     kills: Vec<Kill>,
+    #[serde(default)]
+    ended: Vec<Ended>,
     #[serde(default)]
     untold: bool,
 }
@@ -88,6 +92,15 @@ struct Row {
     is: String,
     slot: Option<String>,
     account: Option<String>,
+}
+
+/// A key that no agent uses, and what became of it.
+#[derive(Deserialize)]
+struct Ended {
+    slot: Option<String>,
+    account: Option<String>,
+    key: String,
+    error: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -166,7 +179,7 @@ async fn sent(wanted: &Leak, finds: &[Find]) -> Result<Vec<Value>> {
     }
     if look && !confirm(&foreseen)? {
         // Nothing is alive; people are told of what is nobody's all the same.
-        complain("No slot's key is alive among them.");
+        complain("No slot's key is in use among them; those that no agent uses are ended.");
     }
     let reason = wanted.reason.as_deref().unwrap_or_default();
     ask(&control, finds, reason, false).await
@@ -324,6 +337,11 @@ fn print(answers: &[Answer], dry_run: bool, seconds: f64) {
                 "{slot}: nothing was changed; it would be cut off for good"
             ))
         });
+        match answers.iter().map(|answer| answer.would_end).sum::<usize>() {
+            0 => {}
+            1 => line("A key that no agent uses would be ended."),
+            count => line(&format!("{count} keys that no agent uses would be ended.")),
+        }
         return;
     }
     let kills: BTreeMap<&str, &Kill> = answers
@@ -333,6 +351,9 @@ fn print(answers: &[Answer], dry_run: bool, seconds: f64) {
         .collect();
     for (slot, kill) in &kills {
         line(&format!("{}: {}", clean(slot), words(kill, seconds)));
+    }
+    for ended in answers.iter().flat_map(|answer| &answer.ended) {
+        line(&ended_words(ended));
     }
     if answers.iter().any(|answer| answer.untold) {
         complain(
@@ -349,15 +370,35 @@ fn cells(row: &Row) -> [String; 4] {
     };
     let is = match row.is.as_str() {
         "alive" => "ALIVE",
-        "cut_off" => "cut off; never restore it",
+        "cut_off" => "cut off by a kill",
         "ending" => "being revoked",
         "dead" => "dead",
-        "standby" => "ALIVE: delete it at the provider",
+        "standby" => "standing by",
         "nobodys" => "of nobody: end it at its provider",
         _ => "?",
     };
     let key = row.key.as_deref().map_or("?".to_owned(), clean);
     [key, of, is.to_owned(), clean(&row.place)]
+}
+
+fn ended_words(ended: &Ended) -> String {
+    let of = match (&ended.slot, &ended.account) {
+        (Some(slot), _) => clean(slot),
+        (None, account) => format!(
+            "pool of {}",
+            account.as_deref().map_or_else(|| "?".to_owned(), clean)
+        ),
+    };
+    let key = clean(&ended.key);
+    match (&ended.error, &ended.slot) {
+        (None, Some(_)) => format!("{of}: {key} cannot be brought back any more, and is revoked"),
+        (None, None) => format!("{of}: {key} is out of the pool and ended at its provider"),
+        (Some(error), Some(_)) => format!("{of}: {key} is NOT ended: {}", clean(error)),
+        (Some(error), None) => format!(
+            "{of}: {key} is NOT ended: {}. Delete it at the provider",
+            clean(error)
+        ),
+    }
 }
 
 fn words(kill: &Kill, seconds: f64) -> String {
@@ -394,9 +435,13 @@ fn is_cut_off(kill: &Kill) -> bool {
 /// Done, if nothing that was found is left alive, as far as is known.
 fn outcome_of(found: &Found, answers: &[Answer]) -> Outcome {
     let is_left = |answer: &Answer| {
-        let stays = |row: &Row| matches!(row.is.as_str(), "standby" | "nobodys");
+        let stays = |row: &Row| row.is == "nobodys";
         let is_done = |kill: &Kill| is_cut_off(kill) && !kill.unrecorded;
+        let ends = |row: &&Row| matches!(row.is.as_str(), "standby" | "cut_off");
+        let may_be_alive = |ended: &Ended| ended.error.is_some();
         answer.finds.iter().any(stays)
+            || answer.ended.iter().any(may_be_alive)
+            || (answer.ended.is_empty() && answer.finds.iter().find(ends).is_some())
             || !answer.kills.iter().all(is_done)
             || answer.untold
             || !answer.would_cut_off.is_empty()
@@ -459,6 +504,14 @@ mod tests {
             (json!({"finds": finds("dead")}), Outcome::Done),
             (json!({"finds": finds("nobodys")}), Outcome::NotAll),
             (json!({"finds": finds("standby")}), Outcome::NotAll),
+            (
+                json!({"finds": finds("standby"), "ended": [{"account": "a", "key": "ab"}]}),
+                Outcome::Done,
+            ),
+            (
+                json!({"finds": finds("cut_off"), "ended": [{"slot": "a", "key": "ab", "error": "no"}]}),
+                Outcome::NotAll,
+            ),
             (
                 json!({"finds": finds("dead"), "untold": true}),
                 Outcome::NotAll,

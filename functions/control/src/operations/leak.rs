@@ -1,4 +1,7 @@
-//! `/leak`: keys were found where they must not be. Those of slots are cut off for good, with the slots that they are of.
+//! `/leak`: keys were found where they must not be. Those of slots are cut off for good, with the slots that they are of;
+//! those that no agent uses are ended alone.
+
+mod ended;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,12 +11,14 @@ use keyward_core::model::alert::{Alert, AlertKind, Severity};
 use keyward_core::model::incident::TriggerId;
 use keyward_core::model::key::{ApiKey, Fingerprint};
 use keyward_core::model::names::SlotName;
-use keyward_core::model::text::{OutsideText, without_keys};
+use keyward_core::model::text::OutsideText;
 use keyward_core::ports::Deadline;
 use keyward_core::rules::leaks::{self, Shown};
 use keyward_core::usecases::leak::{Life, Whose, trace};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+
+use ended::{Ended, Ends, end_all};
 
 use super::kill::kill;
 use crate::Deps;
@@ -68,6 +73,9 @@ struct Row {
     account: Option<String>,
     #[serde(skip)]
     trigger: Option<TriggerId>,
+    /// What is to end, where no slot is cut off for it.
+    #[serde(skip)]
+    ends: Option<Ends>,
 }
 
 pub(super) async fn end_leaked(
@@ -97,9 +105,10 @@ pub(super) async fn end_leaked(
     let whose: BTreeMap<Fingerprint, Whose> = traced.into_iter().collect();
     let rows: Vec<Row> = finds.iter().map(|find| row(find, &whose)).collect();
     let slots = to_cut_off(&rows);
+    let ends: BTreeSet<Ends> = rows.iter().filter_map(|row| row.ends.clone()).collect();
     if body.dry_run {
         let slots: Vec<&SlotName> = slots.keys().collect();
-        return Ok(json!({ "finds": rows, "would_cut_off": slots }));
+        return Ok(json!({ "finds": rows, "would_cut_off": slots, "would_end": ends.len() }));
     }
     let mut kills = Vec::new();
     for (number, (slot, (trigger, place))) in slots.into_iter().enumerate() {
@@ -113,8 +122,9 @@ pub(super) async fn end_leaked(
         };
         kills.push(one(deps, request, number, order, &why, deadline).await);
     }
-    let told = tell(deps, &rows).await;
-    Ok(json!({ "finds": rows, "kills": kills, "untold": !told }))
+    let ended = end_all(deps, request, kills.len(), &ends, &why).await;
+    let told = tell(deps, &rows, &ended).await;
+    Ok(json!({ "finds": rows, "kills": kills, "ended": ended, "untold": !told }))
 }
 
 /// Cuts one slot off. What became of it stands in its row, so that one that fails stops no other.
@@ -140,7 +150,7 @@ fn finds_of(body: &Body) -> Result<Vec<Find>, Refusal> {
     let mut finds: Vec<Find> = Vec::new();
     for find in &body.finds {
         finds.push(Find {
-            place: OutsideText::new(&without_keys(find.place.as_str())),
+            place: OutsideText::new(&leaks::place_without_keys(find.place.as_str())),
             prints: find.prints.clone(),
             key_like: find.key_like,
         });
@@ -176,8 +186,10 @@ fn row(find: &Find, whose: &BTreeMap<Fingerprint, Whose>) -> Row {
         Whose::Slot {
             life: Life::Alive, ..
         } => 2,
-        Whose::Standby(..) => 1,
-        Whose::Slot { .. } | Whose::Nobody => 0,
+        Whose::Standby {
+            is_ended: false, ..
+        } => 1,
+        Whose::Slot { .. } | Whose::Standby { .. } | Whose::Nobody => 0,
     });
     let row = |is| Row {
         place: find.place.clone(),
@@ -186,21 +198,39 @@ fn row(find: &Find, whose: &BTreeMap<Fingerprint, Whose>) -> Row {
         slot: None,
         account: None,
         trigger: None,
+        ends: None,
     };
     match worst {
         None | Some((_, Whose::Nobody)) if find.key_like => row("nobodys"),
         None | Some((_, Whose::Nobody)) => row("no_key_that_is_known"),
-        Some((_, Whose::Standby(account, _))) => Row {
+        Some((
+            print,
+            Whose::Standby {
+                account, is_ended, ..
+            },
+        )) => Row {
             account: Some(account.to_string()),
-            ..row("standby")
+            ends: (!is_ended).then(|| Ends::Standby(account.clone(), *print)),
+            ..row(match is_ended {
+                true => "dead",
+                false => "standby",
+            })
         },
-        Some((print, Whose::Slot { slot, life, .. })) => Row {
+        Some((
+            print,
+            Whose::Slot {
+                slot,
+                life,
+                version,
+            },
+        )) => Row {
             slot: Some(slot.clone()),
             // The same key is the same kill, whoever finds it and however often.
-            trigger: (*life == Life::Alive).then(|| {
-                let digits = &print.to_hex()[..32];
-                TriggerId::new(&format!("leak@{digits}"))
-            }),
+            trigger: (*life == Life::Alive).then(|| TriggerId::new(&format!("leak@{print}"))),
+            ends: version
+                .clone()
+                .filter(|_| *life == Life::CutOff)
+                .map(|version| Ends::CutOff(slot.clone(), version)),
             ..row(match life {
                 Life::Alive => "alive",
                 Life::CutOff => "cut_off",
@@ -224,34 +254,44 @@ fn to_cut_off(rows: &[Row]) -> BTreeMap<SlotName, (TriggerId, OutsideText)> {
 }
 
 /// Tells people of keys that no slot can be cut off for. Whether that went out.
-async fn tell(deps: &Deps, rows: &[Row]) -> bool {
-    let places = |is: &str| -> Vec<&str> {
-        let rows = rows.iter().filter(|row| row.is == is);
-        rows.map(|row| row.place.as_str()).collect()
+async fn tell(deps: &Deps, rows: &[Row], ended: &[Ended]) -> bool {
+    let nobodys = rows.iter().filter(|row| row.is == "nobodys");
+    let nobodys: Vec<String> = nobodys.map(|row| row.place.to_string()).collect();
+    let standby = |is_ended: bool| -> Vec<String> {
+        let of_pools = ended.iter().filter(|e| e.account.is_some());
+        let such = of_pools.filter(|e| e.error.is_none() == is_ended);
+        such.map(Ended::named).collect()
     };
-    let (nobodys, standby) = (places("nobodys"), places("standby"));
-    if nobodys.is_empty() && standby.is_empty() {
+    let (dead, alive) = (standby(true), standby(false));
+    if nobodys.is_empty() && dead.is_empty() && alive.is_empty() {
         return true;
     }
-    let several = |what: &str, places: &[&str]| match places.len() {
+    let several = |what: &str, which: &[String]| match which.len() {
         0 => String::new(),
         count => {
-            let named = places.iter().take(NAMED).copied().collect::<Vec<_>>();
+            let named = which.iter().take(NAMED).cloned().collect::<Vec<_>>();
             format!("{count} {what}: {}. ", named.join("; "))
         }
     };
     let what = [
-        several("leaked keys that stand by in a pool", &standby),
+        several("leaked keys of pools that may be alive", &alive),
         several("leaked keys that belong to no slot", &nobodys),
+        several("leaked keys of pools, ended", &dead),
     ]
     .concat();
+    let next = match nobodys.is_empty() && alive.is_empty() {
+        true => "Make keys in their place, where the pool runs low: keyward pool add ACCOUNT.",
+        false => {
+            "Delete what may be alive at its provider now. What agents use belongs into the fleet file."
+        }
+    };
     let alert = Alert::general(
         Severity::Page,
         AlertKind::LeakedKey,
         [
             &what,
-            "Nothing was done about them: Keyward can cut off what belongs to a slot.",
-            "Delete them at their provider now. What agents use belongs into the fleet file.",
+            "No slot draws a leaked key. Nothing was done about keys that belong to no slot and no pool.",
+            next,
         ],
     );
     match deps

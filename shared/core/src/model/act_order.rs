@@ -54,6 +54,11 @@ pub enum ActOrder {
         /// The end of the claim on the pool. Nothing is sent to the provider that may arrive later.
         until: Timestamp,
     },
+    /// End the leaked keys of an account's standby pool that may be alive.
+    EndLeaked {
+        /// The account.
+        account: AccountName,
+    },
 }
 
 /// A slot to cut off.
@@ -109,7 +114,14 @@ pub enum LimitedKeys {
 
 impl ActOrder {
     /// The acts by their names, as [`MonitorOrder::MARK`] has them.
-    pub const ACTS: [&str; 5] = ["cut_off", "resume", "take_back", "set_limits", "ready_pool"];
+    pub const ACTS: [&str; 6] = [
+        "cut_off",
+        "resume",
+        "take_back",
+        "set_limits",
+        "ready_pool",
+        "end_leaked",
+    ];
 
     /// What the order is called.
     pub const fn act(&self) -> &'static str {
@@ -119,6 +131,7 @@ impl ActOrder {
             Self::TakeBack { .. } => "take_back",
             Self::SetLimits { .. } => "set_limits",
             Self::ReadyPool { .. } => "ready_pool",
+            Self::EndLeaked { .. } => "end_leaked",
         }
     }
 
@@ -151,7 +164,7 @@ impl ActOrder {
 mod tests {
     use super::*;
 
-    fn orders() -> [ActOrder; 5] {
+    fn orders() -> [ActOrder; 6] {
         let slot: SlotName = "chat-eu".parse().unwrap();
         let until: Timestamp = "2026-11-27T12:05:00Z".parse().unwrap();
         let version: VersionId = "11111111-aaaa-4bbb-8ccc-000000000001.0".parse().unwrap();
@@ -181,6 +194,9 @@ mod tests {
             ActOrder::ReadyPool {
                 account: "anthropic-main".parse().unwrap(),
                 until,
+            },
+            ActOrder::EndLeaked {
+                account: "anthropic-main".parse().unwrap(),
             },
         ]
     }

@@ -30,6 +30,20 @@ pub struct Pool {
     /// Keys that were drawn, until their text is stored in their slot's secret and gone from the pool's.
     #[serde(default)]
     pub drawn: Vec<DrawnKey>,
+    /// Keys that stood by until somebody found them where they must not be: no slot draws one.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub leaked: Vec<LeakedKey>,
+}
+
+/// A standby key that strangers may have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeakedKey {
+    /// The key.
+    #[serde(flatten)]
+    pub key: StandbyKey,
+    /// When its provider was seen to have it no more; absent while it may be alive.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ended: Option<Timestamp>,
 }
 
 /// One key that stands by.
@@ -78,7 +92,21 @@ impl Pool {
             adding_until: None,
             standby: Vec::new(),
             drawn: Vec::new(),
+            leaked: Vec::new(),
         }
+    }
+
+    /// Takes the standby keys with these fingerprints out, so that none is drawn. Whether it had any.
+    pub fn take_out(&mut self, leaked: &[Fingerprint]) -> bool {
+        let (out, standby) = std::mem::take(&mut self.standby)
+            .into_iter()
+            .partition(|key: &StandbyKey| leaked.contains(&key.fingerprint));
+        self.standby = standby;
+        let before = self.leaked.len();
+        let out: Vec<StandbyKey> = out;
+        self.leaked
+            .extend(out.into_iter().map(|key| LeakedKey { key, ended: None }));
+        self.leaked.len() > before
     }
 
     /// The pool after `version` of `slot` drew the key with this fingerprint.

@@ -38,6 +38,8 @@ pub enum ActOutcome {
     Limits(CapSet),
     /// Of [`ActOrder::ReadyPool`]: what became of each standby key that was not ready.
     Standby(Vec<(Fingerprint, Readied)>),
+    /// Of [`ActOrder::EndLeaked`]: what became of each leaked standby key that may have been alive.
+    LeakedStandby(Vec<(Fingerprint, LeakedStandby)>),
     /// The record is no longer as the order says, or no time was left: whoever wrote it meanwhile was a kill, or another
     /// person. What was resumed is cut off again.
     Overtaken,
@@ -94,6 +96,18 @@ pub enum Readied {
     /// Its provider has it no more.
     Gone,
     /// It is not known to be suspended.
+    Failed(ProviderError),
+}
+
+/// What became of a standby key that leaked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeakedStandby {
+    /// Its provider was seen to have it no more.
+    Ended,
+    /// It became this slot's by another way. It works on.
+    InUse(SlotName),
+    /// It may be alive.
     Failed(ProviderError),
 }
 

@@ -28,7 +28,9 @@ mod usage;
 mod usage_store;
 
 pub use ability::{Ability, missing};
-pub use act_orders::{ActOrderError, ActOrders, ActOutcome, CapSet, NoActOrders, Readied};
+pub use act_orders::{
+    ActOrderError, ActOrders, ActOutcome, CapSet, LeakedStandby, NoActOrders, Readied,
+};
 pub use acts::Acts;
 pub use admin::{AdminCredentials, Administered, ListedAdmin, MintedAdmin, TAG_ADMIN};
 pub use alarm_states::{AlarmStates, NoAlarmStates};

@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use crate::model::key::ApiKey;
+use crate::model::key_like;
 use crate::model::text::{OutsideText, without_keys};
 
 /// Who wrote a report.
@@ -289,10 +290,34 @@ fn place(by: &str, rule: &str, file: &str, line: Option<u64>, commit: &str) -> O
         "" => String::new(),
         commit => format!(", commit {}", commit.get(..12).unwrap_or(commit)),
     };
-    // A path is long without being a key.
-    let parts: Vec<String> = file.split('/').map(without_keys).collect();
-    let (file, rule) = (parts.join("/"), without_keys(rule));
+    let (file, rule) = (place_without_keys(file), without_keys(rule));
     OutsideText::new(&format!("{file}{line}{commit} ({by}: {rule})"))
+}
+
+/// What is shown of a part of a place that may be a key.
+const SHOWN: usize = 11;
+
+/// A place, with every key in it cut: from the first part of a path that may be one, the rest of the path. A path is long
+/// without being a key, so its length alone says nothing.
+pub fn place_without_keys(place: &str) -> String {
+    place
+        .split(' ')
+        .map(path_without_keys)
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn path_without_keys(path: &str) -> String {
+    let mut before = 0;
+    for part in path.split('/') {
+        let may_be_one = |word| key_like::may_be_a_key(word) || key_like::begins_as_keys_do(word);
+        if key_like::words(part).any(may_be_one) || key_like::pieces(part).any(may_be_one) {
+            let shown = part.chars().take(SHOWN);
+            return path[..before].chars().chain(shown).chain(['…']).collect();
+        }
+        before += part.len() + 1;
+    }
+    path.to_owned()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! A leak: whose the keys are that somebody found where they must not be. Reads only; what is alive is then cut off by a
-//! kill of its slot.
+//! A leak: whose the keys are that somebody found where they must not be, and the end of those that no agent uses. What is
+//! alive is cut off by a kill of its slot.
 
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -7,10 +7,13 @@ use super::{Ports, pool};
 use crate::model::key::{Fingerprint, Hint};
 use crate::model::names::{AccountName, SlotName};
 use crate::model::version::{VersionId, VersionState};
-use crate::ports::InventoryError;
+use crate::ports::{Fence, InventoryError};
 
 /// Keys that are looked up at once.
 const AT_ONCE: usize = 16;
+
+/// How often a key is ended anew where somebody else writes its record meanwhile.
+const TRIES: usize = 4;
 
 /// Whose a key is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +27,15 @@ pub enum Whose {
         /// Whether it can be used.
         life: Life,
     },
-    /// It stands by for slots of an account.
-    Standby(AccountName, Hint),
+    /// It stands by for slots of an account, or did until it leaked.
+    Standby {
+        /// The account.
+        account: AccountName,
+        /// Prefix and last four characters.
+        hint: Hint,
+        /// Whether it leaked before, and its provider was seen to have it no more.
+        is_ended: bool,
+    },
     /// Nobody's that is known.
     Nobody,
 }
@@ -89,8 +99,15 @@ async fn standby(ports: &Ports) -> Result<Vec<(Fingerprint, Whose)>, InventoryEr
     let mut standby = Vec::new();
     for account in ports.providers.pools() {
         let pool = pool::read(ports, &account).await?;
-        standby.extend(pool.standby.into_iter().map(|key| {
-            let whose = Whose::Standby(account.clone(), key.hint);
+        let stands_by = pool.standby.into_iter().map(|key| (key, false));
+        let leaked = pool.leaked.into_iter();
+        let leaked = leaked.map(|leaked| (leaked.key, leaked.ended.is_some()));
+        standby.extend(stands_by.chain(leaked).map(|(key, is_ended)| {
+            let whose = Whose::Standby {
+                account: account.clone(),
+                hint: key.hint,
+                is_ended,
+            };
             (key.fingerprint, whose)
         }));
     }
@@ -120,4 +137,46 @@ async fn of_slot(ports: &Ports, print: &Fingerprint) -> Result<Whose, InventoryE
             life: Life::Dead,
         },
     })
+}
+
+/// Has a key that a kill suspended, and that nobody may bring back now, revoked at once instead of when its time is over:
+/// `retire` carries on from there. What became of it by then; [`Life::Alive`] if somebody is bringing it back.
+///
+/// # Errors
+/// [`InventoryError`]: it stays as it was. Send the same again.
+pub async fn end_cut_off(
+    ports: &Ports,
+    slot: &SlotName,
+    id: &VersionId,
+) -> Result<Life, InventoryError> {
+    for _ in 1..TRIES {
+        match end_once(ports, slot, id).await {
+            Err(InventoryError::Conflict) => {}
+            done => return done,
+        }
+    }
+    end_once(ports, slot, id).await
+}
+
+async fn end_once(ports: &Ports, slot: &SlotName, id: &VersionId) -> Result<Life, InventoryError> {
+    let versions = ports.inventory.versions(slot).await?;
+    let Some(version) = versions.into_iter().find(|version| version.id == *id) else {
+        return Ok(Life::Dead);
+    };
+    let now = ports.clock.now();
+    let at_work_until = version.lease_until.map_or(now, |until| until.max(now));
+    let life = Life::of(version.state);
+    if life != Life::CutOff {
+        return Ok(life);
+    }
+    let Ok(mut ending) = version.become_state(VersionState::Revoking) else {
+        return Ok(life);
+    };
+    ending.revoke_begun = Some(now);
+    ending.due_at = Some(at_work_until);
+    ports
+        .inventory
+        .save_versions(&[ending], Fence::None)
+        .await?;
+    Ok(Life::Ending)
 }

@@ -166,3 +166,31 @@ fn a_text_is_one_find_a_line() {
     assert_eq!(leaks.len(), 2);
     assert_eq!(leaks[1].place.as_str(), "line 2 of the input");
 }
+
+#[test]
+fn a_place_is_shown_whole_and_keys_in_it_are_cut() {
+    let hex = "0123456789abcdef".repeat(2);
+    for (place, shown) in [
+        (
+            "src/authentication-and-authorisation/openrouter-client.py:12, commit 0123456789ab (gitleaks: openrouter-api-key)".to_owned(),
+            None,
+        ),
+        ("https://github.com/octocat/Hello-World/blob/main/a.env".to_owned(), None),
+        (format!("keys/{KEY}/a.txt"), Some("keys/sk-or-v1-EX…")),
+        (
+            format!("a/KEY={KEY} (gitleaks: x)"),
+            Some("a/KEY=sk-or-v… (gitleaks: x)"),
+        ),
+        (
+            "b/ABSKEXAMPLE0123456789abcdefgh/1x/2y".to_owned(),
+            Some("b/ABSKEXAMPLE…"),
+        ),
+        (
+            "c/AQ.EXAMPLE0123456789_abcdefgh".to_owned(),
+            Some("c/AQ.EXAMPLE0…"),
+        ),
+        (format!("é/{hex}.env"), Some("é/0123456789a…")),
+    ] {
+        assert_eq!(place_without_keys(&place), shown.unwrap_or(&place));
+    }
+}

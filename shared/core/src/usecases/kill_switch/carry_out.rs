@@ -3,6 +3,8 @@
 //! An order says which record of the inventory it is about. What is sent to a provider is read from there, so that who
 //! may give orders can have nothing done that is not recorded as begun.
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::model::act_order::{ActOrder, CutOff, LimitedKeys};
@@ -10,7 +12,7 @@ use crate::model::names::{AccountName, SlotName};
 use crate::model::slot::{Epoch, Slot};
 use crate::model::text::{OutsideText, with_causes};
 use crate::model::version::{Version, VersionId};
-use crate::ports::{ActOutcome, CapSet, Deadline, InventoryError};
+use crate::ports::{ActOutcome, CapSet, Deadline, InventoryError, KeyProvider};
 use crate::usecases::kill::{Invocation, kill};
 use crate::usecases::restore::TakeBackError;
 use crate::usecases::{Ports, cap, expect, pool, restore};
@@ -40,6 +42,7 @@ pub async fn carry_out(ports: &Ports, order: &ActOrder, invocation: &Invocation)
         ActOrder::ReadyPool { account, until } => {
             ready_pool(ports, account, Deadline(*until), invocation.deadline).await
         }
+        ActOrder::EndLeaked { account } => end_leaked(ports, account).await,
     };
     let outcome = done.unwrap_or_else(|error| match error {
         InventoryError::Fenced(_) => ActOutcome::Overtaken,
@@ -187,19 +190,38 @@ async fn ready_pool(
     claim: Deadline,
     deadline: Deadline,
 ) -> Result<ActOutcome, InventoryError> {
-    let Some(settings) = ports.providers.pool(account) else {
-        let why = format!("this function is told of no pool of account {account}");
-        return Ok(ActOutcome::Failed(OutsideText::new(&why)));
-    };
     let standby = pool::read(ports, account).await?;
     if standby.adding_until != Some(claim.0) {
         return Ok(ActOutcome::Overtaken);
     }
-    let provider = match ports.providers.open(account, settings.provider).await {
+    let provider = match pool_provider(ports, account).await {
         Ok(provider) => provider,
-        Err(error) => return Ok(ActOutcome::Provider(error)),
+        Err(outcome) => return Ok(outcome),
     };
     let until = claim.min(deadline);
     let readied = pool::suspend_standby(ports, provider.as_ref(), &standby, until).await?;
     Ok(ActOutcome::Standby(readied))
+}
+
+async fn end_leaked(ports: &Ports, account: &AccountName) -> Result<ActOutcome, InventoryError> {
+    let pool = pool::read(ports, account).await?;
+    let provider = match pool_provider(ports, account).await {
+        Ok(provider) => provider,
+        Err(outcome) => return Ok(outcome),
+    };
+    let ended = pool::end_leaked(ports, provider.as_ref(), &pool).await?;
+    Ok(ActOutcome::LeakedStandby(ended))
+}
+
+/// The provider of an account that has a pool.
+async fn pool_provider(
+    ports: &Ports,
+    account: &AccountName,
+) -> Result<Arc<dyn KeyProvider>, ActOutcome> {
+    let Some(settings) = ports.providers.pool(account) else {
+        let why = format!("this function is told of no pool of account {account}");
+        return Err(ActOutcome::Failed(OutsideText::new(&why)));
+    };
+    let provider = ports.providers.open(account, settings.provider).await;
+    provider.map_err(ActOutcome::Provider)
 }

@@ -24,7 +24,7 @@ use crate::usecases::{Ports, find, orders};
 const TIME_FOR_A_KEY: SignedDuration = SignedDuration::from_secs(60);
 
 /// How often the pool is written anew when somebody else writes it meanwhile.
-const TRIES: usize = 8;
+pub(super) const TRIES: usize = 8;
 
 /// What became of the keys that were given.
 #[derive(Debug, Clone, PartialEq, Eq)]

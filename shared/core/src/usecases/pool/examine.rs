@@ -34,6 +34,9 @@ pub enum NotAdded {
     /// It stands by already.
     #[error("it is in the pool already")]
     InPool,
+    /// It stood by, and was found where it must not be.
+    #[error("it leaked; make another key")]
+    Leaked,
     /// It is a slot's.
     #[error("it belongs to slot `{0}`")]
     InUse(SlotName),
@@ -92,6 +95,9 @@ pub(super) async fn before_asking(
     let fingerprint = key.fingerprint();
     if pool.standby.iter().any(|k| k.fingerprint == fingerprint) {
         return Ok(Some(NotAdded::InPool));
+    }
+    if pool.leaked.iter().any(|k| k.key.fingerprint == fingerprint) {
+        return Ok(Some(NotAdded::Leaked));
     }
     let holder = ports.inventory.holder(&fingerprint).await?;
     Ok(holder.map(NotAdded::InUse))

@@ -2,10 +2,13 @@
 
 mod add;
 mod examine;
+mod leaked;
 mod suspend;
 
 pub use add::{AddError, AddForeseen, AddReport, add, foresee_add};
 pub use examine::{NotAdded, RefusedKey};
+pub(crate) use leaked::end_leaked;
+pub use leaked::{Ended, NotEnded, end};
 pub(crate) use suspend::suspend_standby;
 
 use super::Ports;

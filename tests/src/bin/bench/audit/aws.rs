@@ -212,6 +212,13 @@ impl World {
                 let secrets = page.map(secret).collect::<Result<Vec<_>>>()?;
                 Ok(json!({"SecretList": secrets, "NextToken": next.map(|next| next.to_string())}))
             }
+            "DescribeSecret" => {
+                let name = asked["SecretId"].as_str().ok_or("no secret")?;
+                let mut told = secret(in_arn(name)?)?;
+                let stages = told["SecretVersionsToStages"].take();
+                told["VersionIdsToStages"] = stages;
+                Ok(told)
+            }
             "GetResourcePolicy" => Ok(json!({})),
             other => Err(format!("{other} is not answered here").into()),
         }
@@ -241,6 +248,14 @@ fn account_of(n: usize) -> Result<keyward_core::model::names::AccountName> {
 fn number(name: &str) -> Result<usize> {
     let (_, number) = name.rsplit_once('-').ok_or("no name of ours")?;
     Ok(number.parse()?)
+}
+
+/// The number in the ARN of a slot's secret.
+fn in_arn(arn: &str) -> Result<usize> {
+    let name = arn.rsplit_once(':').map_or(arn, |(_, name)| name);
+    // Six characters that Secrets Manager adds stand behind the last dash.
+    let (name, _) = name.rsplit_once('-').ok_or("no ARN of ours")?;
+    number(name)
 }
 
 /// An entry of the index of due work.
