@@ -152,12 +152,13 @@ fn no_function_is_built_with_the_doors_of_the_fuzzer() {
 }
 
 /// Where key text may be taken out of its type, outside tests.
-const MAY_EXPOSE: [&str; 10] = [
+const MAY_EXPOSE: [&str; 11] = [
     "shared/providers/src/http/credential.rs",
     "shared/providers/src/litellm/chosen.rs",
     "shared/providers/src/gemini/account.rs",
     "shared/providers/src/azure/token.rs",
     "shared/aws/src/secrets",
+    "shared/core/src/model/admin_document.rs",
     "shared/core/src/model/key.rs",
     "shared/core/src/model/pool_document.rs",
     "shared/core/src/model/secret_document.rs",

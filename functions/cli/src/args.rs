@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use keyward_core::model::names::{AccountName, SlotName};
 
-use crate::commands::{Accept, Audit, Factor, Import, Leak, Offboard, Offline};
+use crate::commands::{Accept, Audit, Entered, Factor, Import, Leak, Lockdown, Offboard, Offline};
 use crate::fleet_file::USUAL;
 
 /// Looks after the API keys that AI agents use.
@@ -24,15 +24,16 @@ const SETTINGS: &str = "\
 Settings, by environment variables:
   KEYWARD_CONTROL_URL  the control function's URL, where one serves all kinds of acts; else one for each kind:
     ..._URL_SEE        plan, import, doctor
-    ..._URL_OPERATE    apply, register, expect, drill, migrate, pool add, prices put
+    ..._URL_OPERATE    apply, register, expect, drill, migrate, pool add, prices put, doctor --break-glass
     ..._URL_KILL       kill, leak, offboard
     ..._URL_ENFORCE    enforce, accept
-    ..._URL_RESTORE    restore
+    ..._URL_RESTORE    restore, lockdown --lift
   KEYWARD_TABLE        the inventory's table (status, rotate, doctor, audit, backtest --slot, drill --wait, offboard --wait and --evidence, pool status, prices show)
-  KEYWARD_STACK, KEYWARD_ALARM_TOPIC_ARN, KEYWARD_ALARM_MAP  the deployment, as the functions have it (audit)
+  KEYWARD_STACK, KEYWARD_ALARM_TOPIC_ARN, KEYWARD_ALARM_MAP  the deployment, as the functions have it (audit; the first also
+                       doctor --bootstrap and lockdown)
   KEYWARD_REPORTS      the bucket of reports (audit; optional: what earlier audits found)
   KEYWARD_ACCOUNTS     the provider accounts, as the functions have them (kill --offline, where --accounts names no file;
-                       audit, providers and pool status, optional)
+                       audit, providers and pool status, optional; doctor --bootstrap and --break-glass, lockdown)
   AWS_REGION, AWS_PROFILE, AWS_ACCESS_KEY_ID, ...  as AWS's own tools read them
 
 Ends with:
@@ -339,10 +340,19 @@ pub(crate) enum Command {
     /// credential that only reads, usage, secrets, alarms, the last drill. What is wrong is told with what mends it. Ends with 0 if all is
     /// well, 1 if something is wrong, 2 if something was not seen.
     Doctor {
+        #[command(flatten)]
+        entered: Box<Entered>,
         /// As JSON.
         #[arg(long)]
         json: bool,
     },
+    /// Stop Keyward itself: for when it, or one of its admin credentials, may be in somebody else's hands.
+    ///
+    /// Every function of the stack is stopped, each admin credential is replaced where its provider can make them, and what the
+    /// functions did lately is listed. All of it from here, with your own AWS credentials: neither control nor the table is
+    /// asked. Keys are not touched, and agents keep working; nothing is rotated or cut off until --lift, but by kill
+    /// --offline. Example: keyward lockdown --since 48 --reason "admin key in a paste"
+    Lockdown(Lockdown),
     /// Print what a shell needs to complete this command's words.
     ///
     /// Example, for bash: keyward completions bash > ~/.local/share/bash-completion/completions/keyward

@@ -38,6 +38,11 @@ pub(crate) fn secret_roles() -> Result<SecretRoles> {
         roles.with_context(|| format!("{SECRET_ROLES} is refused, and nothing was sent"))
     })
 }
+/// The deployment.
+pub(crate) const STACK: (&str, &str) = (
+    "KEYWARD_STACK",
+    "the stack's name, which its output CommandSettings has",
+);
 
 /// The control function's URL, where one serves all kinds of acts.
 const CONTROL_URL: &str = "KEYWARD_CONTROL_URL";

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use keyward_core::model::key::AdminKey;
+use keyward_core::model::key::{AdminKey, Fingerprint};
 use keyward_core::model::names::SecretArn;
 use keyward_core::ports::ProviderError;
 use tokio::sync::Mutex;
@@ -34,8 +34,8 @@ pub(crate) trait Exchange: Send + Sync {
 /// So long before its end a token is exchanged anew.
 const MARGIN: SignedDuration = SignedDuration::from_mins(2);
 
-/// One account's admin credential. Kept in memory until the provider refuses it: then it may have been rotated, and
-/// the next call fetches it anew.
+/// One account's admin credential. Kept in memory until the provider refuses it: then it may have been rotated, and is
+/// fetched anew.
 pub struct AdminCredential {
     source: Arc<dyn AdminKeySource>,
     arn: SecretArn,
@@ -45,13 +45,13 @@ pub struct AdminCredential {
 
 #[derive(Default)]
 struct Kept {
-    key: Option<(AdminKey, Option<Timestamp>)>,
+    key: Option<(AdminKey, Fingerprint, Option<Timestamp>)>,
     fetches: u64,
 }
 
-/// Which fetch a credential came from.
+/// Which fetch a credential came from, and what was fetched.
 #[derive(Clone, Copy)]
-pub(crate) struct Fetch(u64);
+pub(crate) struct Fetch(u64, Fingerprint);
 
 impl AdminCredential {
     /// The credential in the secret `arn`, read through `source`. Nothing is read yet.
@@ -76,12 +76,13 @@ impl AdminCredential {
     pub(crate) async fn get(&self, now: Timestamp) -> Result<(AdminKey, Fetch), ProviderError> {
         let mut kept = self.kept.lock().await;
         let good = |until: Option<Timestamp>| until.is_none_or(|until| now + MARGIN < until);
-        if let Some((key, until)) = &kept.key
+        if let Some((key, stored, until)) = &kept.key
             && good(*until)
         {
-            return Ok((key.clone(), Fetch(kept.fetches)));
+            return Ok((key.clone(), Fetch(kept.fetches, *stored)));
         }
         let stored = self.source.admin_key(&self.arn).await?;
+        let fingerprint = stored.fingerprint();
         let (key, until) = match &self.exchange {
             None => (stored, None),
             Some(exchange) => {
@@ -90,16 +91,25 @@ impl AdminCredential {
             }
         };
         kept.fetches += 1;
-        kept.key = Some((key.clone(), until));
-        Ok((key, Fetch(kept.fetches)))
+        kept.key = Some((key.clone(), fingerprint, until));
+        Ok((key, Fetch(kept.fetches, fingerprint)))
     }
 
-    /// Drops the credential of that fetch; one fetched since then stays.
-    pub(crate) async fn drop_refused(&self, fetch: Fetch) {
-        let mut kept = self.kept.lock().await;
-        if kept.fetches == fetch.0 {
-            kept.key = None;
-        }
+    /// The credential of that fetch was refused: what is in its place by now, good at `now`; `None` if it is the same.
+    pub(crate) async fn replacement(
+        &self,
+        fetch: Fetch,
+        now: Timestamp,
+    ) -> Result<Option<AdminKey>, ProviderError> {
+        let refused = {
+            let mut kept = self.kept.lock().await;
+            if kept.fetches == fetch.0 {
+                kept.key = None;
+            }
+            fetch.1
+        };
+        let (key, Fetch(_, stored)) = self.get(now).await?;
+        Ok((stored != refused).then_some(key))
     }
 }
 
@@ -147,12 +157,13 @@ mod tests {
         let (_, first) = admin.get(Timestamp::UNIX_EPOCH).await.unwrap();
         admin.get(Timestamp::UNIX_EPOCH).await.unwrap();
         assert_eq!(source.fetches(), 1);
-        admin.drop_refused(first).await;
-        admin.get(Timestamp::UNIX_EPOCH).await.unwrap();
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(admin.replacement(first, now).await.unwrap().is_some());
+        admin.get(now).await.unwrap();
         assert_eq!(source.fetches(), 2);
         // A late refusal of the old one does not cost the new one.
-        admin.drop_refused(first).await;
-        admin.get(Timestamp::UNIX_EPOCH).await.unwrap();
+        assert!(admin.replacement(first, now).await.unwrap().is_some());
+        admin.get(now).await.unwrap();
         assert_eq!(source.fetches(), 2);
     }
 

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
-use keyward_core::model::key::ApiKey;
+use keyward_core::model::key::AdminKey;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::ProviderError;
+use secrecy::ExposeSecret;
 use serde::Serialize;
 use url::Url;
 
@@ -89,13 +90,7 @@ impl Api {
         body: Option<&(impl Serialize + Sync)>,
         repeat: Repeat,
     ) -> Result<Answer, ProviderError> {
-        let body =
-            body.map(serde_json::to_vec)
-                .transpose()
-                .map_err(|_| ProviderError::Refused {
-                    detail: OutsideText::new("the request cannot be written as JSON"),
-                })?;
-        let request = (method, url, body);
+        let request = (method, url, written(body)?);
         self.send(request, repeat, self.dialect.headers).await
     }
 
@@ -116,34 +111,64 @@ impl Api {
         headers: &'static [(&'static str, &'static str)],
     ) -> Result<Answer, ProviderError> {
         let (key, fetch) = self.admin.get(self.now()).await?;
-        let outcome = match Credential::new(self.dialect.scheme, &key) {
-            None => Err(ProviderError::AdminCredential {
-                detail: OutsideText::new("its text cannot stand in a header"),
-            }),
-            Some(credential) => {
-                let request = Request {
-                    method,
-                    url,
-                    headers,
-                    credential,
-                    body,
-                    repeat,
-                };
-                match self.http.send(&request).await {
-                    Ok(answer) if answer.status.is_success() => Ok(answer),
-                    Ok(answer) => Err(refusal(&self.dialect, answer, repeat)),
-                    Err(failure) => Err(failure.into_error(repeat)),
-                }
-            }
-        };
-        if matches!(outcome, Err(ProviderError::AdminCredential { .. })) {
-            self.admin.drop_refused(fetch).await;
+        let request = (method, url, body);
+        let outcome = self.send_by(&key, request.clone(), repeat, headers).await;
+        if !matches!(outcome, Err(ProviderError::AdminCredential { .. })) {
+            return outcome;
         }
-        outcome
+        // It may have been rotated since it was fetched. A refused request had no effect, whatever it was to do.
+        match self.admin.replacement(fetch, self.now()).await? {
+            Some(key) => self.send_by(&key, request, repeat, headers).await,
+            None => outcome,
+        }
+    }
+
+    /// The same by a credential that is given: whichever the account is opened by is not touched.
+    pub(crate) async fn call_by(
+        &self,
+        by: &AdminKey,
+        method: Method,
+        url: Url,
+        body: Option<&(impl Serialize + Sync)>,
+        repeat: Repeat,
+    ) -> Result<Answer, ProviderError> {
+        let request = (method, url, written(body)?);
+        self.send_by(by, request, repeat, self.dialect.headers)
+            .await
+    }
+
+    async fn send_by(
+        &self,
+        by: &AdminKey,
+        (method, url, body): (Method, Url, Option<Vec<u8>>),
+        repeat: Repeat,
+        headers: &'static [(&'static str, &'static str)],
+    ) -> Result<Answer, ProviderError> {
+        let credential = Credential::new(self.dialect.scheme, by);
+        let credential = credential.ok_or_else(|| ProviderError::AdminCredential {
+            detail: OutsideText::new("its text cannot stand in a header"),
+        })?;
+        let request = Request {
+            method,
+            url,
+            headers,
+            credential,
+            body,
+            repeat,
+        };
+        match self.http.send(&request).await {
+            Ok(answer) if answer.status.is_success() => Ok(answer),
+            Ok(answer) => Err(refusal(&self.dialect, answer, repeat)),
+            Err(failure) => Err(failure.into_error(repeat)),
+        }
     }
 
     /// [`ask_as`] in the provider's dialect.
-    pub(crate) async fn ask_as(&self, key: &ApiKey, url: Url) -> Result<Answer, OutsideText> {
+    pub(crate) async fn ask_as(
+        &self,
+        key: &(impl ExposeSecret<str> + Sync),
+        url: Url,
+    ) -> Result<Answer, OutsideText> {
         let Dialect {
             scheme, headers, ..
         } = self.dialect;
@@ -151,11 +176,18 @@ impl Api {
     }
 }
 
+fn written(body: Option<&(impl Serialize + Sync)>) -> Result<Option<Vec<u8>>, ProviderError> {
+    let written = body.map(serde_json::to_vec).transpose();
+    written.map_err(|_| ProviderError::Refused {
+        detail: OutsideText::new("the request cannot be written as JSON"),
+    })
+}
+
 /// Asks once, as the key itself, over a fresh connection. Where there is no answer, why.
 pub(crate) async fn ask_as(
     http: &HttpClient,
     (scheme, headers): (Scheme, &'static [(&'static str, &'static str)]),
-    key: &ApiKey,
+    key: &(impl ExposeSecret<str> + Sync),
     url: Url,
 ) -> Result<Answer, OutsideText> {
     let credential = Credential::new(scheme, key)

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use keyward_core::model::names::{AccountName, SecretArn};
 use keyward_core::model::slot::ProviderName;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{KeyProvider, PoolSettings, ProviderError, Providers};
+use keyward_core::ports::{Administered, KeyProvider, PoolSettings, ProviderError, Providers};
 
 use crate::admin::{AdminCredential, AdminKeySource};
 use crate::anthropic::Anthropic;
@@ -163,6 +163,10 @@ impl Providers for ConfiguredProviders {
 
     fn missing_credentials(&self, account: &AccountName) -> Vec<&'static str> {
         self.accounts.missing_credentials(account)
+    }
+
+    fn administered(&self) -> Vec<Administered> {
+        self.accounts.administered()
     }
 }
 

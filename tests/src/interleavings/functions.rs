@@ -207,6 +207,7 @@ fn name_of(outcome: &Result<StepOutcome, RotateError>) -> &'static str {
         | RotationError::NoSlot { .. }
         | RotationError::UnknownSlot { .. }
         | RotationError::BadSlotTag(_)
-        | RotationError::OutOfScope { .. } => "step: other error",
+        | RotationError::OutOfScope { .. }
+        | RotationError::Admin(_) => "step: other error",
     }
 }

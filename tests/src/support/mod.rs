@@ -22,7 +22,7 @@ pub use ordered::OrderedFunction;
 pub use rules::{check_rules, check_rules_without_a_key};
 pub use scenarios::{Make, RetireScenario, STEPS, StepScenario};
 pub use several::{Several, THREE};
-pub use simulated::{ROLE, Simulated, account_entry, readable};
+pub use simulated::{ADMIN_SECRET, ROLE, Simulated, account_entry, readable};
 pub use world::{Backend, LiveKey, Outside, World, arn, deployment, fleet, fleet_at, token};
 
 /// What the function `retire` answers with where limits are not looked at: it carries on what is due.

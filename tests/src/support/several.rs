@@ -3,7 +3,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use keyward_core::model::names::AccountName;
 use keyward_core::model::slot::ProviderName;
-use keyward_core::ports::{Clock, KeyProvider, PoolSettings, ProviderError, Providers};
+use keyward_core::ports::{
+    Administered, Clock, KeyProvider, PoolSettings, ProviderError, Providers,
+};
 use keyward_testkit::simulator::Settings;
 
 use super::Simulated;
@@ -87,5 +89,9 @@ impl Providers for Opened {
 
     fn pools(&self) -> Vec<AccountName> {
         self.0.iter().flat_map(|each| each.pools()).collect()
+    }
+
+    fn administered(&self) -> Vec<Administered> {
+        self.0.iter().flat_map(|each| each.administered()).collect()
     }
 }

@@ -32,6 +32,10 @@ pub struct Simulated {
     driver: Arc<dyn KeyProvider>,
 }
 
+/// The admin secret of an account that is configured here.
+pub const ADMIN_SECRET: &str =
+    "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3";
+
 /// Hands out the simulator's management key, as the admin secret of the account would.
 struct ManagementKey(Simulator);
 
@@ -116,11 +120,21 @@ impl Simulated {
     /// Starts a simulator, and configures the drivers for it.
     pub async fn start(clock: Arc<dyn Clock>, settings: Settings) -> Self {
         let simulator = Simulator::start(clock.clone(), settings).await;
+        let admin = Arc::new(ManagementKey(simulator.clone()));
+        Self::opened_by(simulator, clock, admin).await
+    }
+
+    /// Configures the drivers for a simulator, with the admin credential from `admin`.
+    pub async fn opened_by(
+        simulator: Simulator,
+        clock: Arc<dyn Clock>,
+        admin: Arc<dyn AdminKeySource>,
+    ) -> Self {
         let provider = simulator.settings().provider;
         let name = format!("{provider}-main");
         let account = account_entry(
             &simulator,
-            "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3",
+            ADMIN_SECRET,
             "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3",
         );
         let accounts = json!({ name.as_str(): account });
@@ -143,7 +157,6 @@ impl Simulated {
             http_settings(),
             fastrand::Rng::with_seed(1),
         );
-        let admin = Arc::new(ManagementKey(simulator.clone()));
         let signer = Arc::new(RoleSigner(role_of(&simulator)));
         let providers = ConfiguredProviders::new(accounts, Arc::new(http), admin);
         let providers = Arc::new(providers.with_aws(signer));

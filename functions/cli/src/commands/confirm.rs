@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal, stdin};
 
 use anyhow::{Result, bail};
-use keyward_core::model::names::SlotName;
+use keyward_core::model::names::{SlotName, StackName};
 
 use crate::print::complain;
 
@@ -34,18 +34,23 @@ pub(super) fn reasoned(reason: &str) -> Result<()> {
 
 /// Refuses unless the slot's name was typed, or need not be.
 pub(super) fn confirmed(slot: &SlotName, what: &str, confirm: Confirm) -> Result<()> {
-    confirmed_name(slot.as_str(), "the slot's", what, confirm)
+    typed("slot", slot.as_str(), what, confirm)
 }
 
-/// Refuses unless the name was typed, or need not be; `whose` is in the words for people.
-pub(super) fn confirmed_name(name: &str, whose: &str, what: &str, confirm: Confirm) -> Result<()> {
+/// Refuses unless the name of the stack was typed, or need not be.
+pub(super) fn confirmed_stack(stack: &StackName, what: &str, confirm: Confirm) -> Result<()> {
+    typed("stack", stack.as_str(), what, confirm)
+}
+
+/// Refuses unless the name of what is called so was typed, or need not be.
+pub(super) fn typed(called: &str, name: &str, what: &str, confirm: Confirm) -> Result<()> {
     if confirm == Confirm::Given {
         return Ok(());
     }
     if !stdin().is_terminal() {
-        bail!("nothing was changed: say --yes where nobody can type {whose} name");
+        bail!("nothing was changed: say --yes where nobody can type the {called}'s name");
     }
-    complain(&format!("{what}. To go on, type {whose} name:"));
+    complain(&format!("{what}. To go on, type the {called}'s name:"));
     let mut typed = String::new();
     stdin().lock().read_line(&mut typed)?;
     if typed.trim() != name {

@@ -9,11 +9,13 @@ mod confirm;
 mod doctor;
 mod drill;
 mod enforce;
+mod entered;
 mod expect;
 mod history;
 mod import;
 mod kill;
 mod leak;
+mod lockdown;
 mod migrate;
 mod offboard;
 mod offline;
@@ -32,9 +34,11 @@ use keyward_core::ports::Pass;
 
 pub(crate) use accept::Accept;
 pub(crate) use audit::Audit;
+pub(crate) use entered::Entered;
 pub(crate) use expect::Factor;
 pub(crate) use import::Import;
 pub(crate) use leak::Leak;
+pub(crate) use lockdown::Lockdown;
 pub(crate) use offboard::Offboard;
 pub(crate) use offline::Offline;
 
@@ -220,7 +224,11 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             slot, html, json, ..
         } => history::run(slot.as_ref(), html.as_deref(), json.into()).await,
         Command::Pool(pool) => pool::run(pool).await,
-        Command::Doctor { json } => doctor::doctor(json.into()).await,
+        Command::Doctor { entered, json } => match entered.run(json.into()).await {
+            Some(done) => done,
+            None => doctor::doctor(json.into()).await,
+        },
+        Command::Lockdown(wanted) => lockdown::run(wanted).await,
         Command::Completions { shell } => completions::completions(shell),
         Command::Prices(prices) => prices::run(prices).await,
         // The JSON has the operations of each provider anyway.

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::Format;
-use super::confirm::{Confirm, confirmed_name, reasoned};
+use super::confirm::{Confirm, reasoned, typed};
 use crate::aws::Aws;
 use crate::control::Control;
 use crate::print::{Outcome, clean, complain, line, table};
@@ -108,12 +108,7 @@ pub(super) async fn run(wanted: Offboard) -> Result<Outcome> {
     if let Some(agent) = &wanted.agent {
         let foreseen = ask(&control, &wanted, &reason, true).await?;
         let confirm: Confirm = wanted.yes.into();
-        confirmed_name(
-            agent.as_str(),
-            "the agent's",
-            &question(&foreseen)?,
-            confirm,
-        )?;
+        typed("agent", agent.as_str(), &question(&foreseen)?, confirm)?;
     }
     let answer = ask(&control, &wanted, &reason, false).await?;
     let opened: Opened =

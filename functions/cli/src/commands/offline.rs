@@ -102,7 +102,7 @@ impl Offline {
 }
 
 /// The credential that was given.
-struct Given(AdminKey);
+pub(super) struct Given(pub(super) AdminKey);
 
 #[async_trait]
 impl AdminKeySource for Given {
@@ -294,7 +294,7 @@ fn comes_back(found: &FoundKeys) -> bool {
 }
 
 /// The accounts that a file names.
-fn accounts_in(file: &Path) -> Result<ProviderAccounts> {
+pub(super) fn accounts_in(file: &Path) -> Result<ProviderAccounts> {
     let shown = file.display();
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("{shown} cannot be read; nothing was changed"))?;
@@ -314,7 +314,7 @@ fn piped(order: &Order) -> Result<()> {
 }
 
 /// The admin credential on standard input.
-fn credential() -> Result<AdminKey> {
+pub(super) fn credential() -> Result<AdminKey> {
     let mut text = String::new();
     stdin()
         .take(MAX_CREDENTIAL + 1)

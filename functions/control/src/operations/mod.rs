@@ -10,6 +10,7 @@ mod fleet;
 mod import;
 mod kill;
 mod leak;
+mod lockdown;
 mod migrate;
 mod offboard;
 mod plan;
@@ -30,7 +31,7 @@ use crate::request::Request;
 use crate::response::Refusal;
 
 /// What can be asked for.
-const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /accept, /expect, /kill, /leak, /restore, /drill, /pool/add, /prices, /migrate, /offboard and /doctor";
+const KNOWN: &str = "/plan, /apply, /import, /register, /enforce, /accept, /expect, /kill, /leak, /restore, /drill, /pool/add, /prices, /migrate, /offboard, /break-glass, /lockdown and /doctor";
 
 pub(crate) async fn carry_out(
     deps: &Deps,
@@ -100,6 +101,8 @@ async fn act(deps: &Deps, request: &Request, deadline: Deadline) -> Result<Value
         "/prices" => prices::put_prices(deps, request).await,
         "/migrate" => migrate::migrate_items(deps, request, deadline).await,
         "/offboard" => offboard::offboard(deps, request).await,
+        "/break-glass" => lockdown::record_break_glass(deps, request).await,
+        "/lockdown" => lockdown::record_lift(deps, request).await,
         "/usage" => Err(Refusal::new(
             404,
             "this function takes acts of people; what agents used is told to the one that is deployed for them",

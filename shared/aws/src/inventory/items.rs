@@ -107,6 +107,10 @@ impl Key {
         Self::new(format!("POOL#{account}"), "POOL")
     }
 
+    pub(super) fn admin(account: &AccountName) -> Self {
+        Self::new(format!("ADMIN#{account}"), "ADMIN")
+    }
+
     /// Acts stand by month, then by time.
     pub(super) fn act(act: &Act) -> Self {
         let at = sortable(act.at);

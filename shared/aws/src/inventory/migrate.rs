@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use keyward_core::model::act::Act;
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::audit::AcceptedRisk;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::Incident;
@@ -115,6 +116,7 @@ impl DynamoInventory {
             "RISK" => release.decode::<AcceptedRisk>(item).map(drop),
             "OFFBOARD" => release.decode::<Offboarding>(item).map(drop),
             "POOL" => release.decode::<Pool>(item).map(drop),
+            "ADMIN" => release.decode::<AdminRecord>(item).map(drop),
             "TOLD" => release.decode::<ToldHour>(item).map(drop),
             "BASELINE" => release.decode::<StoredWatch>(item).map(drop),
             "USAGE" if key.pk.starts_with("ACCOUNT#") => {

@@ -19,6 +19,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use keyward_core::model::act::Act;
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::audit::Period;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
@@ -344,6 +345,19 @@ impl Inventory for DynamoInventory {
             }
         }
         Ok(due)
+    }
+
+    async fn admin(&self, account: &AccountName) -> Result<Option<AdminRecord>, InventoryError> {
+        self.get(&Key::admin(account))
+            .await?
+            .map(|item| self.release.decode(item))
+            .transpose()
+    }
+
+    async fn save_admin(&self, record: &AdminRecord) -> Result<(), InventoryError> {
+        let mut writes = self.writes();
+        writes.push(Write::Admin(record))?;
+        writes.commit(&self.client).await
     }
 }
 

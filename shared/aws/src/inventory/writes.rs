@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::{
     ReturnValuesOnConditionCheckFailure, TransactWriteItem,
 };
 use keyward_core::model::act::Act;
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::audit::AcceptedRisk;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
@@ -39,6 +40,7 @@ pub(super) enum Write<'a> {
     /// That a trigger belongs to the incident.
     Trigger(&'a TriggerId, &'a Incident),
     Pool(&'a Pool),
+    Admin(&'a AdminRecord),
     /// A risk that was read at this revision; zero where there was none.
     Risk(&'a AcceptedRisk, Revision),
     NewAct(&'a Act),
@@ -155,6 +157,11 @@ impl<'a> Writes<'a> {
                     self.release
                         .encode(&Key::pool(&pool.account), pool, pool.revision, None)?;
                 self.put(Guard::Revision, Condition::begun(pool.revision), item)
+            }
+            Write::Admin(record) => {
+                let key = Key::admin(&record.account);
+                let item = self.release.encode(&key, record, record.revision, None)?;
+                self.put(Guard::Revision, Condition::begun(record.revision), item)
             }
             Write::Risk(risk, revision) => {
                 let item = self

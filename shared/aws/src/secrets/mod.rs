@@ -8,9 +8,10 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
-use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, RotationRulesType, Tag};
 use futures::future::try_join_all;
 use jiff::Timestamp;
+use keyward_core::model::admin_document::AdminDocument;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::{SecretArn, SecretVersionId, SlotName};
 use keyward_core::model::secret_document::SecretText;
@@ -18,7 +19,6 @@ use keyward_core::ports::{
     RotationToken, SecretDescription, SecretError, SecretStore, Stage, TAG_SLOT, VersionSelector,
 };
 use secrecy::ExposeSecret;
-use serde_json::Value;
 
 use crate::fault::{Failure, examine};
 pub(crate) use lists::moment;
@@ -72,7 +72,36 @@ impl SecretsManager {
     pub async fn admin_key(&self, arn: &SecretArn) -> Result<AdminKey, SecretError> {
         let answer = self.get(arn, VersionSelector::Current).await;
         let answer = answer.map_err(|failure| failed(failure, arn.as_str()))?;
-        admin_key_in(text_of(answer)?.1.expose_secret().trim())
+        let document = AdminDocument::parse(&text_of(answer)?.1)
+            .map_err(|error| SecretError::Refused(error.to_string()))?;
+        Ok(document.key().clone())
+    }
+
+    /// Turns rotation by `function` on, every so many days, and starts one now under `token`.
+    /// <https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html>
+    ///
+    /// # Errors
+    /// [`SecretError`].
+    pub async fn rotate_by(
+        &self,
+        arn: &SecretArn,
+        token: &SecretVersionId,
+        function: &str,
+        days: i64,
+    ) -> Result<(), SecretError> {
+        let rules = RotationRulesType::builder().automatically_after_days(days);
+        let request = self.of(arn.as_str()).rotate_secret();
+        let done = request
+            .secret_id(arn.as_str())
+            .client_request_token(token.as_str())
+            .rotation_lambda_arn(function)
+            .rotation_rules(rules.build())
+            .send()
+            .await;
+        match done {
+            Ok(_) => Ok(()),
+            Err(error) => Err(failed(examine("RotateSecret", &error), arn.as_str())),
+        }
     }
 
     async fn get(
@@ -394,29 +423,6 @@ where
     let text = text.unwrap_or_default();
     text.parse()
         .map_err(|e: T::Err| SecretError::Refused(format!("its answer cannot be used: {e}")))
-}
-
-fn admin_key_in(text: &str) -> Result<AdminKey, SecretError> {
-    let refused = |why: &str| Err(SecretError::Refused(format!("the admin secret {why}")));
-    if text.is_empty() {
-        return refused("is empty");
-    }
-    if !text.starts_with(['{', '[', '"']) {
-        return Ok(AdminKey::new(text));
-    }
-    let Ok(document) = serde_json::from_str::<Value>(text) else {
-        return refused("begins like JSON but is not valid JSON");
-    };
-    if document.get("type").and_then(Value::as_str) == Some("service_account") {
-        return Ok(AdminKey::new(text));
-    }
-    let field = ["api_key", "admin_key"]
-        .iter()
-        .find_map(|name| document.get(name)?.as_str());
-    match field {
-        Some(key) if !key.trim().is_empty() => Ok(AdminKey::new(key)),
-        _ => refused("has no field `api_key` or `admin_key`"),
-    }
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub enum ActKind {
 }
 
 /// The operations of `control` for people, and their kinds.
-const OPERATIONS: [(&str, ActKind); 16] = [
+const OPERATIONS: [(&str, ActKind); 18] = [
     ("/plan", ActKind::See),
     ("/import", ActKind::See),
     ("/doctor", ActKind::See),
@@ -33,6 +33,8 @@ const OPERATIONS: [(&str, ActKind); 16] = [
     ("/enforce", ActKind::Enforce),
     ("/accept", ActKind::Enforce),
     ("/restore", ActKind::Restore),
+    ("/break-glass", ActKind::Operate),
+    ("/lockdown", ActKind::Restore),
 ];
 
 impl ActKind {

@@ -24,7 +24,7 @@ impl ApiKey {
 
     /// SHA-256 of the text.
     pub fn fingerprint(&self) -> Fingerprint {
-        Fingerprint(Sha256::digest(self.0.expose_secret().as_bytes()).into())
+        Fingerprint::of(self.0.expose_secret())
     }
 
     /// What may be shown of this key: the format's prefix and the last four characters.
@@ -92,19 +92,20 @@ impl ApiKey {
     /// Whether a provider's redacted form (`sk-ab...wxyz`) can be of this key: the text begins and ends as it does.
     /// Not proof: several keys may fit.
     pub fn fits(&self, redacted: &str) -> bool {
-        let text = self.0.expose_secret();
-        let shown: Vec<&str> = redacted
-            .split(['.', '…', '*', '•'])
-            .filter(|part| !part.is_empty())
-            .collect();
-        match shown[..] {
-            [head, tail] => {
-                head.len() + tail.len() < text.len()
-                    && text.starts_with(head)
-                    && text.ends_with(tail)
-            }
-            _ => false,
+        fits(self.0.expose_secret(), redacted)
+    }
+}
+
+fn fits(text: &str, redacted: &str) -> bool {
+    let shown: Vec<&str> = redacted
+        .split(['.', '…', '*', '•'])
+        .filter(|part| !part.is_empty())
+        .collect();
+    match shown[..] {
+        [head, tail] => {
+            head.len() + tail.len() < text.len() && text.starts_with(head) && text.ends_with(tail)
         }
+        _ => false,
     }
 }
 
@@ -120,7 +121,7 @@ impl ExposeSecret<str> for ApiKey {
     }
 }
 
-/// A credential that administers other keys. Never handed to an agent, never stored by Keyward.
+/// A credential that administers other keys. Never handed to an agent; stored in the account's admin secret alone.
 #[derive(Clone)]
 pub struct AdminKey(SecretString);
 
@@ -128,6 +129,26 @@ impl AdminKey {
     /// Takes the text as it is, without surrounding white space.
     pub fn new(text: &str) -> Self {
         Self(SecretString::from(text.trim()))
+    }
+
+    /// SHA-256 of the text.
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(self.0.expose_secret())
+    }
+
+    /// The last four characters of a long text; of a shorter one, and of a file such as a service account's, none.
+    pub fn hint(&self) -> Hint {
+        let text = self.0.expose_secret();
+        let long_enough = text.len() >= 2 * MIN_RANDOM_FOR_A_TAIL && text.is_ascii();
+        match long_enough && !text.starts_with('{') {
+            true => Hint(format!("…{}", &text[text.len() - 4..])),
+            false => Hint("…".to_owned()),
+        }
+    }
+
+    /// Whether a provider's redacted form (`sk-ab...wxyz`) can be of this credential. Not proof: several may fit.
+    pub fn fits(&self, redacted: &str) -> bool {
+        fits(self.0.expose_secret(), redacted)
     }
 }
 
@@ -169,6 +190,10 @@ impl KeyFormat {
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
+    fn of(text: &str) -> Self {
+        Self(Sha256::digest(text.as_bytes()).into())
+    }
+
     /// All 64 hex digits: for storing and matching, not for showing.
     pub fn to_hex(self) -> String {
         self.0.iter().map(|byte| format!("{byte:02x}")).collect()

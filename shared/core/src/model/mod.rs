@@ -3,6 +3,8 @@
 pub mod act;
 pub mod act_kind;
 pub mod act_order;
+pub mod admin;
+pub mod admin_document;
 pub mod alarm;
 pub mod alert;
 pub mod audit;

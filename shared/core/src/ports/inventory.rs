@@ -3,10 +3,11 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 
+use crate::model::admin::AdminRecord;
 use crate::model::drill::Drill;
 use crate::model::incident::{Incident, TriggerId};
 use crate::model::key::Fingerprint;
-use crate::model::names::SlotName;
+use crate::model::names::{AccountName, SlotName};
 use crate::model::slot::{Epoch, Slot};
 use crate::model::version::{Version, VersionId};
 
@@ -172,6 +173,18 @@ pub trait Inventory: Send + Sync {
     /// # Errors
     /// [`InventoryError`].
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Due>, InventoryError>;
+
+    /// What is known of a provider account's admin credentials, or `None` if nothing was ever written.
+    ///
+    /// # Errors
+    /// [`InventoryError`].
+    async fn admin(&self, account: &AccountName) -> Result<Option<AdminRecord>, InventoryError>;
+
+    /// Writes it; one of revision zero must not be there yet.
+    ///
+    /// # Errors
+    /// [`InventoryError::Conflict`].
+    async fn save_admin(&self, record: &AdminRecord) -> Result<(), InventoryError>;
 }
 
 /// What must be unique across the inventory.

@@ -5,11 +5,13 @@
 mod ability;
 mod act_orders;
 mod acts;
+mod admin;
 mod alarm_states;
 mod alarms;
 mod alerts;
 mod clock;
 mod found;
+mod functions;
 mod inventory;
 mod kill_alarms;
 mod kill_orders;
@@ -31,11 +33,13 @@ pub use act_orders::{
     ActOrderError, ActOrders, ActOutcome, CapSet, LeakedStandby, NoActOrders, Readied,
 };
 pub use acts::Acts;
+pub use admin::{AdminCredentials, Administered, ListedAdmin, MintedAdmin, TAG_ADMIN};
 pub use alarm_states::{AlarmStates, NoAlarmStates};
 pub use alarms::{AlarmError, AlarmSource, TAG_STACK};
 pub use alerts::{AlertError, Alerts};
 pub use clock::{Clock, Deadline};
 pub use found::{Gone, GonePage, LookUp};
+pub use functions::{Concurrency, FunctionState, FunctionSwitch, SeenCall, Trail};
 pub use inventory::{CHECKED_AT_ONCE, Due, Fence, Inventory, InventoryError, UniqueItem};
 pub use kill_alarms::{KillAlarmError, KillAlarms};
 pub use kill_orders::{KillOrderError, KillOrders};

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::admin::{AdminCredentials, Administered};
 use super::found::{GonePage, LookUp};
 use super::usage::UsageReports;
 use crate::model::key::{ApiKey, Hint, KeyFormat};
@@ -42,6 +43,11 @@ pub trait Providers: Send + Sync {
     /// The credentials that the deployment does not name for the account, by their field in its configuration. Functions
     /// that open it by one of them cannot.
     fn missing_credentials(&self, _account: &AccountName) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// The accounts that are administered by a credential in a secret.
+    fn administered(&self) -> Vec<Administered> {
         Vec::new()
     }
 }
@@ -130,6 +136,11 @@ pub trait KeyProvider: Send + Sync {
 
     /// What keys used and cost, where the provider tells it.
     fn reports(&self) -> Option<&dyn UsageReports> {
+        None
+    }
+
+    /// Making and ending admin credentials, where the provider has calls for that. Else people do it by hand.
+    fn admin(&self) -> Option<&dyn AdminCredentials> {
         None
     }
 }

@@ -1,6 +1,7 @@
 //! Rules: pure functions from facts to a decision. They read no clock and touch nothing.
 
 pub mod accept;
+pub mod admin;
 pub mod alarms;
 pub mod anomaly;
 pub mod audit;

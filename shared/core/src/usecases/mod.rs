@@ -2,6 +2,7 @@
 //! anywhere.
 
 pub mod accept;
+pub mod admin;
 mod adopt;
 pub mod apply;
 pub mod audit;
@@ -22,6 +23,7 @@ pub mod kill;
 pub mod kill_switch;
 pub mod known_slot;
 pub mod leak;
+pub mod lockdown;
 pub mod migrate;
 pub mod monitor;
 pub mod offboard;

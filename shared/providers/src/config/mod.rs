@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use keyward_core::model::names::{AccountName, SecretArn};
 use keyward_core::model::slot::ProviderName;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::PoolSettings;
+use keyward_core::ports::{Administered, PoolSettings};
 use serde_json::Value;
 
 use self::read::Reader;
@@ -359,6 +359,18 @@ impl ProviderAccounts {
         let mut accounts = self.0.values();
         let bedrock = accounts.find(|account| account.provider == ProviderName::Bedrock)?;
         Some(bedrock.url(bedrock::IAM_FIELD))
+    }
+
+    /// The accounts that are administered by a credential in a secret.
+    pub fn administered(&self) -> Vec<Administered> {
+        let of = |(account, a): (&AccountName, &Account)| {
+            Some(Administered {
+                account: account.clone(),
+                provider: a.provider,
+                secret: a.admin_secret.clone()?,
+            })
+        };
+        self.0.iter().filter_map(of).collect()
     }
 
     /// The accounts that have an admin credential, and the secrets that hold it.

@@ -4,6 +4,7 @@
 //! is newer than the published description (<https://github.com/openai/openai-openapi>) is taken from
 //! <https://github.com/openai/openai-python>, `resources/admin/organization/projects`, release 3.57.0.
 
+mod admin;
 mod end;
 #[cfg(feature = "fuzzing")]
 pub(crate) mod fuzz;
@@ -24,8 +25,9 @@ use keyward_core::model::names::{KeyHandle, Permission, ScopeId};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
-    Abilities, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord, Limits,
-    Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, UsageReports, Verdict,
+    Abilities, AdminCredentials, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider,
+    KeyRecord, Limits, Naming, Page, PageToken, ProviderError, SpendCaps, Suspension, UsageReports,
+    Verdict,
 };
 
 use self::end::account_path;
@@ -265,6 +267,10 @@ impl KeyProvider for OpenAi {
     }
 
     fn reports(&self) -> Option<&dyn UsageReports> {
+        Some(self)
+    }
+
+    fn admin(&self) -> Option<&dyn AdminCredentials> {
         Some(self)
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use keyward_core::model::names::{KeyHandle, Permission};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::KeyLabel;
-use keyward_core::ports::{KeyOwner, KeyRecord, Reach};
+use keyward_core::ports::{KeyOwner, KeyRecord, ListedAdmin, Reach};
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -148,6 +148,55 @@ pub(super) struct NewKey {
 }
 
 impl NewKey {
+    pub(super) fn expires(&self) -> Option<Timestamp> {
+        time(&self.expires_at)
+    }
+}
+
+/// An admin key in lists.
+#[derive(Deserialize)]
+pub(super) struct AdminRow {
+    pub(super) id: String,
+    #[serde(default)]
+    name: Value,
+    #[serde(default)]
+    redacted_value: Value,
+    #[serde(default)]
+    created_at: Value,
+    #[serde(default)]
+    expires_at: Value,
+    #[serde(default)]
+    last_used_at: Value,
+}
+
+impl AdminRow {
+    pub(super) fn has_ended(&self, now: Timestamp) -> bool {
+        time(&self.expires_at).is_some_and(|end| end <= now)
+    }
+
+    pub(super) fn listed(self, handle: KeyHandle) -> ListedAdmin {
+        let text = |value: &Value| OutsideText::new(value.as_str().unwrap_or_default());
+        ListedAdmin {
+            handle,
+            name: text(&self.name),
+            redacted: text(&self.redacted_value),
+            created: time(&self.created_at),
+            expires: time(&self.expires_at),
+            last_used: time(&self.last_used_at),
+        }
+    }
+}
+
+/// An admin key that was just made. No `Debug`: it holds the text.
+#[derive(Deserialize)]
+pub(super) struct NewAdmin {
+    pub(super) id: String,
+    pub(super) value: String,
+    #[serde(default)]
+    expires_at: Value,
+}
+
+impl NewAdmin {
     pub(super) fn expires(&self) -> Option<Timestamp> {
         time(&self.expires_at)
     }

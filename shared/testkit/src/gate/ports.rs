@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::alarm::{AlarmArn, AlarmSettings, Change};
 use keyward_core::model::alert::Alert;
 use keyward_core::model::drill::Drill;
@@ -16,9 +17,9 @@ use keyward_core::model::slot::{ProviderName, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::Version;
 use keyward_core::ports::{
-    AlarmError, AlarmSource, AlertError, Alerts, Due, Fence, Inventory, InventoryError,
-    KeyProvider, Metrics, MetricsError, PoolSettings, ProviderError, Providers, RotationToken,
-    SecretDescription, SecretError, SecretStore, StandbyPools, VersionSelector,
+    Administered, AlarmError, AlarmSource, AlertError, Alerts, Due, Fence, Inventory,
+    InventoryError, KeyProvider, Metrics, MetricsError, PoolSettings, ProviderError, Providers,
+    RotationToken, SecretDescription, SecretError, SecretStore, StandbyPools, VersionSelector,
 };
 use keyward_core::usecases::Ports;
 
@@ -314,6 +315,17 @@ impl Inventory for Gated<dyn Inventory> {
             .pass("inventory.due", no_item, self.inner.due(now, limit))
             .await
     }
+
+    async fn admin(&self, account: &AccountName) -> Result<Option<AdminRecord>, InventoryError> {
+        self.gate
+            .pass("inventory.admin", no_item, self.inner.admin(account))
+            .await
+    }
+
+    async fn save_admin(&self, record: &AdminRecord) -> Result<(), InventoryError> {
+        let call = self.inner.save_admin(record);
+        self.gate.pass("inventory.save_admin", no_item, call).await
+    }
 }
 
 #[async_trait]
@@ -441,6 +453,10 @@ impl Providers for Gated<dyn Providers> {
 
     fn missing_credentials(&self, account: &AccountName) -> Vec<&'static str> {
         self.inner.missing_credentials(account)
+    }
+
+    fn administered(&self) -> Vec<Administered> {
+        self.inner.administered()
     }
 }
 

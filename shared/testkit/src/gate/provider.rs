@@ -1,17 +1,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::SignedDuration;
-use keyward_core::model::key::ApiKey;
+use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::admin::AdminLabel;
+use keyward_core::model::key::{AdminKey, ApiKey};
 use keyward_core::model::money::{DayLimit, SpendCap};
 use keyward_core::model::names::{KeyHandle, OperationId};
 use keyward_core::model::slot::Scope;
 use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::KeyLabel;
 use keyward_core::ports::{
-    Abilities, CostPage, Disabled, IssueRequest, IssuedKey, KeyIssuer, KeyProvider, KeyRecord,
-    LATE_CREATE, LookUp, Page, PageToken, ProviderError, Reporting, SpendCaps, UsagePage,
-    UsageReports, Verdict, Window,
+    Abilities, AdminCredentials, CostPage, Disabled, IssueRequest, IssuedKey, KeyIssuer,
+    KeyProvider, KeyRecord, LATE_CREATE, ListedAdmin, LookUp, MintedAdmin, Page, PageToken,
+    ProviderError, Reporting, SpendCaps, UsagePage, UsageReports, Verdict, Window,
 };
 
 use super::ports::no_answer;
@@ -95,6 +96,52 @@ impl KeyProvider for GatedProvider {
 
     fn reports(&self) -> Option<&dyn UsageReports> {
         self.inner.reports().is_some().then_some(self)
+    }
+
+    fn admin(&self) -> Option<&dyn AdminCredentials> {
+        self.inner.admin().is_some().then_some(self)
+    }
+}
+
+#[async_trait]
+impl AdminCredentials for GatedProvider {
+    async fn mint(
+        &self,
+        by: &AdminKey,
+        label: &AdminLabel,
+        expires: Timestamp,
+    ) -> Result<MintedAdmin, ProviderError> {
+        let Some(admin) = self.inner.admin() else {
+            return Err(ProviderError::Unsupported("make admin credentials"));
+        };
+        let detail = OutsideText::new("the answer was lost");
+        let lost = || Err(ProviderError::Ambiguous { detail });
+        let call = admin.mint(by, label, expires);
+        self.gate.pass("admin.mint", lost, call).await
+    }
+
+    async fn listed(&self, by: &AdminKey) -> Result<Vec<ListedAdmin>, ProviderError> {
+        let Some(admin) = self.inner.admin() else {
+            return Err(ProviderError::Unsupported("list admin credentials"));
+        };
+        self.gate.pass("admin.listed", lost, admin.listed(by)).await
+    }
+
+    async fn accepts(&self, credential: &AdminKey) -> Verdict {
+        let lost = || Verdict::Unknown(OutsideText::new("the answer was lost"));
+        let Some(admin) = self.inner.admin() else {
+            return lost();
+        };
+        let call = admin.accepts(credential);
+        self.gate.pass("admin.accepts", lost, call).await
+    }
+
+    async fn revoke(&self, by: &AdminKey, handle: &KeyHandle) -> Result<(), ProviderError> {
+        let Some(admin) = self.inner.admin() else {
+            return Err(ProviderError::Unsupported("end admin credentials"));
+        };
+        let call = admin.revoke(by, handle);
+        self.gate.pass("admin.revoke", lost, call).await
     }
 }
 

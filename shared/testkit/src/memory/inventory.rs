@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use keyward_core::model::act::Act;
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::audit::Period;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
@@ -115,10 +116,11 @@ impl MemoryInventory {
             .values()
             .map(|v| serde_json::to_string(v).expect("serialises"));
         let pools = serde_json::to_string(&tables.pools).expect("serialises");
+        let admins = serde_json::to_string(&tables.admins).expect("serialises");
         let acts = tables.acts.values();
         let acts = serde_json::to_string(&acts.collect::<Vec<_>>()).expect("serialises");
         let rest = format!(
-            "{:?} {:?} {:?} {:?} {:?} {pools} {acts}",
+            "{:?} {:?} {:?} {:?} {:?} {pools} {admins} {acts}",
             tables.unique, tables.incidents, tables.open, tables.drills, tables.offboardings
         );
         slots
@@ -338,6 +340,24 @@ impl Inventory for MemoryInventory {
         let mut due: Vec<_> = all.filter(|(at, _)| *at <= now).collect();
         due.sort_by_key(|(at, _)| *at);
         Ok(due.into_iter().take(limit).map(|(_, due)| due).collect())
+    }
+
+    async fn admin(&self, account: &AccountName) -> Result<Option<AdminRecord>, InventoryError> {
+        Ok(self.tables().admins.get(account).cloned())
+    }
+
+    async fn save_admin(&self, record: &AdminRecord) -> Result<(), InventoryError> {
+        let admins = &mut self.tables().admins;
+        let stored = admins.get(&record.account).map(|stored| stored.revision);
+        if stored.unwrap_or_default() != record.revision {
+            return Err(InventoryError::Conflict);
+        }
+        let saved = AdminRecord {
+            revision: record.revision.next(),
+            ..record.clone()
+        };
+        admins.insert(record.account.clone(), saved);
+        Ok(())
     }
 }
 

@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::Ports;
+use super::admin;
 use super::adopt::AdoptError;
 use super::drill::{self, Told};
 use super::find::FindError;
@@ -96,6 +97,7 @@ pub async fn run(retire: &Retire, invocation: &Invocation) -> Result<RetireRepor
     let now = ports.clock.now();
     let time = invocation.deadline.0.duration_since(now) * DUE_PERCENT / 100;
     let done = carry_on(ports, &retire.confirm, Deadline(now + time)).await;
+    admin::keep(ports, &retire.confirm).await;
     let limits = limits::keep(retire, invocation).await;
     done.map(|report| RetireReport { limits, ..report })
 }

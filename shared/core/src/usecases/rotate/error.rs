@@ -9,6 +9,7 @@ use crate::model::text::OutsideText;
 use crate::model::version::IllegalTransition;
 use crate::ports::{Advice, InventoryError, ProviderError, SecretError};
 use crate::rules::rotation::Refusal;
+use crate::usecases::admin::AdminError;
 use crate::usecases::pool::TextsError;
 
 /// Why a rotation step had no effect. AWSCURRENT and its key are as they were.
@@ -148,6 +149,9 @@ pub enum RotationError {
     /// finishSecret came before testSecret had passed in this epoch.
     #[error("the new key was not accepted in testSecret, so it is not promoted")]
     NotTested,
+    /// The credential of a provider account was not replaced.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
     /// Secrets Manager.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -167,6 +171,7 @@ impl RotationError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Refused(why) => why.is_retryable(),
+            Self::Admin(error) => error.is_retryable(),
             Self::Secret(error) => error.is_retryable(),
             Self::Inventory(error) => error.is_retryable(),
             Self::Provider(error) => !matches!(error.advice(), Advice::StopAndAlert),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub use error::RotationError;
 pub(crate) use finish::settle_promotion;
 
-use super::{Ports, pool, unmake};
+use super::{Ports, admin, pool, unmake};
 use serde::Serialize;
 
 use crate::model::alert::{Alert, AlertKind, Command, Severity};
@@ -23,7 +23,7 @@ use crate::model::slot::Slot;
 use crate::model::version::{Version, VersionState};
 use crate::ports::{
     Deadline, InventoryError, KeyProvider, ProviderError, RotationToken, SecretDescription,
-    TAG_SLOT,
+    TAG_ADMIN, TAG_SLOT,
 };
 use crate::rules::rotation::{RotationFacts, RotationStep, Served, StepDecision, guard, served};
 
@@ -60,7 +60,11 @@ pub enum StepOutcome {
 /// [`RotationError`]: AWSCURRENT and its key are as they were, whatever the error. Its `is_retryable` says whether
 /// Secrets Manager's own retry can succeed.
 pub async fn run_step(ports: &Ports, request: &StepRequest) -> Result<StepOutcome, RotationError> {
-    let rotation = gather(ports, request).await?;
+    let secret = ports.secrets.describe(&request.secret_id).await?;
+    if secret.tags.contains_key(TAG_ADMIN) {
+        return admin::run_step(ports, request, &secret).await;
+    }
+    let rotation = gather(ports, request, secret).await?;
     let outcome = match rotation.decide() {
         StepDecision::AlreadyDone => Ok(StepOutcome::AlreadyDone),
         StepDecision::Refuse(why) => Err(RotationError::Refused(why)),
@@ -86,8 +90,8 @@ struct Rotation<'a> {
 async fn gather<'a>(
     ports: &'a Ports,
     request: &'a StepRequest,
+    secret: SecretDescription,
 ) -> Result<Rotation<'a>, RotationError> {
-    let secret = ports.secrets.describe(&request.secret_id).await?;
     let tagged = secret
         .tags
         .get(TAG_SLOT)

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use keyward_core::model::act::{Act, ActId, Phase};
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::names::{AccountName, SlotName};
@@ -29,6 +30,7 @@ pub(super) struct Tables {
     pub(super) open: BTreeMap<SlotName, String>,
     pub(super) triggers: BTreeMap<String, String>,
     pub(super) pools: BTreeMap<AccountName, Pool>,
+    pub(super) admins: BTreeMap<AccountName, AdminRecord>,
     pub(super) acts: BTreeMap<(Timestamp, ActId, Phase), Act>,
     pub(super) drills: BTreeMap<(SlotName, Timestamp), Drill>,
     pub(super) offboardings: BTreeMap<OffboardingId, Offboarding>,

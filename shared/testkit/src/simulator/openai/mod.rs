@@ -5,6 +5,7 @@
 //! a project here, with one service account in it from the start.
 
 mod accounts;
+mod admin;
 mod keys;
 mod reports;
 mod wire;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
 use http::HeaderMap;
+use jiff::Timestamp;
 use keyward_core::model::names::{KeyHandle, Permission};
 use serde_json::{Map, Value, json};
 
@@ -53,6 +55,7 @@ struct State {
     /// Accounts that there ever were but those from the start: no id is given twice.
     made: usize,
     keys: BTreeMap<KeyHandle, Facts>,
+    admins: admin::Admins,
 }
 
 /// An owner of keys that is no person.
@@ -143,6 +146,14 @@ impl Api for OpenAi {
         value.strip_prefix("Bearer ").map(str::trim)
     }
 
+    fn administers(&self, management: &str, credential: &str, now: Timestamp) -> bool {
+        self.state().admins.accepts(management, credential, now)
+    }
+
+    fn admin_secrets(&self, management: &str) -> Vec<String> {
+        self.state().admins.texts(management)
+    }
+
     fn kind(&self, method: &str, path: &str) -> RequestKind {
         match (method, path) {
             ("POST", "/chat/completions") => RequestKind::Agent,
@@ -179,6 +190,7 @@ impl Api for OpenAi {
     fn label(&self, method: &str, path: &str, body: &[u8]) -> Option<String> {
         let creates = path.contains("/service_accounts")
             && (path.ends_with("/service_accounts") || path.ends_with("/api_keys"));
+        let creates = creates || path == "/organization/admin_api_keys";
         if method != "POST" || !creates {
             return None;
         }
@@ -204,6 +216,9 @@ impl Api for OpenAi {
                 return self.usage(account, kind, call);
             }
             ("GET", ["organization", "costs"]) => return self.costs(account, call),
+            (_, ["organization", "admin_api_keys", id @ ..]) => {
+                return self.admin_keys(account, id, call);
+            }
             (_, ["organization", "projects", project, below @ ..]) => {
                 if !account.workspaces.iter().any(|known| known == project) {
                     return self.missing("project");

@@ -6,12 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::alarm::{AlarmArn, AlarmSettings, Change};
 use keyward_core::model::drill::Drill;
 use keyward_core::model::incident::{Incident, TriggerId};
 use keyward_core::model::key::Fingerprint;
 use keyward_core::model::kill_alarm::{FoundAlarm, KillAlarm};
-use keyward_core::model::names::SlotName;
+use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::slot::Slot;
 use keyward_core::model::version::Version;
 use keyward_core::ports::{
@@ -135,6 +136,14 @@ impl Inventory for MadeUp {
 
     async fn due(&self, now: Timestamp, limit: usize) -> Answer<Vec<Due>> {
         self.rest.due(now, limit).await
+    }
+
+    async fn admin(&self, account: &AccountName) -> Answer<Option<AdminRecord>> {
+        self.rest.admin(account).await
+    }
+
+    async fn save_admin(&self, record: &AdminRecord) -> Answer<()> {
+        self.rest.save_admin(record).await
     }
 }
 

@@ -1,15 +1,18 @@
-//! Who has read which secret, by CloudTrail's event history: one signed call, without the SDK's large client.
+//! CloudTrail's event history: who has read which secret, and what was called under a name. One signed call, without the
+//! SDK's large client.
+
+mod calls;
+mod reads;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use keyward_core::model::text::OutsideText;
-use keyward_core::ports::{Clock, ListError, PageToken, ReadsPage, SecretRead, SecretReads};
+use keyward_core::ports::{Clock, ListError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -24,11 +27,13 @@ const SERVICE: &str = "cloudtrail";
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
 const TARGET: &str = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents";
 
-/// The event of a read: <https://docs.aws.amazon.com/secretsmanager/latest/userguide/cloudtrail_log_entries.html>.
-const READ: &str = "GetSecretValue";
+/// The most events that a page holds:
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
+const PAGE: usize = 50;
 
-/// CloudTrail's event history in the account and region of this process. It is kept for 90 days whether there is a trail or
-/// not: <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>.
+/// The event history of the account and region of this process: management events of the last 90 days, whether there is a
+/// trail or not. What is read or written in a table is not among them, nor is what was called in another region.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>
 #[derive(Clone)]
 pub struct CloudTrail {
     client: reqwest::Client,
@@ -52,10 +57,32 @@ struct Answer {
 struct Listed {
     #[serde(default)]
     event_name: String,
+    #[serde(default)]
+    event_source: String,
     /// Seconds since 1970.
-    event_time: f64,
+    event_time: Option<f64>,
+    #[serde(default)]
+    resources: Vec<Resource>,
+    /// The whole event, as JSON in a text.
     #[serde(default)]
     cloud_trail_event: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Resource {
+    #[serde(default)]
+    resource_name: String,
+}
+
+/// What was called under the name of a user or a session from `from` on, a page of it. LookupEvents takes one attribute
+/// alone.
+fn under(name: &str, from: Timestamp) -> Value {
+    json!({
+        "LookupAttributes": [{"AttributeKey": "Username", "AttributeValue": name}],
+        "StartTime": from.as_second(),
+        "MaxResults": PAGE,
+    })
 }
 
 impl CloudTrail {
@@ -78,7 +105,8 @@ impl CloudTrail {
         }
     }
 
-    async fn ask(&self, body: String) -> Result<Answer, ListError> {
+    async fn ask(&self, body: &Value) -> Result<Answer, ListError> {
+        let body = body.to_string();
         let scope = (SERVICE, self.region.as_str());
         let signed = self
             .signer
@@ -149,90 +177,17 @@ fn unsigned(error: SignError) -> ListError {
     }
 }
 
-#[async_trait]
-impl SecretReads for CloudTrail {
-    /// LookupEvents takes one attribute alone, so what is not a read is left out here.
-    async fn reads(
-        &self,
-        who: &OutsideText,
-        from: Timestamp,
-        to: Timestamp,
-        page: Option<&PageToken>,
-    ) -> Result<ReadsPage, ListError> {
-        let mut body = json!({
-            "LookupAttributes": [{"AttributeKey": "Username", "AttributeValue": who}],
-            "StartTime": from.as_second(),
-            "EndTime": to.as_second(),
-            "MaxResults": 50,
-        });
-        if let Some(page) = page {
-            body["NextToken"] = json!(page.0);
-        }
-        let answer = self.ask(body.to_string()).await?;
-        let back_to = answer.events.last().and_then(moment);
-        let reads = answer
-            .events
-            .iter()
-            .filter(|event| event.event_name == READ);
-        Ok(ReadsPage {
-            reads: reads.filter_map(read).collect(),
-            back_to,
-            next: answer
-                .next_token
-                .filter(|token| !token.is_empty())
-                .map(PageToken),
-        })
-    }
-}
-
 #[expect(
     clippy::cast_possible_truncation,
     reason = "whole seconds are what is told"
 )]
 fn moment(event: &Listed) -> Option<Timestamp> {
-    Timestamp::from_second(event.event_time as i64).ok()
-}
-
-/// What was read is in the event itself, as its request had it.
-fn read(event: &Listed) -> Option<SecretRead> {
-    let whole: Value = serde_json::from_str(&event.cloud_trail_event).ok()?;
-    // A read that was refused told nobody anything.
-    if whole.get("errorCode").is_some_and(|code| !code.is_null()) {
-        return None;
-    }
-    let secret = whole["requestParameters"]["secretId"].as_str()?;
-    Some(SecretRead {
-        secret: OutsideText::new(secret),
-        at: moment(event)?,
-    })
+    Timestamp::from_second(event.event_time? as i64).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn listed(name: &str, event: &Value) -> Listed {
-        Listed {
-            event_name: name.to_owned(),
-            event_time: 1_796_115_600.0,
-            cloud_trail_event: event.to_string(),
-        }
-    }
-
-    #[test]
-    fn a_read_is_told_by_what_was_asked_for_and_a_refused_one_is_none() {
-        let event = json!({"requestParameters": {"secretId": "llm/bot"}, "errorCode": null});
-        let found = read(&listed(READ, &event)).unwrap();
-        assert_eq!(found.secret.as_str(), "llm/bot");
-        assert_eq!(found.at.to_string(), "2026-12-01T09:00:00Z");
-        let denied =
-            json!({"requestParameters": {"secretId": "llm/bot"}, "errorCode": "AccessDenied"});
-        assert_eq!(read(&listed(READ, &denied)), None);
-        assert_eq!(
-            read(&listed(READ, &json!({"requestParameters": null}))),
-            None
-        );
-    }
 
     #[test]
     fn what_passes_is_told_from_what_a_person_must_mend() {

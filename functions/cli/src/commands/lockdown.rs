@@ -1,0 +1,517 @@
+//! `keyward lockdown`: Keyward itself is stopped and its admin credentials replaced, from a workstation.
+//!
+//! By the person's own identity: an order to `control` would be carried out by what may be in somebody else's hands, and
+//! `control` cannot stop itself and go on.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use clap::Args;
+use jiff::{SignedDuration, Timestamp};
+use keyward_aws::{CloudTrail, LambdaSwitch, SecretsManager};
+use keyward_core::model::act_kind::ActKind;
+use keyward_core::model::key::AdminKey;
+use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId, StackName};
+use keyward_core::model::slot::ProviderName;
+use keyward_core::ports::{
+    Administered, Clock, FunctionSwitch, ProviderError, Providers, SeenCall, Trail,
+};
+use keyward_core::rules::admin::by_hand;
+use keyward_core::usecases::admin::{Old, ReplaceError, Replaced, Replacing, replace};
+use keyward_core::usecases::lockdown::{
+    FUNCTIONS, FunctionDone, SeenOf, Switched, function_of, lift, seen, stop,
+};
+use keyward_lambda::clock::SystemClock;
+use keyward_lambda::deployment::AdminSecrets;
+use keyward_providers::AdminKeySource;
+use serde_json::{Value, json};
+
+use super::Format;
+use super::confirm::{Confirm, confirmed_stack, reasoned};
+use super::entered::accounts;
+use super::offline::credential;
+use crate::aws::Aws;
+use crate::control::Control;
+use crate::print::{Outcome, chain, clean, complain, line};
+use crate::settings::{STACK, required};
+
+/// Time for one request to a provider.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Calls that are listed of one function, at most.
+const SHOWN: usize = 200;
+
+/// How far back CloudTrail's event history goes:
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>.
+const HISTORY_HOURS: u32 = 90 * 24;
+
+/// What is asked for.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Lockdown {
+    /// Why; goes into what is printed, and with --lift into the record.
+    #[arg(long, required_unless_present = "dry_run")]
+    reason: Option<String>,
+    /// List what the functions did in the last so many hours: 90 days at most.
+    #[arg(long, default_value_t = 24, value_name = "HOURS", value_parser = clap::value_parser!(u32).range(1..=i64::from(HISTORY_HOURS)))]
+    since: u32,
+    /// Let the functions run again as before. Admin credentials stay as they are.
+    #[arg(long, conflicts_with = "break_glass")]
+    lift: bool,
+    /// Read this account's break-glass credential from standard input, for where the one in its secret is refused.
+    #[arg(long, value_name = "ACCOUNT")]
+    break_glass: Option<AccountName>,
+    /// A file with the provider accounts, as the functions have them in KEYWARD_ACCOUNTS; without it, that variable.
+    #[arg(long, value_name = "FILE")]
+    accounts: Option<PathBuf>,
+    /// Only say what would be done, and list what the functions did.
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask for the stack's name to be typed.
+    #[arg(long)]
+    yes: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One admin credential, and what became of it.
+struct Credential {
+    of: Administered,
+    outcome: Result<Replaced, Left>,
+}
+
+/// Why a credential was not replaced.
+enum Left {
+    /// A person does it.
+    ByHand,
+    /// It failed.
+    Failed(String),
+}
+
+pub(super) async fn run(wanted: Lockdown) -> Result<Outcome> {
+    let format: Format = wanted.json.into();
+    let [stack] = required([STACK])?;
+    let stack: StackName = stack.parse().context("KEYWARD_STACK is refused")?;
+    let aws = Aws::load().await?;
+    if aws.config.region().is_none() {
+        bail!("no region is set, and nothing was sent: set AWS_REGION");
+    }
+    aws.credentials().await?;
+    let functions = LambdaSwitch::new(&aws.config);
+    if wanted.lift {
+        return lifted(&wanted, &functions, &stack, format).await;
+    }
+    let begun = SystemClock.now();
+    let since = begun - SignedDuration::from_hours(wanted.since.into());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let trail = CloudTrail::new(&aws.config, aws.client()?, clock);
+    if wanted.dry_run {
+        return foreseen(&wanted, &functions, &trail, (&stack, since), format).await;
+    }
+    reasoned(wanted.reason.as_deref().unwrap_or_default())?;
+    if wanted.break_glass.is_some() && std::io::stdin().is_terminal() {
+        bail!(
+            "the break-glass credential is read from standard input: keyward lockdown --break-glass ACCOUNT --yes --reason \"...\" < FILE; nothing was changed"
+        );
+    }
+    let what = format!(
+        "Every function of {stack} is stopped: until it is lifted, no key is rotated, watched or cut off but by keyward kill --offline. Admin credentials are replaced"
+    );
+    confirmed_stack(&stack, &what, wanted.yes.into())?;
+    let break_glass = match &wanted.break_glass {
+        Some(account) => Some((account.clone(), credential()?)),
+        None => None,
+    };
+    let stopped = stop(&functions, &stack).await;
+    if format == Format::Table {
+        show_functions(&stopped, "stopped");
+    }
+    let credentials = replaced(&wanted, &aws, break_glass, begun).await;
+    if format == Format::Table {
+        show_credentials(&credentials);
+    }
+    let seen = seen(&trail, &stack, since, SHOWN).await;
+    let reason = wanted.reason.clone().unwrap_or_default();
+    match format {
+        Format::Json => line(
+            &json!({
+                "stack": stack, "reason": reason, "at": begun, "since": since,
+                "functions": stopped, "credentials": credentials_json(&credentials), "seen": seen_json(&seen),
+                "not_seen": NOT_SEEN,
+            })
+            .to_string(),
+        ),
+        Format::Table => {
+            show_seen(&seen, since);
+            line("Nothing of this is in Keyward's own record: it is stopped. Keep what was printed. When it is safe: keyward lockdown --lift --reason \"...\" (infra/RUNBOOK.md, Lockdown)");
+        }
+    }
+    Ok(outcome(&stopped, &credentials, &seen))
+}
+
+/// What no part of this can show.
+const NOT_SEEN: &str = "reads and writes of the table's items, calls in other regions (IAM's are in us-east-1), and what was done at providers with a stolen admin credential: look at each provider's own audit log";
+
+fn outcome(
+    functions: &[FunctionDone],
+    credentials: &[Result<Credential, String>],
+    seen: &[SeenOf],
+) -> Outcome {
+    let failed = functions
+        .iter()
+        .any(|done| matches!(done.outcome, Switched::Failed(_)))
+        || credentials.iter().any(|one| match one {
+            Err(_) => true,
+            Ok(one) => match &one.outcome {
+                Ok(done) => !done.left.is_empty() || done.old == Old::NotTold,
+                Err(Left::ByHand) => false,
+                Err(Left::Failed(_)) => true,
+            },
+        });
+    let by_hand = credentials
+        .iter()
+        .flatten()
+        .any(|one| matches!(one.outcome, Err(Left::ByHand)));
+    let unseen = seen.iter().any(|of| of.seen.is_err());
+    match (failed, by_hand || unseen) {
+        (true, _) => Outcome::NotAll,
+        (false, true) => Outcome::MaybeMore,
+        (false, false) => Outcome::Done,
+    }
+}
+
+/// Hands out the given credential for one account, and for every other what its secret holds.
+struct Keys {
+    given: Option<(SecretArn, AdminKey)>,
+    stored: AdminSecrets,
+}
+
+#[async_trait]
+impl AdminKeySource for Keys {
+    async fn admin_key(&self, arn: &SecretArn) -> Result<AdminKey, ProviderError> {
+        match &self.given {
+            Some((of, key)) if of == arn => Ok(key.clone()),
+            _ => self.stored.admin_key(arn).await,
+        }
+    }
+}
+
+/// Replaces each admin credential; one account's failure holds up no other.
+async fn replaced(
+    wanted: &Lockdown,
+    aws: &Aws,
+    break_glass: Option<(AccountName, AdminKey)>,
+    begun: Timestamp,
+) -> Vec<Result<Credential, String>> {
+    let accounts = match accounts(wanted.accounts.as_deref()) {
+        Ok(accounts) => accounts,
+        Err(error) => {
+            return vec![Err(format!(
+                "no admin credential was replaced: {}",
+                chain(&error)
+            ))];
+        }
+    };
+    let administered = accounts.administered();
+    let given = break_glass.as_ref().and_then(|(account, key)| {
+        let of = administered.iter().find(|of| of.account == *account)?;
+        Some((of.secret.clone(), key.clone()))
+    });
+    let secrets = SecretsManager::new(&aws.config);
+    let keys = Arc::new(Keys {
+        given,
+        stored: AdminSecrets(secrets.clone()),
+    });
+    let providers = match aws.providers_by(accounts, keys, TIMEOUT) {
+        Ok(providers) => providers,
+        Err(error) => {
+            return vec![Err(format!(
+                "no admin credential was replaced: {}",
+                chain(&error)
+            ))];
+        }
+    };
+    let mut all = Vec::new();
+    for of in administered {
+        let key = break_glass
+            .as_ref()
+            .filter(|(account, _)| *account == of.account);
+        let key = key.map(|(_, key)| key);
+        let outcome = replaced_one(&providers, &secrets, &of, key, begun).await;
+        all.push(Ok(Credential { of, outcome }));
+    }
+    all
+}
+
+async fn replaced_one(
+    providers: &dyn Providers,
+    secrets: &SecretsManager,
+    of: &Administered,
+    break_glass: Option<&AdminKey>,
+    begun: Timestamp,
+) -> Result<Replaced, Left> {
+    let driver = providers.open(&of.account, of.provider).await;
+    let driver = driver.map_err(|error| Left::Failed(error.to_string()))?;
+    if driver.admin().is_none() {
+        return Err(Left::ByHand);
+    }
+    let on = Replacing {
+        secrets,
+        driver: driver.as_ref(),
+        of,
+        break_glass,
+        clock: &SystemClock,
+    };
+    let token = SecretVersionId::from_seed(&format!("lockdown of {} at {begun}", of.account));
+    replace(&on, &token).await.map_err(|error| {
+        let error = anyhow::Error::from(error);
+        let refused = matches!(error.downcast_ref(), Some(ReplaceError::NoneAccepted));
+        let hint = if refused {
+            "; with the break-glass credential: keyward lockdown --break-glass, see --help"
+        } else {
+            ""
+        };
+        Left::Failed(format!("{}{hint}", chain(&error)))
+    })
+}
+
+async fn foreseen(
+    wanted: &Lockdown,
+    functions: &dyn FunctionSwitch,
+    trail: &dyn Trail,
+    (stack, since): (&StackName, Timestamp),
+    format: Format,
+) -> Result<Outcome> {
+    let mut would = Vec::new();
+    for function in FUNCTIONS {
+        let function = function_of(stack, function);
+        let found = functions.state(&function).await;
+        would.push((function, found));
+    }
+    let accounts = accounts(wanted.accounts.as_deref())?;
+    let seen = seen(trail, stack, since, SHOWN).await;
+    let unread = would.iter().any(|(_, found)| found.is_err());
+    let word = |found: &Result<Option<_>, _>| match found {
+        Ok(Some(_)) => "would be stopped".to_owned(),
+        Ok(None) => "is not there".to_owned(),
+        Err(error) => format!("cannot be looked at: {error}"),
+    };
+    match format {
+        Format::Json => {
+            let functions: Vec<Value> = would
+                .iter()
+                .map(|(function, found)| json!({ "function": function, "outcome": word(found) }))
+                .collect();
+            let credentials: Vec<Value> = accounts
+                .administered()
+                .iter()
+                .map(|of| json!({ "account": of.account, "provider": of.provider, "by_hand": !mints(of.provider) }))
+                .collect();
+            line(&json!({ "stack": stack, "dry_run": true, "since": since, "functions": functions, "credentials": credentials, "seen": seen_json(&seen), "not_seen": NOT_SEEN }).to_string());
+        }
+        Format::Table => {
+            line("Nothing was changed.");
+            would.iter().for_each(|(function, found)| {
+                line(&format!("{function}: {}", clean(&word(found))))
+            });
+            for of in accounts.administered() {
+                let how = if mints(of.provider) {
+                    "its admin credential would be replaced"
+                } else {
+                    by_hand(of.provider)
+                };
+                line(&format!("{} ({}): {how}", of.account, of.provider));
+            }
+            show_seen(&seen, since);
+        }
+    }
+    Ok(if unread {
+        Outcome::NotAll
+    } else {
+        Outcome::Done
+    })
+}
+
+/// Whether the provider's API makes admin credentials.
+const fn mints(provider: ProviderName) -> bool {
+    matches!(provider, ProviderName::OpenAi)
+}
+
+async fn lifted(
+    wanted: &Lockdown,
+    functions: &dyn FunctionSwitch,
+    stack: &StackName,
+    format: Format,
+) -> Result<Outcome> {
+    let reason = wanted.reason.clone().unwrap_or_default();
+    if wanted.dry_run {
+        for function in FUNCTIONS {
+            let function = function_of(stack, function);
+            let state = functions.state(&function).await?;
+            let before = state.and_then(|state| state.before_lockdown);
+            line(&match before {
+                Some(_) => format!("{function}: would run again as before"),
+                None => format!("{function}: no lockdown is on"),
+            });
+        }
+        return Ok(Outcome::Done);
+    }
+    reasoned(&reason)?;
+    let confirm: Confirm = wanted.yes.into();
+    let what = format!(
+        "Every function of {stack} runs again, with the admin credentials that are in their secrets now"
+    );
+    confirmed_stack(stack, &what, confirm)?;
+    let done = lift(functions, stack).await;
+    let lifted_any = done.iter().any(|one| one.outcome == Switched::Now);
+    let recorded = match lifted_any {
+        true => Some(record(&reason, &done).await),
+        false => None,
+    };
+    match format {
+        Format::Json => line(&json!({ "stack": stack, "reason": reason, "functions": done, "recorded": recorded.as_ref().map(Result::is_ok) }).to_string()),
+        Format::Table => show_functions(&done, "runs again"),
+    }
+    let failed = done
+        .iter()
+        .any(|one| matches!(one.outcome, Switched::Failed(_)));
+    match recorded {
+        Some(Err(error)) => {
+            complain(&format!(
+                "the lockdown is lifted, but that is not recorded ({}): keep what was printed",
+                chain(&error)
+            ));
+            Ok(Outcome::NotAll)
+        }
+        _ if failed => Ok(Outcome::NotAll),
+        _ => Ok(Outcome::Done),
+    }
+}
+
+/// Control runs again: it records that there was a lockdown, and who lifted it.
+async fn record(reason: &str, done: &[FunctionDone]) -> Result<()> {
+    let control = Control::open(ActKind::Restore).await?;
+    let request = json!({ "reason": reason, "functions": done });
+    control.post("/lockdown", &request).await.map(drop)
+}
+
+fn show_functions(done: &[FunctionDone], word: &str) {
+    for FunctionDone { function, outcome } in done {
+        let said = match outcome {
+            Switched::Now => word.to_owned(),
+            Switched::Already => format!("{word}, as before"),
+            Switched::NotThere => "is not there".to_owned(),
+            Switched::Failed(why) => format!("FAILED: {}", clean(why)),
+        };
+        line(&format!("{function}: {said}"));
+    }
+    if word == "stopped" {
+        line("What was under way goes on to its end: 15 minutes at most.");
+    }
+}
+
+fn show_credentials(all: &[Result<Credential, String>]) {
+    for one in all {
+        let Credential { of, outcome } = match one {
+            Ok(one) => one,
+            Err(why) => {
+                line(why);
+                continue;
+            }
+        };
+        let account = &of.account;
+        match outcome {
+            Err(Left::ByHand) => line(&format!("{account}: BY HAND: {}", by_hand(of.provider))),
+            Err(Left::Failed(why)) => line(&format!("{account}: NOT REPLACED: {why}")),
+            Ok(done) => {
+                line(&format!(
+                    "{account}: replaced; {} ended with the new one",
+                    done.ended.len()
+                ));
+                for (handle, why) in &done.left {
+                    line(&format!(
+                        "{account}: {handle} was NOT ended: {}. Run this again, or end it in the console",
+                        clean(why)
+                    ));
+                }
+                if done.old == Old::NotTold {
+                    line(&format!(
+                        "{account}: which one the old one is, {}'s list does not tell: end it in the console",
+                        of.provider
+                    ));
+                }
+                for other in &done.others {
+                    line(&format!(
+                        "{account}: somebody else's admin credential: {} ({}); see whose it is",
+                        clean(other.name.as_str()),
+                        other.handle
+                    ));
+                }
+            }
+        }
+    }
+}
+
+fn credentials_json(all: &[Result<Credential, String>]) -> Vec<Value> {
+    let one = |one: &Result<Credential, String>| match one {
+        Err(why) => json!({ "failed": why }),
+        Ok(Credential { of, outcome }) => match outcome {
+            Err(Left::ByHand) => json!({ "account": of.account, "by_hand": by_hand(of.provider) }),
+            Err(Left::Failed(why)) => json!({ "account": of.account, "failed": why }),
+            Ok(done) => json!({
+                "account": of.account, "replaced": true, "ended": done.ended,
+                "not_ended": done.left.iter().map(|(handle, why)| json!({ "handle": handle, "why": why })).collect::<Vec<_>>(),
+                "old_not_told": done.old == Old::NotTold,
+                "others": done.others.iter().map(|other| json!({ "handle": other.handle, "name": other.name })).collect::<Vec<_>>(),
+            }),
+        },
+    };
+    all.iter().map(one).collect()
+}
+
+fn show_seen(all: &[SeenOf], since: Timestamp) {
+    line(&format!(
+        "Since {}, as CloudTrail tells it (minutes late):",
+        since.strftime("%Y-%m-%d %H:%M UTC")
+    ));
+    for of in all {
+        match &of.seen {
+            Err(why) => line(&format!("{}: NOT SEEN: {}", of.name, clean(why))),
+            Ok((calls, more)) => {
+                let cut = if *more { ", and more before" } else { "" };
+                line(&format!("{}: {} calls{cut}", of.name, calls.len()));
+                calls
+                    .iter()
+                    .for_each(|call| line(&format!("  {}", shown(call))));
+            }
+        }
+    }
+    line(&format!("Not seen: {NOT_SEEN}."));
+}
+
+fn shown(call: &SeenCall) -> String {
+    let refused = call.refused.as_ref().map(|code| format!(" REFUSED {code}"));
+    clean(&format!(
+        "{} {} {} from {}{}",
+        call.at.strftime("%Y-%m-%d %H:%M:%S"),
+        call.call,
+        call.about,
+        call.from,
+        refused.unwrap_or_default()
+    ))
+}
+
+fn seen_json(all: &[SeenOf]) -> Vec<Value> {
+    let call = |call: &SeenCall| json!({ "at": call.at, "call": call.call, "about": call.about, "from": call.from, "refused": call.refused });
+    let one = |of: &SeenOf| match &of.seen {
+        Err(why) => json!({ "name": of.name, "not_seen": why }),
+        Ok((calls, more)) => {
+            json!({ "name": of.name, "calls": calls.iter().map(call).collect::<Vec<_>>(), "more": more })
+        }
+    };
+    all.iter().map(one).collect()
+}
