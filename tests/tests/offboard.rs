@@ -16,3 +16,5 @@ mod function;
 mod people;
 #[path = "offboard/scene.rs"]
 mod scene;
+#[path = "offboard/secret_changed.rs"]
+mod secret_changed;

@@ -9,6 +9,7 @@ use keyward_core::model::names::{AgentName, Reader};
 use keyward_core::model::offboarding::{AskedFor, Leaver, OffboardingId, Person};
 use keyward_core::model::text::{OutsideText, without_keys};
 use keyward_core::rules::offboard::OffboardOrder;
+use keyward_core::rules::secret_change::{self, Record, SecretChange, Unreadable};
 use keyward_lambda::config::Senders;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -79,6 +80,10 @@ pub enum Event {
     GoOn(OffboardingId),
     /// Somebody leaves.
     Left(Box<OffboardOrder>),
+    /// Somebody changed a secret, by the event of this id.
+    SecretChanged(Box<SecretChange>, TriggerId),
+    /// A call that changed nothing that matters here.
+    Nothing,
 }
 
 /// Why an event is refused. Nothing of it is in the words but what was cleaned.
@@ -99,6 +104,9 @@ pub enum Refused {
     /// Its detail-type is not known.
     #[error("its detail-type is `{0}`; taken are `{AGENT_DECOMMISSIONED}` and `{PERSON_LEFT}`")]
     DetailType(OutsideText),
+    /// It is a record of CloudTrail that cannot be read: a secret may have been changed.
+    #[error(transparent)]
+    Record(#[from] Unreadable),
     /// It has no id.
     #[error("it has no id, by which it would be known when it comes again")]
     NoId,
@@ -127,6 +135,9 @@ pub fn read(event: &Value, senders: &Senders, now: Timestamp) -> Result<Event, R
     else {
         return Err(Refused::NoEvent);
     };
+    if source.as_str() == secret_change::SOURCE {
+        return of_cloudtrail(event, senders);
+    }
     if !senders.accounts.contains(account.as_str()) {
         return Err(Refused::Account(account));
     }
@@ -165,6 +176,17 @@ pub fn read(event: &Value, senders: &Senders, now: Timestamp) -> Result<Event, R
     })))
 }
 
+/// A record of a call to Secrets Manager. Nobody but AWS can put one on a bus.
+fn of_cloudtrail(event: &Value, senders: &Senders) -> Result<Event, Refused> {
+    let Record::Changed(change) = secret_change::read(event, &senders.account)? else {
+        return Ok(Event::Nothing);
+    };
+    let id = event["id"].as_str().filter(|id| !id.is_empty());
+    let id = shown(id.ok_or(Refused::NoId)?);
+    let request = TriggerId::new(&format!("event {id}"));
+    Ok(Event::SecretChanged(Box::new(change), request))
+}
+
 fn shown(text: &str) -> OutsideText {
     OutsideText::new(&without_keys(text))
 }
@@ -199,6 +221,7 @@ mod tests {
 
     fn senders() -> Senders {
         Senders {
+            account: "111122223333".to_owned(),
             stack: "prod".parse().unwrap(),
             accounts: BTreeSet::from(["111122223333".to_owned(), "444455556666".to_owned()]),
             sources: BTreeSet::from(["keyward.offboard".to_owned()]),

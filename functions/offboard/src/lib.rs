@@ -3,13 +3,16 @@
 mod event;
 
 use keyward_core::model::alert::{Alert, AlertKind, Severity};
+use keyward_core::model::incident::TriggerId;
 use keyward_core::model::offboarding::OffboardingId;
 use keyward_core::ports::InventoryError;
 use keyward_core::rules::offboard::OffboardOrder;
+use keyward_core::rules::secret_change::SecretChange;
 use keyward_core::usecases::kill::Invocation;
 use keyward_core::usecases::offboard::{
     OffboardReport, Offboarder, Opened, carry_case, carry_on, open,
 };
+use keyward_core::usecases::secret_changed::{NotNoticed, Noticed, Own, secret_changed};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -26,6 +29,8 @@ pub struct Deps {
     pub offboarder: Offboarder,
     /// Whose events are taken.
     pub senders: Senders,
+    /// What belongs to the deployment: what its functions change in secrets is nobody's to be told of.
+    pub own: Own,
 }
 
 /// What an event came to.
@@ -43,6 +48,10 @@ pub enum Reply {
         /// Whether nothing is left to do about it.
         is_closed: bool,
     },
+    /// Somebody changed a secret, or a function of the deployment did.
+    SecretChange(Noticed),
+    /// The event tells of nothing that matters here.
+    Nothing,
     /// The event asks for nothing that is done, for this reason. People were told.
     Refused(String),
 }
@@ -60,6 +69,10 @@ pub async fn handle(
         Ok(Event::Due) => due(deps, invocation).await,
         Ok(Event::GoOn(id)) => go_on(deps, &id, Known::Before, invocation).await,
         Ok(Event::Left(order)) => begin(deps, &order, invocation).await,
+        Ok(Event::SecretChanged(change, request)) => {
+            notice(deps, &change, &request, invocation).await
+        }
+        Ok(Event::Nothing) => Ok(Reply::Nothing),
         Err(why) => refuse(deps, &why).await,
     }
 }
@@ -93,6 +106,22 @@ async fn begin(
     let id = opened.case().id.clone();
     tracing::info!(case = %id, ?known, "somebody leaves");
     go_on(deps, &id, known, invocation).await
+}
+
+/// Looks whose secret was changed, and goes on at once with what follows from that.
+async fn notice(
+    deps: &Deps,
+    change: &SecretChange,
+    request: &TriggerId,
+    invocation: &Invocation,
+) -> Result<Reply, OffboardFailed> {
+    let Offboarder { cases, ports, .. } = &deps.offboarder;
+    let noticed = secret_changed(ports, cases.as_ref(), &deps.own, change, request).await?;
+    tracing::info!(?noticed, by = change.by.as_str(), "a secret was changed");
+    if let Noticed::Offboarding(case) = &noticed {
+        go_on(deps, case, Known::New, invocation).await?;
+    }
+    Ok(Reply::SecretChange(noticed))
 }
 
 /// Goes on with a case. Where somebody else is at work on it, that is enough.
@@ -148,6 +177,9 @@ pub enum OffboardFailed {
         /// What was done all the same.
         report: OffboardReport,
     },
+    /// Whose secret was changed is not known, or people could not be told.
+    #[error("a secret was changed, and that is not dealt with yet")]
+    SecretChange(#[from] NotNoticed),
     /// An event was refused, and people could not be told.
     #[error("an event was refused, and people could not be told")]
     Untold,

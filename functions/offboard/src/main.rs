@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         let deps = Deps {
             offboarder: deployment::offboard(&config).await?,
             senders: config.senders,
+            own: config.own,
         };
         run::run(async |event: LambdaEvent<Value>| {
             let invocation = Invocation {

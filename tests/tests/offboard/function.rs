@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use keyward_core::model::alert::{AlertKind, Severity};
+use keyward_core::ports::SecretStore;
+use keyward_core::usecases::secret_changed::{Noticed, Own};
 use keyward_offboard::{Deps, Reply, Senders, handle};
 use keyward_testkit::gate::Gate;
 use serde_json::{Value, json};
@@ -17,8 +19,13 @@ async fn function() -> (Scene, Deps) {
         offboarder: scene.open.clone(),
         senders: Senders {
             stack: "prod".parse().unwrap(),
+            account: "111122223333".to_owned(),
             sources: BTreeSet::from(["keyward.offboard".to_owned()]),
             accounts: BTreeSet::from(["111122223333".to_owned()]),
+        },
+        own: Own {
+            roles: vec!["arn:aws:iam::111122223333:role/prod-rotate".to_owned()],
+            secrets: Vec::new(),
         },
     };
     (scene, deps)
@@ -106,4 +113,56 @@ async fn an_event_that_is_wrong_changes_nothing_and_pages() {
     }
     assert_eq!(scene.outside().inventory.all_offboardings(), []);
     assert_eq!(scene.live(), 1);
+}
+
+/// CloudTrail's record of a call, as the default bus hands it on.
+fn record(call: &str, role: &str, secret: &str) -> Value {
+    let mut event = event("AWS API Call via CloudTrail", &Value::Null);
+    event["source"] = json!("aws.secretsmanager");
+    event["detail"] = json!({
+        "eventSource": "secretsmanager.amazonaws.com", "eventName": call,
+        "eventTime": "2026-12-01T08:59:50Z", "sourceIPAddress": "198.51.100.7",
+        "userIdentity": {
+            "type": "AssumedRole", "arn": format!("arn:aws:sts::111122223333:assumed-role/{role}/eve"),
+            "sessionContext": {"sessionIssuer": {"arn": format!("arn:aws:iam::111122223333:role/{role}")}},
+        },
+        "requestParameters": {"secretId": secret}, "responseElements": {"arn": secret},
+    });
+    event
+}
+
+#[tokio::test]
+async fn a_record_of_cloudtrail_is_told_and_a_deletion_ends_the_slots_keys_at_once() {
+    let (scene, deps) = function().await;
+    let secret = scene.world.secret.as_str();
+    let ran = async |event: Value| handle(&deps, &event, &scene.invocation()).await.unwrap();
+    let own = ran(record("PutSecretValue", "prod-rotate", secret)).await;
+    assert_eq!(own, Reply::SecretChange(Noticed::Own));
+    let read = ran(record("GetSecretValue", "admins", secret)).await;
+    assert_eq!(read, Reply::Nothing);
+    assert!(scene.outside().alerts.take().is_empty());
+    let put = ran(record("PutSecretValue", "admins", secret)).await;
+    assert_eq!(put, Reply::SecretChange(Noticed::Told));
+    assert_eq!(scene.live(), 1);
+
+    let secrets = &scene.outside().secrets;
+    secrets
+        .schedule_deletion(&scene.world.secret, 7)
+        .await
+        .unwrap();
+    let deleted = ran(record("DeleteSecret", "admins", secret)).await;
+    assert!(
+        matches!(deleted, Reply::SecretChange(Noticed::Offboarding(_))),
+        "{deleted:?}"
+    );
+    assert_eq!(scene.live(), 0, "in the same run");
+
+    // Half a record pages: something may have been changed.
+    scene.outside().alerts.take();
+    let mut half = record("DeleteSecret", "admins", secret);
+    half["detail"]["requestParameters"] = Value::Null;
+    half["detail"]["responseElements"] = Value::Null;
+    assert!(matches!(ran(half).await, Reply::Refused(_)));
+    let told = scene.outside().alerts.take();
+    assert_eq!(told[0].kind, AlertKind::OffboardRefused);
 }

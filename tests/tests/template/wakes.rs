@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyward_core::model::metric::{HEARTBEAT, NAMESPACE, STACK};
+use keyward_core::rules::secret_change;
 use keyward_tests::template::{FUNCTIONS, Stack, Template};
 use serde_json::{Value, json};
 
@@ -62,6 +63,11 @@ fn only_aws_services_invoke_and_only_for_what_is_this_stacks() {
             "e2e-offboard",
             "events",
             arn("events:us-east-1:111122223333:rule/e2e-offboarding/e2e-offboard-events"),
+        ),
+        (
+            "e2e-offboard",
+            "events",
+            arn("events:us-east-1:111122223333:rule/e2e-secret-changes"),
         ),
     ];
     let mut all: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
@@ -319,6 +325,7 @@ fn leaving_is_said_by_named_principals_on_a_bus_of_its_own() {
     let event: Value = serde_json::from_str(input.as_str().unwrap()).unwrap();
     let senders = keyward_offboard::Senders {
         stack: "e2e".parse().unwrap(),
+        account: "111122223333".to_owned(),
         sources: std::collections::BTreeSet::new(),
         accounts: std::collections::BTreeSet::new(),
     };
@@ -326,5 +333,25 @@ fn leaving_is_said_by_named_principals_on_a_bus_of_its_own() {
     assert_eq!(
         keyward_offboard::read(&event, &senders, now),
         Ok(keyward_offboard::Event::Due)
+    );
+}
+
+/// Whatever the function knows as a change of a secret is handed to it, or goes to a queue.
+#[test]
+fn who_changes_secrets_is_told_to_offboard() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let rule = Stack::of(&template, &[]).properties("SecretChanges");
+    assert_eq!(rule["EventBusName"], Value::Null, "CloudTrail has no other");
+    let pattern = &rule["EventPattern"];
+    assert_eq!(pattern["source"], json!([secret_change::SOURCE]));
+    assert_eq!(pattern["detail-type"], json!([secret_change::DETAIL_TYPE]));
+    let calls = secret_change::Change::CALLS.map(|(call, _)| call);
+    assert_eq!(pattern["detail"]["eventName"], json!(calls));
+    assert_eq!(pattern["detail"]["errorCode"], json!([{"exists": false}]));
+    assert!(
+        rule["Targets"][0]["DeadLetterConfig"]["Arn"].is_string(),
+        "{rule}"
     );
 }

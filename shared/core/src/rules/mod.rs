@@ -25,6 +25,7 @@ pub mod restore;
 pub mod revoke;
 pub mod rotation;
 pub mod scope;
+pub mod secret_change;
 pub mod told;
 pub mod usage;
 pub mod watching;

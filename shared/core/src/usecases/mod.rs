@@ -35,6 +35,7 @@ pub mod report;
 pub mod restore;
 pub mod retire;
 pub mod rotate;
+pub mod secret_changed;
 mod several;
 pub mod status;
 pub mod survey;

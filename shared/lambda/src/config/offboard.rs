@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use keyward_core::model::names::StackName;
 use keyward_core::rules::kill::Deployment;
+use keyward_core::usecases::secret_changed::Own;
 use keyward_providers::config::Credential;
 
 use super::audit::{REPORTS, REPORTS_RULE, is_bucket};
@@ -13,6 +14,7 @@ use super::{Config, ConfigError, Reader};
 
 const SOURCES: &str = "KEYWARD_OFFBOARD_SOURCES";
 const ACCOUNTS: &str = "KEYWARD_OFFBOARD_ACCOUNTS";
+const OWN_ROLES: &str = "KEYWARD_OWN_ROLES";
 const DAYS: &str = "KEYWARD_SECRET_RECOVERY_DAYS";
 
 /// The source of events that is taken if none is set.
@@ -31,6 +33,9 @@ pub struct OffboardConfig {
     pub reports: String,
     /// `KEYWARD_OFFBOARD_SOURCES` and `KEYWARD_OFFBOARD_ACCOUNTS`: whose events are taken.
     pub senders: Senders,
+    /// `KEYWARD_OWN_ROLES`: the roles of the deployment's functions, as ARNs with commas between; none if not set, and then
+    /// what they change is taken for somebody else's. With the secrets of the provider accounts.
+    pub own: Own,
     /// `KEYWARD_SECRET_RECOVERY_DAYS`: for how many days a deleted secret can be brought back, 7 to 30; 30 if not set.
     pub recovery_days: u16,
 }
@@ -40,6 +45,8 @@ pub struct OffboardConfig {
 pub struct Senders {
     /// The deployment whose orders are taken.
     pub stack: StackName,
+    /// The deployment's own account.
+    pub account: String,
     /// Sources of events; `keyward.offboard` if none is set.
     pub sources: BTreeSet<String>,
     /// Accounts that events may come from: the deployment's own, and those that are set.
@@ -66,10 +73,16 @@ impl OffboardConfig {
             sources.insert(SOURCE.to_owned());
         }
         let mut accounts = reader.words(ACCOUNTS, "ids of accounts, 12 digits each", is_account);
+        let roles = reader.words(OWN_ROLES, "ARNs of roles", is_role);
         let recovery_days = reader.number(DAYS, 7..=30, 30);
         match deployment {
             Some(deployment) if reader.problems.is_empty() => {
-                accounts.insert(deployment.account.clone());
+                let account = deployment.account.clone();
+                accounts.insert(account.clone());
+                let own = Own {
+                    roles: roles.into_iter().collect(),
+                    secrets: common.accounts.own_secrets(),
+                };
                 let stack = deployment.stack.clone();
                 Ok(Self {
                     common,
@@ -81,9 +94,11 @@ impl OffboardConfig {
                     reports,
                     senders: Senders {
                         stack,
+                        account,
                         sources,
                         accounts,
                     },
+                    own,
                     recovery_days: u16::try_from(recovery_days).unwrap_or(30),
                 })
             }
@@ -118,6 +133,11 @@ impl<L: Fn(&str) -> Option<String>> Reader<L> {
 fn is_source(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'/');
     (1..=256).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with("aws.")
+}
+
+fn is_role(text: &str) -> bool {
+    let mut parts = text.split(':');
+    parts.next() == Some("arn") && parts.nth(1) == Some("iam") && parts.count() >= 3
 }
 
 fn is_account(text: &str) -> bool {
@@ -165,11 +185,16 @@ mod tests {
             (ACCOUNTS, "444455556666, 777788889999"),
             (SOURCES, "corp.hr,corp.it"),
             (DAYS, "7"),
+            (
+                OWN_ROLES,
+                "arn:aws:iam::111122223333:role/prod-retire, arn:aws:iam::111122223333:role/prod-rotate",
+            ),
         ];
         let config = with(&more).unwrap();
         assert_eq!(config.senders.accounts.len(), 3);
         assert_eq!(config.senders.sources.len(), 2);
         assert_eq!(config.recovery_days, 7);
+        assert_eq!(config.own.roles.len(), 2);
     }
 
     #[test]
@@ -179,6 +204,7 @@ mod tests {
             (ACCOUNTS, "444455556666,1"),
             (SOURCES, "aws.signin"),
             (SOURCES, "corp hr"),
+            (OWN_ROLES, "prod-retire"),
             (DAYS, "0"),
             (DAYS, "31"),
             (REPORTS, ""),

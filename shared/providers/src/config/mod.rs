@@ -354,6 +354,15 @@ impl ProviderAccounts {
         })
     }
 
+    /// Every secret that is the deployment's own: those of credentials and of standby pools.
+    pub fn own_secrets(&self) -> Vec<SecretArn> {
+        let credentials = self.credential_secrets().map(|(_, _, secret)| secret);
+        let pools = self.0.values().filter_map(|account| account.pool.as_ref());
+        credentials
+            .chain(pools.map(|pool| pool.secret.clone()))
+            .collect()
+    }
+
     /// Where IAM is, by the first account of Bedrock's.
     pub(crate) fn bedrock_iam(&self) -> Option<BaseUrl> {
         let mut accounts = self.0.values();
