@@ -116,10 +116,10 @@ impl Api {
         if !matches!(outcome, Err(ProviderError::AdminCredential { .. })) {
             return outcome;
         }
-        // It may have been rotated since it was fetched. A refused request had no effect, whatever it was to do.
-        match self.admin.replacement(fetch, self.now()).await? {
-            Some(key) => self.send_by(&key, request, repeat, headers).await,
-            None => outcome,
+        // It may have been rotated since it was fetched. What creates is sent once, whatever comes of it (rule 2).
+        match (repeat, self.admin.replacement(fetch, self.now()).await?) {
+            (Repeat::Safe, Some(key)) => self.send_by(&key, request, repeat, headers).await,
+            (Repeat::Never, _) | (_, None) => outcome,
         }
     }
 

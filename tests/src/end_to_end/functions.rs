@@ -50,6 +50,7 @@ pub(super) struct Binaries {
     pub(super) kill_switch: PathBuf,
     pub(super) monitor: PathBuf,
     pub(super) audit: PathBuf,
+    pub(super) offboard: PathBuf,
 }
 
 /// A control function is for somebody, or does not start.
@@ -71,6 +72,7 @@ pub(super) fn binaries() -> &'static Binaries {
         kill_switch: build(Profile::Dev, "kill-switch").unwrap(),
         monitor: build(Profile::Dev, "monitor").unwrap(),
         audit: build(Profile::Dev, "audit").unwrap(),
+        offboard: build(Profile::Dev, "offboard").unwrap(),
     })
 }
 

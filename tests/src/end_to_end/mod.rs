@@ -10,6 +10,7 @@ mod cloudwatch;
 mod functions;
 mod kill_switch;
 mod monitor;
+mod offboard;
 mod parts;
 mod remains;
 mod secrets;

@@ -71,7 +71,7 @@ async fn written(write: impl AsyncFn() -> Result<(), InventoryError>) {
     panic!("somebody else wrote first, {TRIES} times");
 }
 
-fn earlier<T: Serialize + DeserializeOwned>(record: &T, duration: SignedDuration) -> T {
+pub(super) fn earlier<T: Serialize + DeserializeOwned>(record: &T, duration: SignedDuration) -> T {
     let mut value = serde_json::to_value(record).unwrap();
     move_back(&mut value, duration);
     serde_json::from_value(value).unwrap()

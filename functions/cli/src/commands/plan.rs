@@ -343,14 +343,14 @@ Plan: 1 to register, 1 to change, 1 as the file says, 1 refused, 1 set right by 
     fn a_new_slots_place_and_mode_are_shown() {
         let text = FLEET.replacen(
             "[slots.search-bot-openrouter]",
-            "[slots.search-bot-openrouter]\nmode = \"enforce\"\nscope = { workspace = \"ws_EXAMPLE\", models = [\"a\"] }",
+            "[slots.search-bot-openrouter]\nmode = \"enforce\"\nscope = { workspace = \"ws_EXAMPLE\" }",
             1,
         );
         let fleet = Fleet::read_toml(&text).expect("the sample");
         let slots = json!([{"slot": "search-bot-openrouter", "result": "would_register"}]);
         let told = words(&report(slots, json!({"register": 1})), &fleet);
         for line in [
-            "    + scope: workspace = \"ws_EXAMPLE\", models = [\"a\"]",
+            "    + scope: workspace = \"ws_EXAMPLE\"",
             "    + mode: \"enforce\"",
         ] {
             assert!(told.iter().any(|told| told == line), "{line}: {told:#?}");

@@ -229,14 +229,15 @@ async fn refusals_mean_the_same_for_every_call() {
     let admin: Check = |e| matches!(e, ProviderError::AdminCredential { .. });
     let refused: Check = |e| matches!(e, ProviderError::Refused { .. });
     let only_admins = json!({"detail": {"error": "Only proxy admins, team admins, or org admins can call /key/block."}});
+    // A refused credential is fetched anew, and another one tried.
     for (name, reply, requests, check) in [
-        ("401", error(401, "token_not_found_in_db", "x"), 1, admin),
-        ("401, expired", error(401, "expired_key", "x"), 1, admin),
-        ("403", error(403, "auth_error", "x"), 1, admin),
+        ("401", error(401, "token_not_found_in_db", "x"), 2, admin),
+        ("401, expired", error(401, "expired_key", "x"), 2, admin),
+        ("403", error(403, "auth_error", "x"), 2, admin),
         (
             "403 of the framework",
             Reply::json(403, &only_admins),
-            1,
+            2,
             admin,
         ),
         ("401 page", html(401), 1, retry),
