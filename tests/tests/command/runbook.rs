@@ -10,7 +10,9 @@ const SLOT: &str = "support-bot-openrouter";
 const AGAIN: usize = 10;
 
 /// What a command says that could not do anything, given all of them in a row.
-const NOTHING_TO_DO: [&str; 2] = [
+const NOTHING_TO_DO: [&str; 3] = [
+    // What runs here is no stack that could be stopped; tests/admin.rs plays that.
+    "KEYWARD_STACK is not set",
     // The same keys twice.
     "NOT added",
     // An offline kill of a slot whose keys are cut off.
@@ -46,6 +48,11 @@ fn commands(local: &Local, folder: &Path) -> Vec<String> {
         for name in ["accounts.json", "break-glass.txt", "prices.json"] {
             line = line.replace(&format!(" {name}"), &format!(" {}", file(name)));
         }
+        // No function carries a case on here: what is begun is seen, not its end.
+        line = line.replace(
+            " --wait --evidence ana.json",
+            &format!(" --evidence {}", file("ana.json")),
+        );
         match line.starts_with("keyward kill") && !line.contains("--yes") {
             // A person types the slot's name instead.
             true => line + " --yes",
