@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 
 const SLOTS: usize = 10;
 
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
 /// Ten agents of one owner, each with a key of its own that rotates.
 async fn fleet() -> Option<(Deployment, Vec<Secret>)> {
     let deployment = Deployment::at(&[ProviderName::OpenRouter]).await?;
@@ -46,8 +48,12 @@ async fn evidence(deployment: &Deployment, case: &OffboardingId) -> Option<Offbo
     Some(serde_json::from_str(&text).unwrap())
 }
 
-/// Wakes the function until the case is closed.
-async fn closed(deployment: &Deployment, case: &OffboardingId) -> OffboardingRecord {
+/// Wakes the function until the case of these slots is closed.
+async fn closed(
+    deployment: &Deployment,
+    case: &OffboardingId,
+    secrets: &[&Secret],
+) -> OffboardingRecord {
     for _ in 0..5 {
         ran(deployment, &json!({"offboard": "due"})).await;
         if let Some(record) = evidence(deployment, case).await
@@ -55,9 +61,8 @@ async fn closed(deployment: &Deployment, case: &OffboardingId) -> OffboardingRec
         {
             return record;
         }
-        deployment
-            .pass_for_case(case, SignedDuration::from_hours(1))
-            .await;
+        deployment.pass(secrets, HOUR).await;
+        deployment.pass_for_case(case, HOUR).await;
     }
     panic!("the case stays open:\n{}", deployment.log("offboard"));
 }
@@ -94,15 +99,18 @@ async fn an_owner_leaves_ten_agents_that_go_on_and_one_is_given_up() {
             .await;
     }
     agents.fetch(&deployment, &all).await;
-    deployment.retire().await.unwrap();
-    deployment.pass(&all, SignedDuration::from_hours(3)).await;
+    for _ in 0..2 {
+        deployment.retire().await.unwrap();
+        deployment.pass(&all, HOUR).await;
+        deployment.pass_for_case(&case, HOUR).await;
+    }
     for secret in &secrets {
         deployment.retire_all(secret).await;
     }
     for key in &old {
         assert!(!deployment.accepts(key));
     }
-    let record = closed(&deployment, &case).await;
+    let record = closed(&deployment, &case, &all).await;
     assert!(record.is_complete(), "{record:#?}");
     assert_eq!(record.slots.len(), SLOTS);
     for slot in &record.slots {
@@ -129,16 +137,15 @@ async fn an_owner_leaves_ten_agents_that_go_on_and_one_is_given_up() {
     assert!(!deployment.accepts(&text), "in the same run");
     let slot = deployment.slot(&given_up.slot).await;
     assert_eq!(slot.state, SlotState::Decommissioned);
-    deployment
-        .pass(&[given_up], SignedDuration::from_hours(1))
-        .await;
+    deployment.pass(&[given_up], HOUR).await;
+    deployment.pass_for_case(&case, HOUR).await;
     for _ in 0..4 {
         deployment.retire().await.unwrap();
     }
     let versions = deployment.versions(&given_up.slot).await;
     let is_dead = |state: VersionState| state == VersionState::Revoked;
     assert!(versions.iter().all(|v| is_dead(v.state)), "{versions:#?}");
-    let record = closed(&deployment, &case).await;
+    let record = closed(&deployment, &case, &[given_up]).await;
     assert!(record.is_complete(), "{record:#?}");
     assert!(record.slots[0].secret_deleted.is_some());
     for secret in &secrets[1..] {
