@@ -18,6 +18,8 @@ import cbor2
 PARTS = {"Put": "PutItem", "Delete": "DeleteItem", "Update": "UpdateItem", "ConditionCheck": "ConditionCheckItem"}
 # Calls that IAM knows no resource for, or none narrower that would do.
 ANYTHING = "*"
+# The tags that conditions look at.
+CONDITIONS = ("keyward:stack", "keyward:slot")
 # The name under which a request's method stands among its headers.
 METHOD = ":method"
 
@@ -81,7 +83,7 @@ class Recorder:
         tags = self.tags_of(secret)
         if tags is None:
             return []
-        context = {f"aws:ResourceTag/{key}": [value] for key, value in tags.items() if key == "keyward:stack"}
+        context = {f"aws:ResourceTag/{key}": [value] for key, value in tags.items() if key in CONDITIONS}
         keys = [re.sub(r"^keyward:handle:.*", "keyward:handle:*", key) for key in tag_keys(request)]
         if keys:
             context["aws:TagKeys"] = keys

@@ -9,7 +9,7 @@ use super::policy::{Effect, Policy, Request};
 
 /// What a role may hold though no call of it was seen: function (`*` for all), how the action begins, with or without its statement
 /// before it, and why.
-pub const UNSEEN: [(&str, &str, &str); 11] = [
+pub const UNSEEN: [(&str, &str, &str); 15] = [
     ("*", "logs:", "Lambda itself writes the logs, as the role"),
     (
         "*",
@@ -55,6 +55,26 @@ pub const UNSEEN: [(&str, &str, &str); 11] = [
         "control",
         "RotationFunction: lambda:InvokeFunction",
         "RotateSecret asks it of its caller",
+    ),
+    (
+        "rotate",
+        "AdminCredentials: secretsmanager:",
+        "admin credentials are rotated in memory only: tests/admin.rs",
+    ),
+    (
+        "retire",
+        "AdminCredentials: secretsmanager:",
+        "the same: what is left of their rotations is ended in memory only",
+    ),
+    (
+        "control",
+        "Offboarding: lambda:InvokeFunction",
+        "the suites' control is told of no such function, and leaves a case to its schedule",
+    ),
+    (
+        "offboard",
+        "cloudtrail:LookupEvents",
+        "asked by a signed request of its own, which says of no function that it is its",
     ),
     (
         "audit",
