@@ -321,8 +321,8 @@ pub(crate) const FAULTS: [Fault; 14] = [
         name: "call fixed what was not read",
         edits: &[(
             "shared/core/src/rules/audit/life.rs",
-            ".all(|source| coverage.is_whole(source) || has_no_pool(source))",
-            ".all(|source| coverage.of(source).is_some() || has_no_pool(source))",
+            "_ => coverage.is_whole(source),",
+            "_ => coverage.of(source).is_some(),",
         )],
         caught_by: &[&NOT_FIXED],
     },
