@@ -70,6 +70,11 @@ class Recorder:
         return [("securityhub:BatchImportFindings" if path == "/findings/import" else f"unknown:{path}", ANYTHING, {})]
 
     @staticmethod
+    def cloudtrail(headers, _, __):
+        # Looking up knows no resources.
+        return [(f"cloudtrail:{headers['x-amz-target'].split('.')[-1]}", ANYTHING, {})]
+
+    @staticmethod
     def unknown(headers, path, body):
         return [(f"unknown:{path}", ANYTHING, {})]
 

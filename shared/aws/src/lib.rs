@@ -19,6 +19,7 @@ mod offboard_orders;
 mod reports;
 mod secrets;
 mod security_hub;
+mod signed;
 mod signer;
 
 pub use act_orders::{ANSWER_TIMEOUT, ActsByKillSwitch};

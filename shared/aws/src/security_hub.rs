@@ -1,39 +1,33 @@
 //! Findings for AWS Security Hub: one signed call, without the SDK's large client.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
-use aws_types::service_config::ServiceConfigKey;
-use http::header::{CONTENT_TYPE, USER_AGENT};
-use jiff::Timestamp;
+use http::header::CONTENT_TYPE;
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{Clock, FindingHub, Imported, ListError};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::sync::Arc;
 
-use crate::signer::{RequestSigner, SignError};
+use crate::signed::{Call, SignedCall};
 
 /// The most that one call takes; none of Keyward's findings is near 240 KB, and a hundred are far from 6 MB:
 /// <https://docs.aws.amazon.com/securityhub/latest/partnerguide/guidelines-batchimportfindings.html>.
 const BATCH: usize = 100;
 
-/// How long one call may take.
-const TIMEOUT: Duration = Duration::from_secs(30);
-
-const SERVICE: &str = "securityhub";
+const CALL: Call = Call {
+    service: "securityhub",
+    id: "SecurityHub",
+    operation: "BatchImportFindings",
+    path: "/findings/import",
+    timeout: Duration::from_secs(30),
+};
 
 /// Security Hub in the account and region of this process.
 #[derive(Clone)]
-pub struct SecurityHub {
-    client: reqwest::Client,
-    signer: RequestSigner,
-    clock: Arc<dyn Clock>,
-    region: String,
-    url: String,
-    application: Option<String>,
-}
+pub struct SecurityHub(SignedCall);
 
 /// <https://docs.aws.amazon.com/securityhub/1.0/APIReference/API_BatchImportFindings.html>
 #[derive(Debug, Deserialize)]
@@ -60,44 +54,8 @@ const ERROR_TYPE: &str = "x-amzn-errortype";
 impl SecurityHub {
     /// In the region of `config`, with its credentials. `client` must not follow redirects.
     pub fn new(config: &SdkConfig, client: reqwest::Client, clock: Arc<dyn Clock>) -> Self {
-        let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let host = endpoint(config).unwrap_or_else(|| {
-            let suffix = match region.split('-').next() {
-                Some("cn") => "amazonaws.com.cn",
-                _ => "amazonaws.com",
-            };
-            format!("https://{SERVICE}.{region}.{suffix}")
-        });
-        Self {
-            client,
-            signer: RequestSigner::new(config),
-            clock,
-            url: format!("{}/findings/import", host.trim_end_matches('/')),
-            region,
-            application: config.app_name().map(ToString::to_string),
-        }
+        Self(SignedCall::new(config, client, clock, &CALL))
     }
-
-    fn agent(&self) -> String {
-        let release = concat!("keyward/", env!("CARGO_PKG_VERSION"));
-        match &self.application {
-            Some(name) => format!("{release} app/{name}"),
-            None => release.to_owned(),
-        }
-    }
-}
-
-/// Another endpoint, as the SDK's own clients find theirs:
-/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>.
-fn endpoint(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder()
-        .service_id("SecurityHub")
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build();
-    let own = config.service_config().zip(key.ok());
-    let own = own.and_then(|(services, key)| services.load_config(key));
-    own.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
 #[async_trait]
@@ -108,19 +66,8 @@ impl FindingHub for SecurityHub {
 
     async fn import(&self, findings: &[Value]) -> Result<Imported, ListError> {
         let body = json!({ "Findings": findings }).to_string();
-        let scope = (SERVICE, self.region.as_str());
-        let at: Timestamp = self.clock.now();
-        let signed = self.signer.sign(scope, &self.url, body.as_bytes(), at);
-        let signed = signed.await.map_err(unsigned)?;
-        let mut request = self.client.post(&self.url).timeout(TIMEOUT);
-        for (name, value) in signed {
-            request = request.header(name, value);
-        }
-        let request = request
-            .header(CONTENT_TYPE, "application/json")
-            .header(USER_AGENT, self.agent())
-            .body(body);
-        let answer = request.send().await.map_err(|error| lost(&error))?;
+        let headers = [(CONTENT_TYPE, "application/json")];
+        let answer = self.0.post(&headers, body).await?;
         let status = answer.status();
         if !status.is_success() {
             let named = answer.headers().get(ERROR_TYPE);
@@ -129,17 +76,15 @@ impl FindingHub for SecurityHub {
             let code = named
                 .and_then(|name| name.split(':').next())
                 .unwrap_or("no error code");
-            let why = OutsideText::new(&format!("BatchImportFindings: {code}, status {status}"));
+            let why = CALL.named(format_args!("{code}, status {status}"));
             return Err(match status.is_server_error() || status.as_u16() == 429 {
                 true => ListError::Unavailable(why),
                 false => ListError::Refused(why),
             });
         }
-        let text = answer.bytes().await.map_err(|error| lost(&error))?;
-        let answer: Answer = serde_json::from_slice(&text).map_err(|_| {
-            let why = "BatchImportFindings: the answer is none";
-            ListError::Unavailable(OutsideText::new(why))
-        })?;
+        let text = self.0.text(answer).await?;
+        let answer: Answer = serde_json::from_slice(&text)
+            .map_err(|_| ListError::Unavailable(CALL.named("the answer is none")))?;
         let why = answer.failed_findings.first().map(|failed| {
             let (code, said) = (&failed.error_code, &failed.error_message);
             OutsideText::new(&format!("{code}: {said}"))
@@ -152,27 +97,12 @@ impl FindingHub for SecurityHub {
     }
 }
 
-fn lost(error: &reqwest::Error) -> ListError {
-    let why = match error.is_timeout() {
-        true => "BatchImportFindings: timed out",
-        false => "BatchImportFindings: not sent or not answered",
-    };
-    ListError::Unavailable(OutsideText::new(why))
-}
-
-fn unsigned(error: SignError) -> ListError {
-    let why = OutsideText::new(&format!("BatchImportFindings: {error}"));
-    match error {
-        SignError::Unavailable(_) => ListError::Unavailable(why),
-        SignError::NoCredentials(_) | SignError::Request(_) => ListError::Refused(why),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use aws_config::Region;
     use aws_credential_types::Credentials;
     use aws_credential_types::provider::SharedCredentialsProvider;
+    use jiff::Timestamp;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpListener;
 

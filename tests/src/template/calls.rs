@@ -9,7 +9,7 @@ use super::policy::{Effect, Policy, Request};
 
 /// What a role may hold though no call of it was seen: function (`*` for all), how the action begins, with or without its statement
 /// before it, and why.
-pub const UNSEEN: [(&str, &str, &str); 15] = [
+pub const UNSEEN: [(&str, &str, &str); 14] = [
     ("*", "logs:", "Lambda itself writes the logs, as the role"),
     (
         "*",
@@ -70,11 +70,6 @@ pub const UNSEEN: [(&str, &str, &str); 15] = [
         "control",
         "Offboarding: lambda:InvokeFunction",
         "the suites' control is told of no such function, and leaves a case to its schedule",
-    ),
-    (
-        "offboard",
-        "cloudtrail:LookupEvents",
-        "asked by a signed request of its own, which says of no function that it is its",
     ),
     (
         "audit",

@@ -22,7 +22,7 @@ impl CloudTrail {
             match self.ask(body).await {
                 Err(ListError::Unavailable(_)) if tries < TRIES => {
                     tries += 1;
-                    self.clock.sleep(BETWEEN * 2).await;
+                    self.0.clock.sleep(BETWEEN * 2).await;
                 }
                 done => return done,
             }
@@ -59,7 +59,7 @@ impl Trail for CloudTrail {
                 return Ok((calls, false));
             }
             next = more;
-            self.clock.sleep(BETWEEN).await;
+            self.0.clock.sleep(BETWEEN).await;
         }
     }
 }

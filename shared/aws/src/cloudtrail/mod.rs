@@ -8,20 +8,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
-use aws_types::service_config::ServiceConfigKey;
+use http::HeaderName;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
-use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{Clock, ListError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::signer::{RequestSigner, SignError};
+use crate::signed::{Call, SignedCall};
 
-/// How long one call may take.
-const TIMEOUT: Duration = Duration::from_secs(20);
-
-const SERVICE: &str = "cloudtrail";
+const CALL: Call = Call {
+    service: "cloudtrail",
+    id: "CloudTrail",
+    operation: "LookupEvents",
+    path: "/",
+    timeout: Duration::from_secs(20),
+};
 
 /// The operation, as requests in this protocol name it:
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html>.
@@ -35,13 +37,7 @@ const PAGE: usize = 50;
 /// trail or not. What is read or written in a table is not among them, nor is what was called in another region.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/view-cloudtrail-events.html>
 #[derive(Clone)]
-pub struct CloudTrail {
-    client: reqwest::Client,
-    signer: RequestSigner,
-    clock: Arc<dyn Clock>,
-    region: String,
-    url: String,
-}
+pub struct CloudTrail(SignedCall);
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -88,59 +84,23 @@ fn under(name: &str, from: Timestamp) -> Value {
 impl CloudTrail {
     /// In the region of `config`, with its credentials. `client` must not follow redirects.
     pub fn new(config: &SdkConfig, client: reqwest::Client, clock: Arc<dyn Clock>) -> Self {
-        let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let host = endpoint(config).unwrap_or_else(|| {
-            let suffix = match region.split('-').next() {
-                Some("cn") => "amazonaws.com.cn",
-                _ => "amazonaws.com",
-            };
-            format!("https://{SERVICE}.{region}.{suffix}")
-        });
-        Self {
-            client,
-            signer: RequestSigner::new(config),
-            clock,
-            url: format!("{}/", host.trim_end_matches('/')),
-            region,
-        }
+        Self(SignedCall::new(config, client, clock, &CALL))
     }
 
     async fn ask(&self, body: &Value) -> Result<Answer, ListError> {
-        let body = body.to_string();
-        let scope = (SERVICE, self.region.as_str());
-        let signed = self
-            .signer
-            .sign(scope, &self.url, body.as_bytes(), self.clock.now());
-        let signed = signed.await.map_err(unsigned)?;
-        let mut request = self.client.post(&self.url).timeout(TIMEOUT);
-        for (name, value) in signed {
-            request = request.header(name, value);
-        }
-        let request = request
-            .header(CONTENT_TYPE, "application/x-amz-json-1.1")
-            .header("x-amz-target", TARGET)
-            .body(body);
-        let answer = request.send().await.map_err(|error| lost(&error))?;
+        let headers = [
+            (CONTENT_TYPE, "application/x-amz-json-1.1"),
+            (HeaderName::from_static("x-amz-target"), TARGET),
+        ];
+        let answer = self.0.post(&headers, body.to_string()).await?;
         let status = answer.status();
-        let text = answer.bytes().await.map_err(|error| lost(&error))?;
+        let text = self.0.text(answer).await?;
         if !status.is_success() {
             return Err(refused(status.as_u16(), &text));
         }
-        serde_json::from_slice(&text).map_err(|_| unavailable("the answer is none"))
+        serde_json::from_slice(&text)
+            .map_err(|_| ListError::Unavailable(CALL.named("the answer is none")))
     }
-}
-
-/// Another endpoint, as the SDK's own clients find theirs:
-/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>.
-fn endpoint(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder()
-        .service_id("CloudTrail")
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build();
-    let own = config.service_config().zip(key.ok());
-    let own = own.and_then(|(services, key)| services.load_config(key));
-    own.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
 /// An error names its code in the body:
@@ -149,31 +109,12 @@ fn refused(status: u16, body: &[u8]) -> ListError {
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
     let code = body["__type"].as_str().unwrap_or("no error code");
     let code = code.rsplit('#').next().unwrap_or(code);
-    let why = OutsideText::new(&format!("LookupEvents: {code}, status {status}"));
+    let why = CALL.named(format_args!("{code}, status {status}"));
     let passes =
         status >= 500 || status == 429 || code.contains("Throttl") || code.contains("RequestLimit");
     match passes {
         true => ListError::Unavailable(why),
         false => ListError::Refused(why),
-    }
-}
-
-fn unavailable(why: &str) -> ListError {
-    ListError::Unavailable(OutsideText::new(&format!("LookupEvents: {why}")))
-}
-
-fn lost(error: &reqwest::Error) -> ListError {
-    unavailable(match error.is_timeout() {
-        true => "timed out",
-        false => "not sent or not answered",
-    })
-}
-
-fn unsigned(error: SignError) -> ListError {
-    let why = OutsideText::new(&format!("LookupEvents: {error}"));
-    match error {
-        SignError::Unavailable(_) => ListError::Unavailable(why),
-        SignError::NoCredentials(_) | SignError::Request(_) => ListError::Refused(why),
     }
 }
 
