@@ -80,27 +80,11 @@ pub(super) fn is_bucket(text: &str) -> bool {
 mod tests {
     use keyward_providers::config::Credential;
 
+    use super::super::testing::lookup;
     use super::*;
 
     fn with(set: &[(&str, &str)]) -> Result<AuditConfig, ConfigError> {
-        let whole = [
-            ("KEYWARD_TABLE", "keyward"),
-            (
-                "KEYWARD_ALERT_TOPIC_ARN",
-                "arn:aws:sns:eu-central-1:111122223333:keyward-alerts",
-            ),
-            ("KEYWARD_ACCOUNTS", "{}"),
-            ("KEYWARD_STACK", "prod"),
-            (
-                "KEYWARD_ALARM_TOPIC_ARN",
-                "arn:aws:sns:eu-central-1:111122223333:keyward-alarms",
-            ),
-            (REPORTS, "prod-reports-1a2b"),
-        ];
-        AuditConfig::from_lookup(|name| {
-            let mut found = set.iter().chain(&whole).filter(|(n, _)| *n == name);
-            found.next().map(|(_, value)| (*value).to_owned())
-        })
+        AuditConfig::from_lookup(lookup(set, &[(REPORTS, "prod-reports-1a2b")]))
     }
 
     #[test]

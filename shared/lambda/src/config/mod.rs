@@ -345,6 +345,38 @@ fn is_object(text: &str) -> bool {
 }
 
 #[cfg(test)]
+mod testing {
+    /// What every function of a stack is told.
+    const STACK: [(&str, &str); 5] = [
+        ("KEYWARD_TABLE", "keyward"),
+        (
+            "KEYWARD_ALERT_TOPIC_ARN",
+            "arn:aws:sns:eu-central-1:111122223333:keyward-alerts",
+        ),
+        ("KEYWARD_ACCOUNTS", "{}"),
+        ("KEYWARD_STACK", "prod"),
+        (
+            "KEYWARD_ALARM_TOPIC_ARN",
+            "arn:aws:sns:eu-central-1:111122223333:keyward-alarms",
+        ),
+    ];
+
+    /// Finds a variable in `set`, else in what the function is told of its own, else in what all of a stack are.
+    pub(super) fn lookup(
+        set: &[(&str, &str)],
+        own: &[(&str, &str)],
+    ) -> impl Fn(&str) -> Option<String> {
+        let all = [set, own, &STACK[..]].concat();
+        let all = all.into_iter();
+        let all: Vec<(String, String)> = all.map(|(n, v)| (n.to_owned(), v.to_owned())).collect();
+        move |name| {
+            let mut found = all.iter().filter(|(variable, _)| variable == name);
+            found.next().map(|(_, value)| value.clone())
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

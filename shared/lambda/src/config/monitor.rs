@@ -93,29 +93,13 @@ pub(super) fn is_function_arn(text: &str) -> bool {
 mod tests {
     use keyward_providers::config::Credential;
 
+    use super::super::testing::lookup;
     use super::*;
 
     const ARN: &str = "arn:aws:lambda:eu-central-1:111122223333:function:keyward-kill-switch";
 
     fn with(set: &[(&str, &str)]) -> Result<MonitorConfig, ConfigError> {
-        let whole = [
-            ("KEYWARD_TABLE", "keyward"),
-            (
-                "KEYWARD_ALERT_TOPIC_ARN",
-                "arn:aws:sns:eu-central-1:111122223333:keyward-alerts",
-            ),
-            ("KEYWARD_ACCOUNTS", "{}"),
-            ("KEYWARD_STACK", "prod"),
-            (
-                "KEYWARD_ALARM_TOPIC_ARN",
-                "arn:aws:sns:eu-central-1:111122223333:keyward-alarms",
-            ),
-            (KILL_SWITCH, ARN),
-        ];
-        MonitorConfig::from_lookup(|name| {
-            let mut found = set.iter().chain(&whole).filter(|(n, _)| *n == name);
-            found.next().map(|(_, value)| (*value).to_owned())
-        })
+        MonitorConfig::from_lookup(lookup(set, &[(KILL_SWITCH, ARN)]))
     }
 
     #[test]

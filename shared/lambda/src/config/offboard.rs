@@ -146,31 +146,20 @@ fn is_account(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::lookup;
     use super::*;
 
+    const KILL_SWITCH_ARN: &str =
+        "arn:aws:lambda:eu-central-1:111122223333:function:prod-kill-switch";
+
     fn with(set: &[(&str, &str)]) -> Result<OffboardConfig, ConfigError> {
-        let whole = [
-            ("KEYWARD_TABLE", "keyward"),
-            (
-                "KEYWARD_ALERT_TOPIC_ARN",
-                "arn:aws:sns:eu-central-1:111122223333:keyward-alerts",
-            ),
-            ("KEYWARD_ACCOUNTS", "{}"),
-            ("KEYWARD_STACK", "prod"),
-            (
-                "KEYWARD_ALARM_TOPIC_ARN",
-                "arn:aws:sns:eu-central-1:111122223333:keyward-alarms",
-            ),
-            (
-                KILL_SWITCH,
-                "arn:aws:lambda:eu-central-1:111122223333:function:prod-kill-switch",
-            ),
-            (REPORTS, "prod-reports-1a2b"),
-        ];
-        OffboardConfig::from_lookup(|name| {
-            let mut found = set.iter().chain(&whole).filter(|(n, _)| *n == name);
-            found.next().map(|(_, value)| (*value).to_owned())
-        })
+        OffboardConfig::from_lookup(lookup(
+            set,
+            &[
+                (KILL_SWITCH, KILL_SWITCH_ARN),
+                (REPORTS, "prod-reports-1a2b"),
+            ],
+        ))
     }
 
     #[test]
