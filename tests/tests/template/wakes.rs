@@ -1,9 +1,10 @@
 //! What wakes the functions, and who is told when something does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keyward_core::model::metric::{HEARTBEAT, NAMESPACE, STACK};
 use keyward_core::rules::secret_change;
+use keyward_core::usecases::lockdown;
 use keyward_tests::template::{FUNCTIONS, Stack, Template};
 use serde_json::{Value, json};
 
@@ -357,4 +358,11 @@ fn who_changes_secrets_is_told_to_offboard() {
         rule["Targets"][0]["DeadLetterConfig"]["Arn"].is_string(),
         "{rule}"
     );
+}
+
+/// A function that a lockdown does not know goes on.
+#[test]
+fn a_lockdown_stops_every_function_of_the_template() {
+    let known: BTreeSet<&str> = lockdown::FUNCTIONS.into_iter().collect();
+    assert_eq!(known, FUNCTIONS.iter().map(|(name, _)| *name).collect());
 }

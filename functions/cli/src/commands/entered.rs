@@ -1,6 +1,5 @@
 //! `keyward doctor --bootstrap` and `--break-glass`: a credential that a person enters, on standard input alone.
 
-use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +23,7 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use super::Format;
-use super::offline::{Given, accounts_in, credential};
+use super::offline::{Given, accounts_in, credential, piped};
 use super::providers::configured;
 use crate::aws::Aws;
 use crate::control::Control;
@@ -93,9 +92,10 @@ impl Entered {
         let of = administered(&accounts, account)?;
         let [stack] = required([STACK])?;
         let stack: StackName = stack.parse().context("KEYWARD_STACK is refused")?;
-        piped(&format!(
-            "keyward doctor --bootstrap --account {account} < FILE"
-        ))?;
+        piped(
+            "credential",
+            &format!("keyward doctor --bootstrap --account {account} < FILE"),
+        )?;
         let aws = Aws::load().await?;
         let secrets = SecretsManager::new(&aws.config);
         let secret = ours(&secrets, &of).await?;
@@ -194,9 +194,10 @@ impl Entered {
     async fn try_break_glass(&self, account: &AccountName, format: Format) -> Result<Outcome> {
         let accounts = self.configured()?;
         let of = administered(&accounts, account)?;
-        piped(&format!(
-            "keyward doctor --break-glass --account {account} < FILE"
-        ))?;
+        piped(
+            "credential",
+            &format!("keyward doctor --break-glass --account {account} < FILE"),
+        )?;
         let key = credential()?;
         let aws = Aws::load().await?;
         let driver = opened(&aws, accounts, &of, key.clone()).await?;
@@ -350,15 +351,6 @@ fn rotate_function(secret: &SecretArn, stack: &StackName) -> String {
         return format!("{stack}-rotate");
     };
     format!("arn:{partition}:lambda:{region}:{account}:function:{stack}-rotate")
-}
-
-fn piped(example: &str) -> Result<()> {
-    if stdin().is_terminal() {
-        bail!(
-            "the credential is read from standard input, so that it stays out of the shell's history: {example}; nothing was changed"
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! By the person's own identity: an order to `control` would be carried out by what may be in somebody else's hands, and
 //! `control` cannot stop itself and go on.
 
-use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +15,6 @@ use keyward_aws::{CloudTrail, LambdaSwitch, SecretsManager};
 use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId, StackName};
-use keyward_core::model::slot::ProviderName;
 use keyward_core::ports::{
     Administered, Clock, FunctionSwitch, ProviderError, Providers, SeenCall, Trail,
 };
@@ -28,12 +26,13 @@ use keyward_core::usecases::lockdown::{
 use keyward_lambda::clock::SystemClock;
 use keyward_lambda::deployment::AdminSecrets;
 use keyward_providers::AdminKeySource;
+use keyward_providers::config::ProviderAccounts;
 use serde_json::{Value, json};
 
 use super::Format;
 use super::confirm::{Confirm, confirmed_stack, reasoned};
 use super::entered::accounts;
-use super::offline::credential;
+use super::offline::{credential, piped};
 use crate::aws::Aws;
 use crate::control::Control;
 use crate::print::{Outcome, chain, clean, complain, line};
@@ -110,13 +109,12 @@ pub(super) async fn run(wanted: Lockdown) -> Result<Outcome> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let trail = CloudTrail::new(&aws.config, aws.client()?, clock);
     if wanted.dry_run {
-        return foreseen(&wanted, &functions, &trail, (&stack, since), format).await;
+        return foreseen(&wanted, &aws, &functions, &trail, (&stack, since), format).await;
     }
     reasoned(wanted.reason.as_deref().unwrap_or_default())?;
-    if wanted.break_glass.is_some() && std::io::stdin().is_terminal() {
-        bail!(
-            "the break-glass credential is read from standard input: keyward lockdown --break-glass ACCOUNT --yes --reason \"...\" < FILE; nothing was changed"
-        );
+    if wanted.break_glass.is_some() {
+        let command = "keyward lockdown --break-glass ACCOUNT --yes --reason \"...\" < FILE";
+        piped("break-glass credential", command)?;
     }
     let what = format!(
         "Every function of {stack} is stopped: until it is lifted, no key is rotated, watched or cut off but by keyward kill --offline. Admin credentials are replaced"
@@ -281,6 +279,7 @@ async fn replaced_one(
 
 async fn foreseen(
     wanted: &Lockdown,
+    aws: &Aws,
     functions: &dyn FunctionSwitch,
     trail: &dyn Trail,
     (stack, since): (&StackName, Timestamp),
@@ -292,7 +291,7 @@ async fn foreseen(
         let found = functions.state(&function).await;
         would.push((function, found));
     }
-    let accounts = accounts(wanted.accounts.as_deref())?;
+    let accounts = mints(accounts(wanted.accounts.as_deref())?, aws).await?;
     let seen = seen(trail, stack, since, SHOWN).await;
     let unread = would.iter().any(|(_, found)| found.is_err());
     let word = |found: &Result<Option<_>, _>| match found {
@@ -307,9 +306,8 @@ async fn foreseen(
                 .map(|(function, found)| json!({ "function": function, "outcome": word(found) }))
                 .collect();
             let credentials: Vec<Value> = accounts
-                .administered()
                 .iter()
-                .map(|of| json!({ "account": of.account, "provider": of.provider, "by_hand": !mints(of.provider) }))
+                .map(|(of, mints)| json!({ "account": of.account, "provider": of.provider, "by_hand": !mints }))
                 .collect();
             line(&json!({ "stack": stack, "dry_run": true, "since": since, "functions": functions, "credentials": credentials, "seen": seen_json(&seen), "not_seen": NOT_SEEN }).to_string());
         }
@@ -318,11 +316,10 @@ async fn foreseen(
             would.iter().for_each(|(function, found)| {
                 line(&format!("{function}: {}", clean(&word(found))))
             });
-            for of in accounts.administered() {
-                let how = if mints(of.provider) {
-                    "its admin credential would be replaced"
-                } else {
-                    by_hand(of.provider)
+            for (of, mints) in accounts {
+                let how = match mints {
+                    true => "its admin credential would be replaced",
+                    false => by_hand(of.provider),
                 };
                 line(&format!("{} ({}): {how}", of.account, of.provider));
             }
@@ -336,9 +333,17 @@ async fn foreseen(
     })
 }
 
-/// Whether the provider's API makes admin credentials.
-const fn mints(provider: ProviderName) -> bool {
-    matches!(provider, ProviderName::OpenAi)
+/// The accounts with a credential, and whether their providers' APIs make such.
+async fn mints(accounts: ProviderAccounts, aws: &Aws) -> Result<Vec<(Administered, bool)>> {
+    let administered = accounts.administered();
+    let keys = AdminSecrets(SecretsManager::new(&aws.config));
+    let providers = aws.providers_by(accounts, Arc::new(keys), TIMEOUT)?;
+    let mut all = Vec::new();
+    for of in administered {
+        let driver = providers.open(&of.account, of.provider).await?;
+        all.push((of, driver.admin().is_some()));
+    }
+    Ok(all)
 }
 
 async fn lifted(

@@ -185,7 +185,7 @@ pub(super) async fn foresee(
     format: Format,
 ) -> Result<Outcome> {
     let target = Target::of(whereabouts, accounts)?;
-    piped(order)?;
+    piped("admin or break-glass credential", &offline_command(order))?;
     let provider = target.provider;
     let driver = target.open().await?;
     let looked = look_for(driver.as_ref(), whereabouts).await;
@@ -216,7 +216,7 @@ pub(super) async fn kill(
 ) -> Result<Outcome> {
     let (slot, account) = (&order.slot, &whereabouts.account);
     let target = Target::of(whereabouts, accounts)?;
-    piped(order)?;
+    piped("admin or break-glass credential", &offline_command(order))?;
     let provider = target.provider;
     let what = match target.is_home() {
         true => format!(
@@ -302,12 +302,11 @@ pub(super) fn accounts_in(file: &Path) -> Result<ProviderAccounts> {
         .with_context(|| format!("{shown} is refused; nothing was changed"))
 }
 
-/// Refuses before anything is asked if a credential would have to be typed: it would be seen.
-fn piped(order: &Order) -> Result<()> {
+/// Refuses before anything is asked if `credential` would have to be typed: it would be seen.
+pub(super) fn piped(credential: &str, command: &str) -> Result<()> {
     if stdin().is_terminal() {
         bail!(
-            "the admin or break-glass credential is read from standard input, so that it stays out of the shell's history: {}; nothing was changed",
-            offline_command(order)
+            "the {credential} is read from standard input, so that it stays out of the shell's history: {command}; nothing was changed"
         );
     }
     Ok(())

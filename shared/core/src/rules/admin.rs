@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use super::rotation::{Refusal, StepDecision};
+use super::rotation::{StepDecision, not_pending};
 use crate::model::names::SecretVersionId;
 use crate::model::slot::ProviderName;
 use crate::ports::{SecretDescription, Stage};
@@ -52,23 +52,7 @@ pub fn guard(secret: &SecretDescription, token: &SecretVersionId) -> StepDecisio
     if secret.has(token, &Stage::Current) {
         return StepDecision::Proceed;
     }
-    if !secret.rotation_enabled {
-        return StepDecision::Refuse(Refusal::RotationOff);
-    }
-    let Some(stages) = secret.stages.get(token) else {
-        return StepDecision::Refuse(Refusal::UnknownToken(token.clone()));
-    };
-    if stages.contains(&Stage::Pending) {
-        return StepDecision::Proceed;
-    }
-    let found: Vec<String> = stages.iter().map(Stage::to_string).collect();
-    StepDecision::Refuse(Refusal::NotPending {
-        token: token.clone(),
-        found: match found.is_empty() {
-            true => "no label".to_owned(),
-            false => found.join(", "),
-        },
-    })
+    not_pending(secret, token).map_or(StepDecision::Proceed, StepDecision::Refuse)
 }
 
 #[cfg(test)]

@@ -180,25 +180,7 @@ pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
             StepDecision::AlreadyDone
         };
     }
-    if !secret.rotation_enabled {
-        return StepDecision::Refuse(Refusal::RotationOff);
-    }
-    let Some(stages) = secret.stages.get(token) else {
-        return StepDecision::Refuse(Refusal::UnknownToken(token.clone()));
-    };
-    if !stages.contains(&Stage::Pending) {
-        let found: Vec<String> = stages.iter().map(Stage::to_string).collect();
-        let found = if found.is_empty() {
-            "no label".to_owned()
-        } else {
-            found.join(", ")
-        };
-        return StepDecision::Refuse(Refusal::NotPending {
-            token: token.clone(),
-            found,
-        });
-    }
-    if let Some(refusal) = closed(slot) {
+    if let Some(refusal) = not_pending(secret, token).or_else(|| closed(slot)) {
         return StepDecision::Refuse(refusal);
     }
     match step {
@@ -207,6 +189,25 @@ pub fn guard(facts: &RotationFacts<'_>) -> StepDecision {
             .map_or(StepDecision::Proceed, StepDecision::Refuse),
         RotationStep::Set | RotationStep::Test | RotationStep::Finish => StepDecision::Proceed,
     }
+}
+
+/// Why Secrets Manager is not rotating the secret under this token, as far as its description says; `None` if it is.
+pub(super) fn not_pending(secret: &SecretDescription, token: &SecretVersionId) -> Option<Refusal> {
+    if !secret.rotation_enabled {
+        return Some(Refusal::RotationOff);
+    }
+    let Some(stages) = secret.stages.get(token) else {
+        return Some(Refusal::UnknownToken(token.clone()));
+    };
+    let found: Vec<String> = stages.iter().map(Stage::to_string).collect();
+    let is_pending = stages.contains(&Stage::Pending);
+    (!is_pending).then(|| Refusal::NotPending {
+        token: token.clone(),
+        found: match found.is_empty() {
+            true => "no label".to_owned(),
+            false => found.join(", "),
+        },
+    })
 }
 
 /// Why createSecret would refuse a rotation that is begun now; `None` if it would not.

@@ -8,10 +8,11 @@ use crate::model::slot::Slot;
 use crate::model::text::{OutsideText, with_causes};
 use crate::model::version::Version;
 use crate::ports::{
-    ActOrderError, ActOrders, ActOutcome, CapSet, Deadline, InventoryError, ProviderError, Readied,
+    ActOrderError, ActOrders, ActOutcome, CapSet, Deadline, InventoryError, LeakedStandby,
+    ProviderError, Readied,
 };
 
-use super::pool::AddError;
+use super::pool::{AddError, NotEnded};
 use super::restore::RestoreError;
 
 /// Why a slot was not cut off, as far as is known. Give the order again.
@@ -133,6 +134,28 @@ pub(crate) async fn ready_pool(
         }
         ActOutcome::Failed(why) => Err(AddError::NotReadied(why)),
         other => Err(unlike(&other).into()),
+    }
+}
+
+/// Has the leaked keys of a pool ended at their provider.
+///
+/// # Errors
+/// [`NotEnded`], of all of them.
+pub(crate) async fn end_leaked(
+    orders: &dyn ActOrders,
+    account: &AccountName,
+) -> Result<Vec<(Fingerprint, LeakedStandby)>, NotEnded> {
+    let order = ActOrder::EndLeaked {
+        account: account.clone(),
+    };
+    let said = |error: &ActOrderError| OutsideText::new(&with_causes(error));
+    match orders.carry_out(&order).await {
+        Ok(ActOutcome::LeakedStandby(ended)) => Ok(ended),
+        Ok(ActOutcome::Provider(error)) => Err(NotEnded::Provider(error)),
+        Ok(ActOutcome::Failed(why)) => Err(NotEnded::KillSwitch(why)),
+        Ok(other) => Err(NotEnded::Unknown(said(&unlike(&other)))),
+        Err(error @ ActOrderError::Refused(_)) => Err(NotEnded::KillSwitch(said(&error))),
+        Err(error @ ActOrderError::Unknown(_)) => Err(NotEnded::Unknown(said(&error))),
     }
 }
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 
 use super::Ports;
-use super::offboard::open;
+use super::offboard::{open, slots_where};
 use crate::model::alert::{Alert, AlertKind, Command, Severity};
 use crate::model::incident::TriggerId;
 use crate::model::names::{SecretArn, SlotName};
@@ -128,13 +128,7 @@ async fn slot_of(
             return Ok(Some(slot));
         }
     }
-    for name in ports.inventory.slot_names().await? {
-        let slot = ports.inventory.slot(&name).await?;
-        if let Some(slot) = slot.filter(is_it) {
-            return Ok(Some(slot));
-        }
-    }
-    Ok(None)
+    Ok(slots_where(ports.inventory.as_ref(), is_it).await?.pop())
 }
 
 /// Whether a caller's name for a secret, which may be its ARN, its name or its ARN without the last seven characters, means

@@ -14,7 +14,7 @@ use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{AdminCredentials, ListedAdmin, MintedAdmin, ProviderError, Verdict};
 use serde::Serialize;
 
-use super::wire::{self, AdminRow, Deleted, List, NewAdmin};
+use super::wire::{self, AdminRow, Deleted, List, NewKey};
 use super::{LONGEST_LIFE, MAX_KEYS, NOTHING, OpenAi, PAGE, not_about_a_key, verdict};
 use crate::api::unreadable;
 use crate::http::Repeat;
@@ -58,7 +58,7 @@ impl AdminCredentials for OpenAi {
             .api
             .call_by(by, Method::POST, url, Some(&create), Repeat::Never);
         let answer = call.await.map_err(not_about_a_key)?;
-        let made: NewAdmin = wire::read(&answer.body).ok_or_else(none_made)?;
+        let made: NewKey = wire::read(&answer.body).ok_or_else(none_made)?;
         match handle(&made.id) {
             Some(handle) if !made.value.trim().is_empty() => Ok(MintedAdmin {
                 key: AdminKey::new(&made.value),

@@ -138,7 +138,7 @@ fn time(value: &Value) -> Option<Timestamp> {
     Timestamp::from_second(seconds).ok()
 }
 
-/// A key that was just made. No `Debug`: it holds the text.
+/// A key, or an admin key, that was just made. No `Debug`: it holds the text.
 #[derive(Deserialize)]
 pub(super) struct NewKey {
     pub(super) id: String,
@@ -184,21 +184,6 @@ impl AdminRow {
             expires: time(&self.expires_at),
             last_used: time(&self.last_used_at),
         }
-    }
-}
-
-/// An admin key that was just made. No `Debug`: it holds the text.
-#[derive(Deserialize)]
-pub(super) struct NewAdmin {
-    pub(super) id: String,
-    pub(super) value: String,
-    #[serde(default)]
-    expires_at: Value,
-}
-
-impl NewAdmin {
-    pub(super) fn expires(&self) -> Option<Timestamp> {
-        time(&self.expires_at)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::model::admin_document::{AdminDocument, AdminDocumentError};
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::key::AdminKey;
 use crate::model::names::{AccountName, SecretVersionId};
-use crate::model::text::OutsideText;
+use crate::model::text::{OutsideText, with_causes};
 use crate::model::version::VersionId;
 use crate::ports::{
     AdminCredentials, Administered, InventoryError, KeyProvider, ListedAdmin, ProviderError,
@@ -309,8 +309,7 @@ async fn tell(ports: &Ports, account: &AccountName, error: &RotationError) {
     if let RotationError::Provider(refused @ ProviderError::AdminCredential { .. }) = error {
         ports.tell(refused_alert(account, refused)).await;
     } else if !error.is_retryable() {
-        let reason = std::error::Error::source(error)
-            .map_or_else(|| error.to_string(), |source| format!("{error}: {source}"));
+        let reason = with_causes(error);
         let text = [
             &format!(
                 "The admin credential of provider account {account} was not replaced: {reason}."

@@ -14,7 +14,7 @@ const AT_ONCE: usize = 8;
 
 /// The slots that are wanted. One that cannot be read as such is an error: a slot that was passed over is one whose key
 /// lives on.
-pub(super) async fn slots_where(
+pub(crate) async fn slots_where(
     inventory: &dyn Inventory,
     is_wanted: impl Fn(&Slot) -> bool,
 ) -> Result<Vec<Slot>, InventoryError> {

@@ -18,6 +18,7 @@ use futures::future::join_all;
 use jiff::SignedDuration;
 use serde::Serialize;
 
+pub(crate) use list::slots_where;
 pub use open::{Foreseen, Opened, cases_of, foresee, open};
 pub use record::{KeyRecordOf, OffboardingRecord, SlotRecord, record_of};
 use save::update;

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use super::examine::{NotAdded, RefusedKey, before_asking, standby};
-use super::{TextsError, read, texts};
+use super::{TRIES, TextsError, read, texts, update};
 use crate::model::key::{ApiKey, Fingerprint};
 use crate::model::names::{AccountName, SecretVersionId};
 use crate::model::pool::{Pool, StandbyKey};
@@ -22,9 +22,6 @@ use crate::usecases::{Ports, find, orders};
 
 /// What is left of the invocation when a key is looked at, at least: enough to store, record and suspend it.
 const TIME_FOR_A_KEY: SignedDuration = SignedDuration::from_secs(60);
-
-/// How often the pool is written anew when somebody else writes it meanwhile.
-pub(super) const TRIES: usize = 8;
 
 /// What became of the keys that were given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -387,10 +384,11 @@ async fn record_ready(
             .filter(|(print, _)| *print == key.fingerprint);
         readied.next().map(|(_, became)| became)
     };
-    for _ in 0..TRIES {
-        let mut pool = read(ports, account).await?;
-        let now = ports.clock.now();
-        let (mut stay, mut left) = (Vec::new(), Vec::new());
+    let now = ports.clock.now();
+    let mut left = Vec::new();
+    let after = update(ports, account, |pool| {
+        left.clear();
+        let mut stay = Vec::new();
         for mut key in std::mem::take(&mut pool.standby) {
             match became(&key) {
                 Some(Readied::InUse(_) | Readied::Gone) => {
@@ -404,11 +402,8 @@ async fn record_ready(
         }
         pool.standby = stay;
         pool.adding_until = pool.adding_until.filter(|until| *until != deadline.0);
-        match ports.pools.save_pool(&pool).await {
-            Ok(()) => return Ok(Recorded { after: pool, left }),
-            Err(InventoryError::Conflict) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(InventoryError::Conflict)
+        true
+    });
+    let after = after.await?;
+    Ok(Recorded { after, left })
 }

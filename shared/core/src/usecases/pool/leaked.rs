@@ -1,17 +1,13 @@
 //! Standby keys that leaked: out of the pool first, so that none is drawn, then ended at their provider.
 
-use super::add::TRIES;
-use super::read;
-use crate::model::act_order::ActOrder;
+use super::update;
 use crate::model::key::Fingerprint;
 use crate::model::names::{AccountName, SlotName};
 use crate::model::pool::{LeakedKey, Pool};
 use crate::model::slot::Scope;
 use crate::model::text::OutsideText;
-use crate::ports::{
-    ActOrderError, ActOrders, ActOutcome, InventoryError, KeyProvider, LeakedStandby, ProviderError,
-};
-use crate::usecases::{Ports, find, unmake};
+use crate::ports::{ActOrders, InventoryError, KeyProvider, LeakedStandby, ProviderError};
+use crate::usecases::{Ports, find, orders, unmake};
 
 /// What became of one leaked standby key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +34,16 @@ pub enum NotEnded {
     Unknown(OutsideText),
 }
 
+impl From<&LeakedStandby> for Ended {
+    fn from(became: &LeakedStandby) -> Self {
+        match became {
+            LeakedStandby::Ended => Self::Ended,
+            LeakedStandby::InUse(slot) => Self::InUse(slot.clone()),
+            LeakedStandby::Failed(error) => Self::Not(NotEnded::Provider(error.clone())),
+        }
+    }
+}
+
 /// Takes leaked keys out of the account's pool, has the kill switch end them, and records which ended. Those that are not
 /// in the pool any more are left out of the answer: they were drawn meanwhile, and are a slot's. May be repeated.
 ///
@@ -49,18 +55,25 @@ pub async fn end(
     account: &AccountName,
     prints: &[Fingerprint],
 ) -> Result<Vec<(LeakedKey, Ended)>, InventoryError> {
-    let pool = write(ports, account, |pool| pool.take_out(prints)).await?;
+    let pool = update(ports, account, |pool| pool.take_out(prints)).await?;
     let is_meant = |key: &&LeakedKey| prints.contains(&key.key.fingerprint);
     let is_open = |key: &LeakedKey| key.ended.is_none();
     let answers = match pool.leaked.iter().filter(is_meant).any(is_open) {
-        true => ordered(orders, account).await,
+        true => orders::end_leaked(orders, account).await,
         false => Ok(Vec::new()),
     };
     let became = |key: &LeakedKey| match &answers {
         _ if key.ended.is_some() => Ended::Ended,
         Ok(answers) => {
             let answer = answers.iter().find(|(p, _)| *p == key.key.fingerprint);
-            answer.map_or(Ended::Not(silent()), |(_, became)| became.clone())
+            answer.map_or_else(
+                || {
+                    Ended::Not(NotEnded::Unknown(OutsideText::new(
+                        "its answer does not name the key",
+                    )))
+                },
+                |(_, became)| became.into(),
+            )
         }
         Err(why) => Ended::Not(why.clone()),
     };
@@ -68,39 +81,6 @@ pub async fn end(
     let ended: Vec<_> = keys.map(|key| (key.clone(), became(key))).collect();
     record(ports, account, &ended).await?;
     Ok(ended)
-}
-
-fn silent() -> NotEnded {
-    NotEnded::Unknown(OutsideText::new("its answer does not name the key"))
-}
-
-async fn ordered(
-    orders: &dyn ActOrders,
-    account: &AccountName,
-) -> Result<Vec<(Fingerprint, Ended)>, NotEnded> {
-    let order = ActOrder::EndLeaked {
-        account: account.clone(),
-    };
-    let became = |(print, became)| {
-        let became = match became {
-            LeakedStandby::Ended => Ended::Ended,
-            LeakedStandby::InUse(slot) => Ended::InUse(slot),
-            LeakedStandby::Failed(error) => Ended::Not(NotEnded::Provider(error)),
-        };
-        (print, became)
-    };
-    match orders.carry_out(&order).await {
-        Ok(ActOutcome::LeakedStandby(keys)) => Ok(keys.into_iter().map(became).collect()),
-        Ok(ActOutcome::Provider(error)) => Err(NotEnded::Provider(error)),
-        Ok(ActOutcome::Failed(why)) => Err(NotEnded::KillSwitch(why)),
-        Ok(_) => Err(silent()),
-        Err(error @ ActOrderError::Refused(_)) => Err(NotEnded::KillSwitch(said(&error))),
-        Err(error @ ActOrderError::Unknown(_)) => Err(NotEnded::Unknown(said(&error))),
-    }
-}
-
-fn said(error: &ActOrderError) -> OutsideText {
-    OutsideText::new(&crate::model::text::with_causes(error))
 }
 
 /// Records which keys ended, and lets go of those that are a slot's.
@@ -115,7 +95,7 @@ async fn record(
         let of_key = of_key.find(|(known, _)| known.key.fingerprint == key.key.fingerprint);
         of_key.map(|(_, became)| became)
     };
-    write(ports, account, |pool| {
+    update(ports, account, |pool| {
         let before = pool.leaked.clone();
         pool.leaked
             .retain(|key| !matches!(became(key), Some(Ended::InUse(_))));
@@ -128,26 +108,6 @@ async fn record(
     })
     .await
     .map(drop)
-}
-
-/// Writes the pool as `change` leaves it, on what is stored by then, if it changes anything.
-async fn write(
-    ports: &Ports,
-    account: &AccountName,
-    change: impl Fn(&mut Pool) -> bool,
-) -> Result<Pool, InventoryError> {
-    for _ in 0..TRIES {
-        let mut pool = read(ports, account).await?;
-        if !change(&mut pool) {
-            return Ok(pool);
-        }
-        match ports.pools.save_pool(&pool).await {
-            Ok(()) => return Ok(pool),
-            Err(InventoryError::Conflict) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(InventoryError::Conflict)
 }
 
 /// Ends every leaked standby key that may be alive: what the kill switch does of it. One that became a slot's by another

@@ -18,6 +18,9 @@ use crate::model::pool_document::{PoolDocument, PoolDocumentError};
 use crate::model::slot::ProviderName;
 use crate::ports::{InventoryError, PoolSettings, SecretError};
 
+/// How often the pool is written anew when somebody else writes it meanwhile.
+const TRIES: usize = 8;
+
 /// Why the texts of a pool's keys cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum TextsError {
@@ -43,6 +46,26 @@ pub(crate) fn refill(provider: ProviderName, account: &AccountName) -> String {
 pub async fn read(ports: &Ports, account: &AccountName) -> Result<Pool, InventoryError> {
     let pool = ports.pools.pool(account).await?;
     Ok(pool.unwrap_or_else(|| Pool::empty(account)))
+}
+
+/// Writes the pool as `change` leaves it, on what is stored by then, if it changes anything.
+async fn update(
+    ports: &Ports,
+    account: &AccountName,
+    mut change: impl FnMut(&mut Pool) -> bool,
+) -> Result<Pool, InventoryError> {
+    for _ in 0..TRIES {
+        let mut pool = read(ports, account).await?;
+        if !change(&mut pool) {
+            return Ok(pool);
+        }
+        match ports.pools.save_pool(&pool).await {
+            Ok(()) => return Ok(pool),
+            Err(InventoryError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(InventoryError::Conflict)
 }
 
 /// The texts of a pool's keys: from the one version of its secret that the record names, whatever else is there.
