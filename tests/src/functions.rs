@@ -43,6 +43,14 @@ pub fn build_command() -> Result<PathBuf, String> {
     build_package(Profile::Dev, "keyward", "cli", "keyward")
 }
 
+/// The same as it is released.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_released_command() -> Result<PathBuf, String> {
+    build_package(Profile::Release, "keyward", "cli", "keyward")
+}
+
 fn build_package(
     profile: Profile,
     package: &str,

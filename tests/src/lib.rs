@@ -11,5 +11,6 @@ pub mod interleavings;
 pub mod items;
 pub mod local;
 pub mod replay;
+pub mod scanners;
 pub mod support;
 pub mod template;

@@ -19,6 +19,8 @@ mod planned;
 mod rebuilt;
 #[path = "command/runbook.rs"]
 mod runbook;
+#[path = "command/scanned.rs"]
+mod scanned;
 #[path = "command/told.rs"]
 mod told;
 #[path = "command/watched.rs"]

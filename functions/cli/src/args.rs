@@ -6,7 +6,9 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 use keyward_core::model::names::{AccountName, SlotName};
 
-use crate::commands::{Accept, Audit, Entered, Factor, Import, Leak, Lockdown, Offboard, Offline};
+use crate::commands::{
+    Accept, Audit, Entered, Factor, Import, InitRepo, Leak, Lockdown, Offboard, Offline, Scan,
+};
 use crate::fleet_file::USUAL;
 
 /// Looks after the API keys that AI agents use.
@@ -28,7 +30,7 @@ Settings, by environment variables:
     ..._URL_KILL       kill, leak, offboard
     ..._URL_ENFORCE    enforce, accept
     ..._URL_RESTORE    restore, lockdown --lift
-  KEYWARD_TABLE        the inventory's table (status, rotate, doctor, audit, backtest --slot, drill --wait, offboard --wait and --evidence, pool status, prices show)
+  KEYWARD_TABLE        the inventory's table (status, rotate, doctor, audit, fingerprints, backtest --slot, drill --wait, offboard --wait and --evidence, pool status, prices show)
   KEYWARD_STACK, KEYWARD_ALARM_TOPIC_ARN, KEYWARD_ALARM_MAP  the deployment, as the functions have it (audit; the first also
                        doctor --bootstrap and lockdown)
   KEYWARD_REPORTS      the bucket of reports (audit; optional: what earlier audits found)
@@ -40,9 +42,9 @@ Ends with:
   0  everything was done; plan: all was seen, and nothing is left to do
   1  something was refused or failed; plan: there is no plan; audit: there is no report; doctor: something is wrong
   2  the command line is wrong; plan: something differs, or was not seen; import, doctor: something was not seen; audit:
-     something is wrong that --fail-on names
+     something is wrong that --fail-on names; init-repo: --check found a file that is missing or differs
   3  kill --offline: what was found is done, and there may be more; audit: nothing such was found, and not all was seen;
-     leak: of something that was found the text could not be looked at";
+     leak: of something that was found the text could not be looked at; scan: no key was found, and something could not be read";
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -196,6 +198,23 @@ pub(crate) enum Command {
     /// like keys are told to people. Ends with 0 if nothing that was found is left alive, 1 if something is, 3 if of something
     /// the text could not be looked at. Example: keyward leak gitleaks.json --yes --reason "found in CI"
     Leak(Leak),
+    /// Look for keys of LLM providers in files. Asks nobody: no network, no AWS.
+    ///
+    /// With --known, whose a key is and whether it lives is told too, from a list that keyward fingerprints wrote. No key text is
+    /// printed. A line with `keyward:allow` in it is passed over, unless the list knows its key. Ends with 0 if there is no key, 1 if
+    /// there is one, 3 if there is none and something could not be read. Example: keyward scan --staged --known fingerprints.json
+    Scan(Scan),
+    /// Write the list of keys that are known, for keyward scan --known: SHA-256 of each key with its slot and state, as JSON.
+    ///
+    /// No key can be made from it. It tells the names of slots: give it to whom those may be told. Example: keyward
+    /// fingerprints > fingerprints.json
+    Fingerprints,
+    /// Write what keeps keys out of a repository: hooks for gitleaks and detect-secrets, a CI workflow, rules for every
+    /// provider's key formats, and what people are to do.
+    ///
+    /// Files that are there and differ are left as they are, and told. Ends with 0 if all stands as it should, 1 if a file was
+    /// left, 2 if --check found one that is missing or differs. Example: keyward init-repo
+    InitRepo(InitRepo),
     /// An agent is given up, or a person has left: every key of theirs is dead or replaced within 24 hours.
     ///
     /// It goes on by itself once it is begun. Agents of a person's slots go on working. Example: keyward offboard

@@ -13,6 +13,7 @@ mod entered;
 mod expect;
 mod history;
 mod import;
+mod init_repo;
 mod kill;
 mod leak;
 mod lockdown;
@@ -26,6 +27,7 @@ mod prices;
 mod providers;
 mod restore;
 mod rotate;
+mod scan;
 mod status;
 
 use anyhow::Result;
@@ -37,10 +39,12 @@ pub(crate) use audit::Audit;
 pub(crate) use entered::Entered;
 pub(crate) use expect::Factor;
 pub(crate) use import::Import;
+pub(crate) use init_repo::InitRepo;
 pub(crate) use leak::Leak;
 pub(crate) use lockdown::Lockdown;
 pub(crate) use offboard::Offboard;
 pub(crate) use offline::Offline;
+pub(crate) use scan::Scan;
 
 use crate::args::{Args, Command};
 use crate::print::Outcome;
@@ -147,6 +151,9 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             }
         }
         Command::Leak(wanted) => leak::leak(wanted).await,
+        Command::Scan(wanted) => scan::scan(&wanted),
+        Command::Fingerprints => scan::export().await,
+        Command::InitRepo(wanted) => init_repo::init_repo(&wanted),
         Command::Offboard(wanted) => offboard::run(wanted).await,
         Command::Restore {
             slot,

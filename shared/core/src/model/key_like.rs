@@ -1,5 +1,7 @@
 //! Telling what looks like a key from what does not, where no key may stand.
 
+use super::key_formats::SHAPES;
+
 /// How the keys of the providers begin that give theirs a beginning, and how long a word that begins so must be to be
 /// taken for one.
 const KEY_PREFIXES: [&str; 3] = ["sk-", "AIza", "ABSK"];
@@ -62,16 +64,30 @@ pub fn begins_as_keys_do(piece: &str) -> bool {
 
 fn is_key_like(word: &str, mixed_length: usize) -> bool {
     let begins_so = || KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
-    if word.len() >= KEY_LENGTH && begins_so() {
+    if word.len() >= KEY_LENGTH && (begins_so() || has_a_known_shape(word)) {
         return true;
     }
     word.split(['-', '_']).any(|piece| {
-        let has = |is: fn(&u8) -> bool| piece.as_bytes().iter().any(is);
-        let is_mixed =
-            has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
-        let is_hex = piece.bytes().all(|b| b.is_ascii_hexdigit()) && has(u8::is_ascii_digit);
-        piece.len() >= mixed_length && is_mixed || piece.len() >= HEX_LENGTH && is_hex
+        piece.len() >= mixed_length && is_mixed(piece) || piece.len() >= HEX_LENGTH && is_hex(piece)
     })
+}
+
+/// Whether a word begins as some provider's keys do, and goes on as no name does.
+fn has_a_known_shape(word: &str) -> bool {
+    let begins = SHAPES.iter().map(|shape| shape.begins);
+    let rests = begins.filter(|begins| !begins.is_empty());
+    let mut rests = rests.filter_map(|begins| word.strip_prefix(begins));
+    rests.any(|rest| is_mixed(rest) || rest.len() >= KEY_LENGTH && is_hex(rest))
+}
+
+fn is_hex(piece: &str) -> bool {
+    let mut bytes = piece.bytes();
+    bytes.all(|b| b.is_ascii_hexdigit()) && piece.bytes().any(|b| b.is_ascii_digit())
+}
+
+fn is_mixed(piece: &str) -> bool {
+    let has = |is: fn(&u8) -> bool| piece.as_bytes().iter().any(is);
+    has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
 }
 
 #[cfg(test)]

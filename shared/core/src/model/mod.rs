@@ -15,6 +15,7 @@ pub mod finding;
 pub mod fleet;
 pub mod incident;
 pub mod key;
+pub mod key_formats;
 pub mod key_like;
 pub mod kill_alarm;
 pub mod kill_order;

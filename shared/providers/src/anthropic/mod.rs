@@ -16,6 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::Method;
 use keyward_core::model::key::{ApiKey, KeyFormat};
+use keyward_core::model::key_formats;
 use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
@@ -36,13 +37,8 @@ pub const BASE_URL: &str = "https://api.anthropic.com";
 /// Every URL of an account.
 pub(crate) const URLS: &[UrlField] = &[UrlField::base(BASE_URL)];
 
-/// How Anthropic's keys look: `sk-ant-api03-` and 95 characters; the number may change.
-pub const KEY_FORMAT: KeyFormat = KeyFormat {
-    prefix: "sk-ant-api",
-    also: &[],
-    not: &[],
-    alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
-};
+/// How its keys look.
+pub const KEY_FORMAT: KeyFormat = key_formats::ANTHROPIC;
 
 /// <https://platform.claude.com/docs/en/api/versioning>
 const HEADERS: &[(&str, &str)] = &[("anthropic-version", "2023-06-01")];

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::Method;
 use keyward_core::model::key::{ApiKey, KeyFormat};
+use keyward_core::model::key_formats;
 use keyward_core::model::names::KeyHandle;
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
@@ -41,14 +42,8 @@ use crate::admin::AdminCredential;
 use crate::api::{Api, Dialect, ask_as, unreadable};
 use crate::http::{HttpClient, Repeat, Scheme};
 
-/// How keys look: 84 letters and digits, or 32 lower-case hex digits on older resources, without any prefix. Entropy is
-/// counted too high for the older ones; they have 128 bits.
-pub const KEY_FORMAT: KeyFormat = KeyFormat {
-    prefix: "",
-    also: &[],
-    not: &["sk-", "ABSK", "AIza"],
-    alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789",
-};
+/// How its keys look.
+pub const KEY_FORMAT: KeyFormat = key_formats::AZURE;
 
 /// Of Azure Resource Manager's calls.
 const ARM_VERSION: &str = "2025-09-01";

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::key::{ApiKey, KeyFormat};
+use keyward_core::model::key_formats;
 use keyward_core::model::names::{IamUser, KeyHandle};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
@@ -57,14 +58,8 @@ pub(crate) const URLS: &[UrlField] = &[
     },
 ];
 
-/// How Bedrock's long-term keys look: `ABSK`, then base64 of `<alias>:<secret>`. The alias is no secret, so entropy is
-/// counted too high by its length. Short-term keys begin with `bedrock-api-key-`.
-pub const KEY_FORMAT: KeyFormat = KeyFormat {
-    prefix: "ABSK",
-    also: &[],
-    not: &[],
-    alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
-};
+/// How its keys look.
+pub const KEY_FORMAT: KeyFormat = key_formats::BEDROCK;
 
 /// A key may be made for so many days:
 /// <https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateServiceSpecificCredential.html>.

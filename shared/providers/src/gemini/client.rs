@@ -2,6 +2,7 @@
 
 use http::Method;
 use keyward_core::model::key::ApiKey;
+use keyward_core::model::key_formats::GEMINI_BOUND;
 use keyward_core::model::names::{KeyHandle, OperationId, ScopeId};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{IssueRequest, IssuedKey, KeyProvider, ProviderError, Verdict};
@@ -11,8 +12,8 @@ use super::ids::{self, Ids, key_id, project_of};
 use super::restrictions::Restrictions;
 use super::wire::{self, Change, KeyString, Listed, Operation, Row, State};
 use super::{
-    BETWEEN_LOOKS, BOUND, Deleted, Gemini, KEY_FORMAT, KEY_HEADER, LOOKS, NOTHING, PAGE,
-    not_about_a_key, verdict,
+    BETWEEN_LOOKS, Deleted, Gemini, KEY_FORMAT, KEY_HEADER, LOOKS, NOTHING, PAGE, not_about_a_key,
+    verdict,
 };
 use crate::api::unreadable;
 use crate::http::{Answer, Credential, Repeat, Request};
@@ -238,7 +239,7 @@ impl Gemini {
     }
 
     pub(super) async fn verdict(&self, key: &ApiKey) -> Result<Verdict, OutsideText> {
-        let is_bound = key.begins_with(BOUND);
+        let is_bound = key.begins_with(GEMINI_BOUND);
         let models = if is_bound { "50" } else { "1" };
         let query = [("pageSize", models)];
         let listed = self.ask(key, &["v1beta", "models"], (&query, None)).await?;

@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use http::Method;
 use jiff::SignedDuration;
 use keyward_core::model::key::{ApiKey, KeyFormat};
+use keyward_core::model::key_formats;
 use keyward_core::model::names::{KeyHandle, OperationId};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
@@ -65,17 +66,8 @@ pub(crate) const URLS: &[UrlField] = &[
     },
 ];
 
-/// What the keys begin with that are bound to a service account.
-const BOUND: &str = "AQ.";
-
-/// How Gemini's keys look: `AIzaSy` and 33 characters of URL-safe base64, or `AQ.` and more of them where they are bound to
-/// a service account. The latter's form is not documented; the prefix is seen in keys.
-pub const KEY_FORMAT: KeyFormat = KeyFormat {
-    prefix: "AIzaSy",
-    also: &[BOUND],
-    not: &[],
-    alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
-};
+/// How its keys look.
+pub const KEY_FORMAT: KeyFormat = key_formats::GEMINI;
 
 /// The header of a key: <https://ai.google.dev/api#authentication>.
 const KEY_HEADER: Scheme = Scheme::Header("x-goog-api-key");

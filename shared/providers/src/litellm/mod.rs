@@ -22,6 +22,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use keyward_core::model::key::{ApiKey, Fingerprint, KeyFormat};
+use keyward_core::model::key_formats;
 use keyward_core::model::money::SpendCap;
 use keyward_core::model::names::{KeyHandle, ScopeId};
 use keyward_core::model::slot::{ProviderName, Scope};
@@ -46,14 +47,8 @@ pub(crate) const URLS: &[UrlField] = &[UrlField {
     default: None,
 }];
 
-/// How virtual keys look: `sk-` and, where the proxy chooses, 22 characters of URL-safe base 64. Keys of OpenRouter,
-/// Anthropic and OpenAI begin so too.
-pub const KEY_FORMAT: KeyFormat = KeyFormat {
-    prefix: "sk-",
-    also: &[],
-    not: &["sk-or-", "sk-ant-", "sk-admin-", "sk-proj-", "sk-svcacct-"],
-    alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
-};
+/// How its keys look.
+pub const KEY_FORMAT: KeyFormat = key_formats::LITELLM;
 
 /// Keys on a page, at most: the API's own limit.
 const PAGE: &str = "100";

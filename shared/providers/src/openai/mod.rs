@@ -21,6 +21,7 @@ use async_trait::async_trait;
 use http::{Method, StatusCode};
 use jiff::SignedDuration;
 use keyward_core::model::key::{ApiKey, KeyFormat};
+use keyward_core::model::key_formats;
 use keyward_core::model::names::{KeyHandle, Permission, ScopeId};
 use keyward_core::model::slot::{ProviderName, Scope};
 use keyward_core::model::text::OutsideText;
@@ -44,14 +45,8 @@ pub const BASE_URL: &str = "https://api.openai.com/v1";
 /// Every URL of an account.
 pub(crate) const URLS: &[UrlField] = &[UrlField::base(BASE_URL)];
 
-/// How OpenAI's keys look: `sk-`, nearly always `proj-` or `svcacct-` after it, and a random part. Keys of OpenRouter
-/// and Anthropic begin so too, and so do OpenAI's admin keys.
-pub const KEY_FORMAT: KeyFormat = KeyFormat {
-    prefix: "sk-",
-    also: &[],
-    not: &["sk-or-", "sk-ant-", "sk-admin-"],
-    alphabet: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-",
-};
+/// How its keys look.
+pub const KEY_FORMAT: KeyFormat = key_formats::OPENAI;
 
 /// The only permission of a suspended key: it opens no model, and nothing that costs money. There is no empty set: an
 /// empty list permits everything.

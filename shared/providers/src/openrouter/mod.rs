@@ -15,6 +15,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use keyward_core::model::key::{ApiKey, KeyFormat};
+use keyward_core::model::key_formats;
 use keyward_core::model::money::SpendCap;
 use keyward_core::model::names::{KeyHandle, ScopeId};
 use keyward_core::model::slot::{ProviderName, Scope};
@@ -37,13 +38,8 @@ pub const BASE_URL: &str = "https://openrouter.ai/api/v1";
 /// Every URL of an account.
 pub(crate) const URLS: &[UrlField] = &[UrlField::base(BASE_URL)];
 
-/// How OpenRouter's keys look: `sk-or-v1-` and 64 lower-case hex digits.
-pub const KEY_FORMAT: KeyFormat = KeyFormat {
-    prefix: "sk-or-v1-",
-    also: &[],
-    not: &[],
-    alphabet: "0123456789abcdef",
-};
+/// How its keys look.
+pub const KEY_FORMAT: KeyFormat = key_formats::OPENROUTER;
 
 /// A list longer than this is a server that does not heed the offset.
 const MAX_KEYS: u64 = 100_000;

@@ -6,6 +6,7 @@ mod tests;
 
 use crate::model::discovery::{Clue, Power, Told};
 use crate::model::key::ApiKey;
+use crate::model::key_formats;
 use crate::model::slot::{Environment, ProviderName};
 
 pub use proposal::{LeftOut, Proposal, propose};
@@ -31,35 +32,21 @@ const NAMES: [(&str, ProviderName); 14] = [
 /// Words that say that a model is called, and not whose.
 const GENERAL: [&str; 4] = ["llm", "gpt", "genai", "aigateway"];
 
-/// How keys begin, the longer before the shorter: the README of the drivers has where each is written. Keys of LiteLLM begin
-/// as OpenAI's do, and Azure's begin in no way of their own.
-const BEGINNINGS: [(&str, ProviderName, Power); 8] = [
-    ("sk-or-", ProviderName::OpenRouter, Power::Calls),
-    ("sk-ant-admin", ProviderName::Anthropic, Power::Administers),
-    ("sk-ant-", ProviderName::Anthropic, Power::Calls),
-    ("sk-admin-", ProviderName::OpenAi, Power::Administers),
-    ("sk-", ProviderName::OpenAi, Power::Calls),
-    ("AIza", ProviderName::Gemini, Power::Calls),
-    ("AQ.", ProviderName::Gemini, Power::Calls),
-    ("ABSK", ProviderName::Bedrock, Power::Calls),
-];
-
 /// What a text says by itself: whose key it is. LiteLLM's is told by its name alone.
 pub fn by_text(piece: &ApiKey, name: Option<&Clue>) -> Option<Clue> {
     if !piece.begins_as_keys_do() {
         return None;
     }
-    let mut known = BEGINNINGS.iter();
-    let (beginning, provider, power) = known.find(|(begin, ..)| piece.begins_with(begin))?;
+    let shape = key_formats::by_beginning(|begins| piece.begins_with(begins))?;
     let named = name.and_then(|clue| clue.provider);
-    let provider = match (*beginning, named) {
-        ("sk-", Some(ProviderName::LiteLlm)) => ProviderName::LiteLlm,
-        _ => *provider,
+    let (beginning, provider) = match (shape.begins, named) {
+        ("sk-", Some(ProviderName::LiteLlm)) => ("sk-", ProviderName::LiteLlm),
+        (beginning, _) => (beginning, shape.driver?),
     };
     Some(Clue {
         provider: Some(provider),
         told: Told::ByText,
-        power: *power,
+        power: shape.power,
         why: format!("its text begins as keys of {provider} do (`{beginning}`)"),
     })
 }
