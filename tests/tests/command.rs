@@ -9,7 +9,9 @@ mod died;
 mod discovered;
 #[path = "command/drilled.rs"]
 mod drilled;
-#[path = "command/faulty.rs"]
+#[path = "command/elsewhere.rs"]
+mod elsewhere;
+#[path = "command/faulty/mod.rs"]
 mod faulty;
 #[path = "command/killed.rs"]
 mod killed;
@@ -388,6 +390,18 @@ async fn a_rotation_that_cannot_succeed_now_is_not_begun() {
         assert_eq!(text(&output.stdout), "", "{line}");
         text(&output.stderr)
     };
+    // A rotation is that of the slot which the secret's tag names.
+    let secrets = local.secrets();
+    let openai = secrets
+        .iter()
+        .find(|s| s.slot.as_str() == "search-bot-openai");
+    let openai = openai.unwrap();
+    local.deployment.tag_slot(openai, "another").await;
+    let said = refusal("keyward rotate search-bot-openai --wait").await;
+    assert!(
+        said.contains("tagged for the slot `another`") && said.contains("nothing was changed"),
+        "{said}"
+    );
     let said = refusal("keyward rotate billing-bot-anthropic --wait").await;
     assert!(
         said.contains("nothing was changed") && said.contains("keyward pool add anthropic-main"),

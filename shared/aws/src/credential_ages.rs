@@ -46,14 +46,11 @@ impl CredentialSecrets {
 
     /// When the version under AWSCURRENT was made; `None` if there is none, or no such secret.
     async fn changed(&self, secret: &SecretArn) -> Result<Option<Timestamp>, ListError> {
-        let mut next = None;
-        loop {
-            let request = self.client.list_secret_version_ids().max_results(PAGE);
-            let page = request
-                .secret_id(secret.as_str())
-                .set_next_token(next)
-                .send()
-                .await;
+        let request = self.client.list_secret_version_ids().max_results(PAGE);
+        let request = request.secret_id(secret.as_str());
+        // It ends at an empty token too, and at one that comes again.
+        let mut pages = request.into_paginator().send();
+        while let Some(page) = pages.next().await {
             let page = match page.map_err(|error| examine("ListSecretVersionIds", &error)) {
                 Ok(page) => page,
                 Err(failure) if failure.code() == NOT_FOUND => return Ok(None),
@@ -63,11 +60,8 @@ impl CredentialSecrets {
             if let Some(current) = versions.find(is_current) {
                 return Ok(current.created_date.and_then(moment));
             }
-            next = page.next_token;
-            if next.is_none() {
-                return Ok(None);
-            }
         }
+        Ok(None)
     }
 }
 
@@ -140,6 +134,9 @@ mod tests {
     #[tokio::test]
     async fn a_credential_that_is_not_there_has_no_age_and_one_not_seen_is_an_error() {
         let gone = || Answer::error(400, NOT_FOUND, "no such secret");
+        let (found, _) = secrets([page(&json!([]), Some("")), page(&json!([]), None)]);
+        let ages = found.ages(&account()).await.unwrap();
+        assert!(ages.iter().all(|age| age.changed.is_none()), "{ages:?}");
         let (found, _) = secrets([gone(), page(&json!([]), None)]);
         let ages = found.ages(&account()).await.unwrap();
         assert!(ages.iter().all(|age| age.changed.is_none()), "{ages:?}");

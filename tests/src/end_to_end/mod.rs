@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use keyward_aws::create_table;
 use keyward_core::model::names::SlotName;
-use keyward_core::model::slot::{ProviderName, Slot};
+use keyward_core::model::slot::{ProviderName, Scope, Slot};
 use keyward_core::model::version::{Version, VersionState};
 use keyward_core::usecases::Ports;
 use keyward_testkit::simulator::{Settings, Simulator};
@@ -111,6 +111,11 @@ impl Deployment {
     /// A given provider.
     pub fn simulator_at(&self, provider: ProviderName) -> &Simulator {
         &self.providers.at(provider).simulator
+    }
+
+    /// Where keys are made at a given provider.
+    pub fn scope_at(&self, provider: ProviderName) -> Scope {
+        self.providers.at(provider).scope()
     }
 
     /// The same at a given provider.

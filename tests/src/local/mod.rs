@@ -77,9 +77,30 @@ impl Local {
         Some(Self::of(deployment, folder, command).await)
     }
 
+    /// Starts everything with accounts at these providers, and this fleet in place of the sample; `None` where the emulators
+    /// cannot be had.
+    ///
+    /// # Panics
+    /// If a part does not start.
+    pub async fn with_fleet(
+        folder: &Path,
+        command: &Path,
+        providers: &[ProviderName],
+        fleet: Value,
+    ) -> Option<Self> {
+        let deployment = Deployment::at(providers).await?;
+        Some(Self::with(deployment, folder, command, fleet).await)
+    }
+
     async fn of(deployment: Deployment, folder: &Path, command: &Path) -> Self {
+        let fleet = serde_json::from_str(include_str!("../../fixtures/fleet-three.json"));
+        let fleet = fleet.expect("the sample fleet is JSON");
+        Self::with(deployment, folder, command, fleet).await
+    }
+
+    async fn with(deployment: Deployment, folder: &Path, command: &Path, fleet: Value) -> Self {
         fs::create_dir_all(folder).expect("a folder");
-        let fleet = sample_fleet(&deployment).await;
+        let fleet = with_secrets(&deployment, fleet).await;
         let fleet_file = folder.join("fleet.json");
         let text = serde_json::to_string_pretty(&fleet).expect("JSON");
         fs::write(&fleet_file, text).expect("a file");
@@ -194,10 +215,8 @@ fn lay_ready(deployment: &Deployment, folder: &Path) {
     }
 }
 
-/// The sample fleet. Its secrets hold keys that a person made, and have rotation turned on.
-async fn sample_fleet(deployment: &Deployment) -> Value {
-    let mut fleet: Value = serde_json::from_str(include_str!("../../fixtures/fleet-three.json"))
-        .expect("the sample fleet is JSON");
+/// A fleet with secrets. They hold keys that a person made, and have rotation turned on.
+async fn with_secrets(deployment: &Deployment, mut fleet: Value) -> Value {
     let slots = fleet["slots"].as_object_mut().expect("slots");
     let policy = keyward_core::model::fleet::PolicyEntry::default().into();
     for (name, slot) in slots {

@@ -66,7 +66,7 @@ async fn secret_of(stage: &Stage, slot: &str) -> SecretArn {
 
 /// What comes with a fault: one secret carries the name of one slot.
 fn comes_with(rule: &str) -> Option<&'static str> {
-    (rule == "key-shared").then_some("secret-untagged")
+    (rule == "secret-shared").then_some("secret-untagged")
 }
 
 fn account(name: &str) -> AccountName {
@@ -328,18 +328,18 @@ const CASES: [Case; RULES.len()] = [
     ),
     (
         "key-shared",
-        // The inventory refuses a key that is another slot's; a secret it does not.
         |s| {
-            Box::pin(async {
-                let secret = secret_of(s, "bot").await;
-                s.change("canary", |slot| slot.secret = secret).await;
-            })
+            Box::pin(s.force_key("canary", |key| {
+                key.fingerprint = well("bot", ProviderName::OpenRouter, "handle-1")
+                    .1
+                    .fingerprint;
+            }))
         },
         |s| {
-            Box::pin(async {
-                let secret = well("canary", ProviderName::OpenRouter, "k").0.secret;
-                s.change("canary", |slot| slot.secret = secret).await;
-            })
+            Box::pin(s.force_key("canary", |key| {
+                let own = well("canary", ProviderName::OpenRouter, "handle-2").1;
+                key.fingerprint = own.fingerprint;
+            }))
         },
     ),
     (
@@ -496,6 +496,21 @@ const CASES: [Case; RULES.len()] = [
                 let slot = s.inventory.slot(&"bot".parse().unwrap()).await.unwrap();
                 s.lists
                     .put_policy(&slot.unwrap().secret, r#"{"Statement": []}"#);
+            })
+        },
+    ),
+    (
+        "secret-shared",
+        |s| {
+            Box::pin(async {
+                let secret = secret_of(s, "bot").await;
+                s.change("canary", |slot| slot.secret = secret).await;
+            })
+        },
+        |s| {
+            Box::pin(async {
+                let secret = well("canary", ProviderName::OpenRouter, "k").0.secret;
+                s.change("canary", |slot| slot.secret = secret).await;
             })
         },
     ),
@@ -742,7 +757,7 @@ async fn what_is_shared_with_a_slot_that_was_not_read_whole_is_not_called_fixed(
         stage.change("canary", |slot| slot.secret = secret).await;
         assert_eq!(
             rules(&stage.report().await),
-            ["key-shared", "secret-untagged"]
+            ["secret-shared", "secret-untagged"]
         );
         let own = well("canary", ProviderName::OpenRouter, "k").0.secret;
         stage.change("canary", |slot| slot.secret = own).await;
@@ -754,11 +769,11 @@ async fn what_is_shared_with_a_slot_that_was_not_read_whole_is_not_called_fixed(
         stage.order.period = stage.order.period.after();
         let report = stage.report().await;
         let expected = BTreeSet::from([Standing::NotSeen]);
-        assert_eq!(standings(&report, "key-shared"), expected, "{damaged}");
+        assert_eq!(standings(&report, "secret-shared"), expected, "{damaged}");
         stage.census.mend();
         let expected = BTreeSet::from([Standing::Fixed]);
         assert_eq!(
-            standings(&stage.report().await, "key-shared"),
+            standings(&stage.report().await, "secret-shared"),
             expected,
             "{damaged}"
         );

@@ -374,6 +374,14 @@ impl Stage {
         saved.await.unwrap();
     }
 
+    /// The same past what the inventory refuses.
+    pub(crate) async fn force_key(&self, name: &str, change: impl FnOnce(&mut Version)) {
+        let name: SlotName = name.parse().unwrap();
+        let mut version = self.inventory.versions(&name).await.unwrap().remove(0);
+        change(&mut version);
+        self.inventory.put_as_it_is(&version);
+    }
+
     /// Changes what Secrets Manager says of a slot's secret.
     pub(crate) async fn change_secret(&self, name: &str, change: impl FnOnce(&mut ListedSecret)) {
         let name: SlotName = name.parse().unwrap();

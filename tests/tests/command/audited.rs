@@ -13,7 +13,7 @@ use keyward_core::ports::{Clock, ReportSink, RiskRegister};
 use keyward_lambda::clock::SystemClock;
 use keyward_testkit::simulator::{Settings, Simulator};
 use keyward_tests::emulators::http_client;
-use keyward_tests::end_to_end::FILES;
+use keyward_tests::end_to_end::{FILES, STACK};
 use keyward_tests::support::account_entry;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -49,6 +49,29 @@ impl Audited {
             iam,
             settings,
         })
+    }
+
+    /// The same of a deployment whose alarms are guarded, and that has an account of Bedrock's and a bucket of reports.
+    pub(super) async fn of(local: Local, topic: &str) -> Self {
+        let deployment = &local.deployment;
+        let iam = deployment.simulator_at(ProviderName::Bedrock).clone();
+        let (moto, ministack) = (deployment.moto.url(), deployment.ministack.url());
+        let settings = format!(
+            "export AWS_ENDPOINT_URL_LAMBDA='{moto}' AWS_ENDPOINT_URL_CLOUDWATCH='{ministack}' AWS_ENDPOINT_URL_S3='{ministack}' \
+             KEYWARD_STACK={STACK} KEYWARD_ALARM_TOPIC_ARN={topic} KEYWARD_REPORTS=reports"
+        );
+        Self {
+            local,
+            iam,
+            settings,
+        }
+    }
+
+    /// From now on the configuration names another secret for an account's admin credential.
+    pub(super) fn admin_secret(&mut self, account: &str, secret: &str) {
+        let mut accounts: Value = serde_json::from_str(&self.local.deployment.accounts).unwrap();
+        accounts[account]["admin_secret"] = json!(secret);
+        self.settings += &format!(" KEYWARD_ACCOUNTS='{accounts}'");
     }
 
     /// Runs a line as whoever may list IAM's users, too.

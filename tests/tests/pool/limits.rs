@@ -127,6 +127,34 @@ async fn a_key_that_ended_while_it_stood_by_costs_one_rotation() {
     check_pool(&world, &provider, "").await;
 }
 
+/// A person deletes an old one at the provider and puts a new one in: that is all that has to be done.
+#[tokio::test]
+async fn a_key_that_is_gone_leaves_the_pool_when_another_is_put_in() {
+    let (world, provider) = start().await;
+    let before = pool(&world).await;
+    let old = before.standby[0].clone();
+    provider.delete(&old.handle).await.unwrap();
+    // Its list is not known to be the account's while it shows none of the keys that are given.
+    for keys in [&[] as &[String], &["no key".to_owned()]] {
+        let report = put(&world, keys).await.unwrap();
+        assert_eq!(report.gone, []);
+        assert!(report.pool.standby.contains(&old));
+    }
+    let text = provider.seed("new");
+    let (account, keys) = (account(), vec![ApiKey::new(&text)]);
+    let foreseen = foresee_add(&world.ports, &account, keys, world.deadline());
+    let gone = std::slice::from_ref(&old);
+    assert_eq!(foreseen.await.unwrap().gone, gone);
+    assert!(pool(&world).await.standby.contains(&old));
+    let report = put(&world, &[text]).await.unwrap();
+    assert_eq!(report.gone, gone);
+    assert_eq!((report.added.len(), report.refused.len()), (1, 0));
+    let after = pool(&world).await;
+    assert_eq!(after.standby.len(), before.standby.len());
+    assert!(!after.standby.contains(&old));
+    check_pool(&world, &provider, "").await;
+}
+
 /// Else it would stand there for ever, and every call that puts keys in would end as not all done.
 #[tokio::test]
 async fn a_key_that_ended_before_it_was_ready_leaves_the_pool() {

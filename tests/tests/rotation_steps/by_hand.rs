@@ -1,5 +1,7 @@
 //! Keys and labels that people moved, and answers that were lost.
 
+use keyward_core::model::key::ApiKey;
+
 use super::*;
 
 /// A person stores a key by hand while a rotation is under way: it is replaced, retired like any other, and reported.
@@ -33,6 +35,42 @@ async fn a_key_put_by_hand_is_taken_in_and_retired() {
         .await;
     assert!(!world.outside.provider.accepts(&by_hand));
     check_rules(&world, "put by hand").await;
+}
+
+/// Somebody stores a key that another slot has: it stays that one's, and the rotation parts the two.
+#[tokio::test]
+async fn a_key_of_another_slot_is_replaced_and_not_taken_in() {
+    let world = begun().await;
+    let theirs = world.outside.provider.seed("theirs");
+    let mut other = world.slot().await;
+    other.name = "other".parse().unwrap();
+    other.agent = "other".parse().unwrap();
+    other.secret = format!("{}-theirs-a1B2c3", world.secret).parse().unwrap();
+    let mut version = world.versions().await.remove(0);
+    version.slot = other.name.clone();
+    version.fingerprint = Some(ApiKey::new(&theirs).fingerprint());
+    version.handle = Some("theirs".parse().unwrap());
+    let inventory = &world.outside.inventory;
+    let created = inventory.create_slot(&other, Some(&version));
+    created.await.unwrap();
+    world
+        .outside
+        .secrets
+        .put_current(&world.secret, &token(9), &theirs);
+    world.rotate(&token(2)).await.unwrap();
+    assert_ne!(world.current_key(), theirs);
+    world
+        .live_through(jiff::SignedDuration::from_hours(27))
+        .await;
+    assert!(world.outside.provider.accepts(&theirs));
+    let versions = world.versions().await;
+    assert!(
+        versions
+            .iter()
+            .all(|v| v.fingerprint != version.fingerprint)
+    );
+    let current = versions.iter().filter(|v| v.state == VersionState::Current);
+    assert_eq!(current.count(), 1);
 }
 
 /// A person moves AWSCURRENT back, and a step of the key's own rotation comes late: the key that agents fetch stays.

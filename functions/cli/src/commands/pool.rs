@@ -35,6 +35,8 @@ struct Answer {
     refused: Vec<Key>,
     #[serde(default)]
     not_ready: Vec<Key>,
+    #[serde(default)]
+    gone: Vec<Key>,
     depth: u64,
     ready: u64,
     oldest_days: Option<i64>,
@@ -90,14 +92,23 @@ async fn add(account: &AccountName, reason: Option<&str>, format: Format) -> Res
 }
 
 fn print(account: &AccountName, given: &[(usize, String)], answer: &Answer) {
-    let [added, refused] = match answer.dry_run {
-        true => ["would be added", "would NOT be added"],
-        false => ["added", "NOT added"],
+    let [added, refused, gone] = match answer.dry_run {
+        true => [
+            "would be added",
+            "would NOT be added",
+            "would leave the pool: its provider has it no more",
+        ],
+        false => [
+            "added",
+            "NOT added",
+            "is out of the pool: its provider has it no more",
+        ],
     };
     for (what, keys) in [
         (added, &answer.added),
         (refused, &answer.refused),
         ("NOT ready", &answer.not_ready),
+        (gone, &answer.gone),
     ] {
         for key in keys {
             let name = clean(key.key.as_deref().unwrap_or("(key)"));

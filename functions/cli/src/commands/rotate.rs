@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use keyward_core::model::names::{SecretVersionId, SlotName};
 use keyward_core::model::slot::{CredentialKind, Slot};
 use keyward_core::model::version::VersionState;
-use keyward_core::ports::{SecretError, Stage};
+use keyward_core::ports::{SecretError, Stage, TAG_SLOT};
 use keyward_core::rules::policy::interval_days;
 use keyward_core::rules::pool::usable;
 use keyward_core::rules::rotation::refused_now;
@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::Format;
 use crate::aws::Aws;
-use crate::print::{Outcome, line};
+use crate::print::{Outcome, clean, line};
 use crate::settings::{TABLE, required};
 
 /// How often the secret is looked at while waiting.
@@ -105,13 +105,23 @@ async fn look_before(ports: &Ports, slot: &Slot) -> Result<()> {
             );
         }
     }
-    turned_on(ports, slot).await
+    leads_here(ports, slot).await
 }
 
-/// Whether rotation is turned on for the slot's secret.
-async fn turned_on(ports: &Ports, slot: &Slot) -> Result<()> {
+/// Whether a rotation of the slot's secret would be made, and be this slot's: it is that of the slot which the tag names.
+async fn leads_here(ports: &Ports, slot: &Slot) -> Result<()> {
     let name = &slot.name;
     let secret = ports.secrets.describe(slot.secret.as_str()).await?;
+    match secret.tags.get(TAG_SLOT) {
+        Some(tagged) if tagged == name.as_str() => {}
+        Some(other) => bail!(
+            "the secret of {name} is tagged for the slot `{}`, whose key a rotation of it would replace; nothing was changed. Where both slots have it, see `secret-shared` in shared/core/AUDIT.md; else take the tag {TAG_SLOT} off the secret, and write it: keyward apply",
+            clean(other)
+        ),
+        None => bail!(
+            "the secret of {name} has no tag {TAG_SLOT}, by which a rotation finds its slot; nothing was changed. Write it: keyward apply"
+        ),
+    }
     if !secret.rotation_enabled {
         bail!(
             "rotation is not turned on for the secret of {name}; nothing was changed. Turn it on, which rotates at once: aws secretsmanager rotate-secret --secret-id {} --rotation-lambda-arn ARN_OF_ROTATE --rotation-rules AutomaticallyAfterDays={}",

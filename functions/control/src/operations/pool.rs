@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use keyward_core::model::act::Subject;
 use keyward_core::model::key::{ApiKey, Fingerprint};
 use keyward_core::model::names::AccountName;
-use keyward_core::model::pool::Pool;
+use keyward_core::model::pool::{Pool, StandbyKey};
 use keyward_core::ports::{ActOrderError, Deadline};
 use keyward_core::usecases::pool::{
     AddError, AddForeseen, AddReport, RefusedKey, add, foresee_add, read,
@@ -72,9 +72,10 @@ pub(super) async fn add_keys(
     match add(&deps.ports, &*deps.orders, &account, keys, deadline).await {
         Ok(report) => {
             let outcome = format!(
-                "{} added, {} refused",
+                "{} added, {} refused, {} gone",
                 report.added.len(),
-                report.refused.len()
+                report.refused.len(),
+                report.gone.len()
             );
             let written = act.end(&outcome, summary(&report.pool)).await;
             Ok(answer(deps, &account, &report, written))
@@ -124,6 +125,7 @@ fn answer(deps: &Deps, account: &AccountName, report: &AddReport, written: Writt
         "added": added.collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
         "not_ready": not_ready.collect::<Vec<_>>(),
+        "gone": report.gone.iter().map(named).collect::<Vec<_>>(),
         "depth": report.pool.standby.len(),
         "ready": ready.count(),
         "oldest_days": oldest_days(&report.pool, now),
@@ -134,9 +136,7 @@ fn answer(deps: &Deps, account: &AccountName, report: &AddReport, written: Writt
 
 /// What would be put in, and what not.
 fn would(deps: &Deps, account: &AccountName, foreseen: &AddForeseen) -> Value {
-    let fit = foreseen.fit.iter().map(
-        |key| json!({ "key": key.hint.to_string(), "fingerprint": key.fingerprint.to_string() }),
-    );
+    let fit = foreseen.fit.iter().map(named);
     let refused = foreseen.refused.iter().map(refused_key);
     let pool = &foreseen.pool;
     json!({
@@ -144,11 +144,16 @@ fn would(deps: &Deps, account: &AccountName, foreseen: &AddForeseen) -> Value {
         "dry_run": true,
         "added": fit.collect::<Vec<_>>(),
         "refused": refused.collect::<Vec<_>>(),
+        "gone": foreseen.gone.iter().map(named).collect::<Vec<_>>(),
         "depth": pool.standby.len(),
         "ready": pool.standby.iter().filter(|key| key.ready.is_some()).count(),
         "oldest_days": oldest_days(pool, deps.ports.clock.now()),
         "low_water": deps.ports.providers.pool(account).map(|settings| settings.low_water),
     })
+}
+
+fn named(key: &StandbyKey) -> Value {
+    json!({ "key": key.hint.to_string(), "fingerprint": key.fingerprint.to_string() })
 }
 
 fn refused_key(key: &RefusedKey) -> Value {

@@ -113,6 +113,55 @@ impl DynamoInventory {
         items.map(|item| self.release.decode(item)).collect()
     }
 
+    /// Writes versions of one slot, and claims what `claimed` carry.
+    async fn write_versions(
+        &self,
+        versions: &[Version],
+        claimed: &[Version],
+        fence: Fence,
+    ) -> Result<(), InventoryError> {
+        let Some(first) = versions.first() else {
+            return Ok(());
+        };
+        let has_handle = versions.iter().any(|version| version.handle.is_some());
+        let account = match has_handle {
+            true => Some(self.account(&first.slot).await?),
+            false => None,
+        };
+        let mut writes = self.writes();
+        writes.fence(&first.slot, fence)?;
+        for version in versions {
+            writes.push(Write::Version(version))?;
+        }
+        for version in claimed {
+            writes.claim_version(version, account.as_ref())?;
+        }
+        writes.commit(&self.client).await
+    }
+
+    /// The versions without the fingerprints and handles that are theirs by what is stored already.
+    async fn without_what_they_have(
+        &self,
+        versions: &[Version],
+    ) -> Result<Vec<Version>, InventoryError> {
+        let mut new = Vec::new();
+        for version in versions {
+            let mut version = version.clone();
+            let stored = self.get(&Key::version(&version.slot, &version.id)).await?;
+            if let Some(stored) = stored {
+                let stored: Version = self.release.decode(stored)?;
+                version.fingerprint = version
+                    .fingerprint
+                    .filter(|print| stored.fingerprint != Some(*print));
+                version.handle = version
+                    .handle
+                    .filter(|handle| stored.handle.as_ref() != Some(handle));
+            }
+            new.push(version);
+        }
+        Ok(new)
+    }
+
     /// The provider account that the handles of a slot's versions are unique in.
     async fn account(&self, slot: &SlotName) -> Result<AccountName, InventoryError> {
         match self.slot(slot).await? {
@@ -182,23 +231,16 @@ impl Inventory for DynamoInventory {
         versions: &[Version],
         fence: Fence,
     ) -> Result<(), InventoryError> {
-        let Some(first) = versions.first() else {
-            return Ok(());
-        };
-        let has_handle = versions.iter().any(|version| version.handle.is_some());
-        let account = match has_handle {
-            true => Some(self.account(&first.slot).await?),
-            false => None,
-        };
-        let mut writes = self.writes();
-        writes.fence(&first.slot, fence)?;
-        for version in versions {
-            writes.push(Write::Version(version))?;
+        match self.write_versions(versions, versions, fence).await {
+            // Somebody can have written one key into two slots past the inventory: it must be able to end in both.
+            Err(taken @ InventoryError::Taken { .. }) => {
+                match self.without_what_they_have(versions).await {
+                    Ok(new) if new != versions => self.write_versions(versions, &new, fence).await,
+                    Ok(_) | Err(_) => Err(taken),
+                }
+            }
+            written => written,
         }
-        for version in versions {
-            writes.claim_version(version, account.as_ref())?;
-        }
-        writes.commit(&self.client).await
     }
 
     async fn end_drill(&self, slot: &Slot, drill: &Drill) -> Result<(), InventoryError> {

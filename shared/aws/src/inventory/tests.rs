@@ -148,6 +148,39 @@ async fn a_write_carries_a_token_and_its_conditions() {
     assert_eq!(unique["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
 }
 
+/// Somebody wrote one key into two slots past the inventory: what the version has already is not claimed again.
+#[tokio::test]
+async fn a_version_is_saved_with_the_key_that_it_has_though_another_slot_has_it_too() {
+    let none = json!({"Code": "None"});
+    let taken = json!({"Code": "ConditionalCheckFailed", "Item": {"slot": {"S": "other"}}});
+    let taken = || canceled(&json!([none, none, taken]));
+    let fence = Fence::Epoch(keyward_core::model::slot::Epoch(4));
+    let mut item = stored(1);
+    item["fingerprint"] = json!({"S": "ab".repeat(32)});
+    let answers = [
+        taken(),
+        Answer::ok(&json!({"Item": item})),
+        Answer::ok(&json!({})),
+    ];
+    let (inventory, recorded) = inventory(answers);
+    let saved = inventory.save_versions(&[version(1)], fence).await;
+    saved.unwrap();
+    let sent = recorded.sent();
+    assert_eq!(sent[1].operation, "GetItem");
+    assert_eq!(sent[1].body["ConsistentRead"], true);
+    let items = sent[2].body["TransactItems"].as_array().unwrap();
+    assert_eq!(items.len(), 2, "the epoch and the version, and no claim");
+    // One that had no key, or another, has none of another slot's.
+    let answers = [taken(), Answer::ok(&json!({"Item": stored(1)}))];
+    let (inventory, recorded) = self::inventory(answers);
+    let refused = inventory.save_versions(&[version(1)], fence).await;
+    assert!(
+        matches!(&refused, Err(InventoryError::Taken { by: Some(by), .. }) if by.as_str() == "other"),
+        "{refused:?}"
+    );
+    assert_eq!(recorded.sent().len(), 2, "nothing was written");
+}
+
 #[tokio::test]
 async fn a_write_can_depend_on_a_version_that_it_leaves_alone() {
     let (inventory, recorded) = inventory([Answer::ok(&json!({}))]);
@@ -225,5 +258,7 @@ async fn one_write_claims_a_thing_once() {
             by: Some(_)
         })
     ));
-    assert!(recorded.sent().is_empty());
+    let sent = recorded.sent();
+    let is_read = |sent: &crate::recorded::Sent| sent.operation == "GetItem";
+    assert!(sent.iter().all(is_read), "nothing was written");
 }

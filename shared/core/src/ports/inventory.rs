@@ -79,7 +79,8 @@ pub trait Inventory: Send + Sync {
     async fn add_version(&self, version: &Version, fence: Fence) -> Result<(), InventoryError>;
 
     /// Writes versions of one slot that exist, in one transaction, with uniqueness items for each fingerprint and
-    /// handle that they carry.
+    /// handle that they carry. What a version has by what is stored is no ground to refuse it, even where another slot
+    /// has it too: a key that somebody put into two slots can end in both.
     ///
     /// # Errors
     /// [`InventoryError::Fenced`], [`InventoryError::Taken`] or [`InventoryError::Conflict`]; nothing was written.

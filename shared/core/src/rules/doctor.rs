@@ -225,7 +225,7 @@ pub fn alarms(
         _ => Check::wrong(
             "alarms",
             format!("missing or changed: {}", bad.join(", ")),
-            "the monitor makes them within minutes; if they stay so, look at its log",
+            "the monitor makes them within an hour; if they stay so, look at its log",
         ),
     }
 }

@@ -157,17 +157,6 @@ async fn unrecorded(
     Ok(listed.pop())
 }
 
-/// Every key in `scope` that fits one of the texts by its redacted form. The others are let go page by page: an account
-/// may have more keys than memory holds.
-pub(crate) async fn fitting(
-    provider: &dyn KeyProvider,
-    scope: &Scope,
-    texts: &[ApiKey],
-) -> Result<Vec<KeyRecord>, ProviderError> {
-    let fits = |record: &KeyRecord| texts.iter().any(|key| record.may_be_key(key));
-    keys(provider, scope, fits).await
-}
-
 /// The one key that has the text, or fits it by its redacted form; `None` if there is none or several.
 pub(crate) async fn by_text(
     provider: &dyn KeyProvider,

@@ -57,6 +57,7 @@ fn command(mend: Mend) -> Option<String> {
         Mend::Slot(words, options) => Some(with(words, "search-bot", options)),
         Mend::Account(words, options) => Some(with(words, "openrouter-main", options)),
         Mend::General(words) => Some(with(words, "", "")),
+        Mend::Canary(words, options, _) => Some(with(words, "canary-bot", options)),
         Mend::Person => None,
     }
 }

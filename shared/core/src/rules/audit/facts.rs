@@ -135,6 +135,8 @@ pub struct SlotFacts<'a> {
     pub alarm: Sight<Option<&'a AlarmChange>>,
     /// Who of the people that the inventory names has left.
     pub left: Sight<&'a BTreeSet<Principal>>,
+    /// When the usage that is kept tells last of the current key's use; `None` if it tells of none.
+    pub used: Sight<Option<Timestamp>>,
 }
 
 impl<'a> SlotFacts<'a> {
@@ -171,11 +173,22 @@ pub struct RowFacts<'a> {
     pub why: &'a str,
 }
 
+/// What one slot alone may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Shared {
+    /// A key, by its text.
+    Fingerprint,
+    /// A key, by its name at the provider.
+    Handle,
+    /// A secret.
+    Secret,
+}
+
 /// Two slots that have the same thing, which one alone may have.
 #[derive(Debug, Clone)]
 pub struct SharedFacts<'a> {
-    /// What: `key`, `key handle`, `secret`.
-    pub what: &'static str,
+    /// What.
+    pub what: Shared,
     /// The one that was read first.
     pub first: &'a SlotName,
     /// The other.

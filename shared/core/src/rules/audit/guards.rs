@@ -5,6 +5,8 @@ use jiff::SignedDuration;
 use super::Fault;
 use super::facts::{CredentialFacts, FleetFacts, GuardFacts, PoolFacts, SlotFacts};
 use crate::model::alarm::AlarmState;
+use crate::model::drill::Drill;
+use crate::model::names::SlotName;
 use crate::model::slot::SlotState;
 use crate::rules::alarms::AlarmChange;
 use crate::rules::doctor::{self, Health};
@@ -79,6 +81,14 @@ pub(super) fn not_drilled(facts: &FleetFacts<'_>) -> Vec<Fault> {
     let since = last.map(|drill| drill.ended).max();
     let is_wrong = check.health == Health::Wrong && facts.slots > 0;
     Fault::when(is_wrong, || (check.what, since))
+}
+
+/// The slot that the next drill cuts off: the one that was drilled last.
+pub(super) fn canary<'a>(facts: &FleetFacts<'a>) -> Option<&'a SlotName> {
+    let ended = |drill: &Option<Drill>| drill.as_ref().map(|drill| drill.ended);
+    let canaries = facts.canaries.iter().rev();
+    let last = canaries.max_by_key(|(_, drill)| ended(drill));
+    last.map(|(slot, _)| slot)
 }
 
 pub(super) fn pool_low(facts: &PoolFacts<'_>) -> Vec<Fault> {

@@ -3,7 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Fault;
-use super::facts::{Listing, SlotFacts};
+use super::facts::{Listing, Sight, SlotFacts};
 use crate::model::slot::{ProviderName, Slot, SlotState};
 use crate::model::version::{Version, VersionState};
 use crate::ports::KeyOwner;
@@ -28,7 +28,7 @@ const LATE_NEWS: SignedDuration = SignedDuration::from_mins(15);
 const NEVER_USED_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The same of one that was.
-const IDLE_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
+pub(crate) const IDLE_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// Formats that a provider refuses, or is about to: Gemini's standard keys begin with `AIza`, its auth keys do not.
 /// Unrestricted standard keys are refused, and the rest are to be from September 2026 on:
@@ -185,8 +185,9 @@ pub(super) fn secret_gone(facts: &SlotFacts<'_>) -> Vec<Fault> {
 
 /// The kill without the inventory finds a secret's slot by this tag.
 pub(super) fn secret_untagged(facts: &SlotFacts<'_>) -> Vec<Fault> {
+    let is_gone = facts.slot.state == SlotState::Decommissioned;
     let secret = facts.secret.seen().flatten();
-    let Some(secret) = secret.filter(|secret| secret.deleted.is_none()) else {
+    let Some(secret) = secret.filter(|secret| secret.deleted.is_none() && !is_gone) else {
         return Vec::new();
     };
     let tag = secret.slot.as_ref().map(|tag| tag.as_str());
@@ -372,12 +373,35 @@ pub(super) fn never_used(facts: &SlotFacts<'_>) -> Vec<Fault> {
     })
 }
 
+/// When the key was last used by its record: where its provider tells no time of use, since when its figure stands still.
+fn recorded_use(version: &Version) -> Option<Timestamp> {
+    version
+        .last_used
+        .max(version.usage_seen.map(|seen| seen.since))
+}
+
+/// The current key, where its record tells of no use for so long that the usage that is kept has to be looked at: the record
+/// is written while a key drains.
+pub(crate) fn may_be_idle(versions: &[Version], now: Timestamp) -> Option<&Version> {
+    let mut current = versions
+        .iter()
+        .filter(|version| version.state == VersionState::Current);
+    let is_idle = |at: Timestamp| now > at + IDLE_AFTER;
+    current.find(|version| recorded_use(version).is_some_and(is_idle))
+}
+
 pub(super) fn idle(facts: &SlotFacts<'_>) -> Vec<Fault> {
     let Some((version, Listing::There(key))) = current(facts) else {
         return Vec::new();
     };
-    let stands = version.usage_seen.map(|seen| seen.since);
-    let last = key.last_used.max(version.last_used).or(stands);
+    let last = match (key.last_used, facts.used) {
+        (Some(told), Sight::Seen(used)) => {
+            Some(told.max(version.last_used.max(used).unwrap_or(told)))
+        }
+        (Some(told), Sight::NotSeen) => Some(told.max(version.last_used.unwrap_or(told))),
+        (None, Sight::Seen(used)) => recorded_use(version).max(used),
+        (None, Sight::NotSeen) => None,
+    };
     let is_idle = last.is_some_and(|last| facts.now > last + IDLE_AFTER);
     Fault::when(is_idle, || {
         let evidence = format!("the key {} is not in use", version.shown());

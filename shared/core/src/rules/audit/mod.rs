@@ -31,6 +31,7 @@ use facts::{
     CredentialFacts, FleetFacts, GuardFacts, KeyFacts, PoolFacts, ReaderFacts, RowFacts,
     SharedFacts, SlotFacts, UserFacts, VariableFacts,
 };
+pub(crate) use keys::{IDLE_AFTER, may_be_idle};
 pub use table::RULES;
 
 /// One rule.
@@ -63,6 +64,8 @@ pub enum Mend {
     Account(&'static str, &'static str),
     /// `keyward <words>`
     General(&'static str),
+    /// `keyward <words> <canary> <options>`; where no slot is one, `keyward <the last>`
+    Canary(&'static str, &'static str, &'static str),
     /// A person mends it where it is.
     Person,
 }
@@ -135,6 +138,8 @@ struct Concerns<'a> {
     account: Option<&'a AccountName>,
     /// Another slot whose items have to be read to tell.
     beside: Option<&'a SlotName>,
+    /// The slot that a drill cuts off.
+    canary: Option<&'a SlotName>,
 }
 
 /// The rule of this name; `None` if this release has none.
@@ -145,11 +150,10 @@ pub fn rule(id: &RuleId) -> Option<&'static Rule> {
 /// All that is wrong with a slot.
 pub fn of_slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
     let concerns = Concerns {
-        about: About::Slot(facts.slot.name.clone()),
         slot: Some(&facts.slot.name),
         owner: Some(&facts.slot.owner),
         account: Some(&facts.slot.account),
-        beside: None,
+        ..Concerns::of(About::Slot(facts.slot.name.clone()))
     };
     judge(&concerns, |check| match check {
         Check::Slot(check) => Some(check(facts)),
@@ -159,12 +163,10 @@ pub fn of_slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
 
 /// What is wrong with a key of a provider's list that no slot and no pool has.
 pub fn of_key(facts: &KeyFacts<'_>) -> Vec<Finding> {
+    let about = About::Key(facts.account.clone(), ShownHandle::new(facts.handle));
     let concerns = Concerns {
-        about: About::Key(facts.account.clone(), ShownHandle::new(facts.handle)),
-        slot: None,
-        owner: None,
         account: Some(facts.account),
-        beside: None,
+        ..Concerns::of(about)
     };
     judge(&concerns, |check| match check {
         Check::Key(check) => Some(check(facts)),
@@ -267,7 +269,11 @@ pub fn who_else_reads(policy: Option<&str>, secret: &SecretArn) -> Vec<String> {
 
 /// What is wrong with the deployment as a whole.
 pub fn of_fleet(facts: &FleetFacts<'_>) -> Vec<Finding> {
-    judge(&Concerns::of(About::Deployment), |check| match check {
+    let concerns = Concerns {
+        canary: guards::canary(facts),
+        ..Concerns::of(About::Deployment)
+    };
+    judge(&concerns, |check| match check {
         Check::Fleet(check) => Some(check(facts)),
         _ => None,
     })
@@ -293,6 +299,7 @@ impl Concerns<'_> {
             owner: None,
             account: None,
             beside: None,
+            canary: None,
         }
     }
 }
@@ -308,7 +315,7 @@ impl Rule {
             owner: concerns.owner.cloned(),
             evidence: AlertText::new(&fault.evidence),
             since: fault.since,
-            command: self.command.of(concerns.slot, concerns.account),
+            command: self.command.of(concerns),
             sources: self.sources(concerns),
         }
     }
@@ -334,7 +341,8 @@ impl Rule {
 }
 
 impl Mend {
-    fn of(self, slot: Option<&SlotName>, account: Option<&AccountName>) -> Option<Command> {
+    fn of(self, concerns: &Concerns<'_>) -> Option<Command> {
+        let Concerns { slot, account, .. } = *concerns;
         match self {
             Self::Slot(words, "") => Some(Command::about(words, slot?)),
             Self::Slot(words, options) => Some(Command::about(words, slot?).with(options)),
@@ -343,6 +351,10 @@ impl Mend {
                 Some(Command::of_account(words, account?).with(options))
             }
             Self::General(words) => Some(Command::general(words)),
+            Self::Canary(words, options, without) => Some(match concerns.canary {
+                Some(canary) => Command::about(words, canary).with(options),
+                None => Command::general(without),
+            }),
             Self::Person => None,
         }
     }

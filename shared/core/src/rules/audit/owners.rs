@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 
 use super::Fault;
-use super::facts::{ReaderFacts, SharedFacts, SlotFacts};
+use super::facts::{ReaderFacts, Shared, SharedFacts, SlotFacts};
 use crate::model::slot::{Environment, Mode, SlotState};
 
 /// What stands for nobody where an owner has to be named.
@@ -102,14 +102,25 @@ pub(super) fn left_closed(facts: &SlotFacts<'_>) -> Vec<Fault> {
     Fault::when(is_long, || (what.to_owned(), since))
 }
 
-pub(super) fn shared(facts: &SharedFacts<'_>) -> Vec<Fault> {
-    let SharedFacts {
-        what,
-        first,
-        second,
-    } = facts;
+pub(super) fn shared_key(facts: &SharedFacts<'_>) -> Vec<Fault> {
+    match facts.what {
+        Shared::Fingerprint => vec![shared(facts, "key")],
+        Shared::Handle => vec![shared(facts, "key handle")],
+        Shared::Secret => Vec::new(),
+    }
+}
+
+pub(super) fn shared_secret(facts: &SharedFacts<'_>) -> Vec<Fault> {
+    match facts.what {
+        Shared::Secret => vec![shared(facts, "secret")],
+        Shared::Fingerprint | Shared::Handle => Vec::new(),
+    }
+}
+
+fn shared(facts: &SharedFacts<'_>, what: &str) -> Fault {
+    let SharedFacts { first, second, .. } = facts;
     let evidence = format!("{second} has the same {what} as {first}");
-    vec![Fault::of(format!("{what} {first}"), evidence, None)]
+    Fault::of(format!("{what} {first}"), evidence, None)
 }
 
 pub(super) fn crosses_environments(facts: &ReaderFacts<'_>) -> Vec<Fault> {

@@ -14,8 +14,11 @@ const REASON: &str = "--reason \"audit\"";
 /// The fleet file under its usual name.
 const APPLY: &str = "apply keyward.toml --reason \"audit\"";
 
+/// New keys for a pool, which a person made.
+const REFILL: &str = "--reason \"audit\" < keys.txt";
+
 /// The rules, in the order of their names.
-pub static RULES: [Rule; 39] = [
+pub static RULES: [Rule; 40] = [
     Rule {
         id: RuleId::new("admin-credential-old"),
         gravity: High,
@@ -145,7 +148,7 @@ pub static RULES: [Rule; 39] = [
         mend: "Ask the owner whether the agent is still there; if not, close the slot.",
         command: Mend::Slot("status", ""),
         owasp: &[Nhi1],
-        needs: &[Inventory, Keys],
+        needs: &[Inventory, Keys, Usage],
         check: Check::Slot(keys::idle),
     },
     Rule {
@@ -217,13 +220,13 @@ pub static RULES: [Rule; 39] = [
     Rule {
         id: RuleId::new("key-shared"),
         gravity: High,
-        title: "Two slots have the same key, or the same secret",
+        title: "Two slots have the same key",
         why: "Cutting off one agent stops the other, and nobody can tell whose use is whose.",
         mend: "Rotate both slots, within the hour: what they share is revoked with the first that lets go of it. Look how it came about.",
         command: Mend::Slot("rotate", "--wait"),
         owasp: &[Nhi9, Nhi8],
         needs: &[Inventory],
-        check: Check::Shared(owners::shared),
+        check: Check::Shared(owners::shared_key),
     },
     Rule {
         id: RuleId::new("key-too-old"),
@@ -241,8 +244,8 @@ pub static RULES: [Rule; 39] = [
         gravity: Medium,
         title: "The kill switch was not drilled for 90 days",
         why: "What was not tried may not work when it is needed.",
-        mend: "Drill a canary: a slot that nobody depends on.",
-        command: Mend::General("doctor"),
+        mend: "Drill a canary: a slot that nobody depends on. It has to enforce. Where there is none, make one in the fleet file (canary = true, mode = \"enforce\"), and apply that.",
+        command: Mend::Canary("drill", "--yes --wait --reason \"audit\"", APPLY),
         owasp: &[Llm10],
         needs: &[Inventory],
         check: Check::Fleet(guards::not_drilled),
@@ -285,8 +288,8 @@ pub static RULES: [Rule; 39] = [
         gravity: Medium,
         title: "The standby pool is low",
         why: "A kill without a standby key leaves its agent without one.",
-        mend: "Make keys at the provider, and put them in with keyward pool add.",
-        command: Mend::Account("pool status", ""),
+        mend: "Make keys at the provider, write them into keys.txt, one a line, and put them in.",
+        command: Mend::Account("pool add", REFILL),
         owasp: &[Nhi7],
         needs: &[Pool],
         check: Check::Pool(guards::pool_low),
@@ -296,8 +299,8 @@ pub static RULES: [Rule; 39] = [
         gravity: Low,
         title: "A standby key is old",
         why: "Its age counts from when it was made: the slot that draws it has to replace it soon.",
-        mend: "Delete it at the provider, and put a new one in with keyward pool add.",
-        command: Mend::Account("pool status", ""),
+        mend: "Delete it at the provider, write a new one into keys.txt, and put that in: what is gone at the provider leaves the pool with that.",
+        command: Mend::Account("pool add", REFILL),
         owasp: &[Nhi7],
         needs: &[Pool, Inventory],
         check: Check::Pool(guards::pool_old),
@@ -402,6 +405,17 @@ pub static RULES: [Rule; 39] = [
         check: Check::Slot(exposure::readable_widely),
     },
     Rule {
+        id: RuleId::new("secret-shared"),
+        gravity: High,
+        title: "Two slots have the same secret",
+        why: "A rotation of one gives its key to the agent of the other, and a kill of one cuts off both.",
+        mend: "A slot keeps its secret for good. Give the agent another slot with a secret of its own (fleet file, keyward apply), then take this one out of service: keyward offboard, with its agent. It leaves a secret alone that carries another slot's name.",
+        command: Mend::Slot("status", ""),
+        owasp: &[Nhi9, Nhi8],
+        needs: &[Inventory],
+        check: Check::Shared(owners::shared_secret),
+    },
+    Rule {
         id: RuleId::new("secret-untagged"),
         gravity: Medium,
         title: "The secret's tag does not name its slot",
@@ -439,7 +453,7 @@ pub static RULES: [Rule; 39] = [
         gravity: High,
         title: "The slot has no working alarm",
         why: "Its KillScore sets nothing off.",
-        mend: "The monitor makes it within minutes; if it stays so, see its log.",
+        mend: "The monitor makes a new slot's within minutes, and mends another's within an hour; if it stays so, see its log.",
         command: Mend::General("doctor"),
         owasp: &[Llm10],
         needs: &[Inventory, Alarms],

@@ -19,12 +19,12 @@ use crate::model::names::{AccountName, Reader as SecretReader, SlotName};
 use crate::model::slot::{Environment, Slot, SlotState};
 use crate::model::usage::Bucket;
 use crate::model::usage_items::{AccountUsage, KEPT, spent};
-use crate::model::version::VersionState;
+use crate::model::version::{Version, VersionState};
 use crate::ports::{ListError, ListedSecret, ReadingStage, SlotRows};
 use crate::rules::audit::facts::{
-    FleetFacts, Listing, ReaderFacts, SharedFacts, Sight, SlotFacts, Watcher,
+    FleetFacts, Listing, ReaderFacts, Shared, SharedFacts, Sight, SlotFacts, Watcher,
 };
-use crate::rules::audit::{of_fleet, of_reader, of_shared, of_slot};
+use crate::rules::audit::{IDLE_AFTER, may_be_idle, of_fleet, of_reader, of_shared, of_slot};
 use crate::rules::caps;
 use crate::usecases::monitor::held;
 
@@ -53,6 +53,7 @@ struct Own {
     policy: Result<Option<String>, String>,
     secret: Sight<Option<ListedSecret>>,
     unseen_secret: Option<String>,
+    used: Sight<Option<Timestamp>>,
     spent: Option<MicroDollars>,
     normal_day: Option<MicroDollars>,
 }
@@ -100,6 +101,13 @@ pub(super) async fn judge_all(
         if let Some(why) = &own.unseen_secret {
             read.put(Source::Secrets, Seen::part(why));
         }
+        if own.used == Sight::NotSeen {
+            let account = Source::Usage(slot.account.clone());
+            read.put(
+                account,
+                Seen::part("what is kept of the usage of a slot cannot be read"),
+            );
+        }
         judge(ports, slot, &own, around, &watchers, lists, read);
         fleet.add(slot, &own.rows, read);
     }
@@ -128,6 +136,7 @@ async fn own(
         policy: Ok(None),
         secret: Sight::NotSeen,
         unseen_secret: None,
+        used: Sight::Seen(None),
         spent: None,
         normal_day: None,
     };
@@ -149,6 +158,7 @@ async fn own(
     if !matches!(own.listed_secret(), Sight::Seen(secret) if secret.is_none_or(is_gone)) {
         own.policy = reader.ask(|| ports.secrets.policy(&slot.secret)).await;
     }
+    own.used = last_use(ports, slot, &own.rows.versions).await;
     own.spent = month_spend(ports, slot, period).await;
     own.normal_day = normal_day(ports, name).await;
     Ok(own)
@@ -168,6 +178,7 @@ fn is_suspect(ports: &AuditPorts, slot: &Slot, own: &Own) -> bool {
         watcher: Sight::NotSeen,
         alarm: Sight::NotSeen,
         left: Sight::NotSeen,
+        used: Sight::NotSeen,
     });
     let about_it = |finding: &Finding| finding.sources.contains(&Source::Secrets);
     found.iter().any(about_it)
@@ -180,6 +191,29 @@ impl Own {
             Sight::NotSeen => Sight::NotSeen,
         }
     }
+}
+
+/// When the slot's current key was last used by the usage that is kept, where nothing else tells that it was.
+async fn last_use(
+    ports: &AuditPorts,
+    slot: &Slot,
+    versions: &[Version],
+) -> Sight<Option<Timestamp>> {
+    let now = ports.clock.now();
+    let Some(current) = may_be_idle(versions, now) else {
+        return Sight::Seen(None);
+    };
+    let (from, until) = (Bucket::of(now - IDLE_AFTER), Bucket::of(now));
+    let hours = ports
+        .usage
+        .hours(&slot.name, from.hour(), until.hour() + 1)
+        .await;
+    let Ok(hours) = hours else {
+        return Sight::NotSeen;
+    };
+    let cells = hours.iter().flat_map(|hour| &hour.cells);
+    let used = cells.filter(|cell| cell.version == current.id && cell.counts().used());
+    Sight::Seen(used.map(|cell| cell.bucket.ends().min(now)).max())
 }
 
 /// What the slot spent in the period up to now; `None` if it cannot be read, or is not kept any more.
@@ -275,6 +309,7 @@ fn judge(
             .map_or(Sight::NotSeen, Sight::Seen),
         alarm: around.alarm(&slot.name),
         left: around.left.as_ref(),
+        used: own.used,
     };
     read.findings.extend(of_slot(&facts));
     read.slots.push(line(slot, own, now));
@@ -334,14 +369,17 @@ impl Fleet {
     /// Remembers a slot, and tells of what it shares with one before it.
     fn add(&mut self, slot: &Slot, rows: &SlotRows, read: &mut Read) {
         let name = &slot.name;
-        let mut shared: BTreeSet<(&'static str, SlotName)> = BTreeSet::new();
-        let mut take = |what: &'static str, holder: &SlotName| {
+        let mut shared: BTreeSet<(Shared, SlotName)> = BTreeSet::new();
+        let mut take = |what: Shared, holder: &SlotName| {
             if holder != name {
                 shared.insert((what, holder.clone()));
             }
         };
-        let secret = self.secrets.entry(slot.secret.as_str().into());
-        take("secret", secret.or_insert_with(|| name.clone()));
+        // What is out of service lets go of its secret, which may be another's.
+        if slot.state != SlotState::Decommissioned {
+            let secret = self.secrets.entry(slot.secret.as_str().into());
+            take(Shared::Secret, secret.or_insert_with(|| name.clone()));
+        }
         for version in &rows.versions {
             if let Some(fingerprint) = version.fingerprint {
                 let holder = self.fingerprints.entry(fingerprint);
@@ -353,17 +391,17 @@ impl Fleet {
         for version in alive.filter(|version| version.state.may_be_alive()) {
             if let Some(fingerprint) = version.fingerprint {
                 let holder = self.alive.entry(fingerprint);
-                take("key", holder.or_insert_with(|| name.clone()));
+                take(Shared::Fingerprint, holder.or_insert_with(|| name.clone()));
             }
             if let Some(handle) = &version.handle {
                 let key = (slot.account.clone(), handle.as_str().into());
                 let holder = self.handles.entry(key);
-                take("key handle", holder.or_insert_with(|| name.clone()));
+                take(Shared::Handle, holder.or_insert_with(|| name.clone()));
             }
         }
         for (what, first) in &shared {
             let facts = SharedFacts {
-                what,
+                what: *what,
                 first,
                 second: name,
             };

@@ -15,8 +15,8 @@ use crate::model::slot::Scope;
 use crate::model::text::OutsideText;
 use crate::model::version::{Version, VersionState};
 use crate::ports::{
-    ActOrderError, ActOrders, Deadline, InventoryError, KeyProvider, PoolSettings, ProviderError,
-    Readied, SecretError,
+    ActOrderError, ActOrders, Deadline, InventoryError, KeyProvider, KeyRecord, PoolSettings,
+    ProviderError, Readied, SecretError,
 };
 use crate::usecases::{Ports, find, orders};
 
@@ -32,6 +32,8 @@ pub struct AddReport {
     pub refused: Vec<RefusedKey>,
     /// Those of the whole pool that could not be suspended, and so cannot be drawn until the next call does it.
     pub not_ready: Vec<(Fingerprint, ProviderError)>,
+    /// Those that stood by, that the provider has no more, and that are out of the pool.
+    pub gone: Vec<StandbyKey>,
     /// The pool afterwards.
     pub pool: Pool,
 }
@@ -79,8 +81,9 @@ impl From<TextsError> for AddError {
 }
 
 /// Puts keys into the account's pool: each is looked up at the provider and verified, its text is stored, then it is
-/// recorded, then suspended, and then it can be drawn. One call at a time: no other may suspend a key that was drawn
-/// meanwhile. May be repeated with the same keys: what was recorded before is refused as being there, and what was not
+/// recorded, then suspended, and then it can be drawn. Where one is put in, those leave that stood by and that the provider
+/// has no more: its list is the account's, since it shows the new one. One call at a time: no other may suspend a key that was
+/// drawn meanwhile. May be repeated with the same keys: what was recorded before is refused as being there, and what was not
 /// suspended then is now.
 ///
 /// # Errors
@@ -115,6 +118,8 @@ pub struct AddForeseen {
     pub fit: Vec<StandbyKey>,
     /// Those that would not, and why.
     pub refused: Vec<RefusedKey>,
+    /// Those that stand by, and that the provider has no more: they would leave.
+    pub gone: Vec<StandbyKey>,
     /// The pool as it is.
     pub pool: Pool,
 }
@@ -133,10 +138,15 @@ pub async fn foresee_add(
     let settings = settings.ok_or_else(|| AddError::NoPool(account.clone()))?;
     let provider = ports.providers.open(account, settings.provider).await?;
     let pool = read(ports, account).await?;
-    let (candidates, refused) = examine(ports, &pool, provider.as_ref(), keys, deadline).await?;
+    let examined = examine(ports, &pool, provider.as_ref(), keys, deadline).await?;
     Ok(AddForeseen {
-        fit: candidates.into_iter().map(|(key, _)| key).collect(),
-        refused,
+        fit: examined
+            .candidates
+            .into_iter()
+            .map(|(key, _)| key)
+            .collect(),
+        refused: examined.refused,
+        gone: examined.gone,
         pool,
     })
 }
@@ -146,6 +156,7 @@ struct Put {
     account: AccountName,
     added: Vec<Fingerprint>,
     refused: Vec<RefusedKey>,
+    gone: Vec<StandbyKey>,
 }
 
 async fn put_in(
@@ -156,16 +167,20 @@ async fn put_in(
     keys: Vec<ApiKey>,
     deadline: Deadline,
 ) -> Result<Put, AddError> {
-    let (candidates, refused) = examine(ports, &pool, provider, keys, deadline).await?;
-    let added = candidates.iter().map(|(k, _)| k.fingerprint).collect();
+    let examined = examine(ports, &pool, provider, keys, deadline).await?;
     let account = pool.account;
-    if !candidates.is_empty() {
-        record(ports, &account, settings, candidates).await?;
+    if !examined.candidates.is_empty() {
+        record(ports, &account, settings, &examined).await?;
     }
     Ok(Put {
         account,
-        added,
-        refused,
+        added: examined
+            .candidates
+            .iter()
+            .map(|(key, _)| key.fingerprint)
+            .collect(),
+        refused: examined.refused,
+        gone: examined.gone,
     })
 }
 
@@ -201,7 +216,13 @@ async fn claim(ports: &Ports, account: &AccountName, deadline: Deadline) -> Resu
     Err(InventoryError::Conflict.into())
 }
 
-type Candidate = (StandbyKey, ApiKey);
+/// What a look at the keys that were given, and at the provider's list, came to.
+struct Examined {
+    candidates: Vec<(StandbyKey, ApiKey)>,
+    refused: Vec<RefusedKey>,
+    /// Those that stand by and are not in the list.
+    gone: Vec<StandbyKey>,
+}
 
 async fn examine(
     ports: &Ports,
@@ -209,7 +230,7 @@ async fn examine(
     provider: &dyn KeyProvider,
     keys: Vec<ApiKey>,
     deadline: Deadline,
-) -> Result<(Vec<Candidate>, Vec<RefusedKey>), AddError> {
+) -> Result<Examined, AddError> {
     let format = provider.abilities().format;
     let mut listed = None;
     let mut seen = BTreeSet::new();
@@ -226,7 +247,7 @@ async fn examine(
             Some(why) => why,
             None => {
                 if listed.is_none() {
-                    listed = Some(find::fitting(provider, &Scope::default(), &keys).await?);
+                    listed = Some(list(provider, pool, &keys).await?);
                 }
                 let listed = listed.as_deref().unwrap_or_default();
                 match standby(ports, provider, listed, key).await {
@@ -244,22 +265,49 @@ async fn examine(
             why,
         });
     }
-    Ok((candidates, refused))
+    // A list that shows none of the keys that work may be another account's.
+    let listed = listed.filter(|_| !candidates.is_empty());
+    let is_gone = |key: &&StandbyKey| {
+        let list = listed.as_deref();
+        list.is_some_and(|list: &[KeyRecord]| list.iter().all(|record| record.handle != key.handle))
+    };
+    let gone = pool.standby.iter().filter(is_gone).cloned().collect();
+    Ok(Examined {
+        candidates,
+        refused,
+        gone,
+    })
+}
+
+/// Of the account's keys those that may be one of these, or stand by. The others are let go page by page: an account may
+/// have more keys than memory holds.
+async fn list(
+    provider: &dyn KeyProvider,
+    pool: &Pool,
+    keys: &[ApiKey],
+) -> Result<Vec<KeyRecord>, ProviderError> {
+    let wanted = |record: &KeyRecord| {
+        keys.iter().any(|key| record.may_be_key(key))
+            || pool.standby.iter().any(|key| key.handle == record.handle)
+    };
+    find::keys(provider, &Scope::default(), wanted).await
 }
 
 /// Stores the texts in a version of their own of the pool's secret, then names that version in the record. If a key is
-/// drawn between, it begins again from there. Texts of keys that are in their slots by now go.
+/// drawn between, it begins again from there. Texts of keys that are in their slots by now, or gone, go.
 async fn record(
     ports: &Ports,
     account: &AccountName,
     settings: &PoolSettings,
-    candidates: Vec<Candidate>,
+    examined: &Examined,
 ) -> Result<(), AddError> {
     for _ in 0..TRIES {
         let mut pool = read(ports, account).await?;
         let mut document = texts(ports, settings, &pool).await?;
         forget_settled(ports, &mut pool).await?;
-        for (standby, key) in &candidates {
+        let is_gone = |print| examined.gone.iter().any(|key| key.fingerprint == print);
+        pool.standby.retain(|key| !is_gone(key.fingerprint));
+        for (standby, key) in &examined.candidates {
             if !pool
                 .standby
                 .iter()
@@ -341,6 +389,7 @@ async fn make_ready(
         added: put.added,
         refused: put.refused,
         not_ready: Vec::new(),
+        gone: put.gone,
         pool: pool.after,
     };
     for (fingerprint, became) in readied {

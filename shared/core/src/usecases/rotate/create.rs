@@ -5,11 +5,11 @@ use jiff::SignedDuration;
 use super::{Rotation, RotationError, StepOutcome};
 use crate::model::alert::{AlertKind, Severity};
 use crate::model::key::ApiKey;
-use crate::model::names::{KeyHandle, OperationId};
+use crate::model::names::{KeyHandle, OperationId, SecretVersionId};
 use crate::model::secret_document::SecretDocument;
 use crate::model::slot::CredentialKind;
 use crate::model::version::{Version, VersionState};
-use crate::ports::{Fence, IssuedKey, KeyProvider, SecretError, VersionSelector};
+use crate::ports::{Fence, InventoryError, IssuedKey, KeyProvider, SecretError, VersionSelector};
 use crate::usecases::adopt::{AdoptError, adopt_current};
 use crate::usecases::find::FindError;
 use crate::usecases::unmake::{self, CutOff};
@@ -144,20 +144,27 @@ impl Rotation<'_> {
                 provider: self.slot.provider,
             });
         }
-        let adopted = adopt_current(
-            self.ports,
-            &self.slot,
-            provider,
-            &id,
-            &document,
-            &self.versions,
-        )
-        .await;
-        match adopted {
-            Ok(adopted) => Ok(Some(Replaced {
-                document,
-                handle: adopted.handle,
-            })),
+        let handle = self.take_in(provider, &id, &document).await?;
+        Ok(Some(Replaced { document, handle }))
+    }
+
+    /// Takes in what is under AWSCURRENT, if somebody else put it there, and says how it is named. A key that another slot has
+    /// stays that one's: it is replaced here, and not retired, or the two would never be parted.
+    pub(super) async fn take_in(
+        &self,
+        provider: &dyn KeyProvider,
+        id: &SecretVersionId,
+        document: &SecretDocument,
+    ) -> Result<Option<KeyHandle>, RotationError> {
+        let (ports, slot) = (self.ports, &self.slot);
+        let adopted = adopt_current(ports, slot, provider, id, document, &self.versions);
+        match adopted.await {
+            Ok(adopted) => Ok(adopted.handle),
+            Err(AdoptError::Inventory(InventoryError::Taken { what, by })) => {
+                let taken = InventoryError::Taken { what, by };
+                tracing::warn!(slot = %slot.name, %taken, "the key that is replaced is another slot's");
+                Ok(None)
+            }
             Err(AdoptError::Provider(error)) => Err(self.provider_failed(error).await),
             Err(AdoptError::Inventory(error)) => Err(error.into()),
         }

@@ -5,7 +5,7 @@ use crate::model::slot::Slot;
 use crate::model::version::{Version, VersionState};
 use crate::ports::{Fence, InventoryError, KeyProvider, SecretError, Stage, VersionSelector};
 use crate::usecases::Ports;
-use crate::usecases::adopt::{AdoptError, adopt_current, due_for_age_check, retiring};
+use crate::usecases::adopt::{due_for_age_check, retiring};
 
 /// How often the label's place is read again when somebody else moves it meanwhile.
 const MOVES: usize = 3;
@@ -107,20 +107,7 @@ impl Rotation<'_> {
         ) else {
             return Ok(());
         };
-        match adopt_current(
-            self.ports,
-            &self.slot,
-            provider,
-            &id,
-            &document,
-            &self.versions,
-        )
-        .await
-        {
-            Ok(_) => Ok(()),
-            Err(AdoptError::Provider(error)) => Err(self.provider_failed(error).await),
-            Err(AdoptError::Inventory(error)) => Err(error.into()),
-        }
+        self.take_in(provider, &id, &document).await.map(drop)
     }
 }
 

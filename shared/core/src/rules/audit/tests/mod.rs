@@ -6,16 +6,16 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::facts::{AccountTraits, ListedKey, Sight, Watcher};
-use super::{RULES, catalogue, rule};
+use super::facts::{AccountTraits, FleetFacts, ListedKey, Shared, Sight, Watcher};
+use super::{RULES, catalogue, of_fleet, rule};
 use crate::model::alarm::AlarmState;
 use crate::model::drill::DrillOutcome;
 use crate::model::finding::{About, RuleId};
 use crate::model::key::ApiKey;
-use crate::model::money::DayLimit;
+use crate::model::money::{DayLimit, MicroDollars};
 use crate::model::slot::{Environment, Epoch, Killed, Mode, PendingSeen, ProviderName, SlotState};
 use crate::model::text::OutsideText;
-use crate::model::version::{Confirmation, Confirmed, VersionState};
+use crate::model::version::{Confirmation, Confirmed, UsageSeen, VersionState};
 use crate::ports::KeyOwner;
 use crate::rules::alarms::{AlarmChange, wanted};
 use scene::{Guard, Scene, ago, days, key, now, version, version_id};
@@ -211,8 +211,8 @@ const CASES: [Case; RULES.len()] = [
     },
     Case {
         rule: "key-shared",
-        finds: |s| s.shares = true,
-        silent: |s| s.shares = false,
+        finds: |s| s.shares = Some(Shared::Fingerprint),
+        silent: |s| s.shares = None,
         blind: no_inventory,
     },
     Case {
@@ -352,6 +352,12 @@ const CASES: [Case; RULES.len()] = [
         finds: |s| s.policy = Sight::Seen(Some(EVERYBODY.to_owned())),
         silent: |s| s.policy = Sight::Seen(Some(ITS_READER.to_owned())),
         blind: |s| s.policy = Sight::NotSeen,
+    },
+    Case {
+        rule: "secret-shared",
+        finds: |s| s.shares = Some(Shared::Secret),
+        silent: |s| s.shares = None,
+        blind: no_inventory,
     },
     Case {
         rule: "secret-untagged",
@@ -542,7 +548,7 @@ fn a_finding_about_a_slot_names_it_its_owner_and_a_command() {
 /// The cases that a rule has beside its first.
 #[test]
 fn rules_know_their_other_cases() {
-    let cases: [(&str, Change, Option<&str>); 17] = [
+    let cases: [(&str, Change, Option<&str>); 22] = [
         (
             "rotated for the first time never",
             |s| {
@@ -641,6 +647,53 @@ fn rules_know_their_other_cases() {
             None,
         ),
         (
+            "idle by its record, where the provider does not tell",
+            |s| {
+                s.listed().last_used = None;
+                s.current().last_used = Some(ago(days(31)));
+            },
+            Some("key-idle"),
+        ),
+        (
+            "the same, and the usage that is kept tells of a later use",
+            |s| {
+                s.listed().last_used = None;
+                s.current().last_used = Some(ago(days(31)));
+                s.used = Sight::Seen(Some(ago(days(1))));
+            },
+            None,
+        ),
+        (
+            "the same, and the usage that is kept was not read",
+            |s| {
+                s.listed().last_used = None;
+                s.current().last_used = Some(ago(days(31)));
+                s.used = Sight::NotSeen;
+            },
+            None,
+        ),
+        (
+            "idle by its record, and its figure moved since",
+            |s| {
+                s.listed().last_used = None;
+                s.current().last_used = Some(ago(days(31)));
+                s.current().usage_seen = Some(UsageSeen {
+                    total: MicroDollars(1),
+                    since: ago(days(1)),
+                    watched_from: ago(days(40)),
+                });
+            },
+            None,
+        ),
+        (
+            "a secret of another slot's, of a slot that is out of service",
+            |s| {
+                closed(s);
+                s.secret().slot = Some(OutsideText::new("other"));
+            },
+            None,
+        ),
+        (
             "a limit that is too high",
             |s| {
                 let cap = s.listed().cap.as_mut().unwrap();
@@ -689,6 +742,25 @@ fn rules_know_their_other_cases() {
         let rules: Vec<&str> = found.iter().map(|f| f.rule.as_str()).collect();
         assert_eq!(rules, Vec::from_iter(expected), "{name}: {found:#?}");
     }
+}
+
+#[test]
+fn the_drill_that_is_missing_is_named_with_its_canary() {
+    let scene = Scene {
+        drilled: Sight::Seen((ago(days(91)), DrillOutcome::Passed)),
+        ..Scene::default()
+    };
+    let found = scene.found();
+    let command = found[0].command.as_ref().unwrap().as_str();
+    assert_eq!(command, "keyward drill bot --yes --wait --reason \"audit\"");
+    assert_eq!(found[0].slot, None, "it is about the deployment");
+    let without = of_fleet(&FleetFacts {
+        now: now(),
+        canaries: &[],
+        slots: 1,
+    });
+    let command = without[0].command.as_ref().unwrap().as_str();
+    assert_eq!(command, "keyward apply keyward.toml --reason \"audit\"");
 }
 
 #[test]

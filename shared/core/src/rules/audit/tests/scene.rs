@@ -21,8 +21,8 @@ use crate::ports::{BedrockCredential, KeyOwner, ListedSecret};
 use crate::rules::alarms::{AlarmChange, set_up};
 use crate::rules::audit::facts::{
     AccountTraits, CredentialFacts, FleetFacts, GuardFacts, KeyFacts, ListedKey, Listing,
-    PoolFacts, ReaderFacts, RowFacts, SharedFacts, Sight, SlotFacts, UserFacts, VariableFacts,
-    Watcher,
+    PoolFacts, ReaderFacts, RowFacts, Shared, SharedFacts, Sight, SlotFacts, UserFacts,
+    VariableFacts, Watcher,
 };
 use crate::rules::audit::{
     of_credential, of_fleet, of_guard, of_key, of_pool, of_reader, of_row, of_shared, of_slot,
@@ -136,9 +136,10 @@ pub(super) struct Scene {
     pub(super) watcher: Sight<Watcher>,
     pub(super) alarm: Sight<Option<AlarmChange>>,
     pub(super) left: Sight<BTreeSet<Principal>>,
+    pub(super) used: Sight<Option<Timestamp>>,
     pub(super) strangers: Sight<Vec<ListedKey>>,
     pub(super) damaged: Option<&'static str>,
-    pub(super) shares: bool,
+    pub(super) shares: Option<Shared>,
     pub(super) reads_also: Option<Environment>,
     pub(super) variables: Sight<Vec<&'static str>>,
     pub(super) users: Sight<Vec<OutsideText>>,
@@ -173,9 +174,10 @@ impl Default for Scene {
             watcher: Sight::Seen(Watcher::Provider),
             alarm: Sight::Seen(None),
             left: Sight::Seen(BTreeSet::new()),
+            used: Sight::Seen(None),
             strangers: Sight::Seen(Vec::new()),
             damaged: None,
-            shares: false,
+            shares: None,
             reads_also: None,
             variables: Sight::Seen(Vec::new()),
             users: Sight::Seen(Vec::new()),
@@ -342,6 +344,7 @@ impl Scene {
                 Sight::NotSeen => Sight::NotSeen,
             },
             left: self.left.as_ref(),
+            used: self.used,
         }
     }
 
@@ -357,9 +360,9 @@ impl Scene {
             found.extend(of_row(&row));
         }
         let other: SlotName = "other".parse().unwrap();
-        if self.shares {
+        if let Some(what) = self.shares {
             found.extend(of_shared(&SharedFacts {
-                what: "key",
+                what,
                 first: &other,
                 second: &self.slot.name,
             }));
