@@ -14,6 +14,10 @@ fn root() -> PathBuf {
 
 /// The names of all packages that `package` needs to run.
 fn needs(package: &str) -> BTreeSet<String> {
+    needs_with(package, &[])
+}
+
+fn needs_with(package: &str, features: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .args([
             "tree",
@@ -25,6 +29,7 @@ fn needs(package: &str) -> BTreeSet<String> {
             "-p",
             package,
         ])
+        .args(features)
         .current_dir(root())
         .output()
         .unwrap();
@@ -79,8 +84,33 @@ fn aws_and_providers_do_not_know_each_other() {
     );
 }
 
+/// Agents link it: it brings nothing else of Keyward, and by itself no HTTP or TLS stack either.
+#[test]
+fn the_client_stays_light() {
+    let own = |name: &&String| name.starts_with("keyward") && *name != "keyward-client";
+    let stacks = ["reqwest", "hyper", "rustls", "openssl", "ring"];
+    let alone = needs("keyward-client");
+    assert!(
+        alone.contains("aws-sdk-secretsmanager"),
+        "the tree was not read: {alone:?}"
+    );
+    let unwanted = |name: &&String| own(name) || stacks.contains(&name.as_str());
+    let found: Vec<_> = alone.iter().filter(unwanted).collect();
+    assert!(found.is_empty(), "keyward-client must not need {found:?}");
+    let with = needs_with("keyward-client", &["--features", "middleware"]);
+    assert!(
+        with.contains("reqwest-middleware"),
+        "the tree was not read: {with:?}"
+    );
+    let others = ["openssl", "native-tls", "ring", "aws-smithy-http-client"];
+    let unwanted = |name: &&String| own(name) || others.contains(&name.as_str());
+    let found: Vec<_> = with.iter().filter(unwanted).collect();
+    assert!(found.is_empty(), "keyward-client must not need {found:?}");
+}
+
 /// Everything with a `main` that people deploy or run.
-const FUNCTIONS: [&str; 8] = [
+const FUNCTIONS: [&str; 9] = [
+    "keyward-agentd",
     "keyward-rotate",
     "keyward-retire",
     "keyward-monitor",
@@ -152,12 +182,15 @@ fn no_function_is_built_with_the_doors_of_the_fuzzer() {
 }
 
 /// Where key text may be taken out of its type, outside tests.
-const MAY_EXPOSE: [&str; 11] = [
+const MAY_EXPOSE: [&str; 14] = [
+    "functions/agentd/src/config.rs",
+    "functions/agentd/src/ready.rs",
     "shared/providers/src/http/credential.rs",
     "shared/providers/src/litellm/chosen.rs",
     "shared/providers/src/gemini/account.rs",
     "shared/providers/src/azure/token.rs",
     "shared/aws/src/secrets",
+    "shared/client/src/document.rs",
     "shared/core/src/model/admin_document.rs",
     "shared/core/src/model/key.rs",
     "shared/core/src/model/pool_document.rs",

@@ -1,8 +1,17 @@
 //! What agents tell of their own use: who may, what is taken, and what is refused before anything is written.
 
+use keyward_client::clock::Moment;
+use keyward_client::middleware::{
+    Endpoint, KeyHeader, KeyLayer, NotTaken, ReportSink, UsageReports,
+};
+use keyward_client::testing::{Longest, MemorySource, TestClock};
+use keyward_client::{Environment, KeywardClient, SecretId, Settings, SlotName};
 use keyward_core::model::usage::Bucket;
 use keyward_core::ports::Clock;
 use keyward_core::usecases::report::Callers;
+use keyward_lambda::http::{Http, HttpSettings};
+use reqwest::ResponseBuilderExt as _;
+use reqwest_middleware::{ClientBuilder, Middleware, Next};
 
 use super::*;
 
@@ -67,6 +76,85 @@ async fn a_reader_tells_what_it_used_as_often_as_it_likes() {
     other["version"] = json!(token(99));
     let (status, answer) = tell(&deps, AGENT, &other).await;
     assert_eq!((status, &answer["version_known"]), (200, &json!(false)));
+}
+
+/// What `keyward-client` sends is taken as it stands: of a call that was answered, of silence, and of the end.
+#[tokio::test]
+async fn what_the_client_library_tells_is_taken() {
+    let world = world();
+    let (deps, usage) = for_agents(&world).await;
+    let secrets = MemorySource::new();
+    secrets.put("llm/bot", token(1).as_str(), "sk-or-v1-EXAMPLE");
+    let keys = KeywardClient::with_clock(
+        secrets,
+        Settings::of(Environment::Prod),
+        TestClock::start(),
+        Arc::new(Longest),
+    );
+    let key = keys.unwrap().secret(SecretId::new("llm/bot").unwrap());
+    let sink = Arc::new(Kept::default());
+    let reports = UsageReports::new(SlotName::new(SLOT).unwrap(), key.clone(), sink.clone());
+    let endpoint = Endpoint::new("http://127.0.0.1:9", KeyHeader::Bearer).unwrap();
+    let settings = HttpSettings {
+        extra_roots: None,
+        timeout: std::time::Duration::from_secs(1),
+    };
+    let http = Http::new(&settings).unwrap().pooled().unwrap();
+    let agent = ClientBuilder::new(http)
+        .with(KeyLayer::new(key, endpoint).reporting(&reports))
+        .with(Provider)
+        .build();
+    let call = agent.post("http://127.0.0.1:9/v1/chat/completions");
+    call.body("{}").send().await.unwrap().bytes().await.unwrap();
+    reports.tell().await;
+    reports.end().await;
+    let sent = std::mem::take(&mut *sink.0.lock().unwrap());
+    let ends = |body: &String| body.contains("\"ends\":true");
+    assert_eq!(sent.iter().map(ends).collect::<Vec<_>>(), [false, true]);
+    for body in sent {
+        let (status, answer) = tell_raw(&deps, AGENT, body).await;
+        let expected = json!({"slot": SLOT, "changed": true, "version_known": true});
+        assert_eq!((status, answer), (200, expected));
+    }
+    let told = usage.all_told();
+    let counts = told[0].cells[0].models["anthropic/claude-sonnet-4.5"];
+    let tokens = counts.tokens;
+    assert_eq!((counts.requests, counts.cost.0), (1, 4800));
+    assert_eq!(
+        (tokens.input, tokens.output, tokens.cache_read),
+        (1100, 80, 100)
+    );
+}
+
+/// Keeps what is sent.
+#[derive(Debug, Default)]
+struct Kept(std::sync::Mutex<Vec<String>>);
+
+#[async_trait::async_trait]
+impl ReportSink for Kept {
+    async fn hand_over(&self, report: &[u8], _: Moment) -> Result<(), NotTaken> {
+        let text = String::from_utf8(report.to_vec()).unwrap();
+        self.0.lock().unwrap().push(text);
+        Ok(())
+    }
+}
+
+/// Answers as OpenRouter does.
+struct Provider;
+
+#[async_trait::async_trait]
+impl Middleware for Provider {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        _: &mut http::Extensions,
+        _: Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let body = json!({"model": "anthropic/claude-sonnet-4.5", "usage": {"prompt_tokens": 1200,
+            "completion_tokens": 80, "prompt_tokens_details": {"cached_tokens": 100}, "cost": 0.0048}});
+        let answer = http::Response::builder().url(request.url().clone());
+        Ok(answer.body(body.to_string()).unwrap().into())
+    }
 }
 
 #[tokio::test]
