@@ -1,17 +1,20 @@
 """ministack on a free port of the loopback interface. Prints the port, then serves, and keeps what
 functions ask it for (calls.py).
 
-Two things differ from ministack as it comes:
+Three things differ from ministack as it comes:
 
 - What an alarm publishes names the alarm by its ARN, as CloudWatch's messages do:
   https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Notify_Users_Alarm_Changes.html
 - An alarm watches the metric with its own dimensions alone: each combination of dimensions is a metric of its own:
   https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/cloudwatch_concepts.html#dimension-combinations
+- Where CloudTrail's events are recorded, those of a function whose application id is `~NAME` stand under that name, as a
+  function's session has the function's name: https://docs.aws.amazon.com/lambda/latest/dg/logging-using-cloudtrail.html
 """
 
 import asyncio
 import json
 import os
+import re
 
 import calls
 import guard
@@ -30,7 +33,7 @@ from hypercorn.asyncio import serve  # noqa: E402
 from hypercorn.config import Config  # noqa: E402
 from ministack.app import app  # noqa: E402
 from ministack.core.responses import get_account_id, get_region  # noqa: E402
-from ministack.services import cloudwatch, sns  # noqa: E402
+from ministack.services import cloudtrail, cloudwatch, sns  # noqa: E402
 
 publish = sns._fanout
 
@@ -65,6 +68,19 @@ def evaluate_own(alarm):
 
 
 cloudwatch._evaluate_alarm = evaluate_own
+
+record_event = cloudtrail.record_event
+
+
+def record_by_session(**event):
+    """Names a function's session."""
+    session = re.search(r"app/~(\S+)", event["user_agent"])
+    if session:
+        event["username"] = session[1]
+    record_event(**event)
+
+
+cloudtrail.record_event = record_by_session
 
 config = Config()
 config.bind = [f"fd://{server.detach()}"]

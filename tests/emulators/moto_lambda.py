@@ -2,7 +2,7 @@
 
     moto_lambda.py LOG_FOLDER
 
-Prints the port, then serves, and keeps what functions ask it for (calls.py). Three things differ from moto as it comes:
+Prints the port, then serves, and keeps what functions ask it for (calls.py). Four things differ from moto as it comes:
 
 - A function is run as a process with a Runtime API of its own: `bootstrap` of its zip, or the program that its
   variable KEYWARD_BOOTSTRAP names. What it prints is appended to LOG_FOLDER/<function>.log. Where its variable
@@ -12,6 +12,8 @@ Prints the port, then serves, and keeps what functions ask it for (calls.py). Th
   other than AWSCURRENT, all as AWS documents it. The function is found by its name alone: an ARN of another emulator's
   has another account in it.
 - GetSecretValue without a version reads AWSCURRENT.
+- PutSecretValue takes AWSCURRENT from the version that has it, also after UpdateSecretVersionStage gave it to that one, and no
+  other label with it.
 """
 
 import guard
@@ -317,6 +319,22 @@ def get_current_by_default(self, secret_id, version_id, version_stage):
 
 
 secrets.SecretsManagerBackend.get_secret_value = get_current_by_default
+
+
+reset_default_version = secrets.FakeSecret.reset_default_version
+
+
+def move_current(self, secret_version, version_id):
+    """Moves AWSCURRENT from whichever version has it."""
+    old = holder(self, "AWSCURRENT")
+    pending = old and "AWSPENDING" in self.versions[old]["version_stages"]
+    self.default_version_id = old or self.default_version_id
+    reset_default_version(self, secret_version, version_id)
+    if pending:
+        self.versions[old]["version_stages"].append("AWSPENDING")
+
+
+secrets.FakeSecret.reset_default_version = move_current
 
 
 def tags_of(secret):

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use keyward_core::model::act::{Act, Phase, Subject};
+use keyward_core::model::admin::{
+    AdminRecord, AdminState, AdminVersion, BreakGlassResult, BreakGlassTest,
+};
 use keyward_core::model::audit::AcceptedRisk;
 use keyward_core::model::drill::{Drill, DrillOutcome, DrillStage, DrillUnderWay};
 use keyward_core::model::incident::{
@@ -10,6 +13,10 @@ use keyward_core::model::incident::{
     Triggered, Undo,
 };
 use keyward_core::model::money::{CapPeriod, SpendCap};
+use keyward_core::model::offboarding::{
+    AskedFor, CaseTold, HandedOver, Leaver, Offboarding, Person, ReadsLook, SecretEnd, SlotTask,
+    Tie,
+};
 use keyward_core::model::pool::{DrawnKey, Pool, StandbyKey};
 use keyward_core::model::slot::{
     AcceptedLoss, Asked, CredentialKind, Drilled, Environment, Expectation, ExpectedSpend, Killed,
@@ -68,9 +75,16 @@ pub fn fields() -> BTreeMap<String, Vec<String>> {
         AcceptedRisk,
         AccountUsage,
         Act,
+        AdminRecord,
+        AdminState,
+        AdminVersion,
         Asked,
+        AskedFor,
         Backlog,
+        BreakGlassResult,
+        BreakGlassTest,
         CapPeriod,
+        CaseTold,
         Cell,
         Confirmation,
         Confirmed,
@@ -88,20 +102,27 @@ pub fn fields() -> BTreeMap<String, Vec<String>> {
         Expectation,
         ExpectedSpend,
         Figure,
+        HandedOver,
         HowCut,
         Incident,
         KillStep,
         Killed,
+        Leaver,
         Mode,
+        Offboarding,
         PendingSeen,
+        Person,
         Phase,
         Policy,
         Pool,
         ProviderName,
+        ReadsLook,
         Refusals,
         Scope,
+        SecretEnd,
         Slot,
         SlotState,
+        SlotTask,
         Source,
         Span,
         SpendCap,
@@ -114,6 +135,7 @@ pub fn fields() -> BTreeMap<String, Vec<String>> {
         Subject,
         Suspends,
         Tested,
+        Tie,
         TokenCounts,
         Told,
         ToldHour,
@@ -130,12 +152,14 @@ pub fn fields() -> BTreeMap<String, Vec<String>> {
 pub type Reread = fn(&Value) -> Result<Value, serde_json::Error>;
 
 /// Each kind of item, by the type that it is read as.
-pub const KINDS: [(&str, Reread); 11] = [
+pub const KINDS: [(&str, Reread); 13] = [
     ("AcceptedRisk", reread::<AcceptedRisk>),
     ("AccountUsage", reread::<AccountUsage>),
     ("Act", reread::<Act>),
+    ("AdminRecord", reread::<AdminRecord>),
     ("Drill", reread::<Drill>),
     ("Incident", reread::<Incident>),
+    ("Offboarding", reread::<Offboarding>),
     ("Pool", reread::<Pool>),
     ("Slot", reread::<Slot>),
     ("StoredWatch", reread::<StoredWatch>),

@@ -3,6 +3,8 @@
 
 #[path = "control/accept.rs"]
 mod accept;
+#[path = "control/admin.rs"]
+mod admin;
 #[path = "control/doctor.rs"]
 mod doctor;
 #[path = "control/drill.rs"]

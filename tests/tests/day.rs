@@ -315,8 +315,9 @@ async fn restored(day: &mut Day) {
     day.over("the doctor misses a canary, and nothing else");
 }
 
-/// What the day left, by rule and slot: no slot is a canary, so no drill was made. The theft itself left nothing undone.
-const LEFT: [(&str, &str); 1] = [("kill-switch-not-drilled", "")];
+/// What the day left, by rule and slot: no slot is a canary, so no drill was made, and nobody tried a break-glass credential. The
+/// theft itself left nothing undone.
+const LEFT: [(&str, &str); 2] = [("break-glass-untried", ""), ("kill-switch-not-drilled", "")];
 
 /// What an auditor is told of emulated AWS beside the settings of whoever acts.
 const AUDITS: [&str; 3] = ["S3", "CLOUDWATCH", "LAMBDA"];

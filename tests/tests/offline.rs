@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
@@ -16,8 +17,41 @@ use keyward_tests::support::account_entry;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-/// Nobody listens there.
-const CLOSED: &str = "http://127.0.0.1:9";
+/// Where the SDK looks for AWS and for credentials of it: <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>.
+const ENDPOINTS: [&str; 8] = [
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_SECRETS_MANAGER",
+    "AWS_ENDPOINT_URL_DYNAMODB",
+    "AWS_ENDPOINT_URL_SNS",
+    "AWS_ENDPOINT_URL_STS",
+    "AWS_ENDPOINT_URL_LAMBDA",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+];
+
+/// Where every part of AWS is for a command: whoever comes is counted and answered by nothing.
+struct NoAws(TcpListener);
+
+impl NoAws {
+    fn listen() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Self(listener)
+    }
+
+    /// What a command is told of AWS: that is all here, and there are no credentials but what is handed out here.
+    fn told(&self) -> Vec<(&'static str, String)> {
+        let here = format!("http://{}", self.0.local_addr().unwrap());
+        let mut told: Vec<_> = ENDPOINTS.iter().map(|name| (*name, here.clone())).collect();
+        told.push(("AWS_REGION", "us-east-1".to_owned()));
+        told
+    }
+
+    /// How many came. Connections wait for this to be asked, whether they were given up or not.
+    fn came(&self) -> usize {
+        std::iter::from_fn(|| self.0.accept().ok()).count()
+    }
+}
 
 const ADMIN: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/admin-a1B2c3";
 const POOL: &str = "arn:aws:secretsmanager:us-east-1:111122223333:secret:keyward/pool-a1B2c3";
@@ -50,16 +84,25 @@ async fn run_with(
     accounts: Option<(&'static str, String)>,
     arguments: Vec<String>,
 ) -> Output {
+    let (output, came) = run_counted(simulator, accounts, arguments).await;
+    assert_eq!(came, 0, "AWS was asked: {output:?}");
+    output
+}
+
+/// The same, and how often AWS was asked.
+async fn run_counted(
+    simulator: &Simulator,
+    settings: impl IntoIterator<Item = (&'static str, String)> + Send + 'static,
+    arguments: Vec<String>,
+) -> (Output, usize) {
     let credential = simulator.management_key().expose_secret().to_owned();
     let run = move || {
         let command: PathBuf = build_command().unwrap();
+        let aws = NoAws::listen();
         let mut child = Command::new(command)
             .env_clear()
-            .envs(accounts)
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", "EXAMPLE")
-            .env("AWS_SECRET_ACCESS_KEY", "EXAMPLE")
-            .env("AWS_ENDPOINT_URL", CLOSED)
+            .envs(settings)
+            .envs(aws.told())
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -69,7 +112,7 @@ async fn run_with(
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(credential.as_bytes()).unwrap();
         drop(stdin);
-        child.wait_with_output().unwrap()
+        (child.wait_with_output().unwrap(), aws.came())
     };
     tokio::task::spawn_blocking(run).await.unwrap()
 }
@@ -164,6 +207,19 @@ async fn every_key_of_the_slot_is_cut_off_without_aws_and_no_other() {
         let mut secrets: Vec<String> = secrets.map(|k| k.expose_secret().to_owned()).collect();
         secrets.extend(simulator.admin_secrets());
         Canary::new(secrets).assert_absent("what the command printed", text + &errors);
+    }
+}
+
+/// What counts the calls of AWS would see one: a command that needs AWS comes there.
+#[tokio::test]
+async fn a_command_that_needs_aws_is_seen_to_ask_it() {
+    let simulator = simulator(ProviderName::OpenRouter).await;
+    let table = ("KEYWARD_TABLE", "keyward".to_owned());
+    for line in ["status", "lockdown --dry-run"] {
+        let stack = ("KEYWARD_STACK", "prod".to_owned());
+        let (output, came) = run_counted(&simulator, [table.clone(), stack], words(line)).await;
+        assert!(!output.status.success(), "{line}: {output:?}");
+        assert!(came > 0, "{line}: {output:?}");
     }
 }
 

@@ -17,6 +17,8 @@ use keyward_core::model::version::{Confirmation, VersionState};
 use keyward_core::ports::{KeyOwner, Verdict};
 use keyward_core::usecases::register::{Registered, register};
 use keyward_testkit::clock::ManualClock;
+use keyward_testkit::contract;
+use keyward_testkit::contract::admins::{self, AdminSubject};
 use keyward_testkit::contract::provider::{Fixture, ProviderCall};
 use keyward_testkit::drive::{Point, Scenario, crash_at_every_call};
 use keyward_testkit::gate::Gate;
@@ -25,7 +27,7 @@ use keyward_testkit::simulator::{
     Window,
 };
 use keyward_tests::support::over_http::{self, fixture_of, world_with};
-use keyward_tests::support::{Make, Simulated, World, check_rules, fleet_at, say, token};
+use keyward_tests::support::{Admins, Make, Simulated, World, check_rules, fleet_at, say, token};
 use serde_json::json;
 
 fn settings(home: Home, key_end: KeyEnd) -> Settings {
@@ -62,6 +64,19 @@ contract!(in_an_account_of_its_own: OwnAccount, Deletable);
 contract!(in_a_standing_account_without_delete: StandingAccount, Expires);
 contract!(in_an_account_of_its_own_without_delete: OwnAccount, Expires);
 contract!(in_an_account_of_its_own_without_delete_or_end: OwnAccount, WithItsAccountOnly);
+
+#[tokio::test]
+async fn admin_credentials_keep_their_promises() {
+    let settings = settings(Home::StandingAccount, KeyEnd::Deletable);
+    let admins = Admins::start(&settings).await.unwrap();
+    let count = contract::run(admins::CHECKS, &admins as &dyn AdminSubject, &[]).await;
+    assert_eq!(count, admins::CHECKS.len());
+    let mut secrets = admins.simulator.admin_secrets();
+    assert!(secrets.len() > count, "each check made some");
+    secrets.sort_unstable();
+    secrets.dedup();
+    assert!(secrets.len() > count, "and no two are the same");
+}
 
 const KEY: &str = "/organization/projects/*/api_keys/*";
 

@@ -9,9 +9,12 @@ mod served;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
+use keyward_core::model::act_order::{ActOrder, CutOff, Ground};
 use keyward_core::model::alert::{AlertKind, Severity};
 use keyward_core::model::fleet::PolicyEntry;
+use keyward_core::model::incident::TriggerId;
 use keyward_core::model::secret_document::SecretDocument;
+use keyward_core::model::text::OutsideText;
 use keyward_core::model::version::{Confirmation, Version, VersionState};
 use keyward_core::ports::{
     Clock, Deadline, Fence, Inventory, SecretStore, Stage, TAG_SLOT, VersionSelector,
@@ -23,7 +26,7 @@ use keyward_rotate::RotateError;
 use keyward_testkit::clock::ManualClock;
 use keyward_testkit::gate::Gate;
 use keyward_testkit::memory::MemoryProvider;
-use keyward_tests::support::{Oddity, STEPS, World, check_rules, fleet, token};
+use keyward_tests::support::{Oddity, OrderedFunction, STEPS, World, check_rules, fleet, token};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
@@ -142,6 +145,39 @@ async fn a_rotation_that_finds_its_admin_credential_refused_pages_once_and_waits
     assert!(!outcome.unwrap_err().is_retryable());
     let sent: Vec<_> = world.outside.alerts.sent().iter().map(|a| a.kind).collect();
     assert_eq!(sent, [AlertKind::AdminCredentialRefused]);
+}
+
+/// The key is not cut off: that pages, and why does.
+#[tokio::test]
+async fn a_kill_that_finds_its_admin_credential_refused_pages_for_that_too_and_once() {
+    let (world, _) = rotated().await;
+    let ports = keyward_core::usecases::Ports {
+        providers: Arc::new(NoCredential),
+        ..world.open.clone()
+    };
+    let order = ActOrder::CutOff(CutOff {
+        slot: world.slot.clone(),
+        trigger: TriggerId::new("request-1"),
+        ground: Ground::Person,
+        cause: OutsideText::new("calls at night"),
+        seen: world.outside.clock.now(),
+    });
+    for _ in 0..3 {
+        OrderedFunction::on(&ports).carry_out(&order).await.unwrap();
+        world.pass(MINUTE * 10);
+    }
+    assert_eq!(alerts(&world, AlertKind::AdminCredentialRefused), 1);
+    let sent = world.outside.alerts.sent();
+    let refused = sent
+        .iter()
+        .find(|a| a.kind == AlertKind::AdminCredentialRefused);
+    assert_eq!(refused.unwrap().severity, Severity::Page);
+    assert!(alerts(&world, AlertKind::NotContained) > 0);
+    OrderedFunction::on(&world.open)
+        .carry_out(&order)
+        .await
+        .unwrap();
+    assert!(!world.outside.provider.accepts(&world.current_key()));
 }
 
 struct NoCredential;

@@ -8,6 +8,7 @@ use keyward_core::model::names::{AccountName, SlotName};
 
 use crate::commands::{
     Accept, Audit, Entered, Factor, Import, InitRepo, Leak, Lockdown, Offboard, Offline, Scan,
+    Sealed,
 };
 use crate::fleet_file::USUAL;
 
@@ -264,7 +265,7 @@ pub(crate) enum Command {
     ///
     /// The slot must be a canary by the fleet file, and enforce. Its score is put, and its alarm does the rest; its agent gets
     /// a new key. With --wait, ends with 0 only if the key was seen refused and a replacement is in use. Example: keyward
-    /// drill canary-openrouter --wait --reason "monthly drill"
+    /// drill canary-openrouter --wait --yes --break-glass --reason "monthly drill" < break-glass.txt
     Drill {
         /// The slot.
         slot: SlotName,
@@ -280,6 +281,8 @@ pub(crate) enum Command {
         /// How long to wait at most, in seconds.
         #[arg(long, default_value_t = 1200, requires = "wait")]
         timeout: u32,
+        #[command(flatten)]
+        break_glass: Sealed,
         /// Do not ask for the slot's name to be typed.
         #[arg(long)]
         yes: bool,

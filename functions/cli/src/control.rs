@@ -204,6 +204,9 @@ fn http_error(status: u16, region: &str) -> String {
         403 => format!(
             "AWS refused the request (HTTP 403). Nothing was changed. Your credentials may have expired (log in again); the request was signed for {region}, which must be the function's region (AWS_REGION); the URL must be that of the stack for this kind of acts (its output CommandSettings); and your role needs that kind's policy (the stack's outputs ViewerPolicyArn, OperatePolicyArn, KillPolicyArn, EnforcePolicyArn, RestorePolicyArn)."
         ),
+        // <https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html>, throttling
+        429 => "AWS did not let the request through to the control function (HTTP 429), and nothing was changed: it is stopped by a lockdown, or at work on too many requests. Send it again in a moment; a lockdown is ended by keyward lockdown --lift"
+            .to_owned(),
         status => format!(
             "the control function could not be reached (HTTP {status}); the act may have been done: look with keyward status, then send it again"
         ),

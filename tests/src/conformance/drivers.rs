@@ -150,6 +150,21 @@ const OPENAI: Driver = Driver {
         ),
         ("usage of images", "GET", "/organization/usage/images"),
         ("costs", "GET", "/organization/costs"),
+        (
+            "create an admin key",
+            "POST",
+            "/organization/admin_api_keys",
+        ),
+        (
+            "list admin keys, verify one",
+            "GET",
+            "/organization/admin_api_keys",
+        ),
+        (
+            "delete an admin key",
+            "DELETE",
+            "/organization/admin_api_keys/{key}",
+        ),
     ],
 };
 

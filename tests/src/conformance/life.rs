@@ -6,12 +6,14 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use keyward_core::ports::{KeyProvider, Width, Window};
 use keyward_testkit::clock::ManualClock;
+use keyward_testkit::contract;
+use keyward_testkit::contract::admins::{self, AdminSubject};
 use keyward_testkit::contract::provider::{
     Fixture, ProviderCall, Repeats, Times, life, reports, wire,
 };
 use keyward_testkit::simulator::{Body, Exchange, Fault, RequestKind, Settings, Simulator};
 
-use crate::support::{Backend, Simulated};
+use crate::support::{Admins, Backend, Simulated};
 
 type Playing<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -99,8 +101,19 @@ pub async fn play(settings: &Settings) -> Vec<Exchange> {
     let (simulator, fixture) = stage(settings).await;
     every_error(&fixture).await;
     said.extend(simulator.recorded());
+    said.extend(administered(settings).await);
     said.retain(|exchange| exchange.kind != RequestKind::Agent);
     said
+}
+
+/// The suite of admin credentials, where the driver makes them.
+async fn administered(settings: &Settings) -> Vec<Exchange> {
+    let Some(subject) = Admins::start(settings).await else {
+        return Vec::new();
+    };
+    subject.simulator.record();
+    contract::run(admins::CHECKS, &subject as &dyn AdminSubject, &[]).await;
+    subject.simulator.recorded()
 }
 
 async fn stage(settings: &Settings) -> (Simulator, Fixture) {

@@ -20,8 +20,8 @@ use keyward_lambda::http::{Http, HttpSettings};
 
 pub(crate) use environment::{python, scripts};
 pub use ministack::{Ministack, Stacked};
-pub(crate) use moto::invoke;
 pub use moto::{Function, Moto};
+pub(crate) use moto::{THROTTLED, invoke};
 pub use topic::Topic;
 
 /// The region that everything is in.

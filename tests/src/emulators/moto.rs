@@ -14,6 +14,10 @@ const ROLE: &str = "emulated-function";
 /// A zip archive with nothing in it, in base64: the program is named by a variable.
 const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
 
+/// What Lambda says of an invocation that it lets no environment run:
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>.
+pub(crate) const THROTTLED: &str = "TooManyRequestsException";
+
 /// A running moto.
 #[derive(Debug)]
 pub struct Moto {
@@ -129,6 +133,11 @@ pub(crate) async fn invoke(url: &str, function: &str, event: &Value) -> (Value, 
         .header("Authorization", authorization("lambda"))
         .json(event);
     let answer = request.send().await.unwrap();
+    if answer.status() == reqwest::StatusCode::TOO_MANY_REQUESTS {
+        let said: Value = answer.json().await.unwrap();
+        let refused = json!({ "errorType": THROTTLED, "errorMessage": said["Reason"] });
+        return (refused, true);
+    }
     let is_error = answer.headers().contains_key("x-amz-function-error");
     (answer.json().await.unwrap(), is_error)
 }

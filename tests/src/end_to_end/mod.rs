@@ -3,6 +3,7 @@
 //! Secrets Manager and the functions are on moto; the inventory and the alerts on ministack; the provider is a
 //! simulator on the real clock. The functions are configured by environment variables, as a deployment configures them.
 
+mod admin;
 mod agents;
 mod audit;
 mod checks;
@@ -31,6 +32,7 @@ use serde_json::Value;
 
 use crate::emulators::{Ministack, Moto, Topic};
 use crate::support::{Backend as _, Several, THREE};
+pub use admin::MINTED;
 pub use agents::{Agent, Agents, RefreshingAgent};
 pub use audit::{FILES, REPORTS};
 pub use cloudwatch::CloudWatch;

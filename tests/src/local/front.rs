@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use super::signature::is_signed;
-use crate::emulators::invoke;
+use crate::emulators::{THROTTLED, invoke};
 
 /// Bytes that a function URL takes.
 const MAX_BODY: usize = 6 * 1024 * 1024;
@@ -81,6 +81,10 @@ async fn answer(emulator: &str, function: &str, caller: Caller, request: Request
     }
     let event = event_by(caller, parts.method.as_str(), parts.uri.path(), &body);
     let (answer, is_error) = invoke(emulator, function, &event).await;
+    // <https://docs.aws.amazon.com/lambda/latest/dg/urls-configuration.html>, throttling
+    if answer["errorType"] == THROTTLED {
+        return StatusCode::TOO_MANY_REQUESTS.into_response();
+    }
     let status = answer["statusCode"]
         .as_u64()
         .and_then(|n| u16::try_from(n).ok());

@@ -1,5 +1,6 @@
 //! What the flow tests and the demo share: a whole deployment on embedded parts, and the rules that must hold in it.
 
+mod admins;
 mod agent;
 mod odd;
 mod ordered;
@@ -16,6 +17,7 @@ use keyward_core::usecases::Ports;
 use keyward_core::usecases::retire::{RetireReport, carry_on};
 use keyward_retire::RetireError;
 
+pub use admins::Admins;
 pub use agent::agent_call;
 pub use odd::{Odd, Oddity};
 pub use ordered::OrderedFunction;

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::alarm::{AlarmMetric, AlarmState};
 use keyward_core::model::audit::{Seen, Source, Standing};
 use keyward_core::model::finding::About;
 use keyward_core::model::kill_alarm::FoundAlarm;
-use keyward_core::model::names::SlotName;
+use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::slot::{ProviderName, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
@@ -108,6 +109,10 @@ impl Census for Scanned {
 
     async fn slot(&self, name: &SlotName) -> Result<Option<Slot>, ListError> {
         Ok(self.slots.get(name).cloned())
+    }
+
+    async fn admin(&self, _: &AccountName) -> Result<Option<AdminRecord>, ListError> {
+        Ok(None)
     }
 
     async fn rows(&self, name: &SlotName) -> Result<SlotRows, ListError> {

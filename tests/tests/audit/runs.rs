@@ -11,7 +11,8 @@ use keyward_core::model::alert::{Alert, AlertKind, Severity};
 use keyward_core::model::audit::Seen;
 use keyward_core::model::incident::OwnerId;
 use keyward_core::model::slot::ProviderName;
-use keyward_core::ports::{AlertError, Alerts, Clock, Deadline, ReportSink};
+use keyward_core::model::text::OutsideText;
+use keyward_core::ports::{AlertError, Alerts, Clock, Deadline, ProviderError, ReportSink};
 use keyward_core::usecases::audit::{
     Amiss, Auditor, Hub, Outcome, RunError, RunReport, Unfinished,
 };
@@ -52,6 +53,7 @@ async fn one_stray() -> Run {
     let mut stage = Stage::new();
     stage.clock.advance(SignedDuration::from_hours(25 * 24));
     stage.account("openrouter-main", strays(&["stray"]));
+    stage.tried(&"openrouter-main".parse().unwrap(), 0).await;
     Run::on(stage)
 }
 
@@ -352,4 +354,28 @@ async fn a_run_without_a_report_says_so_and_tells_nobody_anything() {
     assert!(run.summaries().is_empty() && run.hub.calls().is_empty());
     run.stage.audits.fail();
     assert!(run.event(&json!({})).await.unwrap().told);
+}
+
+/// Nobody waits for an audit to look at it: what its provider refuses pages beside what the audit tells.
+#[tokio::test]
+async fn a_refused_credential_pages_and_other_trouble_does_not() {
+    let detail = || OutsideText::new("401");
+    for (error, pages) in [
+        (ProviderError::AdminCredential { detail: detail() }, 1),
+        (ProviderError::Refused { detail: detail() }, 0),
+    ] {
+        let mut run = one_stray().await;
+        let listed = Listed::failing(ProviderName::OpenRouter, error);
+        run.stage.account("openrouter-main", listed);
+        run.auditor.ports.providers = run.stage.ports.providers.clone();
+        run.unfinished(&json!({})).await;
+        let told = run.told.alerts.take();
+        let of = |kind| told.iter().filter(move |alert| alert.kind == kind);
+        assert_eq!(of(AlertKind::AuditDone).count(), 1);
+        assert_eq!(of(AlertKind::AdminCredentialRefused).count(), pages);
+        for page in of(AlertKind::AdminCredentialRefused) {
+            assert_eq!(page.severity, Severity::Page);
+            assert!(page.left.as_str().contains("`read_secret`"), "{page:?}");
+        }
+    }
 }

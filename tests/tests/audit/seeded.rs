@@ -183,6 +183,11 @@ const CASES: [Case; RULES.len()] = [
         |s| Box::pin(async { s.lists.forget_credentials("BedrockAPIKey-EXAMPLE") }),
     ),
     (
+        "break-glass-untried",
+        |s| Box::pin(async { s.tried(&account(OPENROUTER), 91).await }),
+        |s| Box::pin(async { s.tried(&account(OPENROUTER), 0).await }),
+    ),
+    (
         "cap-default",
         |s| Box::pin(s.change("bot", |slot| slot.expected_assumed = true)),
         |s| Box::pin(s.change("bot", |slot| slot.expected_assumed = false)),

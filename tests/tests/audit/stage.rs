@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use keyward_core::model::SCHEMA;
+use keyward_core::model::admin::{AdminRecord, BreakGlassResult, BreakGlassTest};
 use keyward_core::model::alarm::AlarmState;
 use keyward_core::model::audit::{AuditReport, Entry, Seen, Source};
 use keyward_core::model::drill::{Drill, DrillOutcome};
@@ -328,12 +329,25 @@ impl Stage {
             changed: Some(ago(20)),
         };
         self.lists.put_ages(&slot.account, &[age]);
+        self.tried(&slot.account, 20).await;
         let known = self.usage.account_or_empty(&slot.account).await.unwrap();
         let seen = AccountUsage {
             read_at: Some(now()),
             ..known
         };
         self.usage.save_account(&seen).await.unwrap();
+    }
+
+    /// A break-glass credential that worked so many days ago.
+    pub(crate) async fn tried(&self, account: &AccountName, days: i64) {
+        let known = self.inventory.admin(account).await.unwrap();
+        let mut record = known.unwrap_or_else(|| AdminRecord::empty(account));
+        record.break_glass = Some(BreakGlassTest {
+            at: ago(days),
+            result: BreakGlassResult::Works,
+            fingerprint: ApiKey::new("EXAMPLE").fingerprint(),
+        });
+        self.inventory.save_admin(&record).await.unwrap();
     }
 
     /// A drill that passed, of a slot that is a canary.

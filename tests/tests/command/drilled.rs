@@ -1,8 +1,19 @@
 //! `keyward drill`: a canary is cut off through emulated CloudWatch and SNS and the built kill switch.
 
+use keyward_core::model::admin::BreakGlassResult;
+use secrecy::ExposeSecret as _;
+
 use super::*;
 
 const SLOT: &str = "support-bot-openrouter";
+
+/// What was recorded of the sealed credential of the slot's account.
+async fn tried(local: &Local) -> Option<BreakGlassResult> {
+    let account = "openrouter-main".parse().unwrap();
+    let inventory = &local.deployment.ports.inventory;
+    let record = inventory.admin(&account).await.unwrap()?;
+    record.break_glass.map(|tried| tried.result)
+}
 
 #[tokio::test]
 async fn a_canary_is_drilled_by_a_person_who_waits_and_sees_each_stage() {
@@ -31,6 +42,15 @@ async fn a_canary_is_drilled_by_a_person_who_waits_and_sees_each_stage() {
         assert!(said.contains(expected), "{line}: {said}");
     }
 
+    // The sealed credential is tried first, and that it is refused stands on record; the slot is no canary all the same.
+    let tries = format!("{drill} --yes --break-glass");
+    let refused = shell(&local, &tries, "sk-or-v1-EXAMPLEwrong").await;
+    assert_eq!(refused.status.code(), Some(1));
+    let (said, complained) = (text(&refused.stdout), text(&refused.stderr));
+    assert!(said.contains("is REFUSED by openrouter"), "{said}");
+    assert!(complained.contains("it is no canary"), "{complained}");
+    assert_eq!(tried(&local).await, Some(BreakGlassResult::Refused));
+
     let guard = local.with_drills().await;
     let slot = SLOT.parse().unwrap();
     guard.watch(&slot).await;
@@ -58,11 +78,17 @@ async fn a_canary_is_drilled_by_a_person_who_waits_and_sees_each_stage() {
 
     let deployment = &local.deployment;
     let current = deployment.version(&slot, VersionState::Current).await;
-    let waits = format!("{drill} --yes --wait --timeout 240");
-    let (done, ()) = tokio::join!(shell(&local, &waits, ""), deployment.until_drilled(&slot));
+    let waits = format!("{tries} --wait --timeout 240");
+    let sealed = deployment.simulator.management_key();
+    let (done, ()) = tokio::join!(
+        shell(&local, &waits, sealed.expose_secret()),
+        deployment.until_drilled(&slot)
+    );
     let said = text(&done.stdout);
     assert!(done.status.success(), "{said}{}", text(&done.stderr));
+    assert_eq!(tried(&local).await, Some(BreakGlassResult::Works));
     for stage in [
+        "the break-glass credential works",
         "score put",
         "alarm changed",
         "claimed",

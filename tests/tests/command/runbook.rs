@@ -11,7 +11,7 @@ const AGAIN: usize = 10;
 
 /// What a command says that could not do anything, given all of them in a row.
 const NOTHING_TO_DO: [&str; 3] = [
-    // What runs here is no stack that could be stopped; tests/admin.rs plays that.
+    // What runs here is no stack that could be stopped, or given a credential: tests/lockdown.rs plays both.
     "KEYWARD_STACK is not set",
     // The same keys twice.
     "NOT added",
@@ -45,7 +45,12 @@ fn commands(local: &Local, folder: &Path) -> Vec<String> {
                 &format!("keyward apply {} ", local.fleet.display()),
             )
             .replace(" keys.txt", &format!(" {}", local.standby.display()));
-        for name in ["accounts.json", "break-glass.txt", "prices.json"] {
+        for name in [
+            "accounts.json",
+            "admin-key.txt",
+            "break-glass.txt",
+            "prices.json",
+        ] {
             line = line.replace(&format!(" {name}"), &format!(" {}", file(name)));
         }
         // No function carries a case on here: what is begun is seen, not its end.
@@ -85,6 +90,7 @@ async fn every_command_for_operators_is_carried_out_or_says_what_is_in_its_way()
     let prices = include_str!("../../../shared/core/prices/prices.json");
     for (name, text) in [
         ("accounts.json", local.deployment.accounts.as_str()),
+        ("admin-key.txt", admin.expose_secret()),
         ("break-glass.txt", admin.expose_secret()),
         ("prices.json", prices),
     ] {

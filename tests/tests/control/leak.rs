@@ -205,3 +205,106 @@ async fn a_key_that_is_cut_off_cannot_be_brought_back_once_it_leaked() {
     assert_eq!(world.versions().await[0].state, VersionState::Revoked);
     assert!(world.outside.provider.accepts(&replacement));
 }
+
+/// What was found, and sent by whoever found it: again, where no answer came.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// The key that the agent uses, and one of nobody's.
+    InUse,
+    /// A key that a kill suspended, beside its replacement.
+    CutOff,
+}
+
+impl Found {
+    async fn begin(self, world: &World) -> Value {
+        let key = world.current_key();
+        if self == Self::CutOff {
+            let kill = json!({"reason": "calls at night", "slot": world.slot});
+            post(&deps(world), "/kill", kill).await;
+            world.rotate(&token(2)).await.unwrap();
+        }
+        leak(&[find(&key), find(STRANGERS)])
+    }
+}
+
+/// The act's world, with what is sent in it.
+struct Sent(World, Value);
+
+impl Scenario for Found {
+    type World = Sent;
+
+    async fn world(&self, gate: &Arc<Gate>) -> Sent {
+        let world = World::in_memory(gate).await;
+        let report = self.begin(&world).await;
+        Sent(world, report)
+    }
+
+    async fn operation(&self, Sent(world, report): &Sent) {
+        let cut_off = Deps {
+            ports: world.ports.clone(),
+            orders: OrderedFunction::on(&world.ports),
+            ..deps(world)
+        };
+        post(&cut_off, "/leak", report.clone()).await;
+    }
+
+    /// Rules 1, 5, 9 and 10; and people hear of what no slot has.
+    async fn recover_and_check(&self, Sent(world, report): &Sent, point: Option<Point>) {
+        let incidents = || world.outside.inventory.all_incidents().len();
+        let kills = 1;
+        // Whoever was at work is not any more.
+        world.pass(SignedDuration::from_mins(10));
+        let (status, body) = post(&deps(world), "/leak", report.clone()).await;
+        assert_eq!(
+            (status, &body["untold"]),
+            (200, &json!(false)),
+            "{point:?}: {body}"
+        );
+        let first = &body["finds"][0];
+        assert_eq!(first["slot"], json!(world.slot), "{point:?}: {body}");
+        assert_eq!(incidents(), kills, "{point:?}: one kill, however often");
+        let leaked = world.versions().await.remove(0);
+        assert!(
+            matches!(leaked.state, VersionState::Revoking | VersionState::Revoked),
+            "{point:?}: {leaked:?}"
+        );
+        assert!(!told(world).is_empty(), "{point:?}");
+        if *self == Self::InUse {
+            world
+                .rotate(&token(2))
+                .await
+                .unwrap_or_else(|e| panic!("{point:?}: {e:?}"));
+        }
+        let used = world.current_key();
+        world.live_through(SignedDuration::from_mins(45)).await;
+        let versions = world.versions().await;
+        assert_eq!(
+            versions[0].state,
+            VersionState::Revoked,
+            "{point:?}: {versions:?}"
+        );
+        assert!(
+            world.outside.provider.accepts(&used),
+            "{point:?}: AWSCURRENT works"
+        );
+        let alive = versions.iter().filter(|v| v.state.may_be_alive());
+        let live = world.outside.provider.live();
+        assert_eq!(live.len(), alive.count(), "{point:?}: {versions:?}");
+        let (_, again) = post(&deps(world), "/leak", report.clone()).await;
+        assert_eq!(again["kills"], json!([]), "{point:?}: {again}");
+        assert!(world.outside.provider.accepts(&used), "{point:?}");
+        let kept = world.outside.inventory.dump() + &format!("{:?}", world.outside.alerts.sent());
+        for text in [used.as_str(), STRANGERS] {
+            assert!(!kept.contains(text), "{point:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn crash_at_every_call_of_a_leak() {
+    for (found, name, least) in [(Found::InUse, "in use", 15), (Found::CutOff, "cut off", 6)] {
+        let ran = crash_at_every_call(&found).await;
+        say(format_args!("leak of a key {name}: {ran} points"));
+        assert!(ran >= 3 * least, "{name}: {ran}");
+    }
+}

@@ -1,8 +1,10 @@
 //! `keyward drill`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use jiff::Timestamp;
 use keyward_core::model::act::ActId;
 use keyward_core::model::act_kind::ActKind;
@@ -16,7 +18,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Format;
+use super::break_glass::{BreakGlass, Tried};
 use super::confirm::{Confirm, confirmed, reasoned};
+use super::entered::accounts;
 use crate::aws::Aws;
 use crate::control::Control;
 use crate::print::{Outcome, clean, complain, line};
@@ -32,6 +36,38 @@ pub(super) struct Order {
     pub(super) reason: String,
     /// Seconds; `None` if it is not waited for.
     pub(super) wait: Option<u32>,
+    pub(super) break_glass: Sealed,
+}
+
+/// The break-glass credential of the slot's account, as it is tried with the drill.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Sealed {
+    /// Try the break-glass credential of the slot's provider account first, from standard input, and have that recorded.
+    ///
+    /// Needs KEYWARD_TABLE, and the provider accounts. If it is refused, the drill is made all the same, and the command ends
+    /// with 1.
+    #[arg(long, conflicts_with = "dry_run", requires = "yes")]
+    break_glass: bool,
+    /// A file with the provider accounts, as the functions have them in KEYWARD_ACCOUNTS; without it, that variable.
+    #[arg(long, requires = "break_glass", value_name = "FILE")]
+    accounts: Option<PathBuf>,
+}
+
+impl Sealed {
+    /// Tries it, if that was asked for.
+    async fn tried(&self, slot: &SlotName, reason: &str) -> Result<Option<Tried>> {
+        if !self.break_glass {
+            return Ok(None);
+        }
+        let accounts = accounts(self.accounts.as_deref())?;
+        let known = ports().await?.inventory.slot(slot).await?;
+        let Some(known) = known else {
+            bail!("there is no slot `{slot}`; nothing was changed");
+        };
+        let command = format!("keyward drill {slot} --break-glass --yes --reason TEXT < FILE");
+        let given = BreakGlass::of(&known.account, accounts, &command)?;
+        given.tried(&known.scope, reason).await.map(Some)
+    }
 }
 
 #[derive(Deserialize)]
@@ -74,6 +110,11 @@ pub(super) async fn drill(order: &Order, confirm: Confirm, format: Format) -> Re
         None => None,
     };
     let control = Control::open(ActKind::Operate).await?;
+    let tried = order.break_glass.tried(slot, &order.reason).await?;
+    if let Some(tried) = tried.as_ref().filter(|_| format == Format::Table) {
+        tried.show();
+    }
+    let of_it = tried.as_ref().map_or(Outcome::Done, Tried::outcome);
     let what =
         format!("The key of the canary {slot} is cut off within minutes, to see that it can be");
     confirmed(slot, &what, confirm)?;
@@ -81,7 +122,10 @@ pub(super) async fn drill(order: &Order, confirm: Confirm, format: Format) -> Re
     let left = format!(
         "{slot}: no longer waited for. A drill that was begun goes on by itself, and an alert tells its end: keyward status {slot}"
     );
-    let answer = until_left(control.post("/drill", &request), &left).await?;
+    let mut answer = until_left(control.post("/drill", &request), &left).await?;
+    if let Some(tried) = &tried {
+        answer["break_glass"] = tried.json();
+    }
     let begun = read(&answer)?;
     if begun.unrecorded {
         complain(&format!(
@@ -101,7 +145,7 @@ pub(super) async fn drill(order: &Order, confirm: Confirm, format: Format) -> Re
                 id.as_str()
             )),
         }
-        return Ok(outcome(!begun.unrecorded));
+        return Ok(outcome(&begun, of_it));
     };
     if format == Format::Table {
         line(&format!("{slot}: {:>8.1} s  score put", 0.0));
@@ -117,13 +161,13 @@ pub(super) async fn drill(order: &Order, confirm: Confirm, format: Format) -> Re
     if format == Format::Json {
         line(&with_stages(answer, &reached).to_string());
     }
-    Ok(outcome(!begun.unrecorded))
+    Ok(outcome(&begun, of_it))
 }
 
-const fn outcome(all: bool) -> Outcome {
-    match all {
-        true => Outcome::Done,
-        false => Outcome::NotAll,
+const fn outcome(begun: &Answer, break_glass: Outcome) -> Outcome {
+    match begun.unrecorded {
+        true => Outcome::NotAll,
+        false => break_glass,
     }
 }
 

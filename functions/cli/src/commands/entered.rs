@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use keyward_aws::SecretsManager;
-use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::admin_document::AdminDocument;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::{AccountName, ScopeId, SecretArn, SecretVersionId, StackName};
@@ -23,10 +22,10 @@ use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use super::Format;
+use super::break_glass::BreakGlass;
 use super::offline::{Given, accounts_in, credential, piped};
 use super::providers::configured;
 use crate::aws::Aws;
-use crate::control::Control;
 use crate::print::{Outcome, complain, line};
 use crate::settings::{STACK, required};
 use crate::waiting::until_left;
@@ -128,6 +127,11 @@ impl Entered {
             return Ok(Outcome::Done);
         }
         let token = SecretVersionId::from_seed(&format!("replaces {}", key.fingerprint().to_hex()));
+        // What an earlier rotation left under AWSPENDING keeps any other from beginning.
+        if let Some(pending) = secret.holder(&Stage::Pending).filter(|id| **id != token) {
+            let unstaged = secrets.unstage_pending(&of.secret, pending).await;
+            unstaged.with_context(|| unreplaced(&of.secret))?;
+        }
         self.replace(&secrets, &of, &stack, &token).await?;
         match format {
             Format::Json => {
@@ -153,12 +157,6 @@ impl Entered {
         stack: &StackName,
         token: &SecretVersionId,
     ) -> Result<()> {
-        let unreplaced = || {
-            format!(
-                "the credential works and is stored, but is not replaced yet: it is the one you entered. Run this again, or: aws secretsmanager rotate-secret --secret-id {}",
-                of.secret
-            )
-        };
         let function = rotate_function(&of.secret, stack);
         match secrets
             .rotate_by(&of.secret, token, &function, ROTATED_EVERY_DAYS)
@@ -169,7 +167,7 @@ impl Entered {
                 let now = secrets.describe(of.secret.as_str()).await;
                 let begun = now.is_ok_and(|now| now.stages.contains_key(token));
                 if !begun {
-                    return Err(error).with_context(unreplaced);
+                    return Err(error).with_context(|| unreplaced(&of.secret));
                 }
             }
         }
@@ -183,7 +181,7 @@ impl Entered {
                 sleep(LOOK_EVERY).await;
             }
         };
-        let left = unreplaced();
+        let left = unreplaced(&of.secret);
         let within = Duration::from_secs(self.timeout.into());
         match timeout(within, until_left(replaced, &left)).await {
             Ok(done) => done,
@@ -193,55 +191,23 @@ impl Entered {
 
     async fn try_break_glass(&self, account: &AccountName, format: Format) -> Result<Outcome> {
         let accounts = self.configured()?;
-        let of = administered(&accounts, account)?;
-        piped(
-            "credential",
-            &format!("keyward doctor --break-glass --account {account} < FILE"),
-        )?;
-        let key = credential()?;
-        let aws = Aws::load().await?;
-        let driver = opened(&aws, accounts, &of, key.clone()).await?;
-        let works = accepted(driver.as_ref(), &key, &self.place()).await;
-        if let Err(error) = &works
-            && error.downcast_ref::<NotAsked>().is_some()
-        {
-            return works.map(|()| Outcome::Done);
-        }
-        let result = if works.is_ok() { "works" } else { "refused" };
-        let request = json!({
-            "account": account, "result": result, "fingerprint": key.fingerprint(),
-            "reason": "tried from a workstation",
-        });
-        let recorded = match Control::open(ActKind::Operate).await {
-            Ok(control) => control.post("/break-glass", &request).await.map(drop),
-            Err(error) => Err(error),
-        };
+        let command = format!("keyward doctor --break-glass --account {account} < FILE");
+        let given = BreakGlass::of(account, accounts, &command)?;
+        let tried = given
+            .tried(&self.place(), "tried from a workstation")
+            .await?;
         match format {
-            Format::Json => line(
-                &json!({ "account": account, "result": result, "recorded": recorded.is_ok() })
-                    .to_string(),
-            ),
-            Format::Table if works.is_ok() => line(&format!(
-                "{account}: the break-glass credential works; it was stored nowhere"
-            )),
-            Format::Table => line(&format!(
-                "{account}: the break-glass credential is REFUSED by {}: make another now. {}",
-                of.provider,
-                by_hand(of.provider)
-            )),
+            Format::Json => line(&tried.json().to_string()),
+            Format::Table => tried.show(),
         }
-        if let Err(error) = recorded {
-            complain(&format!(
-                "{account}: that it was tried is not recorded ({}): run this again once control answers",
-                crate::print::chain(&error)
-            ));
-            return Ok(Outcome::NotAll);
-        }
-        Ok(match works {
-            Ok(()) => Outcome::Done,
-            Err(_) => Outcome::NotAll,
-        })
+        Ok(tried.outcome())
     }
+}
+
+fn unreplaced(secret: &SecretArn) -> String {
+    format!(
+        "the credential works and is stored, but is not replaced yet: it is the one you entered. Run this again, or: aws secretsmanager rotate-secret --secret-id {secret}"
+    )
 }
 
 /// The provider accounts, out of a file or the environment.
@@ -255,7 +221,10 @@ pub(super) fn accounts(file: Option<&Path>) -> Result<ProviderAccounts> {
     }
 }
 
-fn administered(accounts: &ProviderAccounts, account: &AccountName) -> Result<Administered> {
+pub(super) fn administered(
+    accounts: &ProviderAccounts,
+    account: &AccountName,
+) -> Result<Administered> {
     let mut all = accounts.administered().into_iter();
     if let Some(found) = all.find(|of| of.account == *account) {
         return Ok(found);
@@ -293,7 +262,7 @@ async fn ours(secrets: &SecretsManager, of: &Administered) -> Result<SecretDescr
     Ok(secret)
 }
 
-async fn opened(
+pub(super) async fn opened(
     aws: &Aws,
     accounts: ProviderAccounts,
     of: &Administered,
@@ -307,10 +276,14 @@ async fn opened(
 /// The provider was not asked, or gave no answer that means anything.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}; nothing was changed")]
-struct NotAsked(String);
+pub(super) struct NotAsked(String);
 
 /// Whether the provider takes it for an administrator's, by a call that reads.
-async fn accepted(driver: &dyn KeyProvider, key: &AdminKey, place: &Scope) -> Result<()> {
+pub(super) async fn accepted(
+    driver: &dyn KeyProvider,
+    key: &AdminKey,
+    place: &Scope,
+) -> Result<()> {
     let provider = driver.abilities().provider;
     if let Some(admin) = driver.admin() {
         return match admin.accepts(key).await {

@@ -3,7 +3,9 @@
 //! By the person's own identity: an order to `control` would be carried out by what may be in somebody else's hands, and
 //! `control` cannot stop itself and go on.
 
-use std::path::PathBuf;
+mod report;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,10 +17,7 @@ use keyward_aws::{CloudTrail, LambdaSwitch, SecretsManager};
 use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::key::AdminKey;
 use keyward_core::model::names::{AccountName, SecretArn, SecretVersionId, StackName};
-use keyward_core::ports::{
-    Administered, Clock, FunctionSwitch, ProviderError, Providers, SeenCall, Trail,
-};
-use keyward_core::rules::admin::by_hand;
+use keyward_core::ports::{Administered, Clock, FunctionSwitch, ProviderError, Providers, Trail};
 use keyward_core::usecases::admin::{Old, ReplaceError, Replaced, Replacing, replace};
 use keyward_core::usecases::lockdown::{
     FUNCTIONS, FunctionDone, SeenOf, Switched, function_of, lift, seen, stop,
@@ -27,7 +26,7 @@ use keyward_lambda::clock::SystemClock;
 use keyward_lambda::deployment::AdminSecrets;
 use keyward_providers::AdminKeySource;
 use keyward_providers::config::ProviderAccounts;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Format;
 use super::confirm::{Confirm, confirmed_stack, reasoned};
@@ -35,7 +34,7 @@ use super::entered::accounts;
 use super::offline::{credential, piped};
 use crate::aws::Aws;
 use crate::control::Control;
-use crate::print::{Outcome, chain, clean, complain, line};
+use crate::print::{Outcome, chain, complain, line};
 use crate::settings::{STACK, required};
 
 /// Time for one request to a provider.
@@ -112,7 +111,8 @@ pub(super) async fn run(wanted: Lockdown) -> Result<Outcome> {
         return foreseen(&wanted, &aws, &functions, &trail, (&stack, since), format).await;
     }
     reasoned(wanted.reason.as_deref().unwrap_or_default())?;
-    if wanted.break_glass.is_some() {
+    if let Some(account) = &wanted.break_glass {
+        is_known(account, wanted.accounts.as_deref())?;
         let command = "keyward lockdown --break-glass ACCOUNT --yes --reason \"...\" < FILE";
         piped("break-glass credential", command)?;
     }
@@ -126,11 +126,11 @@ pub(super) async fn run(wanted: Lockdown) -> Result<Outcome> {
     };
     let stopped = stop(&functions, &stack).await;
     if format == Format::Table {
-        show_functions(&stopped, "stopped");
+        report::functions(&stopped, "stopped");
     }
     let credentials = replaced(&wanted, &aws, break_glass, begun).await;
     if format == Format::Table {
-        show_credentials(&credentials);
+        report::credentials(&credentials);
     }
     let seen = seen(&trail, &stack, since, SHOWN).await;
     let reason = wanted.reason.clone().unwrap_or_default();
@@ -138,21 +138,18 @@ pub(super) async fn run(wanted: Lockdown) -> Result<Outcome> {
         Format::Json => line(
             &json!({
                 "stack": stack, "reason": reason, "at": begun, "since": since,
-                "functions": stopped, "credentials": credentials_json(&credentials), "seen": seen_json(&seen),
-                "not_seen": NOT_SEEN,
+                "functions": stopped, "credentials": report::credentials_json(&credentials), "seen": report::seen_json(&seen),
+                "not_seen": report::NOT_SEEN,
             })
             .to_string(),
         ),
         Format::Table => {
-            show_seen(&seen, since);
+            report::seen(&seen, since);
             line("Nothing of this is in Keyward's own record: it is stopped. Keep what was printed. When it is safe: keyward lockdown --lift --reason \"...\" (infra/RUNBOOK.md, Lockdown)");
         }
     }
     Ok(outcome(&stopped, &credentials, &seen))
 }
-
-/// What no part of this can show.
-const NOT_SEEN: &str = "reads and writes of the table's items, calls in other regions (IAM's are in us-east-1), and what was done at providers with a stolen admin credential: look at each provider's own audit log";
 
 fn outcome(
     functions: &[FunctionDone],
@@ -165,7 +162,9 @@ fn outcome(
         || credentials.iter().any(|one| match one {
             Err(_) => true,
             Ok(one) => match &one.outcome {
-                Ok(done) => !done.left.is_empty() || done.old == Old::NotTold,
+                Ok(done) => {
+                    !done.left.is_empty() || done.old == Old::NotTold || done.pending.is_some()
+                }
                 Err(Left::ByHand) => false,
                 Err(Left::Failed(_)) => true,
             },
@@ -173,13 +172,24 @@ fn outcome(
     let by_hand = credentials
         .iter()
         .flatten()
-        .any(|one| matches!(one.outcome, Err(Left::ByHand)));
+        .any(|one| one.of.read.is_some() || matches!(one.outcome, Err(Left::ByHand)));
     let unseen = seen.iter().any(|of| of.seen.is_err());
     match (failed, by_hand || unseen) {
         (true, _) => Outcome::NotAll,
         (false, true) => Outcome::MaybeMore,
         (false, false) => Outcome::Done,
     }
+}
+
+/// A credential of an account that nothing knows would replace nothing.
+fn is_known(account: &AccountName, file: Option<&Path>) -> Result<()> {
+    let administered = accounts(file)?.administered();
+    if !administered.iter().any(|of| of.account == *account) {
+        bail!(
+            "the provider accounts name no account {account} with an `admin_secret`; nothing was changed"
+        );
+    }
+    Ok(())
 }
 
 /// Hands out the given credential for one account, and for every other what its secret holds.
@@ -291,40 +301,19 @@ async fn foreseen(
         let found = functions.state(&function).await;
         would.push((function, found));
     }
-    let accounts = mints(accounts(wanted.accounts.as_deref())?, aws).await?;
+    let credentials = mints(accounts(wanted.accounts.as_deref())?, aws).await?;
     let seen = seen(trail, stack, since, SHOWN).await;
     let unread = would.iter().any(|(_, found)| found.is_err());
-    let word = |found: &Result<Option<_>, _>| match found {
-        Ok(Some(_)) => "would be stopped".to_owned(),
-        Ok(None) => "is not there".to_owned(),
-        Err(error) => format!("cannot be looked at: {error}"),
+    let foreseen = report::Foreseen {
+        stack,
+        since,
+        functions: &would,
+        credentials: &credentials,
+        seen: &seen,
     };
     match format {
-        Format::Json => {
-            let functions: Vec<Value> = would
-                .iter()
-                .map(|(function, found)| json!({ "function": function, "outcome": word(found) }))
-                .collect();
-            let credentials: Vec<Value> = accounts
-                .iter()
-                .map(|(of, mints)| json!({ "account": of.account, "provider": of.provider, "by_hand": !mints }))
-                .collect();
-            line(&json!({ "stack": stack, "dry_run": true, "since": since, "functions": functions, "credentials": credentials, "seen": seen_json(&seen), "not_seen": NOT_SEEN }).to_string());
-        }
-        Format::Table => {
-            line("Nothing was changed.");
-            would.iter().for_each(|(function, found)| {
-                line(&format!("{function}: {}", clean(&word(found))))
-            });
-            for (of, mints) in accounts {
-                let how = match mints {
-                    true => "its admin credential would be replaced",
-                    false => by_hand(of.provider),
-                };
-                line(&format!("{} ({}): {how}", of.account, of.provider));
-            }
-            show_seen(&seen, since);
-        }
+        Format::Json => foreseen.json(),
+        Format::Table => foreseen.show(),
     }
     Ok(if unread {
         Outcome::NotAll
@@ -379,7 +368,7 @@ async fn lifted(
     };
     match format {
         Format::Json => line(&json!({ "stack": stack, "reason": reason, "functions": done, "recorded": recorded.as_ref().map(Result::is_ok) }).to_string()),
-        Format::Table => show_functions(&done, "runs again"),
+        Format::Table => report::functions(&done, "runs again"),
     }
     let failed = done
         .iter()
@@ -402,121 +391,4 @@ async fn record(reason: &str, done: &[FunctionDone]) -> Result<()> {
     let control = Control::open(ActKind::Restore).await?;
     let request = json!({ "reason": reason, "functions": done });
     control.post("/lockdown", &request).await.map(drop)
-}
-
-fn show_functions(done: &[FunctionDone], word: &str) {
-    for FunctionDone { function, outcome } in done {
-        let said = match outcome {
-            Switched::Now => word.to_owned(),
-            Switched::Already => format!("{word}, as before"),
-            Switched::NotThere => "is not there".to_owned(),
-            Switched::Failed(why) => format!("FAILED: {}", clean(why)),
-        };
-        line(&format!("{function}: {said}"));
-    }
-    if word == "stopped" {
-        line("What was under way goes on to its end: 15 minutes at most.");
-    }
-}
-
-fn show_credentials(all: &[Result<Credential, String>]) {
-    for one in all {
-        let Credential { of, outcome } = match one {
-            Ok(one) => one,
-            Err(why) => {
-                line(why);
-                continue;
-            }
-        };
-        let account = &of.account;
-        match outcome {
-            Err(Left::ByHand) => line(&format!("{account}: BY HAND: {}", by_hand(of.provider))),
-            Err(Left::Failed(why)) => line(&format!("{account}: NOT REPLACED: {why}")),
-            Ok(done) => {
-                line(&format!(
-                    "{account}: replaced; {} ended with the new one",
-                    done.ended.len()
-                ));
-                for (handle, why) in &done.left {
-                    line(&format!(
-                        "{account}: {handle} was NOT ended: {}. Run this again, or end it in the console",
-                        clean(why)
-                    ));
-                }
-                if done.old == Old::NotTold {
-                    line(&format!(
-                        "{account}: which one the old one is, {}'s list does not tell: end it in the console",
-                        of.provider
-                    ));
-                }
-                for other in &done.others {
-                    line(&format!(
-                        "{account}: somebody else's admin credential: {} ({}); see whose it is",
-                        clean(other.name.as_str()),
-                        other.handle
-                    ));
-                }
-            }
-        }
-    }
-}
-
-fn credentials_json(all: &[Result<Credential, String>]) -> Vec<Value> {
-    let one = |one: &Result<Credential, String>| match one {
-        Err(why) => json!({ "failed": why }),
-        Ok(Credential { of, outcome }) => match outcome {
-            Err(Left::ByHand) => json!({ "account": of.account, "by_hand": by_hand(of.provider) }),
-            Err(Left::Failed(why)) => json!({ "account": of.account, "failed": why }),
-            Ok(done) => json!({
-                "account": of.account, "replaced": true, "ended": done.ended,
-                "not_ended": done.left.iter().map(|(handle, why)| json!({ "handle": handle, "why": why })).collect::<Vec<_>>(),
-                "old_not_told": done.old == Old::NotTold,
-                "others": done.others.iter().map(|other| json!({ "handle": other.handle, "name": other.name })).collect::<Vec<_>>(),
-            }),
-        },
-    };
-    all.iter().map(one).collect()
-}
-
-fn show_seen(all: &[SeenOf], since: Timestamp) {
-    line(&format!(
-        "Since {}, as CloudTrail tells it (minutes late):",
-        since.strftime("%Y-%m-%d %H:%M UTC")
-    ));
-    for of in all {
-        match &of.seen {
-            Err(why) => line(&format!("{}: NOT SEEN: {}", of.name, clean(why))),
-            Ok((calls, more)) => {
-                let cut = if *more { ", and more before" } else { "" };
-                line(&format!("{}: {} calls{cut}", of.name, calls.len()));
-                calls
-                    .iter()
-                    .for_each(|call| line(&format!("  {}", shown(call))));
-            }
-        }
-    }
-    line(&format!("Not seen: {NOT_SEEN}."));
-}
-
-fn shown(call: &SeenCall) -> String {
-    let refused = call.refused.as_ref().map(|code| format!(" REFUSED {code}"));
-    clean(&format!(
-        "{} {} {} from {}{}",
-        call.at.strftime("%Y-%m-%d %H:%M:%S"),
-        call.call,
-        call.about,
-        call.from,
-        refused.unwrap_or_default()
-    ))
-}
-
-fn seen_json(all: &[SeenOf]) -> Vec<Value> {
-    let call = |call: &SeenCall| json!({ "at": call.at, "call": call.call, "about": call.about, "from": call.from, "refused": call.refused });
-    let one = |of: &SeenOf| match &of.seen {
-        Err(why) => json!({ "name": of.name, "not_seen": why }),
-        Ok((calls, more)) => {
-            json!({ "name": of.name, "calls": calls.iter().map(call).collect::<Vec<_>>(), "more": more })
-        }
-    };
-    all.iter().map(one).collect()
 }

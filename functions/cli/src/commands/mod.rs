@@ -4,6 +4,7 @@ mod accept;
 mod apply;
 mod audit;
 mod backtest;
+mod break_glass;
 mod completions;
 mod confirm;
 mod doctor;
@@ -36,6 +37,7 @@ use keyward_core::ports::Pass;
 
 pub(crate) use accept::Accept;
 pub(crate) use audit::Audit;
+pub(crate) use drill::Sealed;
 pub(crate) use entered::Entered;
 pub(crate) use expect::Factor;
 pub(crate) use import::Import;
@@ -189,6 +191,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
             dry_run,
             wait,
             timeout,
+            break_glass,
             yes,
             json,
         } => {
@@ -196,6 +199,7 @@ pub(crate) async fn run(args: Args) -> Result<Outcome> {
                 slot,
                 reason: reason.unwrap_or_default(),
                 wait: wait.then_some(timeout),
+                break_glass,
             };
             match dry_run {
                 true => drill::foresee(&order.slot, json.into()).await,

@@ -2,12 +2,14 @@
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::AttributeValue;
-use keyward_core::model::names::SlotName;
+use keyward_core::model::admin::AdminRecord;
+use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::slot::Slot;
 use keyward_core::model::text::{OutsideText, without_keys};
 use keyward_core::model::version::Version;
 use keyward_core::ports::{
-    Census, Damaged, Due, InventoryError, ListError, ListPage, Named, PageToken, SlotRows,
+    Census, Damaged, Due, Inventory, InventoryError, ListError, ListPage, Named, PageToken,
+    SlotRows,
 };
 use serde::de::DeserializeOwned;
 
@@ -46,6 +48,10 @@ impl Census for DynamoInventory {
     async fn slot(&self, name: &SlotName) -> Result<Option<Slot>, ListError> {
         let item = self.get(&Key::slot(name)).await?;
         Ok(item.and_then(|item| self.release.decode(item).ok()))
+    }
+
+    async fn admin(&self, account: &AccountName) -> Result<Option<AdminRecord>, ListError> {
+        Ok(Inventory::admin(self, account).await?)
     }
 
     async fn rows(&self, slot: &SlotName) -> Result<SlotRows, ListError> {

@@ -23,6 +23,8 @@ pub struct Administered {
     pub provider: ProviderName,
     /// The secret that holds the credential.
     pub secret: SecretArn,
+    /// The secret of the credential for functions that only read, if there is one. A person makes and replaces that one.
+    pub read: Option<SecretArn>,
 }
 
 /// Makes and ends admin credentials, where a provider has calls for that. Each call says by which credential it is made:

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::inventory::InventoryError;
 use super::provider::PageToken;
+use crate::model::admin::AdminRecord;
 use crate::model::alarm::AlarmState;
 use crate::model::drill::Drill;
 use crate::model::key::ApiKey;
@@ -110,6 +111,12 @@ pub trait Census: Send + Sync {
     /// # Errors
     /// [`ListError`]; an item that cannot be read is none.
     async fn rows(&self, slot: &SlotName) -> Result<SlotRows, ListError>;
+
+    /// The record of an account's admin credentials; `None` before there is one.
+    ///
+    /// # Errors
+    /// [`ListError`].
+    async fn admin(&self, account: &AccountName) -> Result<Option<AdminRecord>, ListError>;
 }
 
 /// A secret as Secrets Manager lists it, without its value:
@@ -246,7 +253,7 @@ pub trait CredentialLists: Send + Sync {
 /// When the credential that administers a provider account was last put into its secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CredentialAge {
-    /// What it is for: `admin`, `read`, `break-glass`.
+    /// What it is for: `admin`, `read`.
     pub purpose: &'static str,
     /// When; `None` if that is not told.
     pub changed: Option<Timestamp>,

@@ -19,6 +19,21 @@ pub const ENDS_AFTER: SignedDuration = HOLDS;
 /// A break-glass credential that nobody tried for so long may not work when it is needed.
 pub const BREAK_GLASS_TRIED: SignedDuration = SignedDuration::from_hours(90 * 24);
 
+/// Whether accounts of a provider are administered by a credential, so that one can be sealed for the night on which nothing
+/// else works.
+pub const fn has_break_glass(provider: ProviderName) -> bool {
+    match provider {
+        ProviderName::OpenAi
+        | ProviderName::Anthropic
+        | ProviderName::OpenRouter
+        | ProviderName::LiteLlm
+        | ProviderName::Gemini
+        | ProviderName::Azure => true,
+        // Its keys are AWS's own.
+        ProviderName::Bedrock => false,
+    }
+}
+
 /// How a person replaces an admin credential of a provider, or makes a break-glass one.
 pub const fn by_hand(provider: ProviderName) -> &'static str {
     match provider {

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use super::Ports;
 use crate::model::alert::{Alert, AlertKind, Severity};
 use crate::model::key::{ApiKey, Hint};
-use crate::model::names::{KeyHandle, SlotName};
+use crate::model::names::{AccountName, KeyHandle, SlotName};
 use crate::model::slot::{ProviderName, Scope, Slot};
 use crate::model::text::OutsideText;
 use crate::model::version::{KeyLabel, Version, VersionState};
@@ -252,6 +252,18 @@ pub(crate) fn reader_refused(slot: &Slot, error: &ProviderError) -> Option<Alert
     })
 }
 
+/// The same where no slot of the account is at hand.
+pub(crate) fn reader_refused_alert(account: &AccountName, error: &ProviderError) -> Alert {
+    let text = [
+        &format!("Provider account {account}: {error}.")[..],
+        "Nothing was changed. Agents keep working with the keys they have.",
+        &format!(
+            "Store a working credential for {account} in the secret that its `read_secret` names; until then its keys are not audited, and what they use is not seen."
+        ),
+    ];
+    Alert::general(Severity::Page, AlertKind::AdminCredentialRefused, text)
+}
+
 /// How the administration of a slot's provider account is mended.
 fn admin_mend(slot: &Slot) -> String {
     match (slot.provider, &slot.scope.user) {
@@ -259,7 +271,7 @@ fn admin_mend(slot: &Slot) -> String {
             "Let the role of the functions create, list, update and delete service-specific credentials of the IAM user {user}"
         ),
         _ => format!(
-            "Store a working admin credential for {} in its admin secret",
+            "Enter a working admin credential: keyward doctor --bootstrap --account {}",
             slot.account
         ),
     }

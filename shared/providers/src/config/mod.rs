@@ -377,6 +377,7 @@ impl ProviderAccounts {
                 account: account.clone(),
                 provider: a.provider,
                 secret: a.admin_secret.clone()?,
+                read: a.read_secret.clone(),
             })
         };
         self.0.iter().filter_map(of).collect()

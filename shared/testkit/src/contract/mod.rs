@@ -2,6 +2,7 @@
 //! former works with the latter.
 
 pub mod acts;
+pub mod admins;
 pub mod alarms;
 pub mod alerts;
 pub mod census;

@@ -2,9 +2,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
+use keyward_core::model::admin::AdminRecord;
 use keyward_core::model::audit::{AcceptedRisk, Period};
 use keyward_core::model::finding::FindingId;
-use keyward_core::model::names::SlotName;
+use keyward_core::model::names::{AccountName, SlotName};
 use keyward_core::model::slot::{Revision, Slot};
 use keyward_core::model::text::OutsideText;
 use keyward_core::ports::{
@@ -107,6 +108,10 @@ impl Census for MemoryCensus {
             true => Ok(None),
             false => Ok(self.inventory.slot(name).await?),
         }
+    }
+
+    async fn admin(&self, account: &AccountName) -> Result<Option<AdminRecord>, ListError> {
+        Ok(self.inventory.admin(account).await?)
     }
 
     async fn rows(&self, slot: &SlotName) -> Result<SlotRows, ListError> {

@@ -34,7 +34,8 @@ async fn one_fault_of_each_rule_is_found_exactly_and_mended_as_printed() {
     let before = stage.report().await;
     for (rule, about) in standing(&before, Standing::is_open) {
         let is_faulty = ["old-format", "persons", "deployment"].contains(&about.as_str());
-        assert!(is_faulty, "{rule}: {about}");
+        let is_sealed = rule == "break-glass-untried";
+        assert!(is_faulty || is_sealed, "{rule}: {about}");
     }
 
     let made = stage.seed().await;

@@ -15,7 +15,7 @@ use keyward_tests::support::agent_call;
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-use super::stage::{CANARY, Found, Stage};
+use super::stage::{CANARY, Found, SEALED, Stage};
 use super::*;
 
 /// A policy that lets everybody read.
@@ -334,7 +334,10 @@ impl Stage {
             .push((ProviderName::Anthropic, pool.standby[0].handle.clone()));
         made.finds("pool-low", "anthropic-main");
         made.finds("pool-old", "anthropic-main");
-        // No drill was ever made.
+        // No sealed credential was ever tried, and no drill was ever made.
+        for provider in SEALED {
+            made.finds("break-glass-untried", &format!("{provider}-main"));
+        }
         made.finds("kill-switch-not-drilled", "deployment");
     }
 

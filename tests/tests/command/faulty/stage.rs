@@ -66,6 +66,14 @@ const PROVIDERS: [ProviderName; 5] = [
     ProviderName::Bedrock,
 ];
 
+/// Those whose accounts have a sealed credential: AWS's own is a role.
+pub(super) const SEALED: [ProviderName; 4] = [
+    ProviderName::OpenRouter,
+    ProviderName::OpenAi,
+    ProviderName::Anthropic,
+    ProviderName::Gemini,
+];
+
 /// A finding: its rule, and what it is about.
 pub(super) type Found = (String, String);
 

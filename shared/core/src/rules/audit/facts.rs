@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
+use crate::model::admin::BreakGlassTest;
 use crate::model::alarm::AlarmState;
 use crate::model::drill::Drill;
 use crate::model::kill_alarm::FoundAlarm;
@@ -269,10 +270,21 @@ pub struct CredentialFacts<'a> {
     pub now: Timestamp,
     /// The provider account.
     pub account: &'a AccountName,
-    /// What it is for: `admin`, `read`, `break-glass`.
+    /// What it is for: `admin`, `read`.
     pub purpose: &'static str,
     /// When it was last put into its secret; `None` if that is not told.
     pub changed: Option<Timestamp>,
+}
+
+/// What is known of a provider account's break-glass credential.
+#[derive(Debug, Clone)]
+pub struct BreakGlassFacts<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// The provider account.
+    pub account: &'a AccountName,
+    /// When it was tried last, and how that went.
+    pub tried: Option<&'a BreakGlassTest>,
 }
 
 /// The deployment as a whole.

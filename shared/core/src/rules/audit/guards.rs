@@ -3,19 +3,20 @@
 use jiff::SignedDuration;
 
 use super::Fault;
-use super::facts::{CredentialFacts, FleetFacts, GuardFacts, PoolFacts, SlotFacts};
+use super::facts::{
+    BreakGlassFacts, CredentialFacts, FleetFacts, GuardFacts, PoolFacts, SlotFacts,
+};
+use crate::model::admin::BreakGlassResult;
 use crate::model::alarm::AlarmState;
 use crate::model::drill::Drill;
 use crate::model::names::SlotName;
 use crate::model::slot::SlotState;
+use crate::rules::admin::{BREAK_GLASS_TRIED, HOLDS};
 use crate::rules::alarms::AlarmChange;
 use crate::rules::doctor::{self, Health};
 
 /// An alarm without data for so long watches nothing.
 const SILENT_AFTER: SignedDuration = SignedDuration::from_hours(24);
-
-/// An admin credential is replaced within so long.
-const CREDENTIAL_HOLDS: SignedDuration = SignedDuration::from_hours(90 * 24);
 
 const DAY_HOURS: i64 = 24;
 
@@ -121,7 +122,7 @@ pub(super) fn pool_old(facts: &PoolFacts<'_>) -> Vec<Fault> {
 pub(super) fn credential_old(facts: &CredentialFacts<'_>) -> Vec<Fault> {
     let purpose = facts.purpose;
     let what = match facts.changed {
-        Some(at) if facts.now <= at + CREDENTIAL_HOLDS => return Vec::new(),
+        Some(at) if facts.now <= at + HOLDS => return Vec::new(),
         Some(at) => {
             let days = facts.now.duration_since(at).as_hours() / DAY_HOURS;
             format!("its {purpose} credential is {days} days old")
@@ -129,4 +130,27 @@ pub(super) fn credential_old(facts: &CredentialFacts<'_>) -> Vec<Fault> {
         None => format!("nobody knows how old its {purpose} credential is"),
     };
     vec![Fault::of(purpose, what, facts.changed)]
+}
+
+/// One that was refused when it was tried is worth no more than one that nobody tried.
+pub(super) fn break_glass_untried(facts: &BreakGlassFacts<'_>) -> Vec<Fault> {
+    let Some(tried) = facts.tried else {
+        return Fault::when(true, || {
+            (
+                "nobody ever tried its break-glass credential".to_owned(),
+                None,
+            )
+        });
+    };
+    let days = facts.now.duration_since(tried.at).as_hours() / DAY_HOURS;
+    let what = match tried.result {
+        BreakGlassResult::Refused => {
+            format!("its break-glass credential was refused when it was tried {days} days ago")
+        }
+        BreakGlassResult::Works if facts.now <= tried.at + BREAK_GLASS_TRIED => return Vec::new(),
+        BreakGlassResult::Works => {
+            format!("its break-glass credential was tried last {days} days ago")
+        }
+    };
+    Fault::when(true, || (what, Some(tried.at)))
 }

@@ -28,8 +28,8 @@ use crate::model::names::{AccountName, Principal, SecretArn, SlotName};
 use crate::model::slot::CredentialKind;
 use crate::model::text::{AlertText, OutsideText};
 use facts::{
-    CredentialFacts, FleetFacts, GuardFacts, KeyFacts, PoolFacts, ReaderFacts, RowFacts,
-    SharedFacts, SlotFacts, UserFacts, VariableFacts,
+    BreakGlassFacts, CredentialFacts, FleetFacts, GuardFacts, KeyFacts, PoolFacts, ReaderFacts,
+    RowFacts, SharedFacts, SlotFacts, UserFacts, VariableFacts,
 };
 pub(crate) use keys::{IDLE_AFTER, may_be_idle};
 pub use table::RULES;
@@ -98,6 +98,7 @@ enum Check {
     Guard(fn(&GuardFacts<'_>) -> Vec<Fault>),
     Pool(fn(&PoolFacts<'_>) -> Vec<Fault>),
     Credential(fn(&CredentialFacts<'_>) -> Vec<Fault>),
+    BreakGlass(fn(&BreakGlassFacts<'_>) -> Vec<Fault>),
     Fleet(fn(&FleetFacts<'_>) -> Vec<Fault>),
 }
 
@@ -258,6 +259,18 @@ pub fn of_credential(facts: &CredentialFacts<'_>) -> Vec<Finding> {
     };
     judge(&concerns, |check| match check {
         Check::Credential(check) => Some(check(facts)),
+        _ => None,
+    })
+}
+
+/// What is wrong with a provider account's break-glass credential.
+pub fn of_break_glass(facts: &BreakGlassFacts<'_>) -> Vec<Finding> {
+    let concerns = Concerns {
+        account: Some(facts.account),
+        ..Concerns::of(About::Account(facts.account.clone()))
+    };
+    judge(&concerns, |check| match check {
+        Check::BreakGlass(check) => Some(check(facts)),
         _ => None,
     })
 }

@@ -18,7 +18,7 @@ const APPLY: &str = "apply keyward.toml --reason \"audit\"";
 const REFILL: &str = "--reason \"audit\" < keys.txt";
 
 /// The rules, in the order of their names.
-pub static RULES: [Rule; 40] = [
+pub static RULES: [Rule; 41] = [
     Rule {
         id: RuleId::new("admin-credential-old"),
         gravity: High,
@@ -62,6 +62,17 @@ pub static RULES: [Rule; 40] = [
         owasp: &[Nhi1, Nhi7],
         needs: &[Iam, Inventory],
         check: Check::User(exposure::behind_your_back),
+    },
+    Rule {
+        id: RuleId::new("break-glass-untried"),
+        gravity: Medium,
+        title: "A break-glass credential was not tried for 90 days",
+        why: "It may be refused on the night that it is needed, and then nothing of the account can be cut off without AWS.",
+        mend: "Try it, or make another and try that; Keyward then has on record that it works.",
+        command: Mend::Account("doctor --break-glass --account", "< break-glass.txt"),
+        owasp: &[Nhi7],
+        needs: &[Credential],
+        check: Check::BreakGlass(guards::break_glass_untried),
     },
     Rule {
         id: RuleId::new("cap-default"),

@@ -46,6 +46,8 @@ pub struct Replaced {
     pub old: Old,
     /// Admin credentials of the account that are none of Keyward's: people look at each.
     pub others: Vec<ListedAdmin>,
+    /// The version that AWSPENDING could not be taken off, and why: until it is, no rotation begins.
+    pub pending: Option<(SecretVersionId, String)>,
 }
 
 /// What became of the credential that was in the secret.
@@ -111,12 +113,14 @@ pub async fn replace(
     let current = current
         .map(|(_, text)| AdminDocument::parse(text))
         .transpose()?;
-    let by = accepted(
-        admin,
-        current.as_ref().map(AdminDocument::key),
-        on.break_glass,
-    )
-    .await?;
+    let mut known: Vec<AdminKey> = Vec::new();
+    for (_, text) in &texts {
+        known.extend(AdminDocument::parse(text).ok().map(|d| d.key().clone()));
+    }
+    // A rotation that was under way may have moved the label to one that has ended: then the one before it works.
+    let stored = current.as_ref().map(AdminDocument::key).into_iter();
+    let stored = stored.chain(&known);
+    let by = accepted(admin, stored.chain(on.break_glass)).await?;
     let listed = admin.listed(by).await?;
     let made = make(on, admin, by, token).await?;
     let document = current
@@ -130,10 +134,6 @@ pub async fn replace(
         }
         return Err(error.into());
     }
-    let mut known: Vec<AdminKey> = Vec::new();
-    for (_, text) in &texts {
-        known.extend(AdminDocument::parse(text).ok().map(|d| d.key().clone()));
-    }
     let old = match &current {
         Some(current) => match only_fit(&listed, current.key()) {
             Some(_) => Old::Known,
@@ -142,17 +142,31 @@ pub async fn replace(
         },
         None => Old::None,
     };
-    Ok(end_others(on, admin, &made, &known, old).await)
+    Ok(Replaced {
+        pending: unstaged(on, secret.holder(&Stage::Pending)).await,
+        ..end_others(on, admin, &made, &known, old).await
+    })
+}
+
+/// Takes AWSPENDING off a version that is not current any more: with it there, Secrets Manager begins no rotation.
+async fn unstaged(
+    on: &Replacing<'_>,
+    pending: Option<&SecretVersionId>,
+) -> Option<(SecretVersionId, String)> {
+    let pending = pending?;
+    match on.secrets.unstage_pending(&on.of.secret, pending).await {
+        Ok(()) | Err(SecretError::Moved) => None,
+        Err(error) => Some((pending.clone(), error.to_string())),
+    }
 }
 
 /// The first of them that the provider accepts.
 async fn accepted<'a>(
     admin: &dyn AdminCredentials,
-    current: Option<&'a AdminKey>,
-    break_glass: Option<&'a AdminKey>,
+    keys: impl Iterator<Item = &'a AdminKey>,
 ) -> Result<&'a AdminKey, ReplaceError> {
     let mut unknown = None;
-    for key in [current, break_glass].into_iter().flatten() {
+    for key in keys {
         match admin.accepts(key).await {
             Verdict::Live | Verdict::BlockedForMoney(_) => return Ok(key),
             Verdict::Unknown(detail) => unknown = Some(detail),
@@ -220,6 +234,7 @@ async fn end_others(
         left: Vec::new(),
         old,
         others: Vec::new(),
+        pending: None,
     };
     let listed = match admin.listed(&made.key).await {
         Ok(listed) => listed,

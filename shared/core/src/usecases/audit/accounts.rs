@@ -1,7 +1,7 @@
 //! Providers' own lists, of which only what rules ask about is kept.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use futures::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -36,6 +36,23 @@ pub(super) struct AccountList {
     elsewhere: Option<Seen>,
     pub(super) traits: Sight<AccountTraits>,
     pub(super) format: Option<(ProviderName, KeyFormat)>,
+    /// That its provider refused the credential that it was opened by.
+    refused: Option<ProviderError>,
+}
+
+/// Keeps an error by which a provider refused a credential.
+#[derive(Default)]
+struct Refusal(Mutex<Option<ProviderError>>);
+
+impl Refusal {
+    fn note(&self, error: &ProviderError) {
+        let is_one = matches!(error, ProviderError::AdminCredential { .. });
+        if let Ok(mut kept) = self.0.lock()
+            && is_one
+        {
+            *kept = Some(error.clone());
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -76,7 +93,9 @@ pub(super) async fn lists(
             .progress
             .at(ReadingStage::Accounts, listed.len(), all);
     }
-    for (account, list) in &listed {
+    for (account, list) in &mut listed {
+        let refused = list.refused.take().map(|error| (account.clone(), error));
+        read.refused.extend(refused);
         read.put(Source::Keys(account.clone()), list.seen.clone());
         if let Some(elsewhere) = &list.elsewhere {
             read.put(Source::Places(account.clone()), elsewhere.clone());
@@ -136,11 +155,18 @@ async fn one(
         elsewhere: elsewhere(provider),
         traits: Sight::NotSeen,
         format: None,
+        refused: None,
     };
-    let driver = match reader.ask(|| ports.providers.open(account, provider)).await {
+    let refusal = Refusal::default();
+    let opened = reader.ask(|| async {
+        let opened = ports.providers.open(account, provider).await;
+        opened.inspect_err(|error| refusal.note(error))
+    });
+    let driver = match opened.await {
         Ok(driver) => driver,
         Err(why) => {
             list.seen = Seen::not(&why);
+            list.refused = refusal.0.into_inner().unwrap_or_default();
             return list;
         }
     };
@@ -151,12 +177,13 @@ async fn one(
     let scopes = scopes(provider, places);
     let mut seen: Option<Seen> = None;
     for scope in &scopes {
-        let read = list.read(reader, &driver, scope).await;
+        let read = list.read(reader, &driver, scope, &refusal).await;
         seen = Some(match seen {
             None => read,
             Some(before) => both(before, read),
         });
     }
+    list.refused = refusal.0.into_inner().unwrap_or_default();
     list.seen = seen.unwrap_or_else(|| {
         Seen::absent("its keys are listed by project or user, and no slot names one")
     });
@@ -169,9 +196,11 @@ impl AccountList {
         reader: &Reader<'_>,
         driver: &Arc<dyn KeyProvider>,
         scope: &Scope,
+        refusal: &Refusal,
     ) -> Seen {
         let page = |at: Option<PageToken>| async move {
             let page: Result<Page, ProviderError> = driver.list(scope, at.as_ref()).await;
+            let page = page.inspect_err(|error| refusal.note(error));
             page.map(|page| ListPage {
                 items: page.keys,
                 next: page.next,

@@ -24,8 +24,8 @@ use crate::model::slot::ProviderName;
 use crate::model::text::OutsideText;
 use crate::ports::{
     AcceptedRisks, Acts, AlarmLists, Census, Clock, CredentialAges, CredentialLists, Deadline,
-    FunctionLists, InventoryError, ListError, People, Progress, Providers, Remembered, ReportFile,
-    ReportSink, SecretLists, StandbyPools, Unwatched, UsageStore,
+    FunctionLists, InventoryError, ListError, People, Progress, ProviderError, Providers,
+    Remembered, ReportFile, ReportSink, SecretLists, StandbyPools, Unwatched, UsageStore,
 };
 use crate::rules::audit::life::{Audited, Ledger, Told, carry};
 use crate::rules::kill::Deployment;
@@ -120,6 +120,8 @@ pub struct Done {
     pub report: AuditReport,
     /// Where its files are, in the order in which they were rendered.
     pub files: Vec<String>,
+    /// Accounts whose provider refused the credential that they were opened by: a person mends that.
+    pub refused: Vec<(AccountName, ProviderError)>,
     /// What is remembered after it.
     pub remembered: Remembered,
     /// What of that was kept about who was told.
@@ -150,7 +152,7 @@ async fn audit_after(
     renders: &[Render],
     before: Remembered,
 ) -> Result<Done, AuditError> {
-    let (report, ledger) = examine(ports, order, before.ledger, &Unwatched).await?;
+    let (report, ledger, refused) = examine(ports, order, before.ledger, &Unwatched).await?;
     let mut files = Vec::new();
     for render in renders {
         let put = ports.reports.put(order.period, render(&report)).await;
@@ -166,6 +168,7 @@ async fn audit_after(
     Ok(Done {
         report,
         files,
+        refused,
         kept: (remembered.ledger.told.clone(), remembered.ledger.done),
         remembered,
     })
@@ -187,7 +190,7 @@ pub async fn look(
         None => History::Unknown,
     };
     let ledger = before.unwrap_or_default();
-    let (report, _) = examine(ports, order, ledger, progress).await?;
+    let (report, ..) = examine(ports, order, ledger, progress).await?;
     Ok(AuditReport { history, ..report })
 }
 
@@ -196,10 +199,12 @@ async fn examine(
     order: &AuditOrder,
     before: Ledger,
     progress: &dyn Progress,
-) -> Result<(AuditReport, Ledger), AuditError> {
+) -> Result<(AuditReport, Ledger, Vec<(AccountName, ProviderError)>), AuditError> {
     let accepted = ports.risks.accepted().await.map_err(AuditError::Risks)?;
-    let read = read(ports, order, progress).await;
-    report(ports, order, read, before, &accepted).await
+    let mut read = read(ports, order, progress).await;
+    let refused = std::mem::take(&mut read.refused);
+    let (report, ledger) = report(ports, order, read, before, &accepted).await?;
+    Ok((report, ledger, refused))
 }
 
 /// What was read and found.
@@ -209,6 +214,8 @@ struct Read {
     findings: Vec<Finding>,
     slots: Vec<SlotLine>,
     totals: Totals,
+    /// Accounts whose provider refused the credential that they were opened by.
+    refused: Vec<(AccountName, ProviderError)>,
     /// Why the inventory, listed to its end, is not known to it: a slot or a drill may be in what cannot be read.
     unread: Option<&'static str>,
 }

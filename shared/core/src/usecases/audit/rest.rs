@@ -20,11 +20,12 @@ use crate::ports::{
     BedrockCredential, FunctionVariables, ListError, ListedAlarm, ListedSecret, PageToken,
     ReadingStage, Variables,
 };
+use crate::rules::admin::has_break_glass;
 use crate::rules::alarms::{self, AlarmChange};
 use crate::rules::audit::facts::{
-    CredentialFacts, GuardFacts, PoolFacts, Sight, UserFacts, VariableFacts,
+    BreakGlassFacts, CredentialFacts, GuardFacts, PoolFacts, Sight, UserFacts, VariableFacts,
 };
-use crate::rules::audit::{of_credential, of_guard, of_pool, of_user, of_variable};
+use crate::rules::audit::{of_break_glass, of_credential, of_guard, of_pool, of_user, of_variable};
 
 /// What was read beside the inventory and the providers.
 #[derive(Debug)]
@@ -273,7 +274,7 @@ pub(super) async fn pools(
     pools
 }
 
-/// Judges pools and admin credentials.
+/// Judges pools, admin credentials and break-glass ones.
 pub(super) async fn judge_accounts(
     ports: &AuditPorts,
     order: &AuditOrder,
@@ -297,11 +298,25 @@ pub(super) async fn judge_accounts(
         };
         read.findings.extend(of_pool(&facts));
     }
-    for (account, _) in &order.accounts {
+    for (account, provider) in &order.accounts {
         let source = Source::Credential(account.clone());
-        match reader.ask(|| ports.ages.ages(account)).await {
-            Ok(ages) => {
+        let both = async {
+            let ages = reader.ask(|| ports.ages.ages(account)).await?;
+            let record = reader.ask(|| ports.census.admin(account)).await?;
+            Ok::<_, String>((ages, record))
+        };
+        match both.await {
+            Ok((ages, record)) => {
                 read.put(source, Seen::Whole);
+                let tried = record.and_then(|record| record.break_glass);
+                let facts = BreakGlassFacts {
+                    now,
+                    account,
+                    tried: tried.as_ref(),
+                };
+                if has_break_glass(*provider) {
+                    read.findings.extend(of_break_glass(&facts));
+                }
                 for age in ages {
                     let facts = CredentialFacts {
                         now,

@@ -21,6 +21,7 @@ use crate::ports::{
 };
 use crate::rules::audit::life::Told;
 use crate::rules::kill::Deployment;
+use crate::usecases::find::reader_refused_alert;
 use crate::usecases::kill::Invocation;
 
 /// The lease that runs share: two never overlap, of whatever period, as all of them write one ledger.
@@ -257,6 +258,7 @@ impl Auditor {
             .missing()
             .map(|(source, why)| Amiss::NotSeen(source.clone(), why.clone()))
             .collect();
+        self.page_refused(&done).await;
         let told = self.tell(&mut done).await;
         let told = told.unwrap_or_else(|error| {
             amiss.push(Amiss::NotTold(OutsideText::new(&with_causes(&error))));
@@ -289,6 +291,17 @@ impl Auditor {
             told,
             imported,
         })
+    }
+
+    /// Pages for each account whose provider refuses the credential that it is read by: nobody watches its keys either.
+    async fn page_refused(&self, done: &Done) {
+        for (account, error) in &done.refused {
+            let alert = reader_refused_alert(account, error);
+            let alert = alert.at(self.ports.clock.now());
+            if let Err(error) = self.alerts.send(&alert).await {
+                tracing::error!(%account, %error, "people could not be told that a credential is refused");
+            }
+        }
     }
 
     /// Tells people, unless they were told the same. Whether they were.

@@ -82,7 +82,7 @@ pub(super) struct Contained {
     /// How keys are suspended at the provider; `None` if its account could not be opened.
     pub(super) suspension: Option<Suspension>,
     /// Why its account could not be opened.
-    pub(super) unreached: Option<String>,
+    pub(super) unreached: Option<ProviderError>,
     /// How hard it is.
     containment: Containment,
     /// Why it is not known whether these are all.
@@ -91,7 +91,7 @@ pub(super) struct Contained {
 
 impl Contained {
     /// Nothing was done: the provider account could not be opened.
-    pub(super) fn unreached(error: String) -> Self {
+    pub(super) fn unreached(error: ProviderError) -> Self {
         Self {
             unreached: Some(error),
             ..Self::default()
@@ -101,7 +101,7 @@ impl Contained {
     /// Why not everything is contained, in one sentence.
     pub(super) fn first_failure(&self) -> Option<String> {
         if let Some(error) = &self.unreached {
-            return Some(error.clone());
+            return Some(error.to_string());
         }
         let failed = |fared: &Fared| match &fared.result {
             Err(error) if !matches!(error, NotCut::Unnamed) => {
@@ -111,6 +111,21 @@ impl Contained {
         };
         let failed = self.versions.values().find_map(failed);
         failed.or_else(|| self.unlisted.as_ref().map(ToString::to_string))
+    }
+
+    /// The error by which the provider refused the account's admin credential, if it did.
+    pub(super) fn admin_refused(&self) -> Option<&ProviderError> {
+        let of_versions = self
+            .versions
+            .values()
+            .filter_map(|fared| match &fared.result {
+                Err(NotCut::Provider(error) | NotCut::Find(FindError::Provider(error))) => {
+                    Some(error)
+                }
+                _ => None,
+            });
+        let mut errors = self.unreached.iter().chain(of_versions);
+        errors.find(|error| matches!(error, ProviderError::AdminCredential { .. }))
     }
 
     /// What was done to each version.

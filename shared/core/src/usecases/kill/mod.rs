@@ -26,6 +26,7 @@ pub(crate) use place::place_tags;
 use save::update;
 
 use super::Ports;
+use super::find::page_if_admin;
 use crate::model::alert::Alert;
 use crate::model::incident::{Evidence, Incident, KillStep, OwnerId, StepResult};
 pub use crate::model::kill_outcome::{CutVersion, KillOutcome};
@@ -236,10 +237,13 @@ async fn carry(
             };
             containing.contain(incident, versions).await
         }
-        Err(error) => (incident, Contained::unreached(error.to_string())),
+        Err(error) => (incident, Contained::unreached(error.clone())),
     };
     let first_failure = incident.steps.iter().all(|s| s.step != KillStep::Contain);
     let incident = record(ports, incident, &contained).await;
+    if let Some(error) = contained.admin_refused().filter(|_| first_failure) {
+        page_if_admin(ports, &slot, error).await;
+    }
     let mut incident = tell::how_it_went(ports, &slot, incident, &contained, first_failure).await;
     if contained.is_whole() {
         incident = replace::see_to_replacement(ports, &slot, incident).await;

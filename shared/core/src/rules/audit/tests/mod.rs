@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::facts::{AccountTraits, FleetFacts, ListedKey, Shared, Sight, Watcher};
 use super::{RULES, catalogue, of_fleet, rule};
+use crate::model::admin::{BreakGlassResult, BreakGlassTest};
 use crate::model::alarm::AlarmState;
 use crate::model::drill::DrillOutcome;
 use crate::model::finding::{About, RuleId};
@@ -70,6 +71,12 @@ const CASES: [Case; RULES.len()] = [
             s.user_is_its_own = true;
         },
         blind: |s| s.users = Sight::NotSeen,
+    },
+    Case {
+        rule: "break-glass-untried",
+        finds: |s| s.break_glass = Sight::Seen(Some(scene::tried(91))),
+        silent: |s| s.break_glass = Sight::Seen(Some(scene::tried(89))),
+        blind: |s| s.break_glass = Sight::NotSeen,
     },
     Case {
         rule: "cap-default",
@@ -548,7 +555,7 @@ fn a_finding_about_a_slot_names_it_its_owner_and_a_command() {
 /// The cases that a rule has beside its first.
 #[test]
 fn rules_know_their_other_cases() {
-    let cases: [(&str, Change, Option<&str>); 22] = [
+    let cases: [(&str, Change, Option<&str>); 24] = [
         (
             "rotated for the first time never",
             |s| {
@@ -637,6 +644,24 @@ fn rules_know_their_other_cases() {
                 s.add(old);
             },
             Some("key-not-revoked"),
+        ),
+        (
+            "a break-glass credential that nobody ever tried",
+            |s| s.break_glass = Sight::Seen(None),
+            Some("break-glass-untried"),
+        ),
+        (
+            "one that was refused yesterday",
+            |s| {
+                let result = BreakGlassResult::Refused;
+                let at = ago(days(1));
+                s.break_glass = Sight::Seen(Some(BreakGlassTest {
+                    at,
+                    result,
+                    ..scene::tried(1)
+                }));
+            },
+            Some("break-glass-untried"),
         ),
         (
             "never used, where the provider does not tell",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::model::admin::{BreakGlassResult, BreakGlassTest};
 use crate::model::alarm::{AlarmMetric, AlarmState};
 use crate::model::drill::{Drill, DrillOutcome};
 use crate::model::finding::Finding;
@@ -20,13 +21,13 @@ use crate::model::version::{Version, VersionId, VersionState};
 use crate::ports::{BedrockCredential, KeyOwner, ListedSecret};
 use crate::rules::alarms::{AlarmChange, set_up};
 use crate::rules::audit::facts::{
-    AccountTraits, CredentialFacts, FleetFacts, GuardFacts, KeyFacts, ListedKey, Listing,
-    PoolFacts, ReaderFacts, RowFacts, Shared, SharedFacts, Sight, SlotFacts, UserFacts,
+    AccountTraits, BreakGlassFacts, CredentialFacts, FleetFacts, GuardFacts, KeyFacts, ListedKey,
+    Listing, PoolFacts, ReaderFacts, RowFacts, Shared, SharedFacts, Sight, SlotFacts, UserFacts,
     VariableFacts, Watcher,
 };
 use crate::rules::audit::{
-    of_credential, of_fleet, of_guard, of_key, of_pool, of_reader, of_row, of_shared, of_slot,
-    of_user, of_variable,
+    of_break_glass, of_credential, of_fleet, of_guard, of_key, of_pool, of_reader, of_row,
+    of_shared, of_slot, of_user, of_variable,
 };
 use crate::rules::caps;
 use crate::rules::kill::Deployment;
@@ -115,6 +116,15 @@ fn slot() -> Slot {
     }
 }
 
+/// A break-glass credential that worked so many days ago.
+pub(super) fn tried(before: i64) -> BreakGlassTest {
+    BreakGlassTest {
+        at: ago(days(before)),
+        result: BreakGlassResult::Works,
+        fingerprint: ApiKey::new("EXAMPLE").fingerprint(),
+    }
+}
+
 /// An alarm of somebody's that is to guard slots.
 pub(super) struct Guard {
     pub(super) alarm: FoundAlarm,
@@ -148,6 +158,7 @@ pub(super) struct Scene {
     pub(super) unknown: BTreeSet<SlotName>,
     pub(super) pool: Sight<Pool>,
     pub(super) credential: Sight<Option<Timestamp>>,
+    pub(super) break_glass: Sight<Option<BreakGlassTest>>,
     pub(super) drilled: Sight<(Timestamp, DrillOutcome)>,
 }
 
@@ -186,6 +197,7 @@ impl Default for Scene {
             unknown: BTreeSet::new(),
             pool: Sight::Seen(pool(&account)),
             credential: Sight::Seen(Some(ago(days(30)))),
+            break_glass: Sight::Seen(Some(tried(30))),
             drilled: Sight::Seen((ago(days(30)), DrillOutcome::Passed)),
             slot,
         }
@@ -302,6 +314,7 @@ impl Scene {
             || is_not_seen(&self.guards)
             || is_not_seen(&self.pool)
             || is_not_seen(&self.credential)
+            || is_not_seen(&self.break_glass)
             || is_not_seen(&self.drilled)
     }
 
@@ -445,6 +458,13 @@ impl Scene {
                 account: &self.slot.account,
                 purpose: "admin",
                 changed,
+            }));
+        }
+        if let Sight::Seen(tried) = &self.break_glass {
+            found.extend(of_break_glass(&BreakGlassFacts {
+                now: now(),
+                account: &self.slot.account,
+                tried: tried.as_ref(),
             }));
         }
         if let Sight::Seen((ended, outcome)) = self.drilled {
