@@ -51,6 +51,32 @@ fn no_developer_reads_a_secret_of_production() {
     }
 }
 
+#[test]
+fn no_agent_outside_production_reads_a_secret_of_it() {
+    let Some(template) = Template::read() else {
+        return;
+    };
+    let mut policy = Stack::of(&template, &[]).policy("AgentPolicy");
+    // Whatever else its role is allowed, as where it was tagged with a slot of production.
+    let everything =
+        json!({"Statement": [{"Sid": "All", "Effect": "Allow", "Action": "*", "Resource": "*"}]});
+    policy.0.extend(Policy::read(&everything).0);
+    let role = |says| ("aws:PrincipalTag/keyward:environment", says);
+    for (context, may) in [
+        (&[STACK, role("dev"), (ENVIRONMENT, "prod")][..], false),
+        (&[STACK, role("staging"), (ENVIRONMENT, "prod")], false),
+        // Nothing said is production.
+        (&[STACK, role("dev")], false),
+        (&[STACK, role("dev"), (ENVIRONMENT, "dev")], true),
+        (&[STACK, role("prod"), (ENVIRONMENT, "prod")], true),
+        (&[STACK, (ENVIRONMENT, "prod")], true),
+        (&[role("dev")], true),
+    ] {
+        let reads = allows(&policy, "secretsmanager:GetSecretValue", SECRET, context);
+        assert_eq!(reads, may, "{context:?}");
+    }
+}
+
 /// A policy lets a function, or an alias of one, be called by its URL, and neither past it nor any other.
 fn is_called_by_its_url_alone(policy: &str, function: &str, others: &[&str]) {
     let Some(template) = Template::read() else {

@@ -314,9 +314,19 @@ fn leaving_is_said_by_named_principals_on_a_bus_of_its_own() {
         (&[("OffboardPrincipals", sender)], json!([sender])),
     ] {
         let stack = Stack::of(&template, parameters);
-        let statement = stack.properties("OffboardBus")["Policy"]["Statement"][0].clone();
-        assert_eq!(statement["Action"], "events:PutEvents");
-        assert_eq!(statement["Principal"]["AWS"], principal);
+        let bus = stack.properties("OffboardBus");
+        let [allows, denies] = &bus["Policy"]["Statement"].as_array().unwrap()[..] else {
+            panic!("{bus}");
+        };
+        assert_eq!(allows["Effect"], "Allow");
+        assert_eq!(allows["Action"], "events:PutEvents");
+        assert_eq!(allows["Principal"]["AWS"], principal);
+        // Whatever a role of the account itself is allowed.
+        assert_eq!(denies["Effect"], "Deny");
+        assert_eq!(denies["Principal"], "*");
+        assert_eq!(denies["Resource"], allows["Resource"]);
+        let besides = &denies["Condition"]["ArnNotEquals"]["aws:PrincipalArn"];
+        assert_eq!(*besides, principal);
     }
     let stack = Stack::of(&template, &[]);
     let rule = stack.properties("OffboardEvents");
