@@ -1,6 +1,6 @@
 //! What people did past this function: a break-glass credential that was tried, a lockdown that was lifted.
 
-use keyward_core::model::admin::{BreakGlassResult, BreakGlassTest};
+use keyward_core::model::admin::{AdminRecord, AdminVersion, BreakGlassResult, BreakGlassTest};
 use keyward_core::model::key::AdminKey;
 use keyward_core::ports::Clock;
 use keyward_testkit::gate::{Cut, gated};
@@ -76,6 +76,24 @@ async fn what_is_no_trial_changes_nothing_and_is_no_act() {
         assert_eq!(status, 400, "{body}: {answer}");
         assert!(!answer.to_string().contains("EXAMPLEsealed"), "{answer}");
     }
+    assert_eq!(known(&world).await, None);
+    assert_eq!(acts(&world), []);
+}
+
+#[tokio::test]
+async fn the_credential_that_keyward_uses_is_not_taken_for_a_sealed_one() {
+    let world = world();
+    let account = ACCOUNT.parse().unwrap();
+    let mut record = AdminRecord::empty(&account);
+    let now = world.outside.clock.now();
+    let id = "e2e00000-0000-4000-8000-000000000001.0".parse().unwrap();
+    let mut used = AdminVersion::intended(id, now);
+    used.fingerprint = Some(sealed().fingerprint());
+    record.credentials.push(used);
+    world.outside.inventory.save_admin(&record).await.unwrap();
+    let (status, answer) = post(&deps(&world), "/break-glass", tried("works")).await;
+    assert_eq!(status, 409, "{answer}");
+    assert!(answer.to_string().contains("not a sealed one"), "{answer}");
     assert_eq!(known(&world).await, None);
     assert_eq!(acts(&world), []);
 }

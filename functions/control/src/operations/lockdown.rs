@@ -56,6 +56,9 @@ pub(super) async fn record_break_glass(deps: &Deps, request: &Request) -> Result
     let inventory = deps.ports.inventory.as_ref();
     let stored = inventory.admin(&body.account).await?;
     let mut record = stored.unwrap_or_else(|| AdminRecord::empty(&body.account));
+    if record.by_text(&body.fingerprint).is_some() {
+        return Err(not_sealed(&body.account));
+    }
     let before = json!({ "account": body.account, "break_glass": record.break_glass });
     let act = Recorded::begin(deps, request, 0, &why, Subject::Fleet, before).await?;
     record.break_glass = Some(BreakGlassTest {
@@ -70,4 +73,15 @@ pub(super) async fn record_break_glass(deps: &Deps, request: &Request) -> Result
     let after = json!({ "account": body.account, "break_glass": record.break_glass });
     let written = act.end("tried", after).await;
     Ok(json!({ "unrecorded": written == Written::BeginningOnly }))
+}
+
+/// What was tried is a credential that Keyward uses, or used: it ends with the next rotation, and leaks with Keyward.
+fn not_sealed(account: &AccountName) -> Refusal {
+    Refusal::new(
+        409,
+        format!(
+            "that is an admin credential of account {account} that Keyward itself uses or used, not a sealed one"
+        ),
+        "Make another at the provider, seal it, and try that one: keyward doctor --break-glass.",
+    )
 }

@@ -52,10 +52,13 @@ async fn keep_one(
         record,
     };
     work.unstick().await?;
-    if let Some((_, current)) = work.value(VersionSelector::Current).await? {
-        work.settle(current.key(), Some(policy)).await?;
-    }
-    work.say_what_is_amiss().await
+    let settled = match work.value(VersionSelector::Current).await? {
+        Some((_, current)) => work.settle(current.key(), Some(policy)).await,
+        None => Ok(()),
+    };
+    // What cannot be ended is told the more.
+    work.say_what_is_amiss().await?;
+    settled
 }
 
 impl Work<'_> {
@@ -110,14 +113,23 @@ impl Work<'_> {
         let alert = |kind, what: String, done, left: String| {
             Alert::general(Severity::Page, kind, [&what, done, &left])
         };
+        let current = self.record.current();
+        let replaced = current.and_then(|current| current.promoted);
         for version in &self.record.credentials {
             let shown = version.shown();
             let alive = version.state == AdminState::Revoking && version.refusals.is_none();
-            let accepted = version.revoke_accepted;
-            if alive && accepted.is_some_and(|at| at + ENDS_WITHIN <= now) {
+            let (begun, what) = match version.revoke_accepted {
+                Some(at) => (Some(at), "was said to be ended, and may still be accepted"),
+                // It is to end since the next one took its place.
+                None => (
+                    replaced.filter(|_| version.handle.is_some()),
+                    "is not ended: its provider does not take that on",
+                ),
+            };
+            if alive && begun.is_some_and(|at| at + ENDS_WITHIN <= now) {
                 return Some(alert(
                     AlertKind::RevokeUnconfirmed,
-                    format!("The provider ended the admin credential {shown} of account {account}, but still accepts it."),
+                    format!("The admin credential {shown} of account {account} {what}."),
                     "It is ended again every 5 minutes.",
                     "End it in the provider's console, and look at what it does: keyward lockdown lists that.".to_owned(),
                 ));

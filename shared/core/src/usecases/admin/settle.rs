@@ -121,7 +121,7 @@ impl Work<'_> {
             }
         }
         match policy {
-            Some(policy) => self.confirm(id, policy).await,
+            Some(policy) => self.confirm(id, listed, policy).await,
             None => Ok(()),
         }
     }
@@ -145,10 +145,12 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Asks the provider as the credential that was ended, while its text can be read; else the list has to do.
+    /// Asks the provider as the credential that was ended, while its text can be read; else the list has to do, as it was read
+    /// before the end was asked for.
     async fn confirm(
         &mut self,
         id: &VersionId,
+        listed: &[ListedAdmin],
         policy: &ConfirmPolicy,
     ) -> Result<(), RotationError> {
         let now = self.ports.clock.now();
@@ -157,7 +159,10 @@ impl Work<'_> {
         };
         let text = self.text_of(&version, &id.secret_version).await?;
         let (refusals, dead) = match text {
-            None => (version.refusals, true),
+            None => {
+                let is_it = |row: &ListedAdmin| Some(&row.handle) == version.handle.as_ref();
+                (version.refusals, !listed.iter().any(is_it))
+            }
             Some(key) => {
                 let verdict = self.admin()?.accepts(&key).await;
                 match confirm(version.refusals, &verdict, now, policy) {
