@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http_body::{Frame, SizeHint};
+use percent_encoding::percent_decode_str;
 use reqwest::{Body, Request, Response, ResponseBuilderExt as _};
 
 use super::ledger::Ledger;
@@ -18,8 +19,10 @@ use crate::source::VersionId;
 /// Larger error bodies are not looked at.
 const MOST_ERROR: u64 = 64 * 1024;
 
-/// What Google says of a key that is none: <https://cloud.google.com/apis/design/errors#error_info>.
-const INVALID: &[u8] = b"API_KEY_INVALID";
+/// What Google says of a key that is none, and of one that may not be used from here, as a kill restricts it:
+/// <https://cloud.google.com/apis/design/errors#error_info>,
+/// <https://docs.cloud.google.com/service-infrastructure/docs/service-management/reference/rpc/google.api#errorreason>.
+const INVALID: [&[u8]; 2] = [b"API_KEY_INVALID", b"API_KEY_IP_ADDRESS_BLOCKED"];
 
 /// Whether the answer's body says that the key is invalid. Only for answers with an error status, which are short.
 pub(super) async fn says_key_is_invalid(
@@ -33,7 +36,8 @@ pub(super) async fn says_key_is_invalid(
     }
     let (parts, body) = taken_apart(answer);
     let bytes = Response::from(http::Response::new(body)).bytes().await?;
-    let says_so = bytes.windows(INVALID.len()).any(|window| window == INVALID);
+    let says = |reason: &&[u8]| bytes.windows(reason.len()).any(|window| window == *reason);
+    let says_so = INVALID.iter().any(says);
     let answer = http::Response::from_parts(parts, Body::from(bytes));
     Ok((Response::from(answer), says_so))
 }
@@ -71,9 +75,15 @@ pub(super) fn asked_for(request: &Request) -> Option<String> {
         }
     }
     let mut parts = request.url().path_segments()?;
-    parts.find(|part| matches!(*part, "models" | "model" | "deployments"))?;
-    let model = parts.next()?.split(':').next()?;
-    (!model.is_empty()).then(|| model.to_owned())
+    let kind = parts.find(|part| matches!(*part, "models" | "model" | "deployments"))?;
+    let named = parts.next()?;
+    // Gemini's paths go on with what is done; in Bedrock's names a colon stands before their version.
+    let named = match kind {
+        "models" => named.split(':').next()?,
+        _ => named,
+    };
+    let model = percent_decode_str(named).decode_utf8().ok()?;
+    (!model.is_empty()).then(|| model.into_owned())
 }
 
 /// One answer, for the ledger.

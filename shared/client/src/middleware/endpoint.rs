@@ -143,8 +143,8 @@ impl Endpoint {
     }
 
     /// What an answer says of the key by its status alone. Bedrock refuses keys with 403, as it does models that a key may not
-    /// use (<https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html>); Gemini with a 400 whose body
-    /// says so.
+    /// use (<https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html>); Gemini with a 400 or, where
+    /// a key was restricted, a 403, whose body says so.
     pub(super) fn judge(&self, status: StatusCode) -> Judgement {
         let is_bedrock = self
             .base
@@ -153,7 +153,11 @@ impl Endpoint {
         match status {
             StatusCode::UNAUTHORIZED => Judgement::Refused,
             StatusCode::FORBIDDEN if is_bedrock => Judgement::Refused,
-            StatusCode::BAD_REQUEST if self.header == KeyHeader::XGoogApiKey => Judgement::ByBody,
+            StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN
+                if self.header == KeyHeader::XGoogApiKey =>
+            {
+                Judgement::ByBody
+            }
             _ => Judgement::Accepted,
         }
     }

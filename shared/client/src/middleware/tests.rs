@@ -267,6 +267,61 @@ async fn without_another_key_the_401_comes_back_and_the_next_call_finds_one() {
     assert!(provider.asked()[2].contains("sk-EXAMPLE-3"));
 }
 
+/// As a kill restricts a key that it suspends.
+#[tokio::test]
+async fn a_key_that_google_takes_from_nowhere_any_more_is_refused_and_other_403s_are_not() {
+    let world = world();
+    let blocked =
+        json!({"error": {"code": 403, "details": [{"reason": "API_KEY_IP_ADDRESS_BLOCKED"}]}});
+    let other = json!({"error": {"code": 403, "message": "no permission for the model"}});
+    let provider = Provider::start(vec![
+        json_body(403, other),
+        json_body(403, blocked),
+        json_body(200, json!({})),
+    ])
+    .await;
+    let client = world.client(&provider, KeyHeader::XGoogApiKey);
+    let url = format!("{}/v1beta/models/x:generateContent", provider.url);
+    let answer = client.post(&url).body("{}").send().await.unwrap();
+    assert_eq!(answer.status(), 403);
+    assert_eq!(world.source.gets(), 1);
+    world.source.put("llm/bot", "v2", "sk-EXAMPLE-2");
+    let answer = client.post(&url).body("{}").send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+}
+
+#[test]
+fn the_model_that_a_path_names_is_the_one_that_is_priced() {
+    let asked = |path: &str| {
+        let url = format!("https://host.example/{path}").parse().unwrap();
+        super::answer::asked_for(&reqwest::Request::new(reqwest::Method::POST, url))
+    };
+    for (path, model) in [
+        (
+            "v1beta/models/gemini-2.5-flash:generateContent",
+            Some("gemini-2.5-flash"),
+        ),
+        (
+            "model/amazon.nova-pro-v1:0/converse",
+            Some("amazon.nova-pro-v1:0"),
+        ),
+        (
+            "model/amazon.nova-pro-v1%3A0/converse",
+            Some("amazon.nova-pro-v1:0"),
+        ),
+        (
+            "model/arn%3Aaws%3Abedrock%3Aeu-central-1%3A111122223333%3Ainference-profile%2Feu.amazon.nova-lite-v1%3A0/converse",
+            Some(
+                "arn:aws:bedrock:eu-central-1:111122223333:inference-profile/eu.amazon.nova-lite-v1:0",
+            ),
+        ),
+        ("openai/deployments/gpt-5/chat/completions", Some("gpt-5")),
+        ("v1/messages", None),
+    ] {
+        assert_eq!(asked(path).as_deref(), model, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn google_says_in_a_400_that_a_key_is_none_and_other_400s_say_nothing_of_it() {
     let world = world();

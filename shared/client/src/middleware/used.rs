@@ -57,11 +57,16 @@ impl Used {
         if !seen && self.output.is_none() {
             return None;
         }
-        let of_it = self.cached.unwrap_or_default().saturating_add(self.written);
+        // LiteLLM says the same of a cache twice, as OpenAI does and as Anthropic does.
+        let cached = self.cached.unwrap_or_default();
+        let (cache_read, cache_write) = (
+            cached.max(self.cache_read),
+            self.written.max(self.cache_write),
+        );
         let input = match (self.input_with_cached, self.input) {
-            (Some(all), _) => all.saturating_sub(of_it),
-            // Only OpenAI's responses say so much of `input_tokens`.
-            (None, Some(all)) => all.saturating_sub(of_it),
+            (Some(all), _) => all.saturating_sub(cache_read.saturating_add(cache_write)),
+            // Only OpenAI's responses say how much of `input_tokens` was of a cache.
+            (None, Some(all)) => all.saturating_sub(cached.saturating_add(self.written)),
             (None, None) => 0,
         };
         Some(Tokens {
@@ -70,10 +75,8 @@ impl Used {
                 .output
                 .unwrap_or_default()
                 .saturating_add(self.thoughts),
-            cache_read: self
-                .cache_read
-                .saturating_add(self.cached.unwrap_or_default()),
-            cache_write: self.cache_write.saturating_add(self.written),
+            cache_read,
+            cache_write,
             cost: self.cost,
         })
     }
@@ -92,6 +95,7 @@ impl Used {
             | "usage.input_tokens_details.cached_tokens"
             | "usageMetadata.cachedContentTokenCount" => Field::Maybe(&mut self.cached),
             "usage.prompt_tokens_details.cache_write_tokens"
+            | "usage.prompt_tokens_details.cache_creation_tokens"
             | "usage.input_tokens_details.cache_write_tokens" => Field::Count(&mut self.written),
             "usage.cache_read_input_tokens" | "usage.cacheReadInputTokens" => {
                 Field::Count(&mut self.cache_read)
@@ -216,6 +220,12 @@ mod tests {
                 r#"{"output":{"message":{"content":[{"text":"x"}]}},"usage":{"inputTokens":30,"outputTokens":628,"totalTokens":658,"cacheReadInputTokens":10,"cacheWriteInputTokens":4}}"#,
                 None,
                 tokens(30, 628, 10, 4),
+            ),
+            (
+                "LiteLLM before Anthropic: what was cached stands there twice",
+                r#"{"model":"claude-opus-4-5","usage":{"prompt_tokens":125,"completion_tokens":9,"prompt_tokens_details":{"cached_tokens":98,"cache_creation_tokens":7},"cache_read_input_tokens":98,"cache_creation_input_tokens":7}}"#,
+                Some("claude-opus-4-5"),
+                tokens(20, 9, 98, 7),
             ),
             (
                 "OpenRouter",
