@@ -1,6 +1,6 @@
 //! `make bench`: how fast the functions start, in how much memory, and how large they are, against Python; how fast
 //! slots are cut off; what watching ten thousand slots takes; what an audit of ten times as many keys takes; how long looking for
-//! keys in source takes; and what the rules on usage do with recorded traffic.
+//! keys in source takes; what the sidecar gives; and what the rules on usage do with recorded traffic.
 //!
 //! See `tests/bench/README.md`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command")]
@@ -15,6 +15,7 @@ mod monitor;
 mod results;
 mod scan;
 mod serve;
+mod sidecar;
 mod stats;
 mod trace;
 
@@ -62,6 +63,9 @@ const AUDIT: &str = "--audit";
 /// The argument for the search for keys alone.
 const SCAN: &str = "--scan";
 
+/// The argument for the sidecar alone.
+const SIDECAR: &str = "--sidecar";
+
 /// The argument for the backtest alone, or beside the functions; behind it stands the folder of the traces.
 const TRACES: &str = "--traces";
 
@@ -90,7 +94,7 @@ fn main() -> ExitCode {
     }
     if arguments.is_empty() {
         eprintln!(
-            "usage: bench FUNCTION[=BINARY]... [{TRACES} FOLDER] | bench {LISTS} | bench {KILLS} | bench {MONITOR} | bench {AUDIT} | bench {SCAN} | bench {TRACES} FOLDER"
+            "usage: bench FUNCTION[=BINARY]... [{TRACES} FOLDER] | bench {LISTS} | bench {KILLS} | bench {MONITOR} | bench {AUDIT} | bench {SCAN} | bench {SIDECAR} | bench {TRACES} FOLDER"
         );
         return ExitCode::FAILURE;
     }
@@ -122,6 +126,7 @@ fn bench(arguments: &[String]) -> Result<Vec<Target>> {
         [one] if one == MONITOR => monitor::monitor(&mut report)?,
         [one] if one == AUDIT => audit::audit(&mut report)?,
         [one] if one == SCAN => scan::scan(&mut report)?,
+        [one] if one == SIDECAR => sidecar::sidecar(&mut report)?,
         [one, folder] if one == TRACES => backtest::backtest(folder.as_ref(), &mut report)?,
         [functions @ .., flag, folder] if flag == TRACES => {
             all(functions, &mut report)?;
@@ -143,7 +148,8 @@ fn all(functions: &[String], report: &mut Report) -> Result<()> {
     kill::kills(report)?;
     monitor::monitor(report)?;
     audit::audit(report)?;
-    scan::scan(report)
+    scan::scan(report)?;
+    sidecar::sidecar(report)
 }
 
 fn measure_functions(arguments: &[String], report: &mut Report) -> Result<()> {

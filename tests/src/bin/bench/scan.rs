@@ -65,7 +65,7 @@ fn beside(keyward: &Path, tree: &Tree, report: &mut Report) -> Result<()> {
         ours = ours.min(begun.elapsed().as_secs_f64());
         let mut command = Command::new(&program);
         // Both on one processor; all files, as there is no repository to list them.
-        command.args(["-c", "1", "scan", "--all-files", "--no-verify"]);
+        command.args(["-c", "1", "scan", "--all-files"]);
         command.args(hook_arguments(&hooks)).args(&tree.folders);
         let begun = clock();
         let status = command
