@@ -4,8 +4,8 @@ use anyhow::Result;
 use keyward_core::model::act_kind::ActKind;
 use keyward_core::model::admin::BreakGlassResult;
 use keyward_core::model::names::AccountName;
-use keyward_core::model::slot::Scope;
-use keyward_core::ports::Administered;
+use keyward_core::model::slot::{ProviderName, Scope};
+use keyward_core::ports::{Administered, Inventory as _};
 use keyward_providers::config::ProviderAccounts;
 use serde_json::{Value, json};
 
@@ -14,6 +14,7 @@ use super::offline::{credential, piped};
 use crate::aws::Aws;
 use crate::control::Control;
 use crate::print::{Outcome, chain, complain, line};
+use crate::settings::{TABLE, required};
 
 /// A break-glass credential that stands on standard input.
 pub(super) struct BreakGlass {
@@ -46,7 +47,8 @@ impl BreakGlass {
         let key = credential()?;
         let aws = Aws::load().await?;
         let driver = opened(&aws, accounts, &of, key.clone()).await?;
-        let result = match accepted(driver.as_ref(), &key, place).await {
+        let place = place_in(&aws, &of, place).await;
+        let result = match accepted(driver.as_ref(), &key, &place).await {
             Ok(()) => BreakGlassResult::Works,
             Err(error) if error.downcast_ref::<NotAsked>().is_some() => return Err(error),
             Err(_) => BreakGlassResult::Refused,
@@ -64,6 +66,28 @@ impl BreakGlass {
             recorded,
         })
     }
+}
+
+/// The place that was said; else, where the provider's keys are all in a project, that of a slot of the account, if the table
+/// tells one.
+async fn place_in(aws: &Aws, of: &Administered, said: &Scope) -> Scope {
+    let knows = of.provider != ProviderName::Gemini || said.project.is_some();
+    let found = match required([TABLE]) {
+        Ok([table]) if !knows => of_a_slot(aws, &table, of).await,
+        _ => None,
+    };
+    found.unwrap_or_else(|| said.clone())
+}
+
+async fn of_a_slot(aws: &Aws, table: &str, of: &Administered) -> Option<Scope> {
+    let inventory = aws.inventory(table).await.ok()?;
+    for name in inventory.slot_names().await.ok()? {
+        let slot = inventory.slot(&name).await.ok().flatten();
+        if let Some(slot) = slot.filter(|slot| slot.account == of.account) {
+            return Some(slot.scope);
+        }
+    }
+    None
 }
 
 impl Tried {

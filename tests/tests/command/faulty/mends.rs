@@ -92,6 +92,7 @@ impl Stage {
             self.unseal(line);
             let (code, said) = self.line(line).await;
             let shows = SHOWS.iter().any(|shows| line.starts_with(shows));
+            let shows = shows && !line.contains("--break-glass");
             assert!(
                 code == Some(0) || shows && matches!(code, Some(1 | 2)),
                 "{line}: {code:?} {said}"
