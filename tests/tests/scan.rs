@@ -81,6 +81,20 @@ fn a_key_is_found_in_what_the_next_commit_adds() {
     assert!(repository.keyward("scan --staged").status.success());
 }
 
+/// As PowerShell writes it, and with letters of two bytes before it.
+#[test]
+fn a_key_is_found_in_utf_16_and_its_column_counts_characters() {
+    let repository = Repository::new("wide");
+    let key = SHAPES[0].made_up();
+    let units = format!("\u{feff}é = \"{key}\"\r\n");
+    let bytes: Vec<u8> = units.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    std::fs::write(repository.0.join("wide.env"), bytes).unwrap();
+    let output = repository.keyward("scan --json");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(json["found"][0]["column"], 6, "{json}");
+    assert_eq!(json["found"][0]["kind"], "openrouter-key");
+}
+
 #[test]
 fn what_git_ignores_is_looked_at_only_when_that_is_asked_for() {
     let repository = Repository::new("ignored");
@@ -97,6 +111,10 @@ fn what_git_ignores_is_looked_at_only_when_that_is_asked_for() {
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(json["found"][0]["file"], ".env");
     assert_eq!(json["found"][0]["kind"], "anthropic-key");
+    // What Git has, it ignores no more.
+    repository.git(&["add", "--force", ".env"]);
+    let output = repository.keyward("scan");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     let none = repository.keyward("scan nowhere");
     assert_eq!(none.status.code(), Some(1));
     assert!(said(&none).contains("nowhere is not there; nothing was looked at"));

@@ -17,7 +17,7 @@ async fn a_key_that_lies_about_is_told_with_its_slot_offline_and_what_is_told_is
     let folder = folder("scanned-files");
     std::fs::create_dir_all(&folder).unwrap();
     let at = folder.display();
-    let app = folder.join("app.py");
+    let app = folder.join("an app.py");
     std::fs::write(&app, format!("import os\nclient = Client(\"{key}\")\n")).unwrap();
     let list = shell(
         &local,
@@ -28,11 +28,12 @@ async fn a_key_that_lies_about_is_told_with_its_slot_offline_and_what_is_told_is
     assert!(list.status.success(), "{}", text(&list.stderr));
 
     // Nothing is there that could be asked.
-    let scan = format!("env -i $(command -v keyward) scan {at}/app.py --known {at}/known.json");
+    let scan =
+        format!("env -i $(command -v keyward) scan '{at}/an app.py' --known {at}/known.json");
     let told = shell(&local, &scan, "").await;
     let said = text(&told.stdout);
     assert_eq!(told.status.code(), Some(1), "{said}{}", text(&told.stderr));
-    assert!(said.contains("app.py:2:18"), "{said}");
+    assert!(said.contains("an app.py:2:18"), "{said}");
     assert!(
         said.contains(&format!("yours: slot {SLOT}, live")),
         "{said}"

@@ -10,6 +10,9 @@ const KEY_LENGTH: usize = 24;
 /// A hexadecimal number of so many digits may be a key too. A hash of Git's has 40, and is better cut.
 const HEX_LENGTH: usize = 32;
 
+/// So long a piece of letters of both sizes, behind what keys begin with, is no word.
+const LETTERED: usize = 20;
+
 /// Ids of providers' projects and workspaces are as mixed as keys, but shorter than this.
 const LONGEST_ID: usize = 40;
 
@@ -77,7 +80,13 @@ fn has_a_known_shape(word: &str) -> bool {
     let begins = SHAPES.iter().map(|shape| shape.begins);
     let rests = begins.filter(|begins| !begins.is_empty());
     let mut rests = rests.filter_map(|begins| word.strip_prefix(begins));
-    rests.any(|rest| is_mixed(rest) || rest.len() >= KEY_LENGTH && is_hex(rest))
+    // Names have letters of one size, or a hyphen before each of the other.
+    let is_lettered = |rest: &str| {
+        let longest = rest.split(['-', '_']).max_by_key(|piece| piece.len());
+        longest.is_some_and(|piece| piece.len() >= LETTERED && has_both_sizes(piece))
+    };
+    rests
+        .any(|rest| is_mixed(rest) || is_lettered(rest) || rest.len() >= KEY_LENGTH && is_hex(rest))
 }
 
 fn is_hex(piece: &str) -> bool {
@@ -86,8 +95,12 @@ fn is_hex(piece: &str) -> bool {
 }
 
 fn is_mixed(piece: &str) -> bool {
+    piece.bytes().any(|b| b.is_ascii_digit()) && has_both_sizes(piece)
+}
+
+fn has_both_sizes(piece: &str) -> bool {
     let has = |is: fn(&u8) -> bool| piece.as_bytes().iter().any(is);
-    has(u8::is_ascii_digit) && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
+    has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)
 }
 
 #[cfg(test)]

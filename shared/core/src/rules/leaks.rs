@@ -231,7 +231,8 @@ fn sarif(entry: &Value) -> Option<Leak> {
     let physical = entry.pointer("/locations/0/physicalLocation");
     let of_place = |pointer: &str| physical.and_then(|physical| physical.pointer(pointer));
     let file = of_place("/artifactLocation/uri").and_then(Value::as_str);
-    let file = file.map(|file| file.trim_start_matches("file://"));
+    let file = file.map(|file| unescaped(file.trim_start_matches("file://")));
+    let file = file.as_deref();
     let line = of_place("/region/startLine").and_then(Value::as_u64);
     let snippet = of_place("/region/snippet/text").and_then(Value::as_str);
     let shown = match (snippet, file) {
@@ -244,6 +245,26 @@ fn sarif(entry: &Value) -> Option<Leak> {
         place: place("SARIF", rule, file, line, ""),
         shown,
     })
+}
+
+/// A path as files have it: a URI writes some bytes as `%` and two digits. <https://www.rfc-editor.org/rfc/rfc3986#section-2.1>
+fn unescaped(uri: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::with_capacity(uri.len()), uri.as_bytes());
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).filter(|_| *first == b'%');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn notice(entry: &Value) -> Option<Leak> {

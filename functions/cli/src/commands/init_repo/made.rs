@@ -38,20 +38,26 @@ fn gitleaks() -> String {
             shape.expression(),
             keywords.join(", "),
         );
-        if shape.mixed == Mixed::Needed {
-            text.push_str(&unmixed(shape));
-        }
+        text.push_str(&allowed(shape));
     }
     text
 }
 
-/// Lets go what is not mixed: each expression takes texts that lack one kind of character.
-fn unmixed(shape: &KeyShape) -> String {
-    let begins = shape.begins.replace('.', r"\.");
-    let lacks = ["0-9", "a-z", "A-Z"].map(|class| format!("'''^{begins}[^{class}]*$'''"));
+/// Lets go what is no key by the same rules as [`KeyShape::counts`]: each expression takes some of it.
+fn allowed(shape: &KeyShape) -> String {
+    let (begins, _) = shape.random();
+    let lets = match shape.mixed {
+        Mixed::Needed => ["a-z", "A-Z"]
+            .map(|class| format!("'''^.{{{begins}}}[^{class}]*$'''"))
+            .to_vec(),
+        // The usual placeholders: RE2 cannot say "the same again".
+        Mixed::Either => ["0", "x", "X", "1", "a", "A"]
+            .map(|one| format!("'''^.{{{begins}}}{one}{{8}}'''"))
+            .to_vec(),
+    };
+    let lets = lets.join(", ");
     format!(
-        "[[rules.allowlists]]\ndescription = \"a name, not a key\"\nregexes = [{}]\n",
-        lacks.join(", ")
+        "[[rules.allowlists]]\ndescription = \"a name or a placeholder, not a key\"\nregexes = [{lets}]\n"
     )
 }
 
@@ -62,12 +68,12 @@ fn detect_secrets() -> String {
             Mixed::Either => "False",
             Mixed::Needed => "True",
         };
+        let (begins, least) = shape.random();
         let _ = writeln!(
             keys,
-            "    (\"{}\", r'''{}''', {}, {mixed}),",
+            "    (\"{}\", r'''{}''', {begins}, {least}, {mixed}),",
             shape.id,
             shape.expression(),
-            shape.begins.len()
         );
         keys
     });

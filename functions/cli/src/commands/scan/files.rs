@@ -1,5 +1,6 @@
 //! What is looked at: files as they stand, or as the next commit has them.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use ignore::WalkBuilder;
 use keyward_core::model::key_like::{begins_as_keys_do, words};
-use keyward_core::model::text::without_keys;
+use keyward_core::rules::leaks::place_without_keys;
 
 use super::finder::{Finder, Found};
 use crate::print::clean;
@@ -61,25 +62,28 @@ impl Files {
                 bail!("{} is not there; nothing was looked at", path.display());
             }
         }
-        let (mut files, mut unseen) = (Vec::new(), Vec::new());
+        let (mut files, mut unseen) = (BTreeSet::new(), Vec::new());
         for path in paths {
             let mut walk = WalkBuilder::new(path);
             // Hidden files are committed like others; and what is ignored here is so whether or not this is a repository yet.
             walk.standard_filters(width == Width::Committed)
                 .hidden(false)
+                .ignore(false)
                 .require_git(false)
                 .filter_entry(|entry| entry.file_name() != GIT)
                 .sort_by_file_name(Ord::cmp);
             for entry in walk.build() {
                 match entry {
                     Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_file()) => {
-                        files.push(Content::OnDisk(entry.into_path()));
+                        files.insert(entry.into_path());
                     }
                     Ok(_) => {}
                     Err(error) => unseen.push(("a folder".to_owned(), clean(&error.to_string()))),
                 }
             }
+            files.extend(tracked(path));
         }
+        let files = files.into_iter().map(Content::OnDisk).collect();
         Ok(Self { files, unseen })
     }
 
@@ -88,6 +92,8 @@ impl Files {
         let names = git(&[
             "diff",
             "--cached",
+            "--ignore-submodules=all",
+            "--no-relative",
             "--name-only",
             "--no-renames",
             "--diff-filter=AMT",
@@ -108,7 +114,7 @@ impl Files {
             ..Looked::default()
         };
         for file in self.files {
-            let name = file.name();
+            let name = file.name(finder);
             match file.read() {
                 Ok(bytes) => {
                     looked.files += 1;
@@ -127,24 +133,51 @@ impl Files {
 
 impl Content {
     /// As it is shown: whole, unless the file is called by a key.
-    fn name(&self) -> String {
+    fn name(&self, finder: &Finder) -> String {
         let name = match self {
             Self::OnDisk(path) => path.strip_prefix(".").unwrap_or(path).display().to_string(),
             Self::Staged(name) => name.clone(),
         };
-        match words(&name).any(begins_as_keys_do) {
-            true => without_keys(&name),
+        let is_key = !finder.find(name.as_bytes()).is_empty();
+        match is_key || words(&name).any(begins_as_keys_do) {
+            true => place_without_keys(&clean(&name)),
             false => clean(&name),
         }
     }
 
     fn read(&self) -> Result<Vec<u8>> {
-        match self {
-            Self::OnDisk(path) => on_disk(path),
+        let bytes = match self {
+            Self::OnDisk(path) => on_disk(path)?,
             // A colon and nothing before it: as it is staged. https://git-scm.com/docs/gitrevisions
-            Self::Staged(name) => git(&["cat-file", "blob", &format!(":{name}")]),
-        }
+            Self::Staged(name) => git(&["cat-file", "blob", &format!(":{name}")])?,
+        };
+        Ok(decoded(bytes))
     }
+}
+
+/// Files of a folder that Git has although it would ignore them now.
+fn tracked(folder: &Path) -> Vec<PathBuf> {
+    let shown = folder.display().to_string();
+    let listed = git(&["-C", &shown, "ls-files", "--cached", "-z"]);
+    // Outside a repository there are none.
+    let listed = String::from_utf8_lossy(&listed.unwrap_or_default()).into_owned();
+    let names = listed.split('\0').filter(|name| !name.is_empty());
+    let files = names.map(|name| folder.join(name));
+    // Not what was deleted, nor a submodule, nor what a link leads to.
+    let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|file| file.is_file());
+    files.filter(is_file).collect()
+}
+
+/// As UTF-8, where the text says that it is UTF-16, as some editors and shells of Windows write it.
+fn decoded(bytes: Vec<u8>) -> Vec<u8> {
+    let read: fn([u8; 2]) -> u16 = match bytes.get(..2) {
+        Some([0xff, 0xfe]) => u16::from_le_bytes,
+        Some([0xfe, 0xff]) => u16::from_be_bytes,
+        _ => return bytes,
+    };
+    let pairs = bytes[2..].chunks_exact(2);
+    let units: Vec<u16> = pairs.map(|pair| read([pair[0], pair[1]])).collect();
+    String::from_utf16_lossy(&units).into_bytes()
 }
 
 fn on_disk(path: &Path) -> Result<Vec<u8>> {

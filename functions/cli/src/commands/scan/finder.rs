@@ -19,7 +19,7 @@ const ALLOWED: [&str; 3] = [
 pub(super) struct Found {
     /// From 1 on.
     pub(super) line: usize,
-    /// The byte of the line that it begins at, from 1 on.
+    /// The character of the line that it begins at, from 1 on.
     pub(super) column: usize,
     /// What it looks like; `None` for a key that only the list of known ones tells.
     pub(super) shape: Option<&'static KeyShape>,
@@ -172,6 +172,7 @@ impl<'a> Lines<'a> {
         }
         let rest = &self.bytes[self.begins..];
         let end = rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len());
-        (self.number, offset - self.begins + 1, &rest[..end])
+        let before = String::from_utf8_lossy(&self.bytes[self.begins..offset]);
+        (self.number, before.chars().count() + 1, &rest[..end])
     }
 }

@@ -19,6 +19,14 @@ fn assigned(shape: &KeyShape, key: &str) -> Vec<String> {
         format!("let client = {{ {word}Key: \"{key}\" }};"),
         format!("  \"{word}_token\": \"{key}\","),
         format!("{word}.api_key = `{key}`;"),
+        format!("client = {word}(api_key=\"{key}\")"),
+        format!("client = {word}.Client('{key}')"),
+        format!("const {word}_KEY: &str = \"{key}\";"),
+        format!("{word}_key: str = \"{key}\""),
+        format!("\"os.environ[\\\"{word}_API_KEY\\\"] = \\\"{key}\\\"\\n\","),
+        format!("run --{word}-key {key}"),
+        format!("ENV {word}_API_KEY {key}"),
+        format!("<{word}-key>{key}</{word}-key>"),
     ]
 }
 
@@ -64,13 +72,10 @@ fn a_near_miss_is_no_key() {
         if shape.mixed == Mixed::Needed {
             misses.push(key.to_lowercase());
         }
-        // What is called a provider's key and is one of another shape is told by its own.
-        let placeholder = format!(
-            "{}{}",
-            shape.begins,
-            "x".repeat(key.len() - shape.begins.len())
-        );
-        misses.push(placeholder);
+        for same in ["x", "0", "a"] {
+            let (begins, _) = shape.random();
+            misses.push(key[..begins].to_owned() + &same.repeat(key.len() - begins));
+        }
         for miss in misses {
             for text in assigned(shape, &miss) {
                 let found = finder.find(text.as_bytes());
@@ -199,4 +204,20 @@ fn a_list_of_another_layout_or_with_a_damaged_entry_is_refused() {
         assert!(error.to_string().contains(says), "{error}");
     }
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_key_is_found_behind_what_a_json_text_or_a_url_writes_for_another_character() {
+    let finder = Finder::new(Known::default());
+    for shape in SHAPES.iter().filter(|shape| shape.named.is_empty()) {
+        let key = shape.made_up();
+        for text in [
+            format!("{{\"text\": \"first\\n{key}\\nlast\"}}"),
+            format!("authorization=Bearer%20{key}&x=1"),
+            format!("https://proxy.example.com/{key}.json"),
+            format!("{key}\r\n"),
+        ] {
+            assert_eq!(ids(&finder.find(text.as_bytes())), [shape.id], "{text}");
+        }
+    }
 }

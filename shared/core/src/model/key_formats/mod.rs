@@ -95,8 +95,8 @@ pub struct KeyShape {
     /// Lower-case words, of which one has to stand before it in its line: keys that begin in no way of their own are told
     /// from other numbers by nothing else. Empty where the text tells.
     pub named: &'static [&'static str],
-    /// Whether a text counts only with a digit, a small and a capital letter after its beginning: the shape alone is
-    /// that of many a name with hyphens.
+    /// Whether a text counts only with a small and a capital letter in its random part: the shape alone is that of many a
+    /// name with hyphens.
     pub mixed: Mixed,
 }
 
@@ -105,25 +105,41 @@ pub struct KeyShape {
 pub enum Mixed {
     /// The shape tells enough.
     Either,
-    /// A digit, a small and a capital letter are in it.
+    /// A small and a capital letter are in it.
     Needed,
 }
 
-/// What may stand behind a key: nothing that could be a part of one.
-const END: &str = "(?:[^0-9A-Za-z_+/=-]|$)";
+/// What stands before a key: no part of a word; or what a JSON text or a URL writes for another character.
+const BEFORE: &str = r"(?:\b|\\[nrtbf]|%[0-9A-Fa-f]{2})";
 
-/// What stands between a name and the key that is given to it.
-const ASSIGNED: &str =
-    r#"[0-9A-Za-z_.\[\]-]{0,40}["'`\]]{0,2}[ \t]{0,8}(?:=|:|=>|:=|,)[ \t]{0,8}["'`]{0,3}"#;
+/// What stands between a name and the key that is given to it: the rest of the name; a call that takes it, or its type;
+/// what assigns; quotes, also those inside other quotes.
+const ASSIGNED: &str = concat!(
+    r"[0-9A-Za-z_.\[\]-]{0,40}",
+    r#"(?:\([^"'`\n]{0,40})?"#,
+    r#"(?:\\?["'`\]]){0,3}"#,
+    r"(?:[ \t]{0,8}:[ \t]{0,4}[&A-Za-z_<>' \[\]]{1,24})?",
+    r"[ \t]{0,8}(?:=>|:=|=|:|,|>|\(|[ \t])[ \t]{0,8}",
+    r#"(?:\\?["'`]){0,3}"#,
+);
 
 impl KeyShape {
     /// The expression that finds it in source, its text as the only group. It is read alike by Rust's `regex`, by RE2, which
     /// gitleaks uses, and by Python's `re`, as it looks neither ahead nor behind.
     pub fn expression(&self) -> String {
-        let key = self.key();
+        let (key, end) = (self.key(), self.end());
         match self.named {
-            [] => format!(r"\b({key}){END}"),
-            named => format!(r"(?i:{}){ASSIGNED}({key}){END}", named.join("|")),
+            [] => format!(r"{BEFORE}({key}){end}"),
+            named => format!(r"(?i:{}){ASSIGNED}({key}){end}", named.join("|")),
+        }
+    }
+
+    /// What may stand behind a key: nothing that could be a part of one.
+    fn end(&self) -> &'static str {
+        let is_base64 = |part: &Part| matches!(part, Part::Chars(Alphabet::Base64, ..));
+        match self.rest.iter().any(is_base64) {
+            true => "(?:[^0-9A-Za-z_+/=-]|$)",
+            false => "(?:[^0-9A-Za-z_-]|$)",
         }
     }
 
@@ -168,18 +184,31 @@ impl KeyShape {
         }
     }
 
-    /// Whether a text that the expression found counts.
+    /// Where its first random part begins, and how long that is at least. Numbers of a few characters are none.
+    pub fn random(&self) -> (usize, usize) {
+        let mut begins = self.begins.len();
+        for part in self.rest {
+            match part {
+                Part::Chars(_, least, _) if *least > 4 => return (begins, usize::from(*least)),
+                Part::Chars(_, least, _) | Part::Padding(least) => begins += usize::from(*least),
+                Part::Text(text) => begins += text.len(),
+            }
+        }
+        (begins, 0)
+    }
+
+    /// Whether a text that the expression found counts: a placeholder is the same all along, and a name is not mixed.
     pub fn counts(&self, found: &[u8]) -> bool {
-        let random = &found[self.begins.len().min(found.len())..];
+        let (begins, least) = self.random();
+        let random = found.get(begins..).unwrap_or_default();
+        let random = match self.mixed {
+            Mixed::Either => &random[..least.min(random.len())],
+            Mixed::Needed => random,
+        };
         let has = |is: fn(&u8) -> bool| random.iter().any(is);
         match self.mixed {
-            // A placeholder is the same all along.
             Mixed::Either => random.iter().any(|byte| Some(byte) != random.first()),
-            Mixed::Needed => {
-                has(u8::is_ascii_digit)
-                    && has(u8::is_ascii_lowercase)
-                    && has(u8::is_ascii_uppercase)
-            }
+            Mixed::Needed => has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase),
         }
     }
 

@@ -81,11 +81,11 @@ fn an_expression_names_its_parts() {
     };
     assert_eq!(
         of("openrouter-key"),
-        r"\b(sk-or-v1-[0-9a-f]{64})(?:[^0-9A-Za-z_+/=-]|$)"
+        r"(?:\b|\\[nrtbf]|%[0-9A-Fa-f]{2})(sk-or-v1-[0-9a-f]{64})(?:[^0-9A-Za-z_-]|$)"
     );
     assert_eq!(
         of("gemini-bound-key"),
-        r"\b(AQ\.[0-9A-Za-z_-]{40,120})(?:[^0-9A-Za-z_+/=-]|$)"
+        r"(?:\b|\\[nrtbf]|%[0-9A-Fa-f]{2})(AQ\.[0-9A-Za-z_-]{40,120})(?:[^0-9A-Za-z_-]|$)"
     );
     assert!(of("mistral-key").starts_with("(?i:mistral)"));
 }
@@ -99,4 +99,49 @@ fn no_expression_counts_further_than_go_does() {
             }
         }
     }
+}
+
+/// As keys come: with few of the characters that a shape lets come.
+#[test]
+fn keys_that_chance_draws_count_and_placeholders_do_not() {
+    let mut state = 7u32;
+    let mut chance = |chars: &[u8]| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        chars[usize::try_from(state >> 16).unwrap() % chars.len()]
+    };
+    for shape in SHAPES {
+        let mut lost = 0;
+        for _ in 0..2000 {
+            let key = drawn(shape, &mut chance);
+            lost += u32::from(!shape.counts(key.as_bytes()));
+        }
+        // Letters of one size alone come once in some million keys.
+        assert_eq!(lost, 0, "{}", shape.id);
+        for same in [b'0', b'x', b'a'] {
+            let placeholder = drawn(shape, &mut |_: &[u8]| same);
+            assert!(!shape.counts(placeholder.as_bytes()), "{placeholder}");
+        }
+    }
+    let hugging = SHAPES.iter().find(|shape| shape.id == "hugging-face-token");
+    let letters = format!("hf_{}", "ExAmPle".repeat(5));
+    assert!(
+        hugging.unwrap().counts(&letters.as_bytes()[..37]),
+        "no digit"
+    );
+}
+
+/// A text of the shape, its random characters drawn from their alphabets.
+fn drawn(shape: &KeyShape, draw: &mut dyn FnMut(&[u8]) -> u8) -> String {
+    let mut key = shape.begins.to_owned();
+    for part in shape.rest {
+        match part {
+            Part::Text(text) => key.push_str(text),
+            Part::Chars(alphabet, least, _) => {
+                let chars = alphabet.chars().as_bytes();
+                key.extend((0..*least).map(|_| char::from(draw(chars))));
+            }
+            Part::Padding(_) => {}
+        }
+    }
+    key
 }

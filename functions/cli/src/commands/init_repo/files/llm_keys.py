@@ -7,8 +7,8 @@ import re
 
 from detect_secrets.plugins.base import RegexBasedDetector
 
-# An expression for each kind of key, its text as the only group; and whether the part after what such keys begin with (so
-# many characters) counts only with a digit, a small and a capital letter.
+# An expression for each kind of key, its text as the only group; where its random part begins and how long that is at least;
+# and whether it counts only with a small and a capital letter.
 KEYS = (
 @KEYS@)
 
@@ -16,16 +16,17 @@ KEYS = (
 class LlmKeyDetector(RegexBasedDetector):
     secret_type = "LLM provider key"
 
-    denylist = tuple(re.compile(expression) for _, expression, _, _ in KEYS)
+    denylist = tuple(re.compile(key[1]) for key in KEYS)
 
     def analyze_string(self, string):
-        for (_, _, begins, mixed), expression in zip(KEYS, self.denylist):
+        for (_, _, begins, least, mixed), expression in zip(KEYS, self.denylist):
             for found in expression.findall(string):
-                if counts(found[begins:], mixed):
+                if counts(found[begins:], least, mixed):
                     yield found
 
 
-def counts(random, mixed):
+def counts(random, least, mixed):
     if not mixed:
-        return len(set(random)) > 1
-    return all(re.search(kind, random) for kind in ("[0-9]", "[a-z]", "[A-Z]"))
+        # A placeholder is the same all along.
+        return len(set(random[:least])) > 1
+    return all(re.search(kind, random) for kind in ("[a-z]", "[A-Z]"))
